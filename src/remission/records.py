@@ -1,0 +1,189 @@
+"""What was measured: frozen dataclasses that go to JSON and come back. No torch here.
+
+A *record* is what one stage of the grid leaves behind. A record of a measured model holds a
+:class:`Cell`; a record of a walk between two models holds :class:`PathCurve` objects. Tables and
+reports are made from records alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from remission.errors import StoreError
+
+FORMAT = 1
+"""Version of the JSON layout; a reader refuses a newer one."""
+
+Status = Literal["done", "failed"]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One measured model. Rates are fractions in [0, 1], None where the cell failed.
+
+    ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
+    on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
+    ASR and robust accuracy are measured on triggered test images whose class is not the target.
+    """
+
+    id: str
+    dataset: str
+    arch: str
+    attack: str
+    attack_params: Json
+    poison_rate: float
+    target: int
+    seed: int
+    purifier: str
+    purifier_params: Json
+    reactivation: str = "none"
+    reactivation_params: Json = field(default_factory=dict)
+    budget: int | None = None
+    clean_acc: float | None = None
+    asr: float | None = None
+    robust_acc: float | None = None
+    clean_acc_interval: tuple[float, float] | None = None
+    """95 % Wilson interval from the number of test images alone."""
+    asr_interval: tuple[float, float] | None = None
+    """95 % Wilson interval from the number of triggered test images alone."""
+    n_clean: int = 0
+    """Test images behind ``clean_acc``."""
+    n_triggered: int = 0
+    """Triggered test images behind ``asr`` and ``robust_acc``."""
+    seconds: float = 0.0
+    """Wall-clock seconds of the stage that made and measured this model."""
+    status: Status = "done"
+    error: str | None = None
+    """Why a failed cell failed, one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathCurve:
+    """Rates along the straight line in weight space; t = 0 backdoored, t = 1 purified."""
+
+    id: str
+    dataset: str
+    arch: str
+    attack: str
+    attack_params: Json
+    seed: int
+    purifier: str
+    purifier_params: Json
+    batchnorm: Literal["interpolated", "recalibrated"]
+    t: list[float]
+    asr: list[float]
+    clean_acc: list[float]
+    n_clean: int
+    n_triggered: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """A file of the store that belongs to a record, named relative to the store's folder."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one stage left behind.
+
+    Args:
+        id: the stage's identity: a hash of everything that changes its result.
+        kind: ``victim``, ``control``, ``baseline``, ``inversion``, ``purified``,
+            ``reactivated`` or ``path``.
+        label: a short name for people.
+        settings: everything that the identity was made from.
+        parents: role -> id of the stages whose results this one used.
+        details: what else was found (the target class an inversion names, losses, counts).
+        environment: versions, processor, precision in force.
+        seconds: wall-clock seconds of this stage alone.
+        finished: ISO 8601 time in UTC.
+    """
+
+    id: str
+    kind: str
+    label: str
+    status: Status
+    settings: Json
+    parents: dict[str, str]
+    cell: Cell | None = None
+    paths: tuple[PathCurve, ...] = ()
+    details: Json = field(default_factory=dict)
+    artefacts: dict[str, Artefact] = field(default_factory=dict)
+    environment: Json = field(default_factory=dict)
+    seconds: float = 0.0
+    finished: str = ""
+    error: str | None = None
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """The record as indented JSON text, keys in a stable order."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the text is no record of a format known here.
+        """
+        raw = json.loads(text)
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            raise ValueError(f"not a record of format {FORMAT}")
+        try:
+            if raw["cell"] is not None:
+                for key in ("clean_acc_interval", "asr_interval"):
+                    if raw["cell"].get(key) is not None:
+                        raw["cell"][key] = tuple(raw["cell"][key])
+                raw["cell"] = Cell(**raw["cell"])
+            raw["paths"] = tuple(PathCurve(**path) for path in raw["paths"])
+            raw["artefacts"] = {k: Artefact(**v) for k, v in raw["artefacts"].items()}
+            return cls(**raw)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"a record with missing or unknown fields ({error})") from error
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records below ``folder`` (a store, or a folder of records in git), by kind and label.
+
+    Raises:
+        StoreError: there is no such folder, no record in it, or one that cannot be read.
+    """
+    root = folder / "records" if (folder / "records").is_dir() else folder
+    if not root.is_dir():
+        raise StoreError(
+            f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
+        )
+    records = []
+    for file in sorted(root.rglob("*.json")):
+        try:
+            records.append(Record.from_json(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise StoreError(
+                f"the record {file} cannot be read ({error})",
+                "remove that file and run the spec again: only that cell is computed anew",
+            ) from error
+    if not records:
+        raise StoreError(
+            f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
+        )
+    return sorted(records, key=lambda r: (r.kind, r.label, r.id))
+
+
+def cells(records: Iterable[Record]) -> list[Cell]:
+    """The measured models among ``records``."""
+    return [record.cell for record in records if record.cell is not None]
+
+
+def path_curves(records: Iterable[Record]) -> list[PathCurve]:
+    """The walks in weight space among ``records``."""
+    return [path for record in records for path in record.paths]
