@@ -1,0 +1,94 @@
+"""The values handed from room to room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their labels.
+
+    Args:
+        images: (N, C, H, W), float in [0, 1], or uint8 in 0..255 (four times smaller).
+        labels: (N,) int64 class indices.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        assert self.images.ndim == 4, f"images of shape {tuple(self.images.shape)}"
+        assert self.labels.shape == self.images.shape[:1], "as many labels as images"
+        assert self.labels.dtype == torch.int64, f"labels of type {self.labels.dtype}"
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor | slice) -> LabelledImages:
+        """The images at ``index`` (a slice, indices, or a mask), with their labels."""
+        return LabelledImages(self.images[index], self.labels[index])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same images and labels on ``device``."""
+        return type(self)(self.images.to(device), self.labels.to(device))
+
+
+def as_float(images: Tensor) -> Tensor:
+    """uint8 images in 0..255 or float images in [0, 1] -> float images in [0, 1]."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """Float images in [0, 1] -> uint8 in 0..255, rounded: how an image is kept in a file."""
+    if images.dtype == torch.uint8:
+        return images
+    return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set as it was published, before any split.
+
+    Args:
+        name: the name that a spec uses.
+        train: the published training images, uint8.
+        test: the published test images, uint8.
+        classes: the names of the classes, in the order of their indices.
+        mean: per channel, of the training images in [0, 1].
+        std: per channel, of the training images in [0, 1].
+    """
+
+    name: str
+    train: LabelledImages
+    test: LabelledImages
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Four disjoint sets of images, one seed.
+
+    Args:
+        victim: what the attacker poisons and the victim (and the control) is trained on.
+        defender: clean images that every purifier gets, and nothing else.
+        attacker: what the retuning attack draws its clean and poisoned images from.
+        test: never used to choose anything.
+    """
+
+    victim: LabelledImages
+    defender: LabelledImages
+    attacker: LabelledImages
+    test: LabelledImages
