@@ -1,0 +1,156 @@
+"""One seeded four-way split: victim, defender, attacker, test; disjoint and stratified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from remission.errors import DataError
+from remission.seeding import Seed
+from remission.types import Dataset, Split
+
+
+def split_dataset(
+    dataset: Dataset,
+    seed: Seed,
+    *,
+    defender: float | int = 0.05,
+    attacker: float | int = 0.02,
+    victim: int | None = None,
+    test: int | None = None,
+) -> Split:
+    """The split that everything measured with ``seed`` shares.
+
+    The training images are divided into the defender's, the attacker's and the victim's: disjoint,
+    each in an order shuffled by ``seed``, each with the class proportions of the whole to within
+    one image a class (with very unequal classes two, for the victim). Who belongs to the defender
+    and the attacker depends on ``seed``, ``defender`` and ``attacker`` alone, never on ``victim``
+    or ``test``.
+
+    Args:
+        dataset: images uint8 (N, C, H, W).
+        seed: the same seed gives the same split on every computer.
+        defender: clean images that every purifier gets: a fraction of the training set in (0, 1),
+            or a number of images.
+        attacker: images that the retuning attack draws from: a fraction or a number.
+        victim: number of images to train the victim on; all that are left, if not given.
+        test: number of test images; all, if not given. They keep the published order.
+
+    Raises:
+        DataError: a size is out of range, or there are not as many images.
+    """
+    labels = dataset.train.labels
+    total = len(labels)
+    sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
+    left = total - sum(sizes)
+    if left < 1:
+        raise DataError(
+            f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
+            f"training images of '{dataset.name}' and leave none for the victim",
+            f"ask for fewer: together at most {total - 1}",
+        )
+    wanted = left if victim is None else _count("victim", victim, left, "training images left")
+    parts = _divide(labels, [*sizes, wanted], seed.child("split", "train"))
+    chosen = slice(None) if test is None else _test_subset(dataset, test, seed)
+    return Split(
+        defender=dataset.train[parts[0]],
+        attacker=dataset.train[parts[1]],
+        victim=dataset.train[parts[2]],
+        test=dataset.test[chosen],
+    )
+
+
+def holdout(labels: Tensor, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
+    """Indices (rest, held out) of a stratified part of labels (N,), both in ascending order."""
+    count = round(fraction * len(labels))
+    part, rest = _divide(labels, [count, len(labels) - count], seed)
+    return rest.sort().values, part.sort().values
+
+
+def _test_subset(dataset: Dataset, test: int, seed: Seed) -> Tensor:
+    count = _count("test", test, len(dataset.test), "test images")
+    (chosen,) = _divide(dataset.test.labels, [count], seed.child("split", "test"))
+    return chosen.sort().values
+
+
+def _size(name: str, value: float | int, total: int) -> int:
+    if isinstance(value, int):
+        return _count(name, value, total, "training images")
+    if not 0 < value < 1:
+        raise DataError(
+            f"{name}={value} is not a fraction",
+            "give a fraction between 0 and 1, or a whole number",
+        )
+    if (count := round(value * total)) < 1:
+        raise DataError(
+            f"{name}={value} of {total} training images is less than one image",
+            f"give a larger fraction, or a number of images from 1 to {total - 1}",
+        )
+    return count
+
+
+def _count(name: str, value: object, available: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise DataError(f"{name}={value!r} is not a number of images", "give a whole number")
+    if not 1 <= value <= available:
+        raise DataError(
+            f"{name}={value}, but there are {available} {what}",
+            f"give a number from 1 to {available}",
+        )
+    return value
+
+
+def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
+    """Disjoint, stratified, shuffled index sets of the given sizes out of labels (N,)."""
+    counts = [count for count in labels.bincount().tolist() if count]
+    ends = torch.tensor(counts).cumsum(0)[:-1]
+    members = labels.argsort(stable=True).tensor_split(ends)  # the indices of each class
+    # Who gets the odd image must not always be the first class: the ties are drawn too.
+    table = _allocate(counts, sizes, _order(len(counts), seed.child("ties")).tolist())
+    pieces: list[list[Tensor]] = [[] for _ in sizes]
+    for c, indices in enumerate(members):
+        shuffled = indices[_order(len(indices), seed.child("class", c))]
+        start = 0
+        for piece, row in zip(pieces, table, strict=True):
+            piece.append(shuffled[start : start + row[c]])
+            start += row[c]
+    wholes = [torch.cat(piece) for piece in pieces]
+    return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
+
+
+def _order(count: int, seed: Seed) -> Tensor:
+    return torch.randperm(count, generator=seed.generator())
+
+
+def _allocate(counts: Sequence[int], sizes: Sequence[int], order: Sequence[int]) -> list[list[int]]:
+    """How many images of each class (columns) each set (rows) gets: its share, rounded.
+
+    Largest remainders, set after set, in whole numbers, so that every computer agrees. A row
+    depends on the rows before it, never on those after it. What is left must stay close to its
+    own share as well, or the rounding of all sets would add up in the last one: so a class that
+    was rounded down before is the first to be rounded up.
+    """
+    total = sum(counts)
+    left = list(counts)
+    rows = []
+    for size in sizes:
+        row = [min(size * count // total, free) for count, free in zip(counts, left, strict=True)]
+        rest = sum(left) - size
+        # By how much rounding down leaves the set below its share, and the rest above it;
+        # in units of 1 / total.
+        lack = [
+            (size * count - have * total) + ((free - have) * total - rest * count)
+            for count, have, free in zip(counts, row, left, strict=True)
+        ]
+        ranked = sorted(order, key=lambda c: -lack[c])
+        missing = size - sum(row)
+        while missing:
+            for c in ranked:
+                if missing and row[c] < left[c]:
+                    row[c] += 1
+                    missing -= 1
+        left = [free - given for free, given in zip(left, row, strict=True)]
+        rows.append(row)
+    return rows
