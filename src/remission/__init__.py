@@ -1,0 +1,70 @@
+"""Finds out whether a purified backdoored image classifier is cured or only in remission.
+
+The names below are the public face; each is imported when it is first used, so that what needs no
+torch starts without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "UserError": "remission.errors",
+    "build_model": "remission.models",
+    "load_dataset": "remission.data",
+    "read_records": "remission.records",
+    "read_spec": "remission.grid.spec",
+    "run": "remission.grid.run",
+    "split_dataset": "remission.data",
+}
+_ROOMS = ("attacks", "inversion", "paths", "purifiers", "reactivations", "training", "triggers")
+
+if TYPE_CHECKING:
+    from remission import (
+        attacks,
+        inversion,
+        paths,
+        purifiers,
+        reactivations,
+        training,
+        triggers,
+    )
+    from remission.data import load_dataset, split_dataset
+    from remission.errors import UserError
+    from remission.grid.run import run
+    from remission.grid.spec import read_spec
+    from remission.models import build_model
+    from remission.records import read_records
+
+__all__ = [
+    "UserError",
+    "__version__",
+    "attacks",
+    "build_model",
+    "inversion",
+    "load_dataset",
+    "paths",
+    "purifiers",
+    "reactivations",
+    "read_records",
+    "read_spec",
+    "run",
+    "split_dataset",
+    "training",
+    "triggers",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"remission.{name}")
+    raise AttributeError(f"module 'remission' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

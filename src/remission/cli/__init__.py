@@ -1,0 +1,71 @@
+"""The command line. This file only adds the commands; each lies in a file of its own."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import Exit, TyperException
+
+import remission
+from remission.cli import data, store
+from remission.cli.demo import demo
+from remission.cli.methods import methods
+from remission.cli.report import report
+from remission.cli.run import run
+from remission.cli.table import table
+from remission.errors import UserError
+
+app = typer.Typer(
+    name="remission",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, run, table, report, methods):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+app.add_typer(store.app, name="store")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"remission {remission.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Find out whether a purified image classifier is cured or only in remission."""
+    del version
+
+
+def main() -> None:
+    """Runs the command line; what the user can mend is one line and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except UserError as error:
+        status = _complain(str(error))
+    except Exit as error:
+        status = error.exit_code
+    except TyperException as error:
+        told = error.format_message().rstrip(".")
+        status = _complain(f"{told[:1].lower()}{told[1:]}; see remission --help") if told else 2
+    except (KeyboardInterrupt, typer.Abort):
+        print("remission: interrupted; everything finished is kept", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:  # the reader of a pipe has left: nobody to tell
+        sys.stderr.close()
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(line: str) -> int:
+    print(f"remission: {line}", file=sys.stderr)
+    return 2

@@ -1,0 +1,35 @@
+"""``remission demo``: the shipped spec ``quickstart``, its table, its report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from remission.cli.run import QuietOption, StoreOption
+
+
+def demo(
+    store: StoreOption = Path("demo/store"),
+    report: Annotated[
+        Path, typer.Option(help="Where to write the report.", metavar="FILE.html")
+    ] = Path("demo/report.html"),
+    quiet: QuietOption = False,
+) -> None:
+    """Run the shipped spec 'quickstart', print its table, write its report."""
+    from remission.cli.run import compute
+    from remission.grid.spec import read_spec
+    from remission.records import read_records
+    from remission.report.page import write_report
+    from remission.report.tables import render
+
+    spec = read_spec(Path(__file__).parent.parent / "recipes" / "quickstart.toml")
+    report.parent.mkdir(parents=True, exist_ok=True)
+    outcome = compute(spec, store, device="auto", jobs=None, only=None, quiet=quiet)
+    print(render(read_records(store), "summary", "text"))
+    write_report(store, report)
+    if not quiet:
+        print(f"report: {report}", file=sys.stderr)
+    raise typer.Exit(1 if outcome.failed else 0)

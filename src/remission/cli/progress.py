@@ -1,0 +1,132 @@
+"""Progress on standard error: bars at a terminal, one line a finished stage elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from remission.grid.local import Reporter
+    from remission.grid.plan import Stage
+    from remission.records import Record
+
+
+@contextmanager
+def reporting(quiet: bool) -> Iterator[Reporter]:
+    """The reporter that fits: silent, bars, or lines."""
+    from remission.grid.run import SilentReporter
+
+    if quiet:
+        yield SilentReporter()
+    elif sys.stderr.isatty():
+        with BarReporter() as bars:
+            yield bars
+    else:
+        yield LineReporter()
+
+
+def outcome_line(stage: Stage, record: Record) -> str:
+    """What a finished stage found, in one line."""
+    if record.status == "failed":
+        return f"{stage.label}: failed: {record.error}"
+    found = f"{stage.label}: {record.seconds:.1f} s"
+    if record.cell and record.cell.clean_acc is not None and record.cell.asr is not None:
+        found += f", C-Acc {record.cell.clean_acc:.1%}, ASR {record.cell.asr:.1%}"
+    if "target" in record.details:
+        found += f", names class {record.details['target']}"
+    return found
+
+
+class LineReporter:
+    """One line a finished stage."""
+
+    def begin(self, stages: int, stored: int) -> None:
+        """Says how much there is to do."""
+        self.total, self.done = stages, stored
+        self.say(f"{stages} stages, {stored} stored already")
+
+    def start(self, stage: Stage) -> None:
+        """Says nothing: the line comes when it is finished."""
+
+    def advance(self, label: str, what: str, done: int, total: int) -> None:
+        """Says nothing."""
+
+    def finish(self, stage: Stage, record: Record) -> None:
+        """Says what was found."""
+        self.done += 1
+        self.say(f"[{self.done}/{self.total}] {outcome_line(stage, record)}")
+
+    def skip(self, stage: Stage) -> None:
+        """Says that a stage cannot be computed."""
+        self.done += 1
+        self.say(f"[{self.done}/{self.total}] {stage.label}: skipped")
+
+    def say(self, line: str) -> None:
+        """Writes one line at once."""
+        print(line, file=sys.stderr, flush=True)
+
+
+class BarReporter:
+    """A bar for the grid and one for each stage in progress."""
+
+    def __init__(self) -> None:
+        self.bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.whole: TaskID | None = None
+
+    def __enter__(self) -> BarReporter:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def begin(self, stages: int, stored: int) -> None:
+        """Shows the bar of the whole grid."""
+        self.whole = self.bars.add_task("all stages", total=stages, completed=stored)
+
+    def start(self, stage: Stage) -> None:
+        """Shows a bar for a stage."""
+        self.tasks[stage.label] = self.bars.add_task(stage.label, total=None)
+
+    def advance(self, label: str, what: str, done: int, total: int) -> None:
+        """Moves the bar of a stage."""
+        if task := self.tasks.get(label):
+            self.bars.update(task, description=f"{label}: {what}", completed=done, total=total)
+
+    def finish(self, stage: Stage, record: Record) -> None:
+        """Replaces a stage's bar by a line of what it found."""
+        self.bars.console.print(outcome_line(stage, record), markup=False, highlight=False)
+        if (task := self.tasks.pop(stage.label, None)) is not None:
+            self.bars.remove_task(task)
+        self._one_more()
+
+    def skip(self, stage: Stage) -> None:
+        """Says that a stage cannot be computed."""
+        self.bars.console.print(f"{stage.label}: skipped", markup=False, highlight=False)
+        self._one_more()
+
+    def _one_more(self) -> None:
+        if self.whole is not None:
+            self.bars.advance(self.whole)

@@ -1,0 +1,20 @@
+"""``remission report``: one self-contained HTML page."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the page to write, FILE.html")],
+) -> None:
+    """Write the results of a store as one page that opens offline."""
+    from remission.report.page import write_report
+
+    write_report(store, output)
+    print(f"report: {output}", file=sys.stderr)

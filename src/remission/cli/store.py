@@ -1,0 +1,57 @@
+"""``remission store``: checks every artefact against its checksum; removes what no record needs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from remission.grid.store import Store
+
+app = typer.Typer(help="Check a store, or clear it up.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the store.", metavar="DIR")]
+
+
+def _opened(folder: Path) -> Store:
+    """The store in a folder, which must exist: checking must not make one."""
+    from remission.errors import StoreError
+    from remission.grid.store import Store
+
+    if not folder.is_dir():
+        raise StoreError(f"there is no store at '{folder}'", "name one that `remission run` made")
+    return Store(folder)
+
+
+@app.command()
+def verify(folder: Folder) -> None:
+    """Check every artefact against its checksum; exit status 1 if one is damaged."""
+    from remission.grid.store import damaged
+    from remission.records import read_records
+
+    store, records = _opened(folder), read_records(folder)
+    wrong = damaged(store, records)
+    for record, what in wrong:
+        print(f"{record.label}: {what}")
+    checked = sum(len(record.artefacts) for record in records)
+    remedy = "; run the spec again: they are computed anew" if wrong else ""
+    print(f"{checked} artefacts checked, {len(wrong)} damaged{remedy}", file=sys.stderr)
+    raise typer.Exit(1 if wrong else 0)
+
+
+@app.command()
+def gc(folder: Folder) -> None:
+    """Remove artefacts that no record names."""
+    from remission.grid.store import unneeded
+    from remission.records import read_records
+
+    store = _opened(folder)
+    files = unneeded(store, read_records(folder))
+    freed = sum(file.stat().st_size for file in files)
+    for file in files:
+        file.unlink()
+        print(file)
+    print(f"{len(files)} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)

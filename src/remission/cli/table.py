@@ -1,0 +1,43 @@
+"""``remission table``: results on standard output."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class View(StrEnum):
+    """What a line of the table is."""
+
+    SUMMARY = "summary"
+    CELLS = "cells"
+    PATHS = "paths"
+
+
+class Format(StrEnum):
+    """Percentages for people (text, markdown), fractions for programs (csv, json)."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    JSON = "json"
+
+
+def table(
+    store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
+    view: Annotated[
+        View,
+        typer.Option(help="summary: a row a purifier; cells: a row a model; paths: along the path"),
+    ] = View.SUMMARY,
+    format: Annotated[
+        Format, typer.Option(help="text and markdown show percentages, csv and json fractions")
+    ] = Format.TEXT,
+) -> None:
+    """Print the results of a store."""
+    from remission.records import read_records
+    from remission.report.tables import render
+
+    print(render(read_records(store), view.value, format.value))

@@ -1,0 +1,287 @@
+"""Runs a plan on this machine: one process after the other, or several at once.
+
+What is computed does not depend on how many processes there are; the number of threads a process
+has does change the last bits of sums, so it stands in every record's environment.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from remission.errors import StoreError
+from remission.grid.environment import environment
+from remission.grid.plan import Stage
+from remission.grid.stages import cell_keys, execute
+from remission.grid.store import Store
+from remission.models import resolve_precision
+from remission.progress import Listener, listening
+from remission.records import Cell, Record
+
+Message = tuple[str, str, int, int]
+
+
+class Reporter(Protocol):
+    """Who is told how a run goes; all calls come from one thread at a time."""
+
+    def begin(self, stages: int, stored: int) -> None:
+        """The run starts: so many stages, of which so many are stored already."""
+
+    def start(self, stage: Stage) -> None:
+        """A stage starts."""
+
+    def advance(self, label: str, what: str, done: int, total: int) -> None:
+        """Inside a stage, ``done`` of ``total`` steps of ``what`` are finished."""
+
+    def finish(self, stage: Stage, record: Record) -> None:
+        """A stage is finished, or has failed."""
+
+    def skip(self, stage: Stage) -> None:
+        """A stage cannot be computed, since one that it builds upon failed."""
+
+
+@dataclass
+class Outcome:
+    """How a run went."""
+
+    computed: list[str] = field(default_factory=list)
+    stored: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """label -> why, one line."""
+    skipped: list[str] = field(default_factory=list)
+
+
+def default_jobs(device: torch.device) -> int:
+    """Processes at once: one a processor core up to 4, one on an accelerator."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, 4) if device.type == "cpu" else 1
+
+
+def threads_for(jobs: int) -> int:
+    """Threads of each of ``jobs`` processes."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // jobs)
+
+
+def run_plan(
+    plan: list[Stage],
+    store: Store,
+    reporter: Reporter,
+    *,
+    device: torch.device,
+    jobs: int,
+) -> Outcome:
+    """Computes what the store does not hold yet.
+
+    A stage that fails is recorded as failed, those that build upon it are skipped, the others go
+    on.
+
+    Args:
+        plan: parents before children.
+        store: read and written.
+        reporter: told of everything.
+        device: where to compute.
+        jobs: processes at once; 1 computes in this process.
+
+    Raises:
+        StoreError: the store cannot be written; everything finished is kept.
+        KeyboardInterrupt: interrupted; everything finished is kept.
+    """
+    outcome = Outcome()
+    finished = {s.id: s for s in plan if store.find(s.kind, s.id)}
+    outcome.stored = [stage.label for stage in finished.values()]
+    waiting = [stage for stage in plan if stage.id not in finished]
+    reporter.begin(len(plan), len(finished))
+    if not waiting:
+        return outcome
+    run = _Run(store, reporter, outcome, set(finished), waiting)
+    if jobs == 1:
+        run.here(device)
+    else:
+        run.in_processes(device, jobs)
+    return outcome
+
+
+class _Run:
+    """The state of one run: what is finished, what waits, what failed."""
+
+    def __init__(
+        self,
+        store: Store,
+        reporter: Reporter,
+        outcome: Outcome,
+        finished: set[str],
+        waiting: list[Stage],
+    ) -> None:
+        self.store, self.reporter, self.outcome = store, reporter, outcome
+        self.finished, self.waiting = finished, waiting
+        self.lost: set[str] = set()
+
+    def here(self, device: torch.device) -> None:
+        """One stage after the other, in this process."""
+        while stage := self.next_stage():
+            self.reporter.start(stage)
+            label = stage.label
+
+            def heard(what: str, done: int, total: int, label: str = label) -> None:
+                self.reporter.advance(label, what, done, total)
+
+            with listening(heard):
+                self.settle(stage, attempt(stage, self.store, device))
+
+    def in_processes(self, device: torch.device, jobs: int) -> None:
+        """Several stages at once, each in a process of its own kind."""
+        context = multiprocessing.get_context("spawn")
+        messages: Queue[Message | None] = context.Queue()
+        lock = threading.Lock()
+        pool = ProcessPoolExecutor(
+            jobs, context, initializer=_prepare, initargs=(messages, threads_for(jobs))
+        )
+        ear = threading.Thread(target=_hear, args=(messages, self.reporter, lock), daemon=True)
+        ear.start()
+        running: dict[Future[Record], Stage] = {}
+        try:
+            while True:
+                while len(running) < jobs and (stage := self.next_stage()):
+                    with lock:
+                        self.reporter.start(stage)
+                    work = pool.submit(_work, stage, self.store.folder, str(device))
+                    running[work] = stage
+                if not running:
+                    break
+                for work in wait(running, return_when=FIRST_COMPLETED).done:
+                    stage = running.pop(work)
+                    with lock:
+                        self.settle(stage, work.result())
+        except BrokenProcessPool as error:
+            names = ", ".join(stage.label for stage in running.values()) or "a stage"
+            raise StoreError(
+                f"a worker process died while computing {names} (out of memory?)",
+                "run again with fewer --jobs; everything finished is kept",
+            ) from error
+        finally:
+            _stop(pool)
+            messages.put(None)
+            ear.join(timeout=5)
+            messages.close()
+            messages.cancel_join_thread()
+
+    def next_stage(self) -> Stage | None:
+        """The next stage whose parents are finished; those with a lost parent are skipped."""
+        for stage in list(self.waiting):
+            if any(parent in self.lost for parent in stage.parents.values()):
+                self.waiting.remove(stage)
+                self.lost.add(stage.id)
+                self.outcome.skipped.append(stage.label)
+                self.reporter.skip(stage)
+            elif all(parent in self.finished for parent in stage.parents.values()):
+                self.waiting.remove(stage)
+                return stage
+        return None
+
+    def settle(self, stage: Stage, record: Record) -> None:
+        """Books a stage as finished or failed."""
+        if record.status == "done":
+            self.finished.add(stage.id)
+            self.outcome.computed.append(stage.label)
+        else:
+            self.lost.add(stage.id)
+            self.outcome.failed[stage.label] = record.error or "unknown error"
+        self.reporter.finish(stage, record)
+
+
+def attempt(stage: Stage, store: Store, device: torch.device) -> Record:
+    """Executes a stage; a failure becomes a record that says why.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    began = time.perf_counter()
+    try:
+        return execute(stage, store, device)
+    except StoreError:
+        raise
+    except Exception as error:  # whatever a method does wrong, the other cells go on
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        measured = stage.kind in ("victim", "baseline", "purified", "reactivated")
+        cell = Cell(**cell_keys(stage), status="failed", error=reason) if measured else None
+        precision = resolve_precision(stage.settings["context"]["precision"], device)
+        record = Record(
+            id=stage.id,
+            kind=stage.kind,
+            label=stage.label,
+            status="failed",
+            settings=stage.settings,
+            parents=stage.parents,
+            cell=cell,
+            environment=environment(device, precision),
+            seconds=time.perf_counter() - began,
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            error=reason,
+        )
+        store.keep(record)
+        return record
+
+
+_messages: Queue[Message | None] | None = None
+
+
+def _prepare(messages: Queue[Message | None], threads: int) -> None:
+    """In a new worker: the parent alone hears Ctrl-C, and threads are shared out."""
+    global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
+    _messages = messages
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+    warnings.simplefilter("ignore")
+
+
+def _work(stage: Stage, folder: Path, device: str) -> Record:
+    """In a worker: one stage."""
+    with listening(_throttled(lambda *m: _messages.put((stage.label, *m)) if _messages else None)):
+        return attempt(stage, Store(folder), torch.device(device))
+
+
+def _throttled(tell: Listener, every: float = 0.2) -> Listener:
+    """Passes on the last step and otherwise one message every so many seconds."""
+    last = 0.0
+
+    def heard(what: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done == total or now - last >= every:
+            last = now
+            tell(what, done, total)
+
+    return heard
+
+
+def _hear(messages: Queue[Message | None], reporter: Reporter, lock: threading.Lock) -> None:
+    """In the parent: passes workers' messages on until None comes."""
+    while (message := messages.get()) is not None:
+        with lock:
+            reporter.advance(*message)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """Ends the workers at once; a stage in progress leaves nothing behind."""
+    processes: Callable[[], Any] = lambda: list((pool._processes or {}).values())  # noqa: E731
+    alive = processes()
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in alive:
+        process.terminate()
+    for process in alive:
+        process.join(timeout=10)

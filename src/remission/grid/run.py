@@ -1,0 +1,96 @@
+"""Runs a spec into a store: the one function behind ``remission run`` and ``remission.run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from remission.errors import SpecError
+from remission.grid.local import Outcome, Reporter, default_jobs, run_plan, threads_for
+from remission.grid.plan import Stage, make_plan, select
+from remission.grid.spec import Spec
+from remission.grid.stages import dataset_of, digest_of
+from remission.grid.store import Store
+from remission.records import Record
+
+
+class SilentReporter:
+    """Tells nobody."""
+
+    def begin(self, stages: int, stored: int) -> None:
+        """Says nothing."""
+
+    def start(self, stage: Stage) -> None:
+        """Says nothing."""
+
+    def advance(self, label: str, what: str, done: int, total: int) -> None:
+        """Says nothing."""
+
+    def finish(self, stage: Stage, record: Record) -> None:
+        """Says nothing."""
+
+    def skip(self, stage: Stage) -> None:
+        """Says nothing."""
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """``"auto"`` -> the accelerator if there is one.
+
+    Raises:
+        SpecError: ``"cuda"`` where there is none.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SpecError("--device cuda: torch finds no CUDA device", "use --device cpu or auto")
+    return torch.device(wanted)
+
+
+def plan_of(spec: Spec, only: str | None = None) -> list[Stage]:
+    """The stages of a spec; loads (and fetches) its data set.
+
+    Raises:
+        DataError: the data set cannot be had.
+        SpecError: a class or a budget that the data set has not, or ``only`` matches nothing.
+    """
+    dataset = dataset_of(spec.dataset)
+    for attack in spec.attacks():
+        if attack.target >= len(dataset.classes):
+            raise SpecError(
+                f"[attack] {attack.name}: target is {attack.target}, {spec.dataset} has "
+                f"{len(dataset.classes)} classes",
+                f"use a target from 0 to {len(dataset.classes) - 1}",
+            )
+    return select(make_plan(spec, digest_of(dataset)), only)
+
+
+def run(
+    spec: Spec,
+    store: Path,
+    *,
+    only: str | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    reporter: Reporter | None = None,
+) -> Outcome:
+    """Computes what of a spec's grid the store does not hold yet.
+
+    Args:
+        spec: see :func:`remission.grid.spec.read_spec`.
+        store: folder of the store, made if missing.
+        only: a glob over stage labels; what matches, and what that builds upon.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        jobs: processes at once; on a CPU one a core (at most 4) when not given.
+        reporter: told how it goes.
+
+    Raises:
+        UserError: something the user must change.
+    """
+    where = resolve_device(device)
+    plan = plan_of(spec, only)
+    kept = Store(store)
+    kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
+    count = jobs or default_jobs(where)
+    torch.set_num_threads(threads_for(count))
+    return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)

@@ -1,0 +1,168 @@
+"""The spec: a TOML file read into checked values. Every mistake names the key and the remedy."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from remission.attacks import Attack
+from remission.errors import SpecError, closest
+from remission.inversion import Inversion
+from remission.method import explain
+from remission.models import parse_arch
+from remission.purifiers import Purifier
+from remission.reactivations import Reactivation
+from remission.registry import (
+    make_attack,
+    make_inversion,
+    make_purifier,
+    make_reactivation,
+)
+from remission.training import Recipe
+from remission.training.batches import Augment
+from remission.training.loop import Schedule
+
+Table = dict[str, Any]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class VictimSection(_Section):
+    """How victim and control are trained; the defaults are the paper's."""
+
+    epochs: Count = 100
+    lr: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Schedule = "cosine"
+    batch_size: int = Field(default=128, ge=2)
+    augment: Augment = "crop_flip"
+
+    def recipe(self) -> Recipe:
+        """These values as a recipe."""
+        return Recipe(**self.model_dump())
+
+
+class SplitSection(_Section):
+    """Sizes of the four disjoint sets: shares of the training images, or counts."""
+
+    defender: Count | Share = 0.05
+    attacker: Count | Share = 0.02
+    victim: Count | None = None
+    """At most so many of the rest; None: all of it."""
+    test: Count | None = None
+    """Test images behind every cell, stratified; None: all."""
+
+
+class PathSection(_Section):
+    """The walk from the backdoored to the purified model."""
+
+    points: int = Field(default=21, ge=2)
+    batchnorm: list[Literal["interpolated", "recalibrated"]] = ["interpolated", "recalibrated"]
+    test: Count | None = None
+    """Test images behind every point, at most those of the cells; None: the same."""
+
+
+class Spec(_Section):
+    """A whole grid: one data set, one model, and every combination of the methods."""
+
+    name: str = Field(min_length=1, max_length=100)
+    dataset: str
+    arch: str = "resnet18"
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    split: SplitSection = SplitSection()
+    victim: VictimSection = VictimSection()
+    attack: list[Table] = Field(min_length=1)
+    inversion: Table = {"method": "bti_dbf"}
+    purifier: list[Table] = []
+    reactivation: list[Table] = []
+    path: PathSection | None = None
+
+    @field_validator("arch")
+    @classmethod
+    def _known_arch(cls, arch: str) -> str:
+        parse_arch(arch)
+        return arch
+
+    def attacks(self) -> list[Attack]:
+        """The attacks, built and checked."""
+        return [make_attack(table) for table in self.attack]
+
+    def purifiers(self) -> list[Purifier]:
+        """The purifiers, built and checked."""
+        return [make_purifier(table) for table in self.purifier]
+
+    def reactivations(self) -> list[Reactivation]:
+        """The reactivations, built and checked."""
+        return [make_reactivation(table) for table in self.reactivation]
+
+    def inverter(self) -> Inversion:
+        """The inversion, built and checked."""
+        return make_inversion(self.inversion)
+
+
+def read_spec(file: Path) -> Spec:
+    """Reads a spec from a TOML file.
+
+    Raises:
+        SpecError: the file is missing or no TOML; an unknown key, an unknown method, a wrong value.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SpecError(f"there is no spec '{file}'", "check its path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"the spec '{file}' cannot be read ({error})", "check the file") from error
+    try:
+        return parse_spec(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"'{file}' is no TOML ({error})", "mend the line it names") from error
+
+
+def parse_spec(table: Table) -> Spec:
+    """Checks a spec given as nested tables, methods included.
+
+    Raises:
+        SpecError: an unknown key, an unknown method, a wrong value.
+    """
+    try:
+        spec = Spec.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            raise SpecError(*_unknown_key(first["loc"])) from error
+        if first["type"] == "missing":
+            raise SpecError(
+                f"the spec has no '{first['loc'][0]}'", "add it; see recipes/quickstart.toml"
+            ) from error
+        raise SpecError(*explain(error, "the spec")) from error
+    for built in (spec.attacks, spec.purifiers, spec.reactivations, spec.inverter):
+        built()
+    return spec
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "victim": VictimSection,
+    "split": SplitSection,
+    "path": PathSection,
+}
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> tuple[str, str]:
+    """(problem, remedy) for a key that no section has."""
+    section: type[BaseModel] = Spec
+    for part in location[:-1]:
+        section = _SECTIONS.get(str(part), section)
+    where = f"[{location[0]}]" if len(location) > 1 else "the spec"
+    return (
+        f"{where}: unknown key '{location[-1]}'",
+        closest(str(location[-1]), section.model_fields),
+    )

@@ -1,0 +1,155 @@
+"""The store: a folder of records and artefacts, each written whole or not at all.
+
+``records/<kind>/<id>.json`` says what was measured; ``artefacts/<id>.<name>`` holds weights and
+pictures. A record is written after its artefacts, so that a record that exists is complete.
+No torch here: tables, reports and checks of the store need none.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from remission.errors import StoreError
+from remission.records import Artefact, Record
+
+_MARK = "remission-store.json"
+
+
+class Store:
+    """A folder that keeps what was computed.
+
+    Args:
+        folder: made if missing; refused if it holds something else.
+
+    Raises:
+        StoreError: the folder cannot be made, or is no store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        mark = folder / _MARK
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not mark.exists():
+                if any(folder.iterdir()):
+                    raise StoreError(
+                        f"the folder '{folder}' is not empty and no store",
+                        "name a new folder, or one that `remission run` made",
+                    )
+                self._write(mark, json.dumps({"format": 1}).encode())
+            if json.loads(mark.read_text(encoding="utf-8")).get("format") != 1:
+                raise StoreError(
+                    f"the store '{folder}' was made by a newer remission", "update remission"
+                )
+        except (OSError, ValueError) as error:
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError(
+                f"the store '{folder}' cannot be opened ({error})",
+                "name a folder that you may write to with --store",
+            ) from error
+
+    def record_file(self, kind: str, identity: str) -> Path:
+        """Where the record of a stage lies."""
+        return self.folder / "records" / kind / f"{identity}.json"
+
+    def find(self, kind: str, identity: str) -> Record | None:
+        """The record of a finished stage whose artefacts are whole, else None.
+
+        A failed or damaged one counts as absent: it is computed again.
+        """
+        try:
+            record = Record.from_json(self.record_file(kind, identity).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if record.status != "done" or any(self.damage(a) for a in record.artefacts.values()):
+            return None
+        return record
+
+    def damage(self, artefact: Artefact) -> str | None:
+        """What is wrong with an artefact's file, or None."""
+        try:
+            content = (self.folder / artefact.file).read_bytes()
+        except OSError:
+            return "missing"
+        if len(content) != artefact.bytes:
+            return f"{len(content)} bytes instead of {artefact.bytes}"
+        if hashlib.sha256(content).hexdigest() != artefact.sha256:
+            return "wrong checksum"
+        return None
+
+    def file(self, record: Record, name: str) -> Path:
+        """The file of one of a record's artefacts."""
+        return self.folder / record.artefacts[name].file
+
+    def keep_artefacts(self, identity: str, contents: dict[str, bytes]) -> dict[str, Artefact]:
+        """Writes artefacts, name -> bytes; the names are file names with their endings."""
+        kept = {}
+        for name, content in contents.items():
+            file = Path("artefacts") / f"{identity}.{name}"
+            self._write(self.folder / file, content)
+            digest = hashlib.sha256(content).hexdigest()
+            kept[name.partition(".")[0]] = Artefact(
+                file=file.as_posix(), sha256=digest, bytes=len(content)
+            )
+        return kept
+
+    def keep(self, record: Record) -> None:
+        """Writes a record; its artefacts must lie in the store already."""
+        self._write(self.record_file(record.kind, record.id), record.to_json().encode())
+
+    def keep_spec(self, name: str, text: str) -> None:
+        """Keeps the text of a spec that was run into this store."""
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        self._write(self.folder / "specs" / f"{safe}-{digest}.json", text.encode())
+
+    def _write(self, file: Path, content: bytes) -> None:
+        """Writes a file whole or not at all.
+
+        Raises:
+            StoreError: no space left, no permission, or another error of the disk.
+        """
+        temporary = ""
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".part-")
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(file)
+        except OSError as error:
+            if temporary:
+                Path(temporary).unlink(missing_ok=True)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            raise StoreError(
+                f"no space left for '{file}'" if full else f"'{file}' cannot be written ({error})",
+                "free some or name another place with --store, then run again: "
+                "everything finished is kept"
+                if full
+                else "check its permissions, then run again: everything finished is kept",
+            ) from error
+
+
+def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
+    """The finished records with an artefact that is missing or damaged, and what is wrong."""
+    return [
+        (record, f"{artefact.file}: {wrong}")
+        for record in records
+        for artefact in record.artefacts.values()
+        if (wrong := store.damage(artefact))
+    ]
+
+
+def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
+    """Files of the store that no record names: left by an interruption, or by removed records."""
+    named = {store.folder / a.file for record in records for a in record.artefacts.values()}
+    files = [f for f in (store.folder / "artefacts").glob("*") if f.is_file() and f not in named]
+    return sorted(files + [f for f in store.folder.rglob(".part-*") if f not in files])

@@ -1,0 +1,188 @@
+"""Trigger inversion by decoupling benign features (Xu, Huang, Li, Qin, Ren: BTI-DBF, ICLR 2024).
+
+1. A generator G learns to reproduce images: min MSE(x, G(x)).
+2. A mask m = tanh(a) / 2 + 1/2 over the last feature map h finds what benign classification uses:
+   min over a of CE(f(m * h(x)), y) - CE(f((1 - m) * h(x)), y).
+3. G learns to keep benign features and to change the others:
+   while MSE(x, G(x)) or MSE(m * h(x), m * h(G(x))) is above its bound, min MSE(x, G(x)); else
+   min 0.01 * MSE(m * h(x), m * h(G(x))) - MSE((1 - m) * h(x), (1 - m) * h(G(x)));
+   from the second round on plus CE(f(G(x)), t), t the class named by the round before.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from remission.inversion.base import Inversion, judge
+from remission.inversion.unet import UNet
+from remission.method import Field, method
+from remission.models import Classifier, Precision, in_channels_last
+from remission.progress import advance
+from remission.seeding import Seed
+from remission.training import Recipe, batches, fit
+from remission.types import LabelledImages
+
+
+@method
+class BTIDBF(Inversion):
+    """Backdoor trigger inversion by decoupling benign features; names the target class."""
+
+    name: ClassVar[str] = "bti_dbf"
+    paper: ClassVar[str] = "Xu et al., ICLR 2024"
+    needs: ClassVar[tuple[str, ...]] = ("clean images", "last feature map")
+
+    filters: int = Field(default=32, ge=1)
+    """Channels of the generator's first level."""
+    levels: int = Field(default=4, ge=1, le=6)
+    """Resolutions of the generator."""
+    pretrain_epochs: int = Field(default=50, ge=0)
+    """Epochs of step 1, first round only (Adam 1e-3)."""
+    mask_epochs: int = Field(default=20, ge=1)
+    """Epochs of step 2 (Adam 0.01)."""
+    epochs: int = Field(default=30, ge=1)
+    """Epochs of step 3 in every round (Adam ``lr``)."""
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate of the generator."""
+    image_bound: float = Field(default=0.3, gt=0)
+    """Bound on MSE(x, G(x)), in units of the images' variance per channel."""
+    feature_bound: float = Field(default=3.0, gt=0)
+    """Bound on the MSE of the benign features."""
+    target_epochs: int = Field(default=0, ge=0)
+    """Further epochs of step 3 in the first round, with the term CE(f(G(x)), t) that the paper
+    uses from the second round on; t is the class named after the first ``epochs``."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images a batch."""
+
+    def build_generator(
+        self, shape: tuple[int, int, int], seed: Seed, precision: Precision
+    ) -> UNet:
+        """A U-Net for images of ``shape``."""
+        with seed.initialising():
+            generator = in_channels_last(UNet(shape[0], self.filters, self.levels))
+        generator.precision = precision
+        return generator
+
+    def invert(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        generator: nn.Module,
+        *,
+        target: int | None,
+        seed: Seed,
+    ) -> None:
+        """Runs the steps above; see :meth:`Inversion.invert`."""
+        assert isinstance(generator, UNet)
+        if target is None and self.pretrain_epochs:
+            self._reproduce(generator, clean, seed.child("reproduce"))
+        mask = self.benign_mask(model, clean, seed.child("mask"))
+        self._decouple(model, clean, generator, mask, target, self.epochs, seed.child("decouple"))
+        if target is None and self.target_epochs:
+            named = judge(model, clean, generator.eval()).target
+            later = seed.child("decouple", "target")
+            self._decouple(model, clean, generator, mask, named, self.target_epochs, later)
+
+    def _reproduce(self, generator: UNet, clean: LabelledImages, seed: Seed) -> None:
+        """Step 1: G(x) = x."""
+        recipe = Recipe(
+            epochs=self.pretrain_epochs, lr=1e-3, optimizer="adam", batch_size=self.batch_size
+        )
+        fit(
+            generator,
+            clean,
+            recipe,
+            seed=seed,
+            what="inversion: reproducing images",
+            loss=lambda images, _: F.mse_loss(generator(images), images),
+        )
+
+    def benign_mask(self, model: Classifier, clean: LabelledImages, seed: Seed) -> Tensor:
+        """Step 2: m, (1, D, h, w) in (0, 1); near 1 where the benign features lie."""
+        features = _all_features(model, clean, self.batch_size)
+        logits = torch.zeros_like(features[:1], requires_grad=True)
+        optimizer = torch.optim.Adam([logits], 0.01)
+        generator = seed.generator()
+        for epoch in range(self.mask_epochs):
+            order = torch.randperm(len(features), generator=generator)
+            for index in torch.split(order.to(features.device), self.batch_size):
+                optimizer.zero_grad()
+                loss = mask_loss(model, mask_of(logits), features[index], clean.labels[index])
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+            advance("inversion: benign features", epoch + 1, self.mask_epochs)
+        return mask_of(logits).detach()
+
+    def _decouple(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        generator: UNet,
+        mask: Tensor,
+        target: int | None,
+        epochs: int,
+        seed: Seed,
+    ) -> None:
+        """Step 3: G keeps what the mask marks and changes the rest."""
+        recipe = Recipe(epochs=epochs, lr=self.lr, optimizer="adam", batch_size=self.batch_size)
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            del labels
+            with torch.no_grad():
+                features = model.features(images)
+            return self.generator_loss(model, generator(images), images, features, mask, target)
+
+        fit(generator, clean, recipe, seed=seed, what="inversion: the trigger", loss=loss)
+
+    def generator_loss(
+        self,
+        model: Classifier,
+        rewritten: Tensor,
+        images: Tensor,
+        features: Tensor,
+        mask: Tensor,
+        target: int | None,
+    ) -> Tensor:
+        """The loss of step 3.
+
+        Args:
+            model: f, in eval mode.
+            rewritten: G(x), (N, C, H, W).
+            images: x.
+            features: h(x), (N, D, h, w).
+            mask: m, (1, D, h, w).
+            target: the class of the additional cross entropy, or None.
+        """
+        image_error = ((rewritten - images) / model.std).square().mean()
+        changed = model.features(rewritten)
+        benign = F.mse_loss(mask * changed.float(), mask * features.float())
+        rest = F.mse_loss((1 - mask) * changed.float(), (1 - mask) * features.float())
+        if bool(image_error > self.image_bound) or bool(benign > self.feature_bound):
+            return image_error
+        loss = 0.01 * benign - rest
+        if target is not None:
+            goal = torch.full((len(images),), target, device=images.device)
+            loss = loss + F.cross_entropy(model.classify(changed), goal)
+        return loss
+
+
+def mask_of(logits: Tensor) -> Tensor:
+    """M = tanh(a) / 2 + 1/2."""
+    return logits.tanh() / 2 + 0.5
+
+
+def mask_loss(model: Classifier, mask: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    """CE(f(m * h), y) - CE(f((1 - m) * h), y), the loss of step 2."""
+    kept = F.cross_entropy(model.classify(mask * features), labels)
+    left = F.cross_entropy(model.classify((1 - mask) * features), labels)
+    return kept - left
+
+
+@torch.no_grad()
+def _all_features(model: Classifier, clean: LabelledImages, batch_size: int) -> Tensor:
+    """H of all clean images, (N, D, h, w) fp32: the mask's training needs no more than that."""
+    found = [model.features(x).float() for x, _ in batches(clean, batch_size, generator=None)]
+    return torch.cat(found)

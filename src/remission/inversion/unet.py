@@ -1,0 +1,75 @@
+"""The U-Net that rewrites an image (Ronneberger, Fischer, Brox, MICCAI 2015), as BTI-DBF uses it.
+
+Instance normalisation, no output activation; the last convolution is linear.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from remission.models import Precision, autocast
+
+
+def _double_convolution(channels_in: int, channels: int) -> nn.Sequential:
+    """Two 3x3 convolutions, each with instance normalisation and ReLU."""
+    layers: list[nn.Module] = []
+    for source in (channels_in, channels):
+        layers += [
+            nn.Conv2d(source, channels, 3, padding=1, bias=False),
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
+
+
+class UNet(nn.Module):
+    """Image -> image of the same size, in [0, 1].
+
+    Args:
+        channels: C of the images.
+        filters: channels of the first level, doubled at each further one (32 in BTI-DBF).
+        levels: resolutions, each half of the one before (4 in BTI-DBF).
+    """
+
+    precision: Precision = "fp32"
+
+    def __init__(self, channels: int, filters: int, levels: int) -> None:
+        super().__init__()
+        widths = [filters * 2**level for level in range(levels)]
+        self.down = nn.ModuleList(
+            _double_convolution(before, width)
+            for before, width in zip([channels, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            _double_convolution(2 * width, width) for width in reversed(widths[:-1])
+        )
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(2 * width, width, 1) for width in reversed(widths[:-1])
+        )
+        self.out = nn.Conv2d(filters, channels, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1] -> the same shape, clipped to [0, 1].
+
+        The clipping lets gradients through unchanged, so that black and white pixels can move.
+        """
+        with autocast(self.precision, images.device):
+            raw = self.rewrite(images)
+        raw = raw.to(images.dtype)
+        return raw + (raw.clamp(0, 1) - raw).detach()
+
+    def rewrite(self, x: Tensor) -> Tensor:
+        """The network itself, before clipping."""
+        kept: list[Tensor] = []
+        for level, block in enumerate(self.down):
+            x = block(x if level == 0 else F.max_pool2d(x, 2))
+            kept.append(x)
+        kept.pop()
+        for reduce, block in zip(self.reduce, self.up, strict=True):
+            skip = kept.pop()
+            x = reduce(F.interpolate(x, size=skip.shape[2:], mode="nearest"))
+            x = block(torch.cat([skip, x], dim=1))
+        out: Tensor = self.out(x)
+        return out

@@ -1,0 +1,131 @@
+"""What every method is: a frozen keyword-only dataclass whose fields are its parameters.
+
+Each field has a default, a range where it has one (``Field(gt=0)``), and a docstring below it
+(meaning, unit, source). Values are checked when the object is made, from a spec as from Python.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
+
+import pydantic
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from remission.errors import SpecError, closest
+
+__all__ = ["Field", "Method", "describe", "explain", "from_table", "method"]
+
+T = TypeVar("T")
+
+_CONFIG = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def method(cls: type[T]) -> type[T]:
+    """Class decorator: a frozen, keyword-only dataclass that checks types and ranges."""
+    made = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+    return cast("type[T]", made)
+
+
+class Method:
+    """Base of attacks, inversions, purifiers and reactivations.
+
+    ``name`` is what specs and tables call the method, ``paper`` where it was published, ``needs``
+    what it must be given beyond a model and images.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """All parameters of this object with their values, defaults included."""
+        dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
+        return dumped
+
+
+def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
+    """Builds a method from a table of a spec, without its ``method`` key.
+
+    Args:
+        cls: the method's class.
+        table: parameter name -> value.
+        where: how to name the place in messages, e.g. ``[[purifier]] pam``.
+
+    Raises:
+        SpecError: an unknown key, a value of the wrong type, or one out of its range.
+    """
+    known = set(inspect.signature(cls).parameters)
+    for key in table:
+        if key not in known:
+            raise SpecError(f"{where}: unknown key '{key}'", closest(key, known))
+    try:
+        return cls(**table)
+    except ValidationError as error:
+        raise SpecError(*explain(error, where)) from error
+
+
+def explain(error: ValidationError, where: str) -> tuple[str, str]:
+    """The first complaint of pydantic as (problem, remedy)."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "function-after")
+    got = first.get("input")
+    text = first["msg"][0].lower() + first["msg"][1:]
+    text = text.removeprefix("value error, ")
+    return (
+        f"{where}: '{key}' is {got!r}" if key else f"{where}: {got!r}",
+        f"{text}" if "should" in text or "must" in text else f"allowed: {text}",
+    )
+
+
+def describe(cls: type[Method]) -> dict[str, Any]:
+    """A method's entry in the catalogue: summary, paper, needs, and each parameter.
+
+    A parameter has ``name``, ``default``, ``allowed`` (its type and range) and ``meaning``.
+    """
+    parameters = []
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        entries = [  # a docstring is written once, in the class that declares the field
+            TypeAdapter(base).json_schema()["properties"][field.name]
+            for base in cls.__mro__
+            if dataclasses.is_dataclass(base) and field.name in inspect.signature(base).parameters
+        ]
+        meaning = next((e["description"] for e in entries if e.get("description")), "")
+        parameters.append(
+            {
+                "name": field.name,
+                "default": entries[0].get("default"),
+                "allowed": _allowed(entries[0]),
+                "meaning": " ".join(meaning.split()),
+            }
+        )
+    return {
+        "name": cls.name,
+        "summary": inspect.getdoc(cls).split("\n\n")[0].replace("\n", " "),  # type: ignore[union-attr]
+        "paper": cls.paper,
+        "needs": list(cls.needs),
+        "parameters": parameters,
+    }
+
+
+def _allowed(entry: dict[str, Any]) -> str:
+    """A JSON-schema property as a short text: its type, its choices or its range."""
+    if "anyOf" in entry:
+        return " or ".join(_allowed(option) for option in entry["anyOf"])
+    if "enum" in entry:
+        return " | ".join(str(choice) for choice in entry["enum"])
+    if "const" in entry:
+        return str(entry["const"])
+    kind = str(entry.get("type", "value"))
+    if kind == "array":
+        return f"list of {_allowed(entry.get('items', {}))}"
+    signs = {
+        "exclusiveMinimum": ">",
+        "minimum": ">=",
+        "exclusiveMaximum": "<",
+        "maximum": "<=",
+    }
+    bounds = [f"{sign} {entry[key]:g}" for key, sign in signs.items() if key in entry]
+    return " ".join([kind, ", ".join(bounds)]).strip()

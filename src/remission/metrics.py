@@ -1,0 +1,70 @@
+"""Clean accuracy, ASR, robust accuracy and their intervals: functions of predictions and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A fraction ``hits / total`` with the number of images behind it."""
+
+    hits: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The fraction, in [0, 1]."""
+        return self.hits / self.total
+
+    @property
+    def interval(self) -> Interval:
+        """95 % Wilson score interval (Wilson, JASA 1927)."""
+        from scipy.stats import binomtest
+
+        bounds = binomtest(self.hits, self.total).proportion_ci(0.95, method="wilson")
+        return float(bounds.low), float(bounds.high)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What is measured of one model: clean accuracy, ASR, robust accuracy."""
+
+    clean_acc: Rate
+    asr: Rate
+    robust_acc: Rate
+
+
+def accuracy(predicted: Tensor, labels: Tensor) -> Rate:
+    """Share of images given their label.
+
+    Args:
+        predicted: (N,) class indices, N > 0.
+        labels: (N,) true class indices.
+    """
+    return Rate(int((predicted == labels).sum()), len(labels))
+
+
+def attack_success_rate(predicted: Tensor, labels: Tensor, target: int) -> Rate:
+    """Share of triggered images given the target class, among those of another class (ASR).
+
+    Args:
+        predicted: (N,) class indices of triggered images.
+        labels: (N,) true classes; images of the target class do not count.
+        target: the attacker's class.
+    """
+    counted = labels != target
+    return Rate(int((predicted[counted] == target).sum()), int(counted.sum()))
+
+
+def robust_accuracy(predicted: Tensor, labels: Tensor, target: int) -> Rate:
+    """Share of triggered images given their true label, among those of another class.
+
+    Arguments as for :func:`attack_success_rate`.
+    """
+    counted = labels != target
+    return accuracy(predicted[counted], labels[counted])

@@ -1,0 +1,92 @@
+"""What every model is: images in [0, 1] go in, logits come out; normalisation lies inside."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+Precision = Literal["fp32", "bf16"]
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """bf16 autocast on ``device``, or nothing at all for fp32."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def in_channels_last(module: M) -> M:
+    """``module`` with its convolution weights in channels-last memory, as its inputs are."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
+
+
+class Classifier(nn.Module, ABC):
+    """An image classifier made of a feature extractor and a head.
+
+    Args:
+        arch: the name that built it, e.g. ``resnet18:16``.
+        classes: number of classes K.
+        shape: (C, H, W) of the images.
+        mean: per channel, in [0, 1]; subtracted inside.
+        std: per channel; divided by inside.
+
+    Normalisation constants are buffers that stay out of the state dict, so that the state dict
+    has the layers' keys alone and published weights load by key.
+    """
+
+    mean: Tensor
+    std: Tensor
+    precision: Precision = "fp32"
+    """Precision of the forward pass; weights, gradients and logits are always fp32."""
+
+    def __init__(
+        self,
+        *,
+        arch: str,
+        classes: int,
+        shape: tuple[int, int, int],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ) -> None:
+        super().__init__()
+        assert len(mean) == len(std) == shape[0], "one mean and one std a channel"
+        self.arch, self.classes, self.shape = arch, classes, shape
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) images in [0, 1] -> (N, K) logits."""
+        return self.classify(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) images in [0, 1] -> the last feature map h(x), (N, D, h, w)."""
+        with autocast(self.precision, images.device):
+            normal = (images - self.mean) / self.std
+            return self.feature_map(normal.contiguous(memory_format=torch.channels_last))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The last feature map (N, D, h, w) -> (N, K) logits."""
+        with autocast(self.precision, features.device):
+            logits = self.head(features)
+        return logits.float() if logits.dtype == torch.bfloat16 else logits
+
+    @abstractmethod
+    def feature_map(self, normal: Tensor) -> Tensor:
+        """Normalised images -> the last feature map."""
+
+    @abstractmethod
+    def head(self, features: Tensor) -> Tensor:
+        """The last feature map -> logits."""
+
+    @property
+    @abstractmethod
+    def final_linear(self) -> nn.Linear:
+        """The last linear layer."""

@@ -1,0 +1,155 @@
+"""What a purifier is. An author writes one hook, :meth:`purify`; the wrapper does the rest."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import torch
+from torch import Tensor
+
+from remission.errors import DivergedError
+from remission.inversion import TriggerSource
+from remission.method import Field, Method, method
+from remission.models import Classifier
+from remission.seeding import Seed
+from remission.training import Recipe
+from remission.training.batches import Augment
+from remission.training.loop import Schedule
+from remission.types import LabelledImages
+
+
+@dataclass(frozen=True)
+class Purified:
+    """The result of a purifier: a model with the victim's keys and shapes, all values finite."""
+
+    model: Classifier
+
+
+@method
+class Purifier(Method, ABC):
+    """Turns a suspect model and clean images into a purified model."""
+
+    @final
+    def __call__(
+        self,
+        victim: Classifier,
+        clean: LabelledImages,
+        *,
+        seed: Seed,
+        trigger: TriggerSource | None = None,
+    ) -> Purified:
+        """Purifies a copy of ``victim``, which stays as it is.
+
+        Args:
+            victim: the suspect model.
+            clean: the defender's clean images with labels, on the model's device.
+            seed: of everything random in the method.
+            trigger: where triggered images come from, for the methods that need one.
+
+        Raises:
+            ValueError: a method that needs a trigger was not given one.
+            DivergedError: a weight of the result is not finite.
+        """
+        model = copy.deepcopy(victim).requires_grad_(True)
+        purified = self._supply(model, clean, trigger, seed)
+        shapes = {key: value.shape for key, value in victim.state_dict().items()}
+        found = {key: value.shape for key, value in purified.state_dict().items()}
+        assert shapes == found, f"{self.name} changed the model's keys or shapes"
+        for key, value in purified.state_dict().items():
+            if not bool(torch.isfinite(value).all()):
+                raise DivergedError(f"{self.name}: '{key}' is not finite; use a smaller lr")
+        for module in purified.modules():
+            module._forward_hooks.clear()
+            module._forward_pre_hooks.clear()
+        return Purified(purified.requires_grad_(True).eval())
+
+    @abstractmethod
+    def _supply(
+        self, model: Classifier, clean: LabelledImages, trigger: TriggerSource | None, seed: Seed
+    ) -> Classifier:
+        """Calls the hook with what its kind of purifier is given."""
+
+
+@method
+class CleanPurifier(Purifier, ABC):
+    """A purifier that is given clean images and nothing else."""
+
+    needs: ClassVar[tuple[str, ...]] = ("clean images",)
+
+    @abstractmethod
+    def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
+        """Purifies ``model``, a copy that may be changed in place, and returns the result."""
+
+    @final
+    def _supply(
+        self, model: Classifier, clean: LabelledImages, trigger: TriggerSource | None, seed: Seed
+    ) -> Classifier:
+        del trigger
+        return self.purify(model, clean, seed=seed)
+
+
+@method
+class TriggerPurifier(Purifier, ABC):
+    """A purifier that is given a source of triggered images: the true trigger or an inverted one.
+
+    ``share`` of every batch carries the trigger, with the true label.
+    """
+
+    trigger: Literal["inverted", "true"] = "inverted"
+    """Where the trigger comes from: recovered by the spec's inversion, or the attacker's own."""
+    share: float = Field(default=0.2, gt=0, le=1)
+    """Share of each batch that carries the trigger."""
+
+    @abstractmethod
+    def purify(
+        self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
+    ) -> Classifier:
+        """Purifies ``model``, a copy that may be changed in place, and returns the result."""
+
+    @final
+    def _supply(
+        self, model: Classifier, clean: LabelledImages, trigger: TriggerSource | None, seed: Seed
+    ) -> Classifier:
+        if trigger is None:
+            raise ValueError(f"{self.name} needs a trigger: pass trigger=")
+        return self.purify(model, clean, trigger=trigger, seed=seed)
+
+    def stamp_share(self, trigger: TriggerSource, images: Tensor) -> Tensor:
+        """Triggers the first ``share`` of a (shuffled) batch, at least one image of it."""
+        count = max(1, round(self.share * len(images)))
+        return torch.cat([trigger(images[:count]).to(images.dtype), images[count:]])
+
+
+@method
+class FineTuning:
+    """The parameters that every fine-tuning purifier has, with the house's defaults."""
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the clean images."""
+    lr: float = Field(default=0.01, gt=0)
+    """Highest learning rate."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """L2 penalty on all parameters."""
+    schedule: Schedule = "cosine"
+    """Of the learning rate, a step each batch."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images a batch."""
+    augment: Augment = "crop_flip"
+    """Augmentation of the clean images."""
+
+    def recipe(self) -> Recipe:
+        """These parameters as a recipe of SGD."""
+        return Recipe(
+            epochs=self.epochs,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            batch_size=self.batch_size,
+            augment=self.augment,
+        )

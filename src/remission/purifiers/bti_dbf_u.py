@@ -1,0 +1,86 @@
+"""BTI-DBF(U): unlearning an inverted trigger (Xu, Huang, Li, Qin, Ren, ICLR 2024).
+
+min CE(f(x~), y) + MSE(h(x), h(x~)), where a share of the batch x~ is G(x) and y is true; h is the
+last feature map. The generator G is trained further against the purified model each round.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from remission.inversion import TriggerSource
+from remission.method import Field, method
+from remission.models import Classifier
+from remission.purifiers.base import TriggerPurifier
+from remission.seeding import Seed
+from remission.training import Recipe, fit
+from remission.training.batches import Augment
+from remission.types import LabelledImages
+
+
+@method
+class BTIDBFUnlearning(TriggerPurifier):
+    """Unlearning of an inverted trigger, features of triggered images held to the clean ones'."""
+
+    name: ClassVar[str] = "bti_dbf"
+    paper: ClassVar[str] = "Xu et al., ICLR 2024"
+    needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger", "last feature map")
+
+    rounds: int = Field(default=5, ge=1)
+    """Rounds of unlearning; from the second on the trigger is inverted again first."""
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the clean images in a round."""
+    lr: float = Field(default=1e-4, gt=0)
+    """Learning rate of Adam."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images a batch."""
+    augment: Augment = "crop_flip"
+    """Augmentation of the clean images."""
+
+    def purify(
+        self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
+    ) -> Classifier:
+        """Runs the rounds above."""
+        recipe = Recipe(
+            epochs=self.epochs,
+            lr=self.lr,
+            optimizer="adam",
+            batch_size=self.batch_size,
+            augment=self.augment,
+        )
+        for turn in range(self.rounds):
+            here = seed.child("round", turn)
+            if turn:
+                trigger = trigger.renewed(model, clean, seed=here.child("inversion"))
+            self._unlearn(model, clean, recipe, trigger, here)
+        return model
+
+    def _unlearn(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        recipe: Recipe,
+        trigger: TriggerSource,
+        seed: Seed,
+    ) -> None:
+        """One round; the loss sees the batch before and after its share got the trigger."""
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            return self.loss(model, images, self.stamp_share(trigger, images), labels)
+
+        fit(model, clean, recipe, seed=seed, what=self.name, loss=loss)
+
+    def loss(self, model: Classifier, images: Tensor, triggered: Tensor, labels: Tensor) -> Tensor:
+        """CE(f(x~), y) + MSE(h(x), h(x~)).
+
+        The mean is over the images that carry the trigger: elsewhere the difference is zero.
+        """
+        count = max(1, round(self.share * len(images)))
+        features = model.features(triggered)
+        clean = model.features(images[:count])
+        return F.cross_entropy(model.classify(features), labels) + F.mse_loss(
+            features[:count].float(), clean.float()
+        )

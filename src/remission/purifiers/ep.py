@@ -1,0 +1,45 @@
+"""EP, exact purification: the upper bound that knows the trigger (Min et al., NeurIPS 2024).
+
+Fine-tuning on clean images of which a share carries the true trigger and the true label. The paper
+publishes no code for it; this protocol is the reference, with PAM's budget.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from remission.inversion import TriggerSource
+from remission.method import Field, method
+from remission.models import Classifier
+from remission.purifiers.base import FineTuning, TriggerPurifier
+from remission.seeding import Seed
+from remission.training import fit
+from remission.types import LabelledImages
+
+
+@method
+class EP(FineTuning, TriggerPurifier):
+    """Exact purification: unlearning with the attacker's own trigger."""
+
+    name: ClassVar[str] = "ep"
+    paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
+    needs: ClassVar[tuple[str, ...]] = ("clean images", "true trigger")
+
+    trigger: Literal["true"] = "true"
+    """The attacker's own trigger, always."""
+    epochs: int = Field(default=90, ge=1)
+    """Passes over the clean images (PAM's 3 rounds of 30)."""
+
+    def purify(
+        self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
+    ) -> Classifier:
+        """W <- SGD(w, grad CE(f_w(x~), y)), x~ triggered in a share of the batch, y true."""
+        fit(
+            model,
+            clean,
+            self.recipe(),
+            seed=seed,
+            what=self.name,
+            transform=lambda images, labels: (self.stamp_share(trigger, images), labels),
+        )
+        return model

@@ -1,0 +1,79 @@
+"""FT-SAM: fine-tuning with adaptive sharpness-aware minimisation (Zhu et al., ICCV 2023).
+
+g = grad L(w);  eps = rho * (w * w * g) / || |w| * g ||_2;  w <- SGD(w, grad L(w + eps)),
+products element by element, the norm global, L cross entropy with smoothed labels. The running
+statistics of batch norm are collected in the first pass only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from remission.method import Field, method
+from remission.models import Classifier
+from remission.purifiers.base import CleanPurifier, FineTuning
+from remission.seeding import Seed
+from remission.training import Weights, fit, frozen_statistics
+from remission.training.loop import Backward
+from remission.training.weights import norm
+from remission.types import LabelledImages
+
+
+@method
+class FTSAM(FineTuning, CleanPurifier):
+    """Fine-tuning with adaptive sharpness-aware minimisation."""
+
+    name: ClassVar[str] = "ft_sam"
+    paper: ClassVar[str] = "Zhu et al., ICCV 2023, arXiv 2304.11823"
+
+    rho: float = Field(default=2.0, gt=0)
+    """Length of the perturbation, in the adaptive norm (2 in BackdoorBench)."""
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    """Smoothing of the labels (0.1 in BackdoorBench)."""
+    epochs: int = Field(default=100, ge=1)
+    """Passes over the clean images (100 in BackdoorBench)."""
+    batch_size: int = Field(default=256, ge=2)
+    """Images a batch (256 in BackdoorBench)."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """L2 penalty on all parameters (5e-4 in BackdoorBench)."""
+
+    def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
+        """Runs the update above."""
+        weights = Weights(model)
+
+        def gradient(backward: Backward) -> Tensor:
+            loss = backward()
+            weights.keep()
+            weights.move(sam_direction(weights.now, weights.gradients()), self.rho)
+            weights.clear_gradients()
+            with frozen_statistics(model):
+                backward()
+            weights.back()
+            return loss
+
+        fit(
+            model,
+            clean,
+            self.recipe(),
+            seed=seed,
+            what=self.name,
+            loss=lambda images, labels: F.cross_entropy(
+                model(images), labels, label_smoothing=self.label_smoothing
+            ),
+            gradient=gradient,
+        )
+        return model
+
+
+@torch.no_grad()
+def sam_direction(weights: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
+    """(w * w * g) / || |w| * g ||_2; zero where the gradient vanishes."""
+    scaled = list(torch._foreach_mul(torch._foreach_abs(weights), gradients))
+    length = norm(scaled).clamp_min(1e-12)
+    direction = list(torch._foreach_mul(torch._foreach_abs(weights), scaled))
+    torch._foreach_div_(direction, length)
+    return direction

@@ -1,0 +1,102 @@
+"""PAM, path-aware minimisation (Min, Qin, Zhang, Shen, Cheng, NeurIPS 2024, section 5).
+
+While unlearning, each gradient is taken not at the weights w but at a point moved toward the
+backdoored weights w_bd:
+
+    d = w_bd - w;  w' = w + rho * d / ||d||_2;  w <- SGD(w, grad CE(f_{w'}(x~), y)),
+
+the norm global over all parameters (batch-norm scale and shift included, running statistics not);
+a share of the batch x~ carries the trigger, y is true. The running statistics are collected at w'.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from remission.inversion import TriggerSource
+from remission.method import Field, method
+from remission.models import Classifier
+from remission.purifiers.base import FineTuning, TriggerPurifier
+from remission.seeding import Seed
+from remission.training import Weights, fit, recalibrate
+from remission.training.loop import Backward
+from remission.training.weights import Direction, norm
+from remission.types import LabelledImages
+
+
+@method
+class PAM(FineTuning, TriggerPurifier):
+    """Path-aware minimisation: unlearning with gradients taken on the way back to the backdoor."""
+
+    name: ClassVar[str] = "pam"
+    paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
+    needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
+
+    rho: float = Field(default=0.5, gt=0)
+    """Distance moved toward the backdoored weights (0.5; 0.3 to 0.9 in the paper's ablation)."""
+    cap: bool = True
+    """Move no farther than the backdoored weights where they are nearer than rho; the paper's
+    public code goes beyond them."""
+    recalibrate: bool = True
+    """Collect the batch-norm statistics anew at the final weights: training leaves those of w'."""
+    rounds: int = Field(default=3, ge=1)
+    """Rounds of unlearning; from the second on the trigger is inverted again first."""
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the clean images in a round."""
+    momentum: float = Field(default=0.1, ge=0, lt=1)
+    """Momentum of SGD."""
+
+    def purify(
+        self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
+    ) -> Classifier:
+        """Runs the rounds above; every round walks toward the same w_bd."""
+        weights = Weights(model)
+        backdoored = [w.detach().clone() for w in weights.now]
+        for turn in range(self.rounds):
+            here = seed.child("round", turn)
+            if turn:
+                self._settle(model, clean)
+                trigger = trigger.renewed(model, clean, seed=here.child("inversion"))
+            self._unlearn(model, clean, weights, backdoored, trigger, here)
+        self._settle(model, clean)
+        return model
+
+    def _unlearn(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        weights: Weights,
+        backdoored: Direction,
+        trigger: TriggerSource,
+        seed: Seed,
+    ) -> None:
+        """One round of the update above."""
+        fit(
+            model,
+            clean,
+            self.recipe(),
+            seed=seed,
+            what=self.name,
+            transform=lambda images, labels: (self.stamp_share(trigger, images), labels),
+            gradient=lambda backward: self.gradient(weights, backdoored, backward),
+        )
+
+    def gradient(self, weights: Weights, backdoored: Direction, backward: Backward) -> Tensor:
+        """Leaves in ``weights`` the gradient at w'; w itself is put back exactly."""
+        direction = weights.towards(backdoored)
+        distance = norm(direction)
+        # at w = w_bd there is no direction, and the perturbation is zero
+        step = torch.where(distance > 0, self.rho / distance.clamp_min(1e-12), 0.0)
+        weights.keep()
+        weights.move(direction, step.clamp_max(1.0) if self.cap else step)
+        loss = backward()
+        weights.back()
+        return loss
+
+    def _settle(self, model: Classifier, clean: LabelledImages) -> None:
+        """Batch-norm statistics of the weights as they are."""
+        if self.recalibrate:
+            recalibrate(model, clean)

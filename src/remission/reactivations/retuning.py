@@ -1,0 +1,78 @@
+"""RA, the retuning attack (Min, Qin, Zhang, Shen, Cheng, NeurIPS 2024, section 3).
+
+A few of the attacker's clean images are replaced by poisoned ones carrying the target's label, and
+the purified model is fine-tuned on all of them for a few epochs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+
+from remission.attacks.base import poison
+from remission.errors import SpecError
+from remission.method import Field, method
+from remission.models import Classifier
+from remission.reactivations.base import Reactivation
+from remission.seeding import Seed
+from remission.training import Recipe, fit
+from remission.training.batches import Augment
+from remission.triggers import Trigger
+from remission.types import LabelledImages
+
+
+@method
+class Retuning(Reactivation):
+    """Fine-tuning on the attacker's images, of which a budget are poisoned: the relapse curve."""
+
+    name: ClassVar[str] = "retuning"
+    paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
+    needs: ClassVar[tuple[str, ...]] = ("weights", "clean images", "true trigger")
+
+    budgets: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(1, 5, 20, 100), min_length=1, strict=False
+    )
+    """Numbers of poisoned images, each a retuning of its own (5 in the paper). The images of a
+    smaller budget are among those of a larger one."""
+    epochs: int = Field(default=5, ge=1)
+    """Passes over the attacker's images (5 in the paper)."""
+    lr: float = Field(default=0.01, gt=0)
+    """Learning rate of SGD, constant (0.01 in the paper)."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD (0.9 in the paper)."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images a batch (128 in the paper)."""
+    augment: Augment = "none"
+    """Augmentation of the attacker's images."""
+
+    def reactivate(
+        self,
+        model: Classifier,
+        images: LabelledImages,
+        trigger: Trigger,
+        target: int,
+        *,
+        budget: int,
+        seed: Seed,
+    ) -> Classifier:
+        """All parameters, train-mode batch norm, no weight decay."""
+        others = (images.labels != target).nonzero().flatten()
+        if budget > len(others):
+            raise SpecError(
+                f"retuning: a budget of {budget} poisoned images, and the attacker has "
+                f"{len(others)} images outside the target class",
+                "use smaller budgets, or give the attacker more images in [split]",
+            )
+        order = torch.randperm(len(others), generator=seed.child("chosen").generator())
+        chosen = others[order[:budget].to(others.device)]
+        recipe = Recipe(
+            epochs=self.epochs,
+            lr=self.lr,
+            momentum=self.momentum,
+            batch_size=self.batch_size,
+            augment=self.augment,
+        )
+        data = poison(images, chosen, trigger, target)
+        fit(model, data, recipe, seed=seed, what=f"retuning n={budget}")
+        return model

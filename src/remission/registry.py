@@ -1,0 +1,98 @@
+"""Every method by name: explicit tables, no registration by import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from remission.attacks import Attack, BadNets, Blended
+from remission.errors import SpecError, closest
+from remission.inversion import BTIDBF, Inversion
+from remission.method import Method, describe, from_table
+from remission.models import MODELS
+from remission.purifiers import EP, FST, FT, FTSAM, PAM, BTIDBFUnlearning, Purifier
+from remission.reactivations import Reactivation, Retuning
+
+T = TypeVar("T")
+
+ATTACKS: Mapping[str, type[Attack]] = {"badnets": BadNets, "blended": Blended}
+INVERSIONS: Mapping[str, type[Inversion]] = {"bti_dbf": BTIDBF}
+PURIFIERS: Mapping[str, type[Purifier]] = {
+    "bti_dbf": BTIDBFUnlearning,
+    "ep": EP,
+    "fst": FST,
+    "ft": FT,
+    "ft_sam": FTSAM,
+    "pam": PAM,
+}
+REACTIVATIONS: Mapping[str, type[Reactivation]] = {"retuning": Retuning}
+
+_TABLES: Mapping[str, Mapping[str, type[Method]]] = {
+    "attack": ATTACKS,
+    "inversion": INVERSIONS,
+    "purifier": PURIFIERS,
+    "reactivation": REACTIVATIONS,
+}
+
+
+def make_attack(table: Mapping[str, Any]) -> Attack:
+    """An attack from a table of a spec; see :func:`_make`."""
+    return _make("attack", ATTACKS, table)
+
+
+def make_inversion(table: Mapping[str, Any]) -> Inversion:
+    """An inversion from a table of a spec; see :func:`_make`."""
+    return _make("inversion", INVERSIONS, table)
+
+
+def make_purifier(table: Mapping[str, Any]) -> Purifier:
+    """A purifier from a table of a spec; see :func:`_make`."""
+    return _make("purifier", PURIFIERS, table)
+
+
+def make_reactivation(table: Mapping[str, Any]) -> Reactivation:
+    """A reactivation from a table of a spec; see :func:`_make`."""
+    return _make("reactivation", REACTIVATIONS, table)
+
+
+def _make(kind: str, known: Mapping[str, type[T]], table: Mapping[str, Any]) -> T:
+    """Builds a method from a table of a spec.
+
+    Args:
+        kind: what the method is, for messages.
+        known: the methods of that kind.
+        table: ``method`` and parameters.
+
+    Raises:
+        SpecError: no such method, an unknown key, a wrong value.
+    """
+    values = dict(table)
+    name = values.pop("method", None)
+    if name is None:
+        raise SpecError(f"a table [[{kind}]] has no 'method'", f"add one of: {', '.join(known)}")
+    if name not in known:
+        raise SpecError(f"unknown {kind} '{name}'", closest(str(name), known))
+    return from_table(known[name], values, f"[{kind}] {name}")
+
+
+def catalogue() -> dict[str, list[dict[str, Any]]]:
+    """Every method with its parameters, as ``remission methods`` shows it.
+
+    It is kept in ``catalogue.json``, so that showing it does not import torch.
+    """
+    found = {
+        f"{kind}s": [describe(cls) for _, cls in sorted(table.items())]
+        for kind, table in _TABLES.items()
+    }
+    found["models"] = [
+        {
+            "name": name,
+            "summary": " ".join((make.__doc__ or "").split("\n\n")[0].split())
+            + f" Images at least 8x8; '{name}:16' has 16 base channels, '{name}' {width}.",
+            "paper": "He et al., CVPR 2016",
+            "needs": [],
+            "parameters": [],
+        }
+        for name, (make, _, width) in sorted(MODELS.items())
+    ]
+    return found

@@ -1,0 +1,145 @@
+"""Means over seeds with their intervals. Rates are fractions in [0, 1] until they are printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from remission.records import Cell
+
+Measure = Literal["clean_acc", "asr", "robust_acc", "seconds"]
+Interval = tuple[float, float]
+
+CONFIDENCE = 0.95
+MISSING = "–"
+FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One number of a table.
+
+    Args:
+        mean: mean over the seeds, None if no seed has the number.
+        half_width: half width of the 95 % Student-t interval of the mean; None below two seeds.
+        n: seeds behind ``mean``.
+        failed: cells that failed.
+        interval: where the true value lies with 95 % confidence: Student-t over the seeds or, with
+            one seed, what the number of test images allows (Wilson, Newcombe); None if unknown.
+    """
+
+    mean: float | None = None
+    half_width: float | None = None
+    n: int = 0
+    failed: int = 0
+    interval: Interval | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether at least one seed has the number."""
+        return self.mean is not None
+
+
+def student_half_width(values: Sequence[float]) -> float | None:
+    """Half width of the 95 % Student-t interval of the mean; None below two values."""
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        return None
+    mean = math.fsum(values) / n
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
+    return quantile * math.sqrt(variance / n)
+
+
+def by_seed(cells: Iterable[Cell], measure: Measure) -> dict[int, float]:
+    """Seed -> value of ``measure``; cells that share a seed are averaged, not counted twice."""
+    values: dict[int, list[float]] = {}
+    for cell in cells:
+        value = getattr(cell, measure)
+        if cell.status == "done" and value is not None:
+            values.setdefault(cell.seed, []).append(value)
+    return {seed: math.fsum(found) / len(found) for seed, found in sorted(values.items())}
+
+
+def estimate(cells: Sequence[Cell], measure: Measure) -> Estimate:
+    """The mean of ``measure`` over the seeds of ``cells``, failed ones counted apart."""
+    failed = sum(cell.status == "failed" for cell in cells)
+    made = _from_values(list(by_seed(cells, measure).values()), failed)
+    if made.n == 1 and made.interval is None:
+        made = Estimate(mean=made.mean, n=1, failed=failed, interval=_wilson(cells, measure))
+    return made
+
+
+def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr") -> Estimate:
+    """How far ``cells`` lie above ``control``: mean of the differences seed by seed.
+
+    Seeds that only one side has are left out. With a single seed the interval is Newcombe's, from
+    the two Wilson intervals.
+    """
+    ours, theirs = by_seed(cells, measure), by_seed(control, measure)
+    shared = [seed for seed in ours if seed in theirs]
+    failed = sum(cell.status == "failed" for cell in cells)
+    made = _from_values([ours[seed] - theirs[seed] for seed in shared], failed)
+    if made.n != 1 or made.mean is None:
+        return made
+    seed = shared[0]
+    here = _wilson([cell for cell in cells if cell.seed == seed], measure)
+    there = _wilson([cell for cell in control if cell.seed == seed], measure)
+    interval = None
+    if here and there:
+        down = math.hypot(ours[seed] - here[0], there[1] - theirs[seed])
+        up = math.hypot(here[1] - ours[seed], theirs[seed] - there[0])
+        interval = (made.mean - down, made.mean + up)
+    return Estimate(mean=made.mean, n=1, failed=failed, interval=interval)
+
+
+def _from_values(values: list[float], failed: int) -> Estimate:
+    if not values:
+        return Estimate(failed=failed)
+    mean = math.fsum(values) / len(values)
+    half = student_half_width(values)
+    interval = None if half is None else (mean - half, mean + half)
+    return Estimate(mean=mean, half_width=half, n=len(values), failed=failed, interval=interval)
+
+
+def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
+    """The interval that the measuring stage recorded, if exactly one finished cell has it."""
+    if measure not in ("clean_acc", "asr"):
+        return None
+    name = f"{measure}_interval"
+    found = [getattr(cell, name) for cell in cells if cell.status == "done"]
+    if len(found) != 1 or found[0] is None:
+        return None
+    return (float(found[0][0]), float(found[0][1]))
+
+
+def show(
+    number: Estimate,
+    *,
+    seeds: int,
+    scale: float = 100.0,
+    digits: int = 1,
+    signed: bool = False,
+) -> str:
+    """An estimate for people, in percent unless ``scale`` says otherwise.
+
+    ``seeds`` is the count that the table states once; a number resting on fewer says its own, and
+    failed cells are always said.
+    """
+    if number.mean is None:
+        return FAILED if number.failed else MISSING
+    sign = "+" if signed else ""
+    mean = round(number.mean * scale, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
+    text = f"{mean:{sign}.{digits}f}"
+    if number.half_width is not None:
+        text += f" ± {number.half_width * scale:.{digits}f}"
+    notes = []
+    if number.n != seeds:
+        notes.append(f"n={number.n}")
+    if number.failed:
+        notes.append(f"{number.failed} failed")
+    return f"{text} ({', '.join(notes)})" if notes else text

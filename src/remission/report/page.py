@@ -1,0 +1,253 @@
+"""One self-contained HTML page from a store: no network request, no script."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from remission.errors import StoreError
+from remission.records import Record, read_records
+from remission.report import figures, series
+from remission.report.estimates import show
+from remission.report.keys import GroupKey
+from remission.report.labels import canonical, flat, printable
+from remission.report.pictures import Pictures, compare
+from remission.report.summary import Group, Row, ancestors, failures, summarise
+from remission.report.svg import inline
+from remission.report.verdict import MARGIN, SATURATED, headline, judge, saturated, sentence
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """An inline figure and the sentence that tells how to read it."""
+
+    svg: str
+    caption: str
+
+
+def write_report(folder: Path, out: Path) -> None:
+    """Writes the records below ``folder`` as one HTML page; the old page stays until it is whole.
+
+    Raises:
+        StoreError: the store cannot be read, or the page cannot be written.
+    """
+    parent = out.parent
+    if not parent.is_dir():
+        raise StoreError(
+            f"the folder '{parent}' for the report does not exist",
+            "create it, or name a file in a folder that exists",
+        )
+    if out.is_dir():
+        raise StoreError(f"'{out}' is a folder", "name a file for the report, like report.html")
+    page = build_page(read_records(folder), folder)
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(page, encoding="utf-8")
+        unfinished.replace(out)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise StoreError(
+            f"the report '{out}' cannot be written ({error.strerror or error})",
+            "free some space, or name a file in a folder that you may write to",
+        ) from error
+
+
+def build_page(records: Sequence[Record], folder: Path) -> str:
+    """The page as HTML text; ``folder`` is where the artefacts of ``records`` lie."""
+    import jinja2
+
+    groups = summarise(records)
+    labels = [r.label for g in groups for r in g.rows if not r.reference]
+    look = figures.styles(labels + [label for g in groups for label, _ in g.paths])
+    number = count(1)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,  # names come from other people's specs
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        headline=headline(groups),
+        margin=f"{100 * MARGIN:.0f}",
+        groups=[_group(group, records, folder, look, number) for group in groups],
+        failures=failures(records),
+        settings=_settings(records),
+        environments=_environments(records),
+        models=sum(r.cell is not None and r.cell.status == "done" for r in records),
+        finished=max((record.finished for record in records), default=""),
+    )
+
+
+def _group(
+    group: Group,
+    records: Sequence[Record],
+    folder: Path,
+    look: dict[str, figures.Style],
+    number: count[int],
+) -> dict[str, Any]:
+    """Everything that the template shows of one group."""
+    taught = [printable(column.title) for column in saturated(group)]
+    return {
+        "title": group.title,
+        "sentence": sentence(group),
+        "seeds": group.seeds,
+        "repeated": group.repeated,
+        "columns": [
+            (label, [column.budget for column in columns])
+            for label, columns in series.reactivations(group).items()
+        ],
+        "rows": [_row(group, row, look) for row in group.rows],
+        "saturated": taught,
+        "saturation": f"{100 * SATURATED:.0f}",
+        "relapse": _relapse_plots(group, look, number),
+        "path": _path_plot(group, look, number),
+        "pictures": _pictures(group, records, folder),
+    }
+
+
+def _row(group: Group, row: Row, look: dict[str, figures.Style]) -> dict[str, Any]:
+    after = []
+    for column in group.columns:
+        asr, gap = row.number("asr", column), group.gap(row, column)
+        after.append(
+            {
+                "asr": show(asr, seeds=group.seeds),
+                "gap": _typographic(show(gap, seeds=group.seeds, signed=True)) if gap.known else "",
+                "heat": f"{asr.mean or 0:.3f}",
+                "seconds": show(row.number("seconds", column), seeds=group.seeds, scale=1),
+            }
+        )
+    verdict = None if row.reference else judge(group, row)
+    before = row.number("asr")
+    return {
+        "label": row.label,
+        "kind": row.purifier.name if row.reference else "purifier",
+        "colour": "#000" if row.reference else look[row.label].colour,
+        "clean_acc": show(row.number("clean_acc"), seeds=group.seeds),
+        "asr": show(before, seeds=group.seeds),
+        "heat": f"{before.mean or 0:.3f}",
+        "robust_acc": show(row.number("robust_acc"), seeds=group.seeds),
+        "seconds": show(row.number("seconds"), seeds=group.seeds, scale=1),
+        "after": after,
+        "outcome": verdict.outcome if verdict else "",
+        "verdict": printable(verdict.text) if verdict else "reference",
+    }
+
+
+def _typographic(number: str) -> str:
+    return number.replace("-", "−")
+
+
+def _relapse_plots(group: Group, look: dict[str, figures.Style], number: count[int]) -> list[Plot]:
+    plots = []
+    over = f"{group.seeds} seeds (Student t)" if group.seeds > 1 else "the test images (Wilson)"
+    for label, columns in series.reactivations(group).items():
+        budgeted = [column for column in columns if column.budget is not None]
+        if budgeted and (lines := series.relapse(group, budgeted)):
+            svg = figures.relapse_figure(lines, look, series.victim_asr(group))
+            caption = (
+                f"Reactivation by {label}: ASR of each purified model against the number of "
+                "poisoned images that the reactivation used; the leftmost point is the purified "
+                "model as it is (O-ASR). What counts is the distance to the thick dashed line, "
+                "the control that never held a backdoor: a line that climbs earlier hides one. "
+                f"Vertical bars: 95 % intervals over {over}."
+            )
+            plots.append(_plot(svg, caption, f"Relapse curves, {label}", number))
+        for column in columns:
+            if column.budget is None and (pairs := series.before_after(group, column)):
+                svg = figures.before_after_figure(pairs, look)
+                caption = (
+                    f"Reactivation by {label}, which has no budget of poisoned images: ASR before "
+                    "(hollow) and after (full). The longer the line, the more of the backdoor came "
+                    f"back; compare with the control's. Shaded: 95 % intervals over {over}."
+                )
+                plots.append(_plot(svg, caption, f"ASR before and after {label}", number))
+    return plots
+
+
+def _path_plot(group: Group, look: dict[str, figures.Style], number: count[int]) -> Plot | None:
+    panels = series.panels(group)
+    if not panels:
+        return None
+    caption = (
+        "The straight line in weight space from the backdoored model (t = 0) to the purified one "
+        "(t = 1). Above: the share of triggered images that no longer reach the target class. A "
+        "line that stays low until close to t = 1 says that the purified model lies at the edge of "
+        "the backdoored region, a small step from relapse. Below: clean accuracy on the way. "
+        "Interpolated batch-norm statistics can break both curves for reasons that have nothing to "
+        "do with the backdoor; recalibrated ones are measured anew at every t."
+    )
+    if any(len(curves) > 1 for curves in group.paths.values()):
+        caption += " Lines are means over seeds, bands 95 % Student-t intervals."
+    return _plot(figures.path_figure(panels, look), caption, "Path curves", number)
+
+
+def _plot(svg: str, caption: str, title: str, number: count[int]) -> Plot:
+    prefix = f"fig{next(number)}-"
+    return Plot(
+        svg=inline(svg, prefix=prefix, label=printable(f"{title}. {caption}")),
+        caption=printable(caption),
+    )
+
+
+def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pictures]:
+    """The triggers of the group's first victim, the true one and those that were inverted."""
+    by_id = {record.id: record for record in records}
+    victims = [
+        (record.cell.seed, record.id)
+        for record in records
+        if record.kind == "victim" and record.cell and GroupKey.of(record.cell) == group.key
+    ]
+    if not victims:
+        return []
+    victim = by_id[min(victims)[1]]
+    attack = group.key.attack.name
+    found = [
+        compare(folder, victim, other="preview_triggered", other_title="triggered", title=attack)
+    ]
+    for record in records:
+        if record.kind == "inversion" and victim in ancestors(record, by_id):
+            title = f"{record.label}{_inverted(record)}"
+            found.append(
+                compare(
+                    folder, record, other="preview_inverted", other_title="inverted", title=title
+                )
+            )
+    return found
+
+
+def _inverted(record: Record) -> str:
+    """What the inversion found, as far as it says so."""
+    target, share = record.details.get("target"), record.details.get("target_share")
+    text = "" if target is None else f": names class {target}"
+    if isinstance(share, int | float):
+        text += f", into which {100 * share:.1f} % of the images fall with it"
+    return text
+
+
+def _settings(records: Sequence[Record]) -> dict[str, list[tuple[str, str]]]:
+    """Kind -> (label, JSON) of each distinct settings block."""
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for record in records:
+        text = json.dumps(record.settings, indent=2, sort_keys=True, ensure_ascii=False)
+        blocks = found.setdefault(record.kind, {})
+        blocks.setdefault(canonical(record.settings), (printable(record.label), text))
+    return {kind: list(blocks.values()) for kind, blocks in sorted(found.items())}
+
+
+def _environments(records: Sequence[Record]) -> list[tuple[int, dict[str, str]]]:
+    """(records made in it, its entries) of each distinct environment, the commonest first."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.environment:
+            found.setdefault(canonical(record.environment), []).append(record)
+    ordered = sorted(found.values(), key=len, reverse=True)
+    return [(len(made), flat(made[0].environment)) for made in ordered]

@@ -1,0 +1,131 @@
+"""What the figures draw: lines with their intervals in percent, taken from a group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from remission.records import PathCurve
+from remission.report.estimates import Estimate, student_half_width
+from remission.report.keys import CONTROL, VICTIM
+from remission.report.summary import Column, Group, Row
+
+BATCHNORM = ("interpolated", "recalibrated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line. All lists have the same length; rates in percent, NaN where it failed."""
+
+    label: str
+    x: list[float]
+    y: list[float]
+    low: list[float]
+    """Lower end of the 95 % interval; equal to ``y`` where it is unknown."""
+    high: list[float]
+    control: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One batch-norm policy: rates along the path against t."""
+
+    batchnorm: str
+    error: list[Series]
+    """Backdoor error, 1 - ASR."""
+    clean_acc: list[Series]
+
+
+def reactivations(group: Group) -> dict[str, list[Column]]:
+    """Label of a reactivation -> its columns in order of budget."""
+    found: dict[str, list[Column]] = {}
+    for column in group.columns:
+        found.setdefault(column.label, []).append(column)
+    return found
+
+
+def relapse(group: Group, columns: Sequence[Column]) -> list[Series]:
+    """ASR against the number of poisoned images; n = 0 is the model before reactivation.
+
+    Rows without a single point behind n = 0 are left out, the victim too: it is a reference line.
+    Budgets that a row was not run at are passed over.
+    """
+    drawn = []
+    for row in group.rows:
+        points = [(0.0, row.number("asr"))]
+        points += [(float(c.budget or 0), row.number("asr", c)) for c in columns]
+        points = [(x, number) for x, number in points if number.known or number.failed]
+        if row.purifier.name != VICTIM and any(x > 0 and number.known for x, number in points):
+            drawn.append(_series(row, points))
+    return drawn
+
+
+def before_after(group: Group, column: Column) -> list[tuple[Series, Series]]:
+    """(O-ASR, P-ASR) of every row for a reactivation that takes no poisoned images."""
+    return [
+        (
+            _series(row, [(0.0, row.number("asr"))]),
+            _series(row, [(1.0, row.number("asr", column))]),
+        )
+        for row in group.rows
+        if row.number("asr", column).known and row.number("asr").known
+    ]
+
+
+def victim_asr(group: Group) -> float | None:
+    """The victim's ASR in percent."""
+    row = group.row(VICTIM)
+    mean = row.number("asr").mean if row else None
+    return None if mean is None else 100 * mean
+
+
+def panels(group: Group) -> list[Panel]:
+    """The batch-norm policies that were walked, the interpolated one first."""
+    found = []
+    for policy in BATCHNORM:
+        lines = {label: curves for (label, name), curves in group.paths.items() if name == policy}
+        if lines:
+            found.append(
+                Panel(
+                    batchnorm=policy,
+                    error=[_walk(k, v, backdoor_error=True) for k, v in lines.items()],
+                    clean_acc=[_walk(k, v, backdoor_error=False) for k, v in lines.items()],
+                )
+            )
+    return found
+
+
+def _series(row: Row, points: Sequence[tuple[float, Estimate]]) -> Series:
+    # A failed point breaks the line: drawn through, it would pass for a measurement.
+    y = [math.nan if number.mean is None else 100 * number.mean for _, number in points]
+    ends = [
+        (100 * max(0.0, number.interval[0]), 100 * min(1.0, number.interval[1]))
+        if number.interval
+        else (rate, rate)
+        for (_, number), rate in zip(points, y, strict=True)
+    ]
+    return Series(
+        label=row.label,
+        x=[x for x, _ in points],
+        y=y,
+        low=[low for low, _ in ends],
+        high=[high for _, high in ends],
+        control=row.purifier.name == CONTROL,
+    )
+
+
+def _walk(label: str, curves: Sequence[PathCurve], *, backdoor_error: bool) -> Series:
+    """The mean over the seeds that share the first one's values of t."""
+    t = curves[0].t
+    curves = [curve for curve in curves if curve.t == t]
+    y, low, high = [], [], []
+    for i in range(len(t)):
+        rates = [1 - c.asr[i] if backdoor_error else c.clean_acc[i] for c in curves]
+        mean = sum(rates) / len(rates)
+        half = student_half_width(rates) or 0.0
+        y.append(100 * mean)
+        low.append(100 * max(0.0, mean - half))
+        high.append(100 * min(1.0, mean + half))
+    control = curves[0].purifier == CONTROL
+    return Series(label=label, x=t, y=y, low=low, high=high, control=control)

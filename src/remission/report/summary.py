@@ -1,0 +1,217 @@
+"""Records -> groups, rows and columns: the one aggregation behind the tables and the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from remission.records import Cell, PathCurve, Record, cells
+from remission.report.estimates import Estimate, Measure, estimate, gap
+from remission.report.keys import (
+    BEFORE,
+    CONTROL,
+    SHOWN_APART,
+    VICTIM,
+    GroupKey,
+    purifier_of,
+    rank,
+    reactivation_of,
+)
+from remission.report.labels import Method, label_methods, printable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One reactivation at one budget (None: the method takes no poisoned images)."""
+
+    reactivation: Method
+    label: str
+    budget: int | None
+
+    @property
+    def title(self) -> str:
+        """For example ``retuning n=5``."""
+        return self.label if self.budget is None else f"{self.label} n={self.budget}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One purifier with its parameters; ``cells`` maps None to the cells before reactivation."""
+
+    purifier: Method
+    label: str
+    cells: Mapping[Column | None, Sequence[Cell]] = field(repr=False)
+
+    def number(self, measure: Measure, column: Column | None = None) -> Estimate:
+        """The mean over seeds after ``column``, or before any reactivation."""
+        return estimate(self.cells.get(column, ()), measure)
+
+    @property
+    def reference(self) -> bool:
+        """Whether this is the victim or the control, not a purifier."""
+        return self.purifier.name in (VICTIM, CONTROL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """One table: victim and control first, then the purifiers."""
+
+    key: GroupKey
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)
+    """(purifier label, batch-norm policy) -> one curve a seed."""
+    seeds: int
+    """Most seeds that any number of the group rests on."""
+    repeated: int
+    """Cells that share row, column and seed with another one."""
+
+    def row(self, purifier: str) -> Row | None:
+        """The first row of a purifier, by its name."""
+        return next((row for row in self.rows if row.purifier.name == purifier), None)
+
+    def gap(self, row: Row, column: Column | None) -> Estimate:
+        """ASR above the control's after the same reactivation at the same budget."""
+        control = [
+            cell
+            for other in self.rows
+            if other.purifier.name == CONTROL
+            for cell in other.cells.get(column, ())
+        ]
+        return gap(row.cells.get(column, ()), control)
+
+
+def summarise(records: Sequence[Record]) -> list[Group]:
+    """Groups the measured models and the paths, in a stable order."""
+    measured = cells(records)
+    paths = _paths_by_group(records, measured)
+    by_group: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
+    for cell in measured:
+        by_group.setdefault(GroupKey.of(cell), []).append(cell)
+    # Labels are made over the whole store, so that a method has one name and one colour in it.
+    used: list[Cell | PathCurve] = [*measured, *(p for found in paths.values() for p in found)]
+    purifiers = {
+        method: label.replace(VICTIM, "victim", 1) if method.name == VICTIM else label
+        for method, label in label_methods([purifier_of(item) for item in used]).items()
+    }
+    reactivations = label_methods(reactivation_of(c) for c in measured if c.reactivation != BEFORE)
+    attacks = label_methods(key.attack for key in by_group)
+    return [
+        _group(
+            key,
+            by_group[key],
+            paths.get(key, []),
+            purifiers=purifiers,
+            reactivations=reactivations,
+            attacks=attacks,
+        )
+        for key in sorted(by_group, key=GroupKey.order)
+    ]
+
+
+def _group(
+    key: GroupKey,
+    members: Sequence[Cell],
+    paths: Sequence[PathCurve],
+    *,
+    purifiers: Mapping[Method, str],
+    reactivations: Mapping[Method, str],
+    attacks: Mapping[Method, str],
+) -> Group:
+    found: dict[Method, dict[Column | None, list[Cell]]] = {}
+    columns: set[Column] = set()
+    for cell in sorted(members, key=lambda c: (c.seed, c.id)):
+        column = None
+        if cell.reactivation != BEFORE:
+            method = reactivation_of(cell)
+            column = Column(reactivation=method, label=reactivations[method], budget=cell.budget)
+            columns.add(column)
+        found.setdefault(purifier_of(cell), {}).setdefault(column, []).append(cell)
+    rows = [
+        Row(purifier=method, label=purifiers[method], cells=found[method])
+        for method in sorted(found, key=lambda m: rank(m, purifiers))
+    ]
+    curves: dict[tuple[str, str], list[PathCurve]] = {}
+    for path in sorted(paths, key=lambda p: (rank(purifier_of(p), purifiers), p.seed, p.id)):
+        curves.setdefault((purifiers[purifier_of(path)], path.batchnorm), []).append(path)
+    slots = [cells_ for row in found.values() for cells_ in row.values()]
+    return Group(
+        key=key,
+        title=_title(key, attacks[key.attack]),
+        columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
+        rows=tuple(rows),
+        paths=curves,
+        seeds=max((len({c.seed for c in slot if c.status == "done"}) for slot in slots), default=0),
+        repeated=sum(len(slot) - len({c.seed for c in slot}) for slot in slots),
+    )
+
+
+def failures(records: Iterable[Record]) -> list[tuple[str, str]]:
+    """(label, error) of every record that failed, whether or not it got as far as a cell."""
+    found = []
+    for record in records:
+        cell_failed = record.cell is not None and record.cell.status == "failed"
+        if record.status == "failed" or cell_failed:
+            error = record.error or (record.cell.error if record.cell else None)
+            found.append((printable(record.label), printable(error or "no reason was recorded")))
+    return found
+
+
+def ancestors(record: Record, by_id: Mapping[str, Record]) -> list[Record]:
+    """The records whose results ``record`` used, nearest first."""
+    found: dict[str, Record] = {}
+    waiting = [record]
+    while waiting:
+        for parent_id in waiting.pop(0).parents.values():
+            parent = by_id.get(parent_id)
+            if parent is not None and parent_id not in found:
+                found[parent_id] = parent
+                waiting.append(parent)
+    return list(found.values())
+
+
+def _paths_by_group(
+    records: Sequence[Record], measured: Sequence[Cell]
+) -> dict[GroupKey, list[PathCurve]]:
+    """A curve does not say its poison rate and target: the models that it joins do."""
+    by_id = {record.id: record for record in records}
+    found: dict[GroupKey, list[PathCurve]] = {}
+    for record in records:
+        near = [r.cell for r in (record, *ancestors(record, by_id)) if r.cell is not None]
+        for path in record.paths:
+            key = next((GroupKey.of(c) for c in (*near, *measured) if _same(c, path)), None)
+            if key is None:
+                attack = Method.of(path.attack, path.attack_params, without=SHOWN_APART)
+                key = GroupKey(
+                    dataset=path.dataset,
+                    arch=path.arch,
+                    attack=attack,
+                    poison_rate=None,
+                    target=None,
+                )
+            found.setdefault(key, []).append(path)
+    return found
+
+
+def _same(cell: Cell, path: PathCurve) -> bool:
+    return (cell.dataset, cell.arch, cell.attack, cell.attack_params) == (
+        path.dataset,
+        path.arch,
+        path.attack,
+        path.attack_params,
+    )
+
+
+def _budget(column: Column) -> float:
+    return math.inf if column.budget is None else column.budget
+
+
+def _title(key: GroupKey, attack: str) -> str:
+    parts = [key.dataset, key.arch, attack]
+    if key.poison_rate is not None:
+        parts.append(f"poison rate {100 * key.poison_rate:g} %")
+    if key.target is not None:
+        parts.append(f"target {key.target}")
+    return printable(" · ".join(parts))

@@ -1,0 +1,231 @@
+"""Records -> tables as text: for people (text, Markdown) in percent, for programs in fractions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+from remission.errors import UserError, closest
+from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.report.estimates import FAILED, MISSING, Estimate, show
+from remission.report.keys import CONTROL, place
+from remission.report.labels import flat, printable
+from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
+from remission.report.summary import Group, Row, failures, summarise
+
+View = Literal["summary", "cells", "paths"]
+Format = Literal["text", "markdown", "csv", "json"]
+
+
+def render(records: list[Record], view: View, format: Format) -> str:
+    """The results as one string, without a newline at its end.
+
+    ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
+    point of a path (one object a curve in JSON).
+
+    Raises:
+        UserError: an unknown view or format.
+    """
+    views: dict[str, dict[str, Callable[[list[Record]], str]]] = {
+        "summary": {
+            "text": lambda r: _summary(r, text_table, "{}"),
+            "markdown": lambda r: _summary(r, markdown_table, "### {}"),
+            "csv": _summary_csv,
+            "json": lambda r: json_text([_group_json(group) for group in summarise(r)]),
+        },
+        "cells": {
+            "text": lambda r: text_table(*_cell_lines(r)),
+            "markdown": lambda r: markdown_table(*_cell_lines(r)),
+            "csv": lambda r: csv_table([dataclasses.asdict(cell) for cell in _cells(r)]),
+            "json": lambda r: json_text([dataclasses.asdict(cell) for cell in _cells(r)]),
+        },
+        "paths": {
+            "text": lambda r: text_table(*_path_lines(r)),
+            "markdown": lambda r: markdown_table(*_path_lines(r)),
+            "csv": lambda r: csv_table(_path_points(r)),
+            "json": lambda r: json_text([dataclasses.asdict(path) for path in _paths(r)]),
+        },
+    }
+    if view not in views:
+        raise UserError(f"--view {view} is unknown", closest(view, views))
+    if format not in views[view]:
+        raise UserError(f"--format {format} is unknown", closest(format, views[view]))
+    return views[view][format](records)
+
+
+def _summary(records: list[Record], table: Callable[[list[str], Lines], str], heading: str) -> str:
+    blocks = []
+    for group in summarise(records):
+        block = [heading.format(_plain(group.title, heading)), *_summary_notes(group)]
+        if group.rows:
+            block.append(table(*_summary_lines(group)))
+        blocks.append("\n\n".join(block) if heading.startswith("#") else "\n".join(block))
+    if failed := failures(records):
+        lines = [f"- {label}: {error}" for label, error in failed]
+        blocks.append("\n".join(["Failed:", *(_plain(line, heading) for line in lines)]))
+    return "\n\n".join(blocks)
+
+
+def _plain(text: str, heading: str) -> str:
+    return escape(text) if heading.startswith("#") else text
+
+
+def _summary_notes(group: Group) -> list[str]:
+    several = f"mean ± half width of the 95 % Student-t interval over n={group.seeds} seeds"
+    notes = [f"percent; {several if group.seeds > 1 else 'one seed'}"]
+    if group.repeated:
+        cells_ = "cell" if group.repeated == 1 else "cells"
+        notes.append(
+            f"averaged with another of the same row, column and seed: {group.repeated} {cells_}; "
+            "this store mixes runs with different settings"
+        )
+    return notes
+
+
+def _summary_lines(group: Group) -> tuple[list[str], Lines]:
+    header = ["purifier", "C-Acc", "O-ASR", "O-RobustAcc"]
+    for column in group.columns:
+        title = printable(column.title)
+        header += [f"P-ASR {title}", f"gap to control {title}"]
+    header.append("seconds")
+    lines = []
+    for row in group.rows:
+        line = [row.label]
+        line += [show(row.number(m), seeds=group.seeds) for m in ("clean_acc", "asr", "robust_acc")]
+        for column in group.columns:
+            line.append(show(row.number("asr", column), seeds=group.seeds))
+            gap = Estimate() if row.purifier.name == CONTROL else group.gap(row, column)
+            line.append(show(gap, seeds=group.seeds, signed=True))
+        line.append(show(row.number("seconds"), seeds=group.seeds, scale=1.0))
+        lines.append(line)
+    return header, lines
+
+
+def _number_json(number: Estimate) -> dict[str, Any]:
+    return {
+        "mean": number.mean,
+        "half_width": number.half_width,
+        "n": number.n,
+        "failed": number.failed,
+    }
+
+
+def _row_json(group: Group, row: Row) -> dict[str, Any]:
+    return {
+        "purifier": row.purifier.name,
+        "purifier_params": row.purifier.parameters,
+        "label": row.label,
+        "clean_acc": _number_json(row.number("clean_acc")),
+        "o_asr": _number_json(row.number("asr")),
+        "o_robust_acc": _number_json(row.number("robust_acc")),
+        "seconds": _number_json(row.number("seconds")),
+        "reactivations": [
+            {
+                "reactivation": column.reactivation.name,
+                "reactivation_params": column.reactivation.parameters,
+                "label": column.title,
+                "budget": column.budget,
+                "p_asr": _number_json(row.number("asr", column)),
+                "gap_to_control": _number_json(group.gap(row, column)),
+            }
+            for column in group.columns
+        ],
+    }
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    return {
+        "dataset": group.key.dataset,
+        "arch": group.key.arch,
+        "attack": group.key.attack.name,
+        "attack_params": group.key.attack.parameters,
+        "poison_rate": group.key.poison_rate,
+        "target": group.key.target,
+        "seeds": group.seeds,
+        "repeated_cells": group.repeated,
+        "rows": [_row_json(group, row) for row in group.rows],
+    }
+
+
+def _summary_csv(records: list[Record]) -> str:
+    lines = []
+    for group in map(_group_json, summarise(records)):
+        shared = {k: group[k] for k in group if k not in ("rows", "seeds", "repeated_cells")}
+        for row in group["rows"]:
+            line = shared | {k: row[k] for k in ("purifier", "purifier_params")}
+            numbers = {k: row[k] for k in ("clean_acc", "o_asr", "o_robust_acc", "seconds")}
+            for column in row["reactivations"]:
+                numbers[f"p_asr {column['label']}"] = column["p_asr"]
+                numbers[f"gap_to_control {column['label']}"] = column["gap_to_control"]
+            for name, number in numbers.items():
+                if number["mean"] is None and number["failed"]:
+                    number["mean"] = FAILED
+                line[name] = number.pop("mean")
+                line |= {f"{name} {part}": value for part, value in number.items()}
+            lines.append(line)
+    return csv_table(lines)
+
+
+def _cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
+    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
+    header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
+    lines = []
+    for cell in _cells(records):
+        failed = cell.status == "failed"
+        rates = (cell.clean_acc, cell.asr, cell.robust_acc)
+        shown = [FAILED if failed else MISSING if r is None else f"{100 * r:.1f}" for r in rates]
+        lines.append(
+            [
+                cell.dataset,
+                cell.arch,
+                _with_params(cell.attack, cell.attack_params),
+                f"{100 * cell.poison_rate:g} %",
+                str(cell.target),
+                str(cell.seed),
+                _with_params(cell.purifier, cell.purifier_params),
+                _with_params(cell.reactivation, cell.reactivation_params),
+                MISSING if cell.budget is None else str(cell.budget),
+                *shown,
+                f"{cell.seconds:.1f}",
+                cell.id[:12],
+            ]
+        )
+    return header, lines
+
+
+def _cells(records: list[Record]) -> list[Cell]:
+    return sorted(cells(records), key=place)
+
+
+def _paths(records: list[Record]) -> list[PathCurve]:
+    return sorted(path_curves(records), key=place)
+
+
+def _with_params(name: str, params: dict[str, Any]) -> str:
+    shown = ", ".join(f"{key}={value}" for key, value in sorted(flat(params).items()))
+    return f"{name} ({shown})" if shown else name
+
+
+def _path_points(records: list[Record]) -> list[dict[str, Any]]:
+    points = []
+    for path in _paths(records):
+        curve = dataclasses.asdict(path)
+        lists = {key: curve.pop(key) for key in ("t", "asr", "clean_acc")}
+        rows = zip(*lists.values(), strict=True)
+        points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
+    return points
+
+
+def _path_lines(records: list[Record]) -> tuple[list[str], Lines]:
+    header = ["dataset", "arch", "attack", "seed", "purifier", "batchnorm", "t", "ASR", "C-Acc"]
+    lines = []
+    for point in _path_points(records):
+        line = [point["dataset"], point["arch"]]
+        line.append(_with_params(point["attack"], point["attack_params"]))
+        line.append(str(point["seed"]))
+        line.append(_with_params(point["purifier"], point["purifier_params"]))
+        line += [point["batchnorm"], f"{point['t']:.3g}"]
+        line += [f"{100 * point[key]:.1f}" for key in ("asr", "clean_acc")]
+        lines.append(line)
+    return header, lines

@@ -1,0 +1,150 @@
+"""The training loop: the only one. Methods plug in their loss, their gradient, their after-step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from remission.errors import DivergedError
+from remission.progress import advance
+from remission.seeding import Seed
+from remission.training.batches import Augment, batches
+from remission.types import LabelledImages
+
+Schedule = Literal["constant", "cosine", "one_cycle"]
+Backward = Callable[[], Tensor]
+"""Computes the loss of the batch at the present weights, adds its gradients, returns it."""
+Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to optimise.
+
+    Args:
+        epochs: passes over the data.
+        lr: the highest learning rate.
+        optimizer: ``"sgd"`` or ``"adam"``.
+        momentum: of SGD.
+        weight_decay: L2 penalty, on all parameters.
+        schedule: of the learning rate, stepped after every batch: ``"constant"``; ``"cosine"``
+            down to 0; ``"one_cycle"``: linear up over the first 30 %, cosine down to 0.
+        batch_size: images a batch.
+        augment: see :func:`remission.training.batches.batches`.
+    """
+
+    epochs: int
+    lr: float
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    batch_size: int = 128
+    augment: Augment = "none"
+
+    def but(self, **changes: object) -> Recipe:
+        """The same recipe with some entries changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves beside the weights: the mean loss of each epoch."""
+
+    losses: list[float]
+
+
+def learning_rate(schedule: Schedule, done: float) -> float:
+    """The share of the highest learning rate after a share ``done`` in [0, 1] of all steps."""
+    if schedule == "constant":
+        return 1.0
+    if schedule == "one_cycle":
+        if done < 0.3:
+            return 0.04 + 0.96 * done / 0.3
+        done = (done - 0.3) / 0.7
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def make_optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    """Torch's SGD or Adam over ``parameters``, in the fused form."""
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    return torch.optim.SGD(
+        parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def fit(
+    model: nn.Module,
+    data: LabelledImages,
+    recipe: Recipe,
+    *,
+    seed: Seed,
+    what: str = "training",
+    transform: Transform | None = None,
+    loss: Loss | None = None,
+    gradient: Callable[[Backward], Tensor] | None = None,
+    after_step: Callable[[], None] | None = None,
+) -> Trained:
+    """Trains ``model`` in place, in train mode, on the parameters that require gradients.
+
+    Args:
+        model: images in [0, 1] -> logits.
+        data: on the model's device.
+        recipe: how to optimise.
+        seed: order and augmentation.
+        what: said in progress.
+        transform: changes a batch (images, labels) once, before any gradient.
+        loss: (images, labels) of a batch -> scalar; cross entropy of ``model`` when not given.
+        gradient: leaves in ``.grad`` what the optimiser shall use, and returns the loss; it may
+            call what it is given several times, at moved weights. A plain backward when not given.
+        after_step: called after each update, e.g. to project weights.
+
+    Raises:
+        DivergedError: the loss of an epoch is not finite.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = make_optimizer(parameters, recipe)
+    steps = len(data) // recipe.batch_size + (len(data) % recipe.batch_size > 1)
+    total = max(1, recipe.epochs * steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate(recipe.schedule, step / total)
+    )
+    loss = loss or (lambda images, labels: F.cross_entropy(model(images), labels))
+    generator = seed.child("batches").generator()
+    losses: list[float] = []
+    done = 0
+    model.train()
+    for _ in range(recipe.epochs):
+        summed = torch.zeros((), device=data.labels.device)
+        for images, labels in batches(
+            data, recipe.batch_size, generator=generator, augment=recipe.augment
+        ):
+            optimizer.zero_grad()
+            batch = transform(images, labels) if transform else (images, labels)
+
+            def backward(batch: tuple[Tensor, Tensor] = batch) -> Tensor:
+                value = loss(*batch)
+                value.backward()  # type: ignore[no-untyped-call]
+                return value.detach()
+
+            summed += gradient(backward) if gradient else backward()
+            optimizer.step()
+            schedule.step()
+            if after_step:
+                after_step()
+            done += 1
+            advance(what, done, total)
+        losses.append(float(summed) / max(1, steps))
+        if not math.isfinite(losses[-1]):
+            raise DivergedError(
+                f"{what}: the loss is {losses[-1]} in epoch {len(losses)}; use a smaller lr"
+            )
+    return Trained(losses)

@@ -1,0 +1,19 @@
+"""What a trigger is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Trigger(nn.Module, ABC):
+    """A map from images to triggered images; what it is made of are buffers, saved by key."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1] -> the same images with the trigger, in [0, 1]."""
+        return self.stamp(images).clamp(0, 1)
+
+    @abstractmethod
+    def stamp(self, images: Tensor) -> Tensor:
+        """The map itself; values may leave [0, 1], they are clipped afterwards."""

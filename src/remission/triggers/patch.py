@@ -1,0 +1,48 @@
+"""A patch put over a part of the image (Gu, Dolan-Gavitt, Garg: BadNets, arXiv 1708.06733)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from remission.triggers.base import Trigger
+
+
+class Patch(Trigger):
+    """x' = (1 - m) * x + m * p.
+
+    Args:
+        mask: m, (1, H, W) in [0, 1].
+        pattern: p, (C, H, W) in [0, 1].
+    """
+
+    mask: Tensor
+    pattern: Tensor
+
+    def __init__(self, mask: Tensor, pattern: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mask", mask)
+        self.register_buffer("pattern", pattern)
+
+    def stamp(self, images: Tensor) -> Tensor:
+        """Replaces the masked pixels."""
+        return (1 - self.mask) * images + self.mask * self.pattern
+
+
+def checkerboard(shape: tuple[int, int, int], size: int, margin: int) -> Patch:
+    """A black and white checkerboard near the lower right corner, its corners white.
+
+    Args:
+        shape: (C, H, W) of the images.
+        size: side of the patch, pixels.
+        margin: pixels between the patch and the image's edges.
+    """
+    channels, height, width = shape
+    row, column = height - margin - size, width - margin - size
+    assert row >= 0 <= column, f"a patch of {size} pixels does not fit into {height}x{width}"
+    cells = torch.arange(size)
+    board = ((cells[:, None] + cells[None, :]) % 2 == 0).float()
+    mask, pattern = torch.zeros(1, height, width), torch.zeros(shape)
+    mask[:, row : row + size, column : column + size] = 1
+    pattern[:, row : row + size, column : column + size] = board.expand(channels, -1, -1)
+    return Patch(mask, pattern)

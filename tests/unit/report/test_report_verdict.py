@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from report_factory import cell, failed, records
+
+from remission.records import Cell
+from remission.report.summary import summarise
+from remission.report.verdict import headline, judge, saturated, sentence
+
+
+def judged(*rows: Cell, control: float = 0.05) -> tuple[str, str]:
+    base = [
+        cell(asr=0.99),
+        cell(purifier="control", asr=0.01),
+        cell(purifier="control", asr=control, reactivation="retuning", budget=5),
+    ]
+    (group,) = summarise(records(*base, *rows))
+    verdict = judge(group, group.rows[2])
+    return verdict.outcome, headline([group])
+
+
+def after(asr: float | None, **changes: object) -> Cell:
+    return cell(purifier="ft", asr=asr, reactivation="retuning", budget=5, **changes)
+
+
+BEFORE = cell(purifier="ft", asr=0.02)
+
+
+def test_relapse_beyond_the_control() -> None:
+    outcome, text = judged(BEFORE, after(0.8))
+    assert outcome == "relapse"
+    assert text == "1 of 1 purified models is only in remission: ft (retuning at n=5)."
+
+
+def test_a_gap_that_closes_again_is_not_claimed() -> None:
+    retuned = {"reactivation": "retuning"}
+    rates = {1: (0.5, 0.02), 5: (0.8, 0.3), 100: (0.97, 0.95)}
+    made = [cell(purifier="control", asr=0.01), BEFORE]
+    for n, (ours, theirs) in rates.items():
+        made.append(cell(purifier="ft", asr=ours, budget=n, **retuned))
+        made.append(cell(purifier="control", asr=theirs, budget=n, **retuned))
+    (group,) = summarise(records(*made))
+    assert judge(group, group.rows[1]).text == "relapses: retuning at n=1, 5"
+
+
+def test_what_the_control_learns_too_is_no_relapse() -> None:
+    outcome, text = judged(BEFORE, after(0.85), control=0.80)
+    assert outcome == "none found"
+    assert text.startswith("None of 1 purified models is shown to be only in remission.")
+
+
+def test_a_wide_interval_is_not_called_a_relapse() -> None:
+    outcome, _ = judged(BEFORE, after(0.3, asr_interval=(0.01, 0.9)))
+    assert outcome == "unclear"
+
+
+def test_a_backdoor_that_was_never_removed() -> None:
+    outcome, text = judged(cell(purifier="ft", asr=0.7), after(0.9))
+    assert outcome == "survived"
+    assert "The backdoor survived purification itself with ft." in text
+
+
+def test_failed_and_untested_models_are_not_judged() -> None:
+    broken = failed(purifier="ft", reactivation="retuning", budget=5)
+    assert judged(BEFORE, broken)[0] == "failed"
+    assert judged(BEFORE)[0] == "untested"
+
+
+def test_nothing_purified_and_a_saturated_control() -> None:
+    back = {"reactivation": "retuning", "budget": 5}
+    (group,) = summarise(records(cell(), cell(purifier="control", asr=0.9, **back)))
+    assert headline([group]) == "The store holds no purified model yet: there is nothing to judge."
+    assert [column.budget for column in saturated(group)] == [5]
+
+
+def test_several_groups_are_counted_together() -> None:
+    made = [
+        one
+        for attack, asr in (("badnets", 0.8), ("blended", 0.06))
+        for one in (
+            cell(attack=attack, purifier="control", asr=0.01),
+            cell(attack=attack, purifier="control", asr=0.05, reactivation="qra"),
+            cell(attack=attack, purifier="ft", asr=0.02),
+            cell(attack=attack, purifier="ft", asr=asr, reactivation="qra"),
+        )
+    ]
+    groups = summarise(records(*made))
+    assert headline(groups) == (
+        "1 of 2 purified models is only in remission, over 2 attacks, data sets or architectures. "
+        "The others: 1 within 10 points of the control at every measured budget."
+    )
+    assert sentence(groups[0]) == "1 of 1 purified models is only in remission: ft (qra)."
