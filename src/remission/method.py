@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 import pydantic
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from remission.errors import SpecError, closest
+from remission.errors import SpecError, UserError, closest
 
 __all__ = ["Field", "Method", "describe", "explain", "from_table", "method"]
 
@@ -70,6 +70,8 @@ def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
 def explain(error: ValidationError, where: str) -> tuple[str, str]:
     """The first complaint of pydantic as (problem, remedy)."""
     first = error.errors()[0]
+    if isinstance(own := first.get("ctx", {}).get("error"), UserError):
+        return f"{where}: {own.problem}", own.remedy
     key = ".".join(str(part) for part in first["loc"] if part != "function-after")
     got = first.get("input")
     text = first["msg"][0].lower() + first["msg"][1:]

@@ -19,6 +19,9 @@ from remission.errors import StoreError
 FORMAT = 1
 """Version of the JSON layout; a reader refuses a newer one."""
 
+STORE_MARK = "remission-store.json"
+"""The file that makes a folder a store."""
+
 Status = Literal["done", "failed"]
 Json = dict[str, Any]
 
@@ -158,11 +161,12 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         StoreError: there is no such folder, no record in it, or one that cannot be read.
     """
-    root = folder / "records" if (folder / "records").is_dir() else folder
-    if not root.is_dir():
+    if not folder.is_dir():
         raise StoreError(
             f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
         )
+    is_store = (folder / STORE_MARK).exists() or (folder / "records").is_dir()
+    root = folder / "records" if is_store else folder
     records = []
     for file in sorted(root.rglob("*.json")):
         try:

@@ -70,7 +70,7 @@ def _make(kind: str, known: Mapping[str, type[T]], table: Mapping[str, Any]) -> 
     name = values.pop("method", None)
     if name is None:
         raise SpecError(f"a table [[{kind}]] has no 'method'", f"add one of: {', '.join(known)}")
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise SpecError(f"unknown {kind} '{name}'", closest(str(name), known))
     return from_table(known[name], values, f"[{kind}] {name}")
 

@@ -111,7 +111,7 @@ def poison(
     """
     images, labels = data.images.clone(), data.labels.clone()
     stamped = as_bytes(trigger(as_float(images[chosen])))
-    images[chosen] = stamped if images.dtype == torch.uint8 else as_float(stamped)
+    images[chosen] = (stamped if images.dtype == torch.uint8 else as_float(stamped)).to(images.dtype)
     if target is not None:
         labels[chosen] = target
     return LabelledImages(images, labels)

@@ -20,8 +20,9 @@ def _opened(folder: Path) -> Store:
     """The store in a folder, which must exist: checking must not make one."""
     from remission.errors import StoreError
     from remission.grid.store import Store
+    from remission.records import STORE_MARK
 
-    if not folder.is_dir():
+    if not (folder / STORE_MARK).is_file():
         raise StoreError(f"there is no store at '{folder}'", "name one that `remission run` made")
     return Store(folder)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from remission.errors import SpecError
+from remission.grid.feasible import check_against
 from remission.grid.local import Outcome, Reporter, default_jobs, run_plan, threads_for
 from remission.grid.plan import Stage, make_plan, select
 from remission.grid.spec import Spec
@@ -52,16 +53,10 @@ def plan_of(spec: Spec, only: str | None = None) -> list[Stage]:
 
     Raises:
         DataError: the data set cannot be had.
-        SpecError: a class or a budget that the data set has not, or ``only`` matches nothing.
+        SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
     """
     dataset = dataset_of(spec.dataset)
-    for attack in spec.attacks():
-        if attack.target >= len(dataset.classes):
-            raise SpecError(
-                f"[attack] {attack.name}: target is {attack.target}, {spec.dataset} has "
-                f"{len(dataset.classes)} classes",
-                f"use a target from 0 to {len(dataset.classes) - 1}",
-            )
+    check_against(spec, dataset)
     return select(make_plan(spec, digest_of(dataset)), only)
 
 

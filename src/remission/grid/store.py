@@ -16,9 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from remission.errors import StoreError
-from remission.records import Artefact, Record
-
-_MARK = "remission-store.json"
+from remission.records import STORE_MARK, Artefact, Record
 
 
 class Store:
@@ -33,7 +31,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        mark = folder / _MARK
+        mark = folder / STORE_MARK
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not mark.exists():
@@ -43,7 +41,7 @@ class Store:
                         "name a new folder, or one that `remission run` made",
                     )
                 self._write(mark, json.dumps({"format": 1}).encode())
-            if json.loads(mark.read_text(encoding="utf-8")).get("format") != 1:
+            if json.loads(mark.read_text(encoding="utf-8")) != {"format": 1}:
                 raise StoreError(
                     f"the store '{folder}' was made by a newer remission", "update remission"
                 )

@@ -64,6 +64,8 @@ class Purifier(Method, ABC):
         for module in purified.modules():
             module._forward_hooks.clear()
             module._forward_pre_hooks.clear()
+            module._backward_hooks.clear()
+            module._backward_pre_hooks.clear()
         return Purified(purified.requires_grad_(True).eval())
 
     @abstractmethod

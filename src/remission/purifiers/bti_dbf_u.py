@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -76,11 +77,13 @@ class BTIDBFUnlearning(TriggerPurifier):
     def loss(self, model: Classifier, images: Tensor, triggered: Tensor, labels: Tensor) -> Tensor:
         """CE(f(x~), y) + MSE(h(x), h(x~)).
 
-        The mean is over the images that carry the trigger: elsewhere the difference is zero.
+        The mean is over the images that carry the trigger: elsewhere the difference is zero, since
+        one pass, with the same batch statistics, sees both.
         """
         count = max(1, round(self.share * len(images)))
-        features = model.features(triggered)
-        clean = model.features(images[:count])
+        both = model.features(torch.cat([triggered, images[:count]]))
+        features, clean = both[: len(images)], both[len(images) :]
+        wide = torch.promote_types(both.dtype, torch.float32)
         return F.cross_entropy(model.classify(features), labels) + F.mse_loss(
-            features[:count].float(), clean.float()
+            features[:count].to(wide), clean.to(wide)
         )

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from remission.method import Field, method
 from remission.models import Classifier
@@ -35,8 +36,9 @@ class FST(FineTuning, CleanPurifier):
         """Runs the objective above."""
         head = model.final_linear
         old = head.weight.detach().clone()
-        with seed.child("head").initialising():
-            head.reset_parameters()  # uniform within 1 / sqrt(fan_in), weight and bias
+        with seed.child("head").initialising():  # on the CPU: the same numbers on every device
+            new = nn.Linear(head.in_features, head.out_features, bias=head.bias is not None)
+        head.load_state_dict(new.state_dict())  # uniform within 1 / sqrt(fan_in), weight and bias
 
         def project() -> None:
             with torch.no_grad():

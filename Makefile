@@ -1,0 +1,42 @@
+# make demo | make test | make check | make bench | make claims | make docs
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.PHONY: demo test check format bench claims docs clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "remission needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)          ## fetch the data, run the main job, print its table, write its report
+	$(BIN)/remission data fetch fashion-mnist
+	$(BIN)/remission demo --store demo/store --report demo/report.html
+
+test: $(STAMP)          ## all tests but the claims
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims"
+
+check: $(STAMP)         ## formatter, linter, strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)         ## speed against a floor and against the naive way, in one run
+	$(BIN)/python benchmarks/bench.py
+
+claims: $(STAMP)        ## re-measure a sample of results/ and compare
+	$(BIN)/python -m pytest -m claims
+
+docs: $(STAMP)          ## what is generated: the catalogue, the method table, the table of results
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache
