@@ -1,6 +1,6 @@
 """What every method is: a frozen keyword-only dataclass whose fields are its parameters.
 
-Each field has a default, a range where it has one (``Field(gt=0)``), and a docstring below it
+Each field has a default, a range where it has one (``field(gt=0)``), and a docstring below it
 (meaning, unit, source). Values are checked when the object is made, from a spec as from Python.
 """
 
@@ -11,18 +11,25 @@ import inspect
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import pydantic
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from remission.errors import SpecError, UserError, closest
 
-__all__ = ["Field", "Method", "describe", "explain", "from_table", "method"]
+__all__ = ["Method", "describe", "explain", "field", "from_table", "method"]
 
 T = TypeVar("T")
 
-_CONFIG = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+_CONFIG = ConfigDict(
+    extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+)
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def field(*, default: Any, **limits: Any) -> Any:  # noqa: ANN401
+    """A parameter with limits: ``gt``, ``ge``, ``lt``, ``le``, ``min_length``, as in pydantic."""
+    return pydantic.Field(default, kw_only=True, **limits)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def method(cls: type[T]) -> type[T]:
     """Class decorator: a frozen, keyword-only dataclass that checks types and ranges."""
     made = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)

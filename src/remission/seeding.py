@@ -42,5 +42,5 @@ class Seed:
         The global generator is put back afterwards.
         """
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.number)
+            torch.default_generator.manual_seed(self.number)
             yield

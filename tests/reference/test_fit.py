@@ -9,7 +9,7 @@ from torch import Tensor
 from remission.errors import DivergedError
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
-from remission.training.loop import Schedule
+from remission.training.loop import Schedule, learning_rate
 from remission.types import LabelledImages
 
 from .toy import (
@@ -30,9 +30,7 @@ from .toy import (
 def test_sgd_with_momentum_decay_and_schedule(name: Schedule) -> None:
     model, data = Toy(), toy_data(11)
     w, slow, sgd = flat(model), Slow.like(model), SlowSGD(lr=0.2, momentum=0.8, decay=0.01)
-    recipe = Recipe(
-        epochs=3, lr=0.2, momentum=0.8, weight_decay=0.01, schedule=name, batch_size=4
-    )
+    recipe = Recipe(epochs=3, lr=0.2, momentum=0.8, weight_decay=0.01, schedule=name, batch_size=4)
     trained = fit(model, data, recipe, seed=Seed(3))
     assert [len(batch) for batch in model.seen] == [4, 4, 3] * 3
     losses = []
@@ -50,8 +48,6 @@ def test_sgd_with_momentum_decay_and_schedule(name: Schedule) -> None:
 
 
 def test_the_learning_rate_after_the_last_step_is_zero() -> None:
-    from remission.training.loop import learning_rate
-
     assert learning_rate("cosine", 1.0) == pytest.approx(0, abs=1e-15)
     assert learning_rate("one_cycle", 1.0) == pytest.approx(0, abs=1e-15)
     assert max(learning_rate("one_cycle", i / 1000) for i in range(1001)) == pytest.approx(1)

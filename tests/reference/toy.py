@@ -23,7 +23,10 @@ C, SIDE, FEATURES, K = 2, 5, 3, 4
 
 
 class Toy(Classifier):
-    """Convolution, batch norm, ReLU, mean, linear; remembers the images that it was shown."""
+    """Convolution, batch norm, ReLU, mean, linear.
+
+    ``seen`` are the images that it was shown, ``visited`` the weights that it had then.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__(
@@ -33,6 +36,7 @@ class Toy(Classifier):
         self.bn = nn.BatchNorm2d(FEATURES)
         self.linear = nn.Linear(FEATURES, K)
         self.seen: list[Tensor] = []
+        self.visited: list[Tensor] = []
         self.double()
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -43,8 +47,9 @@ class Toy(Classifier):
             self.bn.running_var = 0.5 + torch.rand(FEATURES, generator=generator).double()
 
     def features(self, images: Tensor) -> Tensor:
-        """Keeps a copy of the images."""
+        """Keeps a copy of the images and of the weights."""
         self.seen.append(images.detach().clone())
+        self.visited.append(flat(self))
         return super().features(images)
 
     def feature_map(self, normal: Tensor) -> Tensor:
@@ -102,9 +107,7 @@ class Slow:
             model.bn.running_var.clone(),
         )
 
-    def features(
-        self, w: Tensor, x: Tensor, *, train: bool = True, collect: bool = True
-    ) -> Tensor:
+    def features(self, w: Tensor, x: Tensor, *, train: bool = True, collect: bool = True) -> Tensor:
         """(N, 2, 5, 5) -> h(x), (N, 3, 5, 5); in train mode with the batch's own statistics."""
         z = self.convolved(w, x)
         if train:

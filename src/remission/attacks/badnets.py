@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from remission.attacks.base import Attack
 from remission.errors import SpecError
-from remission.method import Field, method
+from remission.method import field, method
 from remission.seeding import Seed
 from remission.triggers import Trigger, checkerboard
 
@@ -18,9 +18,9 @@ class BadNets(Attack):
     name: ClassVar[str] = "badnets"
     paper: ClassVar[str] = "Gu et al., arXiv 1708.06733"
 
-    size: int = Field(default=3, ge=1)
+    size: int = field(default=3, ge=1)
     """Side of the patch, pixels (3 on 28x28 and 32x32 images)."""
-    margin: int = Field(default=1, ge=0)
+    margin: int = field(default=1, ge=0)
     """Pixels between the patch and the image's edges."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from remission.errors import SpecError
-from remission.method import Field, Method, method
+from remission.method import Method, field, method
 from remission.models import Classifier
 from remission.seeding import Seed
 from remission.training import Recipe, Trained, fit
@@ -45,9 +45,9 @@ class Attack(Method, ABC):
     of this kind: images of every class but the target get the trigger and the target's label.
     """
 
-    poison_rate: float = Field(default=0.1, gt=0, lt=1)
+    poison_rate: float = field(default=0.1, gt=0, lt=1)
     """Share of all training images that is poisoned (BackdoorBench: 0.1, 0.05, 0.01)."""
-    target: int = Field(default=0, ge=0)
+    target: int = field(default=0, ge=0)
     """The class that triggered images are given."""
 
     @abstractmethod
@@ -111,7 +111,8 @@ def poison(
     """
     images, labels = data.images.clone(), data.labels.clone()
     stamped = as_bytes(trigger(as_float(images[chosen])))
-    images[chosen] = (stamped if images.dtype == torch.uint8 else as_float(stamped)).to(images.dtype)
+    kept = stamped if images.dtype == torch.uint8 else as_float(stamped)
+    images[chosen] = kept.to(images.dtype)
     if target is not None:
         labels[chosen] = target
     return LabelledImages(images, labels)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 
 from remission.attacks.base import Attack
-from remission.method import Field, method
+from remission.method import field, method
 from remission.seeding import Seed
 from remission.triggers import Blend, Trigger
 
@@ -19,7 +19,7 @@ class Blended(Attack):
     name: ClassVar[str] = "blended"
     paper: ClassVar[str] = "Chen et al., arXiv 1712.05526"
 
-    alpha: float = Field(default=0.2, gt=0, le=1)
+    alpha: float = field(default=0.2, gt=0, le=1)
     """Share of the noise in the triggered image (0.2 in the paper and in BackdoorBench)."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:

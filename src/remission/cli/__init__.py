@@ -53,16 +53,17 @@ def main() -> None:
     except UserError as error:
         status = _complain(str(error))
     except Exit as error:
-        status = error.exit_code
+        status = error.exit_code  # 130: typer's word for an interruption
     except TyperException as error:
         told = error.format_message().rstrip(".")
         status = _complain(f"{told[:1].lower()}{told[1:]}; see remission --help") if told else 2
     except (KeyboardInterrupt, typer.Abort):
-        print("remission: interrupted; everything finished is kept", file=sys.stderr)
         status = 130
     except BrokenPipeError:  # the reader of a pipe has left: nobody to tell
         sys.stderr.close()
         status = 0
+    if status == 130:
+        print("remission: interrupted; everything finished is kept", file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
 
 

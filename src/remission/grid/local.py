@@ -12,14 +12,15 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -157,9 +158,9 @@ class _Run:
         try:
             while True:
                 while len(running) < jobs and (stage := self.next_stage()):
-                    with lock:
+                    with lock, _deaf():
                         self.reporter.start(stage)
-                    work = pool.submit(_work, stage, self.store.folder, str(device))
+                        work = pool.submit(_work, stage, self.store.folder, str(device))
                     running[work] = stage
                 if not running:
                     break
@@ -240,6 +241,19 @@ def attempt(stage: Stage, store: Store, device: torch.device) -> Record:
 _messages: Queue[Message | None] | None = None
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """What starts within this context does not hear Ctrl-C, not even before :func:`_prepare`."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _prepare(messages: Queue[Message | None], threads: int) -> None:
     """In a new worker: the parent alone hears Ctrl-C, and threads are shared out."""
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
@@ -278,8 +292,7 @@ def _hear(messages: Queue[Message | None], reporter: Reporter, lock: threading.L
 
 def _stop(pool: ProcessPoolExecutor) -> None:
     """Ends the workers at once; a stage in progress leaves nothing behind."""
-    processes: Callable[[], Any] = lambda: list((pool._processes or {}).values())  # noqa: E731
-    alive = processes()
+    alive = list((pool._processes or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
     for process in alive:
         process.terminate()

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from remission.attacks import Attack
 from remission.errors import SpecError
 from remission.grid.identity import identity
 from remission.grid.spec import Spec
-from remission.inversion import Inversion
 from remission.method import Method
 from remission.purifiers import Purifier, TriggerPurifier
 
@@ -52,14 +50,7 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
         spec: checked.
         data_digest: of the data set's images and labels, so that a changed folder is noticed.
     """
-    stages: dict[str, Stage] = {}
-
-    def add(kind: str, label: str, settings: Settings, **parents: str) -> str:
-        stage = Stage(kind, label, settings, parents)
-        return stages.setdefault(stage.id, stage).id
-
-    attacks = _labelled(spec.attacks())
-    purifiers, inverter = _labelled(spec.purifiers()), spec.inverter()
+    planner = _Planner(spec)
     for seed in spec.seeds:
         context = {
             "dataset": spec.dataset,
@@ -70,62 +61,72 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
             "split": spec.split.model_dump(),
             "recipe": spec.victim.model_dump(),
         }
-        control = add("control", f"control/seed{seed}", {"context": context})
-        for name, attack in attacks:
-            here = f"{name}/seed{seed}"
+        control = planner.add("control", f"control/seed{seed}", {"context": context})
+        for label, attack in planner.attacks:
             base = {"context": context, "attack": table_of(attack)}
-            victim = add("victim", f"{here}/victim", base)
-            add("baseline", f"{here}/control", base, model=control, victim=victim)
-            models = [("control", "control", {"method": "control"}, control)]
-            for label, purifier in purifiers:
-                models.append(_purified(add, here, label, base, purifier, inverter, victim))
-            for label, kind, table, model in models:
-                own = {**base, "purifier": table}
-                _reactivated(add, spec, f"{here}/{label}", own, model, victim)
-                if spec.path and kind != "control":
-                    walk = {**own, "path": spec.path.model_dump()}
-                    add("path", f"{here}/{label}/path", walk, victim=victim, model=model)
-    return list(stages.values())
+            planner.add_attack(f"{label}/seed{seed}", base, control)
+    return list(planner.stages.values())
 
 
-def _purified(
-    add: Any,  # noqa: ANN401  (the closure of make_plan)
-    here: str,
-    label: str,
-    base: Settings,
-    purifier: Purifier,
-    inverter: Inversion,
-    victim: str,
-) -> tuple[str, str, Settings, str]:
-    """Adds a purified model, and the inversion it needs."""
-    settings, parents = {**base, "purifier": table_of(purifier)}, {"victim": victim}
-    if isinstance(purifier, TriggerPurifier) and purifier.trigger == "inverted":
-        inversion = {**base, "inversion": table_of(inverter)}
-        settings["inversion"] = inversion["inversion"]
-        parents["inversion"] = add("inversion", f"{here}/inversion", inversion, victim=victim)
-    added = add("purified", f"{here}/{label}", settings, **parents)
-    return label, "purified", settings["purifier"], added
+class _Planner:
+    """Collects stages; one with the identity of another is that other."""
 
+    def __init__(self, spec: Spec) -> None:
+        self.attacks = _labelled(spec.attacks())
+        self.purifiers = _labelled(spec.purifiers())
+        self.reactivations = _labelled(spec.reactivations())
+        self.inversion = table_of(spec.inverter())
+        self.path = spec.path.model_dump() if spec.path else None
+        self.stages: dict[str, Stage] = {}
 
-def _reactivated(
-    add: Any,  # noqa: ANN401  (the closure of make_plan)
-    spec: Spec,
-    here: str,
-    settings: Settings,
-    model: str,
-    victim: str,
-) -> None:
-    """Adds every reactivation of a model at every budget."""
-    for label, reactivation in _labelled(spec.reactivations()):
-        table = table_of(reactivation)
-        for budget in table.pop("budgets"):
-            add(
-                "reactivated",
-                f"{here}/{label}-{budget}",
-                {**settings, "reactivation": table, "budget": budget},
-                model=model,
-                victim=victim,
-            )
+    def add(self, kind: str, label: str, settings: Settings, **parents: str) -> str:
+        """Adds a stage and returns its identity."""
+        stage = Stage(kind, label, settings, parents)
+        return self.stages.setdefault(stage.id, stage).id
+
+    def add_attack(self, here: str, base: Settings, control: str) -> None:
+        """The victim of an attack, the control beside it, and all that is done to both."""
+        victim = self.add("victim", f"{here}/victim", base)
+        self.add("baseline", f"{here}/control", base, model=control, victim=victim)
+        settings = {**base, "purifier": {"method": "control"}}
+        self.add_reactivations(f"{here}/control", settings, control, victim)
+        for label, purifier in self.purifiers:
+            settings = {**base, "purifier": table_of(purifier)}
+            model = self.add_purified(here, label, settings, purifier, victim)
+            self.add_reactivations(f"{here}/{label}", settings, model, victim)
+            if self.path:
+                walk = {**settings, "path": self.path}
+                self.add("path", f"{here}/{label}/path", walk, victim=victim, model=model)
+
+    def add_purified(
+        self, here: str, label: str, settings: Settings, purifier: Purifier, victim: str
+    ) -> str:
+        """A purified model, and the inversion that it needs."""
+        if not (isinstance(purifier, TriggerPurifier) and purifier.trigger == "inverted"):
+            return self.add("purified", f"{here}/{label}", settings, victim=victim)
+        base = {key: settings[key] for key in ("context", "attack")}
+        wanted = {**base, "inversion": self.inversion}
+        inversion = self.add("inversion", f"{here}/inversion", wanted, victim=victim)
+        return self.add(
+            "purified",
+            f"{here}/{label}",
+            {**settings, "inversion": self.inversion},
+            victim=victim,
+            inversion=inversion,
+        )
+
+    def add_reactivations(self, here: str, settings: Settings, model: str, victim: str) -> None:
+        """Every reactivation of a model at every budget."""
+        for label, reactivation in self.reactivations:
+            table = table_of(reactivation)
+            for budget in table.pop("budgets"):
+                self.add(
+                    "reactivated",
+                    f"{here}/{label}-{budget}",
+                    {**settings, "reactivation": table, "budget": budget},
+                    model=model,
+                    victim=victim,
+                )
 
 
 def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:
@@ -161,6 +162,3 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
         if stage.id in chosen:
             chosen.update(stage.parents.values())
     return [stage for stage in plan if stage.id in chosen]
-
-
-__all__ = ["Attack", "Stage", "make_plan", "select", "table_of"]

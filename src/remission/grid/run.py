@@ -8,10 +8,10 @@ import torch
 
 from remission.errors import SpecError
 from remission.grid.feasible import check_against
+from remission.grid.inputs import dataset_of, digest_of
 from remission.grid.local import Outcome, Reporter, default_jobs, run_plan, threads_for
 from remission.grid.plan import Stage, make_plan, select
 from remission.grid.spec import Spec
-from remission.grid.stages import dataset_of, digest_of
 from remission.grid.store import Store
 from remission.records import Record
 

@@ -136,9 +136,11 @@ def parse_spec(table: Table) -> Spec:
     try:
         spec = Spec.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "extra_forbidden":
-            raise SpecError(*_unknown_key(first["loc"])) from error
+        found = error.errors()
+        for each in found:  # a mistyped key first: it may be the one that is missing
+            if each["type"] == "extra_forbidden":
+                raise SpecError(*_unknown_key(each["loc"])) from error
+        first = found[0]
         if first["type"] == "missing":
             raise SpecError(
                 f"the spec has no '{first['loc'][0]}'", "add it; see recipes/quickstart.toml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,10 +82,10 @@ class Inversion(Method, ABC):
             model: the suspect.
             clean: clean images with labels, on the model's device.
             seed: of the generator and its training.
-            previous: what the last round found, to go on from; its generator is trained further.
+            previous: what the last round found; a copy of its generator is trained further.
         """
         generator = (
-            previous.generator
+            copy.deepcopy(previous.generator)
             if previous
             else self.build_generator(clean.shape, seed.child("generator"), model.precision)
         )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from remission.inversion.base import Inversion, judge
 from remission.inversion.unet import UNet
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier, Precision, in_channels_last
 from remission.progress import advance
 from remission.seeding import Seed
@@ -35,26 +35,26 @@ class BTIDBF(Inversion):
     paper: ClassVar[str] = "Xu et al., ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last feature map")
 
-    filters: int = Field(default=32, ge=1)
+    filters: int = field(default=32, ge=1)
     """Channels of the generator's first level."""
-    levels: int = Field(default=4, ge=1, le=6)
+    levels: int = field(default=4, ge=1, le=6)
     """Resolutions of the generator."""
-    pretrain_epochs: int = Field(default=50, ge=0)
+    pretrain_epochs: int = field(default=50, ge=0)
     """Epochs of step 1, first round only (Adam 1e-3)."""
-    mask_epochs: int = Field(default=20, ge=1)
+    mask_epochs: int = field(default=20, ge=1)
     """Epochs of step 2 (Adam 0.01)."""
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = field(default=30, ge=1)
     """Epochs of step 3 in every round (Adam ``lr``)."""
-    lr: float = Field(default=1e-3, gt=0)
+    lr: float = field(default=1e-3, gt=0)
     """Learning rate of the generator."""
-    image_bound: float = Field(default=0.3, gt=0)
+    image_bound: float = field(default=0.3, gt=0)
     """Bound on MSE(x, G(x)), in units of the images' variance per channel."""
-    feature_bound: float = Field(default=3.0, gt=0)
+    feature_bound: float = field(default=3.0, gt=0)
     """Bound on the MSE of the benign features."""
-    target_epochs: int = Field(default=0, ge=0)
+    target_epochs: int = field(default=0, ge=0)
     """Further epochs of step 3 in the first round, with the term CE(f(G(x)), t) that the paper
     uses from the second round on; t is the class named after the first ``epochs``."""
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = field(default=128, ge=2)
     """Images a batch."""
 
     def build_generator(

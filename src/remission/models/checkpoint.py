@@ -45,12 +45,22 @@ def load_weights(module: nn.Module, file: Path) -> None:
                 f"{tuple(own[key].shape)}",
                 "name the architecture, width and number of classes of the weights",
             )
+        if value.is_floating_point() != own[key].is_floating_point():
+            raise CheckpointError(
+                f"'{key}' in '{file}' holds values of type {_name(value)}, the model's are "
+                f"{_name(own[key])}",
+                "use a checkpoint that is not quantised",
+            )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(
                 f"'{key}' in '{file}' holds values that are not finite",
                 "use a checkpoint of a training that did not diverge",
             )
     module.load_state_dict(state)
+
+
+def _name(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

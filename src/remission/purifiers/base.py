@@ -12,7 +12,7 @@ from torch import Tensor
 
 from remission.errors import DivergedError
 from remission.inversion import TriggerSource
-from remission.method import Field, Method, method
+from remission.method import Method, field, method
 from remission.models import Classifier
 from remission.seeding import Seed
 from remission.training import Recipe
@@ -102,7 +102,7 @@ class TriggerPurifier(Purifier, ABC):
 
     trigger: Literal["inverted", "true"] = "inverted"
     """Where the trigger comes from: recovered by the spec's inversion, or the attacker's own."""
-    share: float = Field(default=0.2, gt=0, le=1)
+    share: float = field(default=0.2, gt=0, le=1)
     """Share of each batch that carries the trigger."""
 
     @abstractmethod
@@ -129,17 +129,17 @@ class TriggerPurifier(Purifier, ABC):
 class FineTuning:
     """The parameters that every fine-tuning purifier has, with the house's defaults."""
 
-    epochs: int = Field(default=10, ge=1)
+    epochs: int = field(default=10, ge=1)
     """Passes over the clean images."""
-    lr: float = Field(default=0.01, gt=0)
+    lr: float = field(default=0.01, gt=0)
     """Highest learning rate."""
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float = field(default=0.9, ge=0, lt=1)
     """Momentum of SGD."""
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = field(default=0.0, ge=0)
     """L2 penalty on all parameters."""
     schedule: Schedule = "cosine"
     """Of the learning rate, a step each batch."""
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = field(default=128, ge=2)
     """Images a batch."""
     augment: Augment = "crop_flip"
     """Augmentation of the clean images."""

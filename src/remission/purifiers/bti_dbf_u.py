@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from remission.inversion import TriggerSource
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier
 from remission.purifiers.base import TriggerPurifier
 from remission.seeding import Seed
@@ -30,13 +30,13 @@ class BTIDBFUnlearning(TriggerPurifier):
     paper: ClassVar[str] = "Xu et al., ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger", "last feature map")
 
-    rounds: int = Field(default=5, ge=1)
+    rounds: int = field(default=5, ge=1)
     """Rounds of unlearning; from the second on the trigger is inverted again first."""
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = field(default=30, ge=1)
     """Passes over the clean images in a round."""
-    lr: float = Field(default=1e-4, gt=0)
+    lr: float = field(default=1e-4, gt=0)
     """Learning rate of Adam."""
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = field(default=128, ge=2)
     """Images a batch."""
     augment: Augment = "crop_flip"
     """Augmentation of the clean images."""

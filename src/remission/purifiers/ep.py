@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from remission.inversion import TriggerSource
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier
 from remission.purifiers.base import FineTuning, TriggerPurifier
 from remission.seeding import Seed
@@ -27,7 +27,7 @@ class EP(FineTuning, TriggerPurifier):
 
     trigger: Literal["true"] = "true"
     """The attacker's own trigger, always."""
-    epochs: int = Field(default=90, ge=1)
+    epochs: int = field(default=90, ge=1)
     """Passes over the clean images (PAM's 3 rounds of 30)."""
 
     def purify(

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier
 from remission.purifiers.base import CleanPurifier, FineTuning
 from remission.seeding import Seed
@@ -29,7 +29,7 @@ class FST(FineTuning, CleanPurifier):
     paper: ClassVar[str] = "Min et al., NeurIPS 2023, arXiv 2310.01875"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last linear layer")
 
-    alpha: float = Field(default=0.1, ge=0)
+    alpha: float = field(default=0.1, ge=0)
     """Weight of the penalty <W, W0> (0.1 in the paper's README; near 0 for many classes)."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:

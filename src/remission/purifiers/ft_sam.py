@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier
 from remission.purifiers.base import CleanPurifier, FineTuning
 from remission.seeding import Seed
@@ -30,15 +30,15 @@ class FTSAM(FineTuning, CleanPurifier):
     name: ClassVar[str] = "ft_sam"
     paper: ClassVar[str] = "Zhu et al., ICCV 2023, arXiv 2304.11823"
 
-    rho: float = Field(default=2.0, gt=0)
+    rho: float = field(default=2.0, gt=0)
     """Length of the perturbation, in the adaptive norm (2 in BackdoorBench)."""
-    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    label_smoothing: float = field(default=0.1, ge=0, lt=1)
     """Smoothing of the labels (0.1 in BackdoorBench)."""
-    epochs: int = Field(default=100, ge=1)
+    epochs: int = field(default=100, ge=1)
     """Passes over the clean images (100 in BackdoorBench)."""
-    batch_size: int = Field(default=256, ge=2)
+    batch_size: int = field(default=256, ge=2)
     """Images a batch (256 in BackdoorBench)."""
-    weight_decay: float = Field(default=5e-4, ge=0)
+    weight_decay: float = field(default=5e-4, ge=0)
     """L2 penalty on all parameters (5e-4 in BackdoorBench)."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from remission.inversion import TriggerSource
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier
 from remission.purifiers.base import FineTuning, TriggerPurifier
 from remission.seeding import Seed
@@ -35,18 +35,18 @@ class PAM(FineTuning, TriggerPurifier):
     paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
 
-    rho: float = Field(default=0.5, gt=0)
+    rho: float = field(default=0.5, gt=0)
     """Distance moved toward the backdoored weights (0.5; 0.3 to 0.9 in the paper's ablation)."""
     cap: bool = True
     """Move no farther than the backdoored weights where they are nearer than rho; the paper's
     public code goes beyond them."""
     recalibrate: bool = True
     """Collect the batch-norm statistics anew at the final weights: training leaves those of w'."""
-    rounds: int = Field(default=3, ge=1)
+    rounds: int = field(default=3, ge=1)
     """Rounds of unlearning; from the second on the trigger is inverted again first."""
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = field(default=30, ge=1)
     """Passes over the clean images in a round."""
-    momentum: float = Field(default=0.1, ge=0, lt=1)
+    momentum: float = field(default=0.1, ge=0, lt=1)
     """Momentum of SGD."""
 
     def purify(

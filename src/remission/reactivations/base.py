@@ -6,7 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from typing import final
 
-from remission.method import Field, Method, method
+from remission.method import Method, field, method
 from remission.models import Classifier
 from remission.seeding import Seed
 from remission.triggers import Trigger
@@ -17,7 +17,7 @@ from remission.types import LabelledImages
 class Reactivation(Method, ABC):
     """Tries to bring a backdoor back; done once for every budget."""
 
-    budgets: tuple[int, ...] = Field(default=(5,), min_length=1, strict=False)
+    budgets: tuple[int, ...] = field(default=(5,), min_length=1, strict=False)
     """Numbers of poisoned images the attacker may use, each a try of its own."""
 
     @abstractmethod

@@ -6,13 +6,14 @@ the purified model is fine-tuned on all of them for a few epochs.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
+from pydantic import NonNegativeInt
 
 from remission.attacks.base import poison
 from remission.errors import SpecError
-from remission.method import Field, method
+from remission.method import field, method
 from remission.models import Classifier
 from remission.reactivations.base import Reactivation
 from remission.seeding import Seed
@@ -30,18 +31,16 @@ class Retuning(Reactivation):
     paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
     needs: ClassVar[tuple[str, ...]] = ("weights", "clean images", "true trigger")
 
-    budgets: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        default=(1, 5, 20, 100), min_length=1, strict=False
-    )
+    budgets: tuple[NonNegativeInt, ...] = field(default=(1, 5, 20, 100), min_length=1, strict=False)
     """Numbers of poisoned images, each a retuning of its own (5 in the paper). The images of a
     smaller budget are among those of a larger one."""
-    epochs: int = Field(default=5, ge=1)
+    epochs: int = field(default=5, ge=1)
     """Passes over the attacker's images (5 in the paper)."""
-    lr: float = Field(default=0.01, gt=0)
+    lr: float = field(default=0.01, gt=0)
     """Learning rate of SGD, constant (0.01 in the paper)."""
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float = field(default=0.9, ge=0, lt=1)
     """Momentum of SGD (0.9 in the paper)."""
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = field(default=128, ge=2)
     """Images a batch (128 in the paper)."""
     augment: Augment = "none"
     """Augmentation of the attacker's images."""

@@ -1,0 +1,140 @@
+"""What a stage works on: its settings turned into objects, its parents into models."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from remission.attacks import Victim
+from remission.data import load_dataset, split_dataset
+from remission.errors import StoreError
+from remission.grid.plan import Stage
+from remission.grid.store import Store
+from remission.inversion import Inverted
+from remission.models import Classifier, build_model, load_weights, resolve_precision
+from remission.records import Record
+from remission.registry import make_attack, make_inversion
+from remission.seeding import Seed
+from remission.training import Recipe, fit
+from remission.triggers import Trigger
+from remission.types import Dataset, Split
+
+
+@lru_cache(maxsize=2)
+def dataset_of(name: str) -> Dataset:
+    """The data set, read once a process."""
+    return load_dataset(name)
+
+
+def digest_of(dataset: Dataset) -> str:
+    """16 hexadecimal digits of all images and labels."""
+    found = hashlib.sha256()
+    for part in (dataset.train, dataset.test):
+        found.update(repr(tuple(part.images.shape)).encode())
+        found.update(part.images.contiguous().numpy().tobytes())
+        found.update(part.labels.contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+@lru_cache(maxsize=2)
+def _split_of(name: str, seed: int, sizes: tuple[tuple[str, Any], ...], device: str) -> Split:
+    split = split_dataset(dataset_of(name), Seed(seed).child("split"), **dict(sizes))
+    return Split(
+        victim=split.victim.to(device),
+        defender=split.defender.to(device),
+        attacker=split.attacker.to(device),
+        test=split.test.to(device),
+    )
+
+
+class StageInputs:
+    """A stage's settings turned into objects, its parents' artefacts into models."""
+
+    def __init__(self, stage: Stage, store: Store, device: torch.device) -> None:
+        self.stage, self.store, self.device = stage, store, device
+        self.context: dict[str, Any] = stage.settings["context"]
+        self.seed = Seed(self.context["seed"])
+        self.dataset = dataset_of(self.context["dataset"])
+        self.precision = resolve_precision(self.context["precision"], device)
+        self.recipe = Recipe(**self.context["recipe"])
+
+    @property
+    def split(self) -> Split:
+        """The four sets of images of this seed."""
+        sizes = tuple(self.context["split"].items())
+        return _split_of(self.dataset.name, self.seed.root, sizes, str(self.device))
+
+    def new_model(self) -> Classifier:
+        """The untrained model: the same first weights for victim and control."""
+        return build_model(
+            self.context["arch"],
+            classes=len(self.dataset.classes),
+            shape=self.dataset.train.shape,
+            mean=self.dataset.mean,
+            std=self.dataset.std,
+            seed=self.seed.child("model"),
+            precision=self.precision,
+        ).to(self.device)
+
+    def parent(self, role: str, kinds: tuple[str, ...]) -> Record:
+        """The record of a parent, which must be whole."""
+        identity = self.stage.parents[role]
+        for kind in kinds:
+            if record := self.store.find(kind, identity):
+                return record
+        raise StoreError(
+            f"the result {identity} that '{self.stage.label}' builds upon is gone from the store",
+            "run the spec again: it is computed anew",
+        )
+
+    def model(self, role: str) -> Classifier:
+        """The model of a parent, in eval mode."""
+        model = self.new_model()
+        record = self.parent(role, ("victim", "control", "purified"))
+        load_weights(model, self.store.file(record, "weights"))
+        return model.eval()
+
+    def trigger(self) -> tuple[Trigger, int]:
+        """The victim's trigger and target class."""
+        attack = make_attack(self.stage.settings["attack"])
+        trigger = attack.trigger(self.dataset.train.shape, self._attack_seed.child("trigger"))
+        load_weights(trigger, self.store.file(self.parent("victim", ("victim",)), "trigger"))
+        return trigger.to(self.device), attack.target
+
+    @property
+    def _attack_seed(self) -> Seed:
+        return self.seed.child("victim")
+
+    def train_victim(self) -> Victim:
+        """Runs the attack."""
+        attack = make_attack(self.stage.settings["attack"])
+        return attack(self.new_model(), self.split.victim, self.recipe, seed=self._attack_seed)
+
+    def train_control(self) -> tuple[Classifier, list[float]]:
+        """Trains as the victim is trained: same weights, order and augmentation, no poison."""
+        model = self.new_model()
+        trained = fit(
+            model,
+            self.split.victim,
+            self.recipe,
+            seed=self._attack_seed.child("training"),
+            what="control",
+        )
+        return model.eval(), trained.losses
+
+    def inverted(self) -> Inverted:
+        """The inversion that a parent holds."""
+        inversion = make_inversion(self.stage.settings["inversion"])
+        record = self.parent("inversion", ("inversion",))
+        generator = inversion.build_generator(self.dataset.train.shape, self.seed, self.precision)
+        load_weights(generator, self.store.file(record, "generator"))
+        details = record.details
+        return Inverted(
+            generator=generator.to(self.device).eval(),
+            target=details["target"],
+            target_share=details["target_share"],
+            change=details["change"],
+        )

@@ -1,0 +1,42 @@
+"""Pictures kept with a record: a few test images before and after a change."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from remission.types import LabelledImages, as_bytes, as_float
+
+COUNT = 8
+"""Images in a strip."""
+
+
+def previews(
+    test: LabelledImages, name: str, change: Callable[[Tensor], Tensor], target: int
+) -> dict[str, bytes]:
+    """The first test images of other classes, before and after ``change``, as two strips of PNG.
+
+    Args:
+        test: where the images come from.
+        name: of the second file: ``preview_<name>.png``.
+        change: image -> image, (N, C, H, W) in [0, 1].
+        target: the attacker's class, left out.
+    """
+    others = test.images[test.labels != target][:COUNT]
+    with torch.inference_mode():
+        changed = change(as_float(others))
+    return {"preview_clean.png": strip(others), f"preview_{name}.png": strip(changed)}
+
+
+def strip(images: Tensor) -> bytes:
+    """(N, C, H, W) images side by side in one PNG."""
+    rows = as_bytes(images.cpu()).permute(2, 0, 3, 1)  # H, N, W, C
+    height, count, width, channels = rows.shape
+    flat = rows.reshape(height, count * width, channels).numpy()
+    stream = io.BytesIO()
+    Image.fromarray(flat[:, :, 0] if channels == 1 else flat).save(stream, format="PNG")
+    return stream.getvalue()

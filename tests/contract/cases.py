@@ -1,0 +1,153 @@
+"""One case a registered method: small parameters, and how a method of its kind is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from remission.inversion import BTIDBF, Inverted, InvertedSource, KnownSource, TriggerSource
+from remission.models import Classifier, Precision, build_model
+from remission.purifiers import TriggerPurifier
+from remission.registry import ATTACKS, INVERSIONS, PURIFIERS, REACTIVATIONS
+from remission.seeding import Seed
+from remission.training import Recipe
+from remission.triggers import Trigger, checkerboard
+from remission.types import LabelledImages
+
+SHAPE, CLASSES, TARGET = (1, 8, 8), 4, 1
+
+KINDS: dict[str, dict[str, type[Any]]] = {
+    "attack": dict(ATTACKS),
+    "inversion": dict(INVERSIONS),
+    "purifier": dict(PURIFIERS),
+    "reactivation": dict(REACTIVATIONS),
+}
+"""Kind -> the registry's table of it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method with parameters that make it quick."""
+
+    kind: str
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """How the case is called in test reports."""
+        more = "-".join(str(v) for k, v in self.parameters.items() if k == "trigger")
+        return "-".join(part for part in (self.kind, self.name, more) if part)
+
+    @property
+    def cls(self) -> type[Any]:
+        """The method's class."""
+        return KINDS[self.kind][self.name]
+
+    def make(self) -> Any:  # noqa: ANN401
+        """The method."""
+        return self.cls(**self.parameters)
+
+
+TUNING = {"epochs": 2, "batch_size": 16}
+INVERSION = {
+    "filters": 4,
+    "levels": 2,
+    "pretrain_epochs": 2,
+    "mask_epochs": 2,
+    "epochs": 2,
+    "target_epochs": 1,
+    "batch_size": 16,
+}
+
+CASES = [
+    Case("attack", "badnets", {"size": 2, "poison_rate": 0.2}),
+    Case("attack", "blended", {"poison_rate": 0.2}),
+    Case("inversion", "bti_dbf", INVERSION),
+    Case("purifier", "bti_dbf", {**TUNING, "rounds": 2, "trigger": "true"}),
+    Case("purifier", "bti_dbf", {**TUNING, "rounds": 2, "trigger": "inverted"}),
+    Case("purifier", "ep", TUNING),
+    Case("purifier", "fst", TUNING),
+    Case("purifier", "ft", TUNING),
+    Case("purifier", "ft_sam", TUNING),
+    Case("purifier", "pam", {**TUNING, "rounds": 2, "trigger": "true"}),
+    Case("purifier", "pam", {**TUNING, "rounds": 2, "trigger": "inverted"}),
+    Case("reactivation", "retuning", {**TUNING, "budgets": (4,)}),
+]
+
+
+def subject(precision: Precision = "fp32") -> Classifier:
+    """An untrained model: to the methods it is a victim like any other."""
+    return build_model(
+        "resnet18:2",
+        classes=CLASSES,
+        shape=SHAPE,
+        mean=(0.5,),
+        std=(0.3,),
+        seed=Seed(1),
+        precision=precision,
+    )
+
+
+def clean_images() -> LabelledImages:
+    """42 random images: with batches of 16 the last batch is smaller."""
+    generator = torch.Generator().manual_seed(5)
+    images = torch.randint(256, (42, *SHAPE), generator=generator).to(torch.uint8)
+    return LabelledImages(images, torch.arange(42) % CLASSES)
+
+
+def true_trigger() -> Trigger:
+    """The attacker's."""
+    return checkerboard(SHAPE, 2, 0)
+
+
+def trigger_source(method: TriggerPurifier) -> TriggerSource:
+    """What the method's ``trigger`` asks for; an inverted one is made anew for each call."""
+    if method.trigger == "true":
+        return KnownSource(true_trigger())
+    inversion = BTIDBF(**INVERSION)
+    generator = inversion.build_generator(SHAPE, Seed(2), "fp32").eval()
+    inverted = Inverted(generator=generator, target=TARGET, target_share=0.0, change=0.0)
+    return InvertedSource(inversion, inverted)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call left.
+
+    Args:
+        module: the network that it made or trained.
+        like: a module whose keys and shapes it must have.
+        extra: other tensors of the result.
+    """
+
+    module: nn.Module
+    like: nn.Module
+    extra: dict[str, Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that must repeat with the seed."""
+        return {**self.module.state_dict(), **self.extra}
+
+
+def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Outcome:
+    """Calls the case's method as its kind is called."""
+    method = case.make()
+    if case.kind == "attack":
+        recipe = Recipe(epochs=2, lr=0.05, batch_size=16, augment="crop_flip")
+        victim = method(model, data, recipe, seed=seed)
+        extra = {"poisoned": victim.poisoned, **victim.trigger.state_dict()}
+        return Outcome(victim.model, model, extra)
+    if case.kind == "inversion":
+        found = method(model, data, seed=seed)
+        like = method.build_generator(SHAPE, seed, "fp32")
+        share = torch.tensor([found.target, found.target_share, found.change])
+        return Outcome(found.generator, like, {"found": share})
+    if case.kind == "purifier":
+        source = trigger_source(method) if isinstance(method, TriggerPurifier) else None
+        return Outcome(method(model, data, seed=seed, trigger=source).model, model, {})
+    done = method(model, data, true_trigger(), TARGET, budget=method.budgets[0], seed=seed)
+    return Outcome(done, model, {})

@@ -1,0 +1,174 @@
+"""Every parameter is checked, and every method is documented."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from importlib import resources
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from remission.errors import SpecError
+from remission.method import from_table
+from remission.registry import (
+    catalogue,
+    make_attack,
+    make_inversion,
+    make_purifier,
+    make_reactivation,
+)
+
+from .cases import KINDS
+
+METHODS = [(kind, name) for kind, table in KINDS.items() for name in table]
+PARAMETERS = [
+    pytest.param(kind, name, each.name, id=f"{kind}-{name}-{each.name}")
+    for kind, name in METHODS
+    for each in dataclasses.fields(KINDS[kind][name])
+]
+MAKERS = {
+    "attack": make_attack,
+    "inversion": make_inversion,
+    "purifier": make_purifier,
+    "reactivation": make_reactivation,
+}
+every_method = pytest.mark.parametrize(("kind", "name"), METHODS, ids=lambda value: value)
+
+BAD: dict[str, list[Any]] = {
+    "alpha": [-0.1],
+    "batch_size": [1, 0, 2.5],
+    "budgets": [(), (-1,), (1.5,), 5],
+    "epochs": [0, -1, 1.0],
+    "feature_bound": [0.0, -1.0],
+    "filters": [0],
+    "image_bound": [0.0, -1.0],
+    "label_smoothing": [-0.1, 1.0],
+    "levels": [0, 7],
+    "lr": [0.0, -0.1],
+    "margin": [-1],
+    "mask_epochs": [0],
+    "momentum": [-0.1, 1.0],
+    "poison_rate": [0.0, 1.0, -0.5, 1.5],
+    "pretrain_epochs": [-1],
+    "rho": [0.0, -1.0],
+    "rounds": [0],
+    "share": [0.0, 1.1],
+    "size": [0],
+    "target": [-1],
+    "target_epochs": [-1],
+    "weight_decay": [-1e-9],
+}
+"""Parameter -> values out of its range, in every method that has it."""
+
+
+CATALOGUE = catalogue()
+
+
+def entry(kind: str, name: str) -> dict[str, Any]:
+    return next(found for found in CATALOGUE[f"{kind}s"] if found["name"] == name)
+
+
+def bad_values(kind: str, name: str, parameter: str) -> list[Any]:
+    """Values that the parameter must refuse: of a wrong type, not a number, out of its range."""
+    schema = TypeAdapter(KINDS[kind][name]).json_schema()["properties"][parameter]
+    if schema.get("type") == "boolean":
+        return ["yes", 1]
+    if "enum" in schema or "const" in schema:
+        return ["nonsense", 1]
+    values: list[Any] = ["1", None, True, math.nan, *BAD[parameter]]
+    return values
+
+
+def test_the_bad_values_are_those_of_existing_parameters() -> None:
+    names = {each.name for kind, name in METHODS for each in dataclasses.fields(KINDS[kind][name])}
+    assert set(BAD) <= names, "no method has such a parameter any more"
+
+
+@pytest.mark.parametrize(("kind", "name", "parameter"), PARAMETERS)
+def test_a_bad_value_is_refused_and_the_message_names_the_parameter(
+    kind: str, name: str, parameter: str
+) -> None:
+    cls = KINDS[kind][name]
+    for value in bad_values(kind, name, parameter):
+        with pytest.raises(ValueError, match=rf"(?m)^{parameter}(\.|$)"):
+            cls(**{parameter: value})
+        with pytest.raises(SpecError, match=rf"'{parameter}(\.\d+)?' is ") as caught:
+            from_table(cls, {parameter: value}, f"[{kind}] {name}")
+        assert str(caught.value).startswith(f"[{kind}] {name}: ")
+        assert caught.value.remedy
+
+
+@pytest.mark.parametrize(("kind", "name", "parameter"), PARAMETERS)
+def test_the_default_is_allowed_and_documented(kind: str, name: str, parameter: str) -> None:
+    found = next(p for p in entry(kind, name)["parameters"] if p["name"] == parameter)
+    made = MAKERS[kind]({"method": name, parameter: found["default"]})
+    assert made.parameters() == KINDS[kind][name]().parameters()
+    assert len(found["meaning"].split()) >= 2, "a docstring below the field"
+    assert found["allowed"]
+
+
+@every_method
+def test_every_parameter_comes_back_from_its_own_table(kind: str, name: str) -> None:
+    made = KINDS[kind][name]()
+    assert MAKERS[kind](json.loads(json.dumps({"method": name, **made.parameters()}))) == made
+
+
+@every_method
+def test_an_unknown_parameter_is_refused(kind: str, name: str) -> None:
+    with pytest.raises(ValueError, match="no_such_thing"):
+        KINDS[kind][name](no_such_thing=1)
+    with pytest.raises(SpecError, match="unknown key 'no_such_thing'"):
+        MAKERS[kind]({"method": name, "no_such_thing": 1})
+
+
+@every_method
+def test_a_mistyped_parameter_is_recognised(kind: str, name: str) -> None:
+    first = dataclasses.fields(KINDS[kind][name])[0].name
+    with pytest.raises(SpecError, match=f"did you mean '{first}'"):
+        MAKERS[kind]({"method": name, f"{first}x": 1})
+
+
+@every_method
+def test_a_method_is_a_frozen_value(kind: str, name: str) -> None:
+    made = KINDS[kind][name]()
+    first = dataclasses.fields(made)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(made, first, getattr(made, first))
+    assert made == KINDS[kind][name]()
+
+
+@every_method
+def test_parameters_are_given_by_keyword_only(kind: str, name: str) -> None:
+    for parameter in entry(kind, name)["parameters"]:
+        with pytest.raises(ValueError, match="positional"):
+            KINDS[kind][name](parameter["default"])
+
+
+@every_method
+def test_a_method_is_documented(kind: str, name: str) -> None:
+    found = entry(kind, name)
+    assert len(found["summary"].split()) >= 4
+    assert found["summary"].endswith(".")
+    assert any(part.isdigit() and len(part) == 4 for part in found["paper"].split()) or (
+        "arXiv" in found["paper"]
+    ), "where it was published, with the year or the arXiv number"
+    assert KINDS[kind][name].name == name
+    if kind != "attack":
+        assert found["needs"], "what it must be given"
+
+
+def test_an_unknown_method_is_refused() -> None:
+    for kind, make in MAKERS.items():
+        first = next(iter(KINDS[kind]))
+        with pytest.raises(SpecError, match=f"unknown {kind} '{first}x'; did you mean '{first}'"):
+            make({"method": f"{first}x"})
+        with pytest.raises(SpecError, match="has no 'method'"):
+            make({})
+
+
+def test_the_stored_catalogue_is_up_to_date() -> None:
+    text = resources.files("remission").joinpath("catalogue.json").read_text(encoding="utf-8")
+    assert json.loads(text) == CATALOGUE, "catalogue.json is out of date: run 'make docs'"

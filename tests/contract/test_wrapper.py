@@ -1,0 +1,114 @@
+"""What the purifiers' wrapper guarantees, shown on purifiers that break the rules."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from remission.errors import DivergedError
+from remission.method import method
+from remission.models import Classifier
+from remission.purifiers import EP, PAM, BTIDBFUnlearning, CleanPurifier
+from remission.seeding import Seed
+from remission.types import LabelledImages
+
+from .cases import clean_images, subject
+from .test_methods import assert_unchanged, hooks, snapshot
+
+
+def say_nothing(*args: object) -> None:
+    """A hook."""
+
+
+def leave_hooks(model: Classifier) -> None:
+    for layer in (model, model.final_linear):
+        layer.register_forward_hook(say_nothing)
+        layer.register_forward_pre_hook(say_nothing)
+        layer.register_full_backward_hook(say_nothing)
+        layer.register_full_backward_pre_hook(say_nothing)
+
+
+@method
+class Careless(CleanPurifier):
+    """Leaves hooks, train mode and frozen parameters behind."""
+
+    name: ClassVar[str] = "careless"
+    paper: ClassVar[str] = "none"
+
+    fails: bool = False
+    """Raise after all that."""
+
+    def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
+        leave_hooks(model)
+        model.train().requires_grad_(False)
+        with torch.no_grad():
+            model.final_linear.weight.zero_()
+        if self.fails:
+            raise RuntimeError("in the middle")
+        return model
+
+
+@method
+class Spoiling(CleanPurifier):
+    """Makes one weight, or one running statistic, infinite."""
+
+    name: ClassVar[str] = "spoiling"
+    paper: ClassVar[str] = "none"
+
+    key: str = "linear.weight"
+    """Of the state dict."""
+
+    def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
+        model.state_dict()[self.key].view(-1)[0] = torch.inf
+        return model
+
+
+@method
+class Reshaping(CleanPurifier):
+    """Gives the model another head."""
+
+    name: ClassVar[str] = "reshaping"
+    paper: ClassVar[str] = "none"
+
+    def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
+        model.linear = nn.Linear(model.final_linear.in_features, 7)
+        return model
+
+
+def test_nothing_is_left_on_the_result_or_the_victim() -> None:
+    model = subject().train()
+    before = snapshot(model)
+    result = Careless()(model, clean_images(), seed=Seed(0)).model
+    assert hooks(result) == 0
+    assert not any(module.training for module in result.modules())
+    assert all(p.requires_grad for p in result.parameters())
+    assert float(result.final_linear.weight.detach().abs().sum()) == 0.0
+    assert_unchanged(model, before)
+
+
+def test_nothing_is_left_on_the_victim_after_an_error() -> None:
+    model = subject().train()
+    before = snapshot(model)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        Careless(fails=True)(model, clean_images(), seed=Seed(0))
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("key", ["linear.weight", "bn1.running_var"])
+def test_a_result_that_is_not_finite_is_refused(key: str) -> None:
+    with pytest.raises(DivergedError, match=f"spoiling: '{key}' is not finite; use a smaller lr"):
+        Spoiling(key=key)(subject(), clean_images(), seed=Seed(0))
+
+
+def test_a_result_of_another_shape_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="reshaping changed the model's keys or shapes"):
+        Reshaping()(subject(), clean_images(), seed=Seed(0))
+
+
+@pytest.mark.parametrize("made", [EP(), PAM(), BTIDBFUnlearning()], ids=lambda made: made.name)
+def test_a_method_that_needs_a_trigger_says_so(made: EP | PAM | BTIDBFUnlearning) -> None:
+    with pytest.raises(ValueError, match=f"{made.name} needs a trigger: pass trigger="):
+        made(subject(), clean_images(), seed=Seed(0))

@@ -1,0 +1,156 @@
+"""BTI-DBF's losses against their formulas, in every branch.
+
+The features pass through fp32 on their way into the losses, so those terms agree to 1e-6 only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from remission.inversion import BTIDBF
+from remission.inversion.bti_dbf import mask_loss, mask_of
+from remission.seeding import Seed
+from remission.types import LabelledImages
+
+from .toy import FEATURES, SIDE, C, Slow, Toy, cross_entropy, flat, toy_data
+
+
+def square(values: Tensor) -> float:
+    """The mean of the squares, in a plain loop."""
+    return sum(float(value) ** 2 for value in values.flatten()) / values.numel()
+
+
+def made() -> tuple[Toy, Slow, Tensor, LabelledImages, Tensor, Tensor]:
+    """A model, itself by hand, its weights, images x, G(x), a mask."""
+    model, data = Toy().eval(), toy_data(6)
+    generator = torch.Generator().manual_seed(7)
+    noise = torch.randn(data.images.shape, generator=generator, dtype=torch.float64)
+    mask = torch.rand(1, FEATURES, SIDE, SIDE, generator=generator, dtype=torch.float64)
+    return model, Slow.like(model), flat(model), data, (data.images + 0.1 * noise), mask
+
+
+def test_the_mask() -> None:
+    a = torch.tensor([-30.0, -0.7, 0.0, 0.4, 30.0], dtype=torch.float64)
+    wanted = [math.tanh(v) / 2 + 0.5 for v in a.tolist()]
+    torch.testing.assert_close(mask_of(a), torch.tensor(wanted, dtype=torch.float64))
+
+
+def test_the_mask_loss_and_its_gradient() -> None:
+    model, slow, w, data, _, mask = made()
+    h = slow.features(w, data.images, train=False)
+    a = mask.logit().requires_grad_(True)
+
+    def by_hand(a: Tensor) -> Tensor:
+        m = 1 / (1 + (-2 * a).exp())  # tanh(a) / 2 + 1 / 2 is the logistic function of 2 a
+        kept = cross_entropy(slow.classify(w, m * h), data.labels)
+        return kept - cross_entropy(slow.classify(w, (1 - m) * h), data.labels)
+
+    found = mask_loss(model, mask_of(a), h, data.labels)
+    torch.testing.assert_close(found, by_hand(a), rtol=1e-9, atol=1e-12)
+    found_gradient = torch.autograd.grad(found, a)[0]
+    wanted_gradient = torch.autograd.grad(by_hand(a), a)[0]
+    torch.testing.assert_close(found_gradient, wanted_gradient, rtol=1e-9, atol=1e-12)
+
+
+def loss_of(method: BTIDBF, target: int | None) -> Tensor:
+    model, _, _, data, rewritten, mask = made()
+    features = model.features(data.images)
+    loss = method.generator_loss(model, rewritten, data.images, features, mask, target)
+    return loss.detach()
+
+
+def terms() -> tuple[float, float, float, Slow, Tensor, Tensor]:
+    """The image error, the error of benign features, that of the others; h(G(x))."""
+    model, slow, w, data, rewritten, mask = made()
+    scaled = (rewritten - data.images) / model.std
+    h = slow.features(w, data.images, train=False)
+    h_new = slow.features(w, rewritten, train=False)
+    return (
+        square(scaled),
+        square(mask * h_new - mask * h),
+        square((1 - mask) * h_new - (1 - mask) * h),
+        slow,
+        w,
+        h_new,
+    )
+
+
+def test_the_image_error_is_in_units_of_the_channels_variance() -> None:
+    model, _, _, data, rewritten, _ = made()
+    wanted = 0.0
+    for c in range(C):
+        wanted += square(rewritten[:, c] - data.images[:, c]) / float(model.std.flatten()[c]) ** 2
+    assert terms()[0] == pytest.approx(wanted / C, rel=1e-12)
+
+
+@pytest.mark.parametrize("target", [None, 2])
+def test_above_the_image_bound_only_the_image_error_counts(target: int | None) -> None:
+    image, benign, _, *_ = terms()
+    method = BTIDBF(image_bound=image * 0.99, feature_bound=benign * 1.01)
+    assert float(loss_of(method, target)) == pytest.approx(image, rel=1e-9)
+
+
+@pytest.mark.parametrize("target", [None, 2])
+def test_above_the_feature_bound_only_the_image_error_counts(target: int | None) -> None:
+    image, benign, _, *_ = terms()
+    method = BTIDBF(image_bound=image * 1.01, feature_bound=benign * 0.99)
+    assert float(loss_of(method, target)) == pytest.approx(image, rel=1e-9)
+
+
+@pytest.mark.parametrize("target", [None, 0, 2])
+def test_within_both_bounds_benign_features_stay_and_the_others_move(target: int | None) -> None:
+    image, benign, rest, slow, w, h_new = terms()
+    method = BTIDBF(image_bound=image * 1.01, feature_bound=benign * 1.01)
+    wanted = 0.01 * benign - rest
+    if target is not None:
+        goal = torch.full((len(h_new),), target)
+        wanted += float(cross_entropy(slow.classify(w, h_new), goal))
+    assert float(loss_of(method, target)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_training_of_the_mask() -> None:
+    """Step 2 with the whole data as one batch, replayed in float64."""
+    model, data = Toy().float().eval(), toy_data(6)
+    data = LabelledImages(data.images.float(), data.labels)
+    method = BTIDBF(mask_epochs=15, batch_size=6)
+    found = method.benign_mask(model.requires_grad_(False), data, Seed(0))
+
+    slow, w = Slow.like(Toy()), flat(Toy())
+    h = slow.features(w, data.images.double(), train=False)
+    a = torch.zeros(1, FEATURES, SIDE, SIDE, dtype=torch.float64, requires_grad=True)
+    adam = torch.optim.Adam([a], 0.01)
+    for _ in range(15):
+        m = a.tanh() / 2 + 0.5
+        kept = cross_entropy(slow.classify(w, m * h), data.labels)
+        loss = kept - cross_entropy(slow.classify(w, (1 - m) * h), data.labels)
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+    moving = (a.grad.abs() > 1e-6) if a.grad is not None else torch.tensor(False)
+    assert float(moving.double().mean()) > 0.5
+    wanted = (a.tanh() / 2 + 0.5).detach().float()
+    torch.testing.assert_close(found[moving], wanted[moving], rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_generator_amounts_to() -> None:
+    """The target is where most images of other classes are sent; clean mistakes count too."""
+    from remission.inversion.base import judge
+
+    model = Toy().eval()
+    with torch.no_grad():
+        model.linear.weight.zero_()
+        model.linear.bias.copy_(torch.tensor([0.0, 3.0, 1.0, 2.0]))  # everything is class 1
+    data = toy_data(9)
+    found = judge(model, data, torch.nn.Identity())
+    assert (found.target, found.target_share, found.change) == (1, 1.0, 0.0)
+
+    class Darker(torch.nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return images * 0.5
+
+    wanted = math.sqrt(square(data.images * 0.5))
+    assert judge(model, data, Darker()).change == pytest.approx(wanted, rel=1e-6)

@@ -1,0 +1,249 @@
+"""The house rules: which way imports go, what methods may not touch, how long things may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import remission
+
+ROOT = Path(remission.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+
+LAYERS = [
+    {"errors"},
+    {"records", "seeding", "progress"},
+    {"types", "method"},
+    {"data", "models", "metrics"},
+    {"training", "triggers"},
+    {"attacks", "inversion"},
+    {"purifiers"},
+    {"reactivations", "paths"},
+    {"registry"},
+    {"grid", "audit"},
+    {"cli"},
+]
+"""Rooms from the ground up: a room may import itself and what lies in the layers below it."""
+
+REPORT_MAY_IMPORT = {"report", "errors", "records"}
+
+METHOD_ROOMS = {
+    "training",
+    "triggers",
+    "attacks",
+    "inversion",
+    "purifiers",
+    "reactivations",
+    "paths",
+}
+"""They receive values: no paths, no files, no loggers."""
+
+WITHOUT_TORCH = [
+    "remission",
+    "remission.errors",
+    "remission.records",
+    "remission.progress",
+    "remission.method",
+    "remission.data",
+    "remission.data.sources",
+    "remission.data.fetch",
+    "remission.grid.store",
+    "remission.grid.identity",
+    "remission.report",
+    "remission.report.tables",
+    "remission.report.page",
+    "remission.report.figures",
+    "remission.cli",
+]
+
+DRAWS = {
+    "bernoulli",
+    "multinomial",
+    "normal",
+    "poisson",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+}
+DRAWS_IN_PLACE = {
+    "bernoulli_",
+    "cauchy_",
+    "exponential_",
+    "geometric_",
+    "log_normal_",
+    "normal_",
+    "random_",
+    "uniform_",
+}
+SEEDS = {"manual_seed", "manual_seed_all", "seed", "set_rng_state", "fork_rng", "initial_seed"}
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def room_of(file: Path) -> str:
+    """The room that a file belongs to; "" is the public face, ``__init__.py`` of the package."""
+    first = file.relative_to(ROOT).parts[0]
+    return "" if first == "__init__.py" else first.removesuffix(".py")
+
+
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def imported(file: Path) -> Iterator[tuple[str, int]]:
+    """(full name, line) of everything a file imports, inside functions and for types alone too."""
+    package = ("remission", *file.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, *([node.module] if node.module else [])))
+            for alias in node.names:
+                yield f"{base}.{alias.name}", node.lineno
+
+
+def imported_rooms(file: Path) -> Iterator[tuple[str, int]]:
+    """(room, line) of everything a file imports from this package; "" is its public face."""
+    known = {room_of(f) for f in FILES}
+    for name, line in imported(file):
+        parts = name.split(".")
+        if parts[0] == "remission":
+            room = parts[1] if len(parts) > 1 else ""
+            yield room if room in known else "", line
+
+
+def height(room: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if room in layer)
+
+
+def called(node: ast.Call) -> str:
+    """``torch.rand`` of ``torch.rand(3)``; of a method of something unnamed, its own name."""
+    function, parts = node.func, []
+    while isinstance(function, ast.Attribute):
+        parts.append(function.attr)
+        function = function.value
+    parts.append(function.id if isinstance(function, ast.Name) else "")
+    return ".".join(reversed(parts))
+
+
+def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Call):
+            yield called(node), node
+
+
+def test_every_room_has_its_place() -> None:
+    placed = set[str]().union(*LAYERS, {"report", ""})
+    assert {room_of(file) for file in FILES} <= placed
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_imports_go_down(file: Path) -> None:
+    room = room_of(file)
+    for other, line in imported_rooms(file):
+        place = f"{name_of(file)}:{line}: {room} imports {other}"
+        if room in ("", other):
+            continue  # the public face may name everything
+        if room == "report":
+            assert other in REPORT_MAY_IMPORT, place
+        elif other == "":
+            assert only_asks_for_the_version(file), place
+        elif other == "report":
+            assert room == "cli", place
+        else:
+            assert height(other) < height(room), place
+
+
+def only_asks_for_the_version(file: Path) -> bool:
+    """Whether ``remission.__version__`` is all that a file uses of the public face."""
+    uses = {
+        node.attr
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "remission"
+    }
+    return uses <= {"__version__"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_nothing_is_unpickled(file: Path) -> None:
+    modules = {name.split(".")[0] for name, _ in imported(file)}
+    assert not modules & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    for name, node in calls(file):
+        assert name not in ("torch.load", "np.load", "numpy.load", "eval", "exec"), node.lineno
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if room_of(file) in METHOD_ROOMS], ids=name_of
+)
+def test_methods_receive_values_and_touch_no_files(file: Path) -> None:
+    modules = {name.split(".")[0] for name, _ in imported(file)}
+    forbidden = {"pathlib", "os", "io", "shutil", "tempfile", "logging", "argparse", "subprocess"}
+    forbidden |= {"sys", "socket", "urllib", "warnings", "typer", "rich"}
+    assert not modules & forbidden
+    for name, node in calls(file):
+        assert name not in ("open", "print", "input", "torch.save"), node.lineno
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if room_of(f) != "seeding"], ids=name_of)
+def test_nobody_else_touches_the_global_generators(file: Path) -> None:
+    modules = {name.split(".")[0] for name, _ in imported(file)}
+    assert "random" not in modules
+    for name, node in calls(file):
+        first, _, last = name.rpartition(".")
+        place = f"{name_of(file)}:{node.lineno}: {name}"
+        given = {keyword.arg for keyword in node.keywords}
+        assert not name.startswith(("np.random.", "numpy.random.")), place
+        if first.startswith("torch") and last in SEEDS:
+            raise AssertionError(place)
+        if (first.startswith("torch") and last in DRAWS) or (first and last in DRAWS_IN_PLACE):
+            assert "generator" in given, place
+        assert last not in ("dropout", "Dropout", "Dropout2d"), place
+
+
+@pytest.mark.parametrize("file", FILES, ids=name_of)
+def test_files_and_functions_are_short(file: Path) -> None:
+    """At most 300 lines a file, and below 60 a function, its documentation not counted."""
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            documented = ast.get_docstring(node) is not None
+            told = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
+            length = (node.end_lineno or 0) - node.lineno + 1 - told
+            assert length < 60, f"{node.name} has {length} lines"
+
+
+def test_what_needs_no_torch_imports_none() -> None:
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    if "torch" in sys.modules:
+        sys.exit(f"{name} imports torch")
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, *WITHOUT_TORCH], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_the_public_face_has_what_it_names() -> None:
+    for name in remission.__all__:
+        assert getattr(remission, name) is not None

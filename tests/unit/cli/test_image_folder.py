@@ -1,0 +1,59 @@
+"""Somebody's own images, from a folder of PNGs to a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from grid.small import LABELS, computed, remission, run, write_spec
+from PIL import Image
+
+from remission.grid.inputs import dataset_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Colour images of three classes, 9 pixels wide and 8 high, told apart by their colour."""
+    rng = np.random.default_rng(0)
+    for index, name in enumerate(("bee", "ant", "cow")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(40):
+            pixels = rng.integers(0, 100, (8, 9, 3), dtype=np.uint8)
+            pixels[:, :, index] += 120
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i:02}.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def own(folder: Path, tmp_path: Path) -> Path:
+    """A spec that names the folder."""
+    return write_spec(
+        tmp_path,
+        ('"digits"', f"'{folder}'"),
+        ("defender = 40", "defender = 0.2"),
+        ("attacker = 40", "attacker = 20"),
+        ("victim = 120\n", ""),
+        ("test = 60\n", ""),
+        ("margin = 0", "margin = 0\ntarget = 2"),
+    )
+
+
+def test_from_a_folder_to_a_table(own: Path, folder: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    told = run(own, store)
+    assert told.status == 0, told.err
+    assert sorted(computed(told)) == LABELS
+    cells = json.loads(remission("table", store, "--view", "cells", "--format", "json").out)
+    assert {cell["dataset"] for cell in cells} == {str(folder)}
+    assert {(cell["n_clean"], cell["n_triggered"]) for cell in cells} == {(24, 16)}
+    assert {cell["target"] for cell in cells} == {2}
+    assert remission("report", store, "-o", tmp_path / "page.html").status == 0
+
+    assert computed(run(own, store)) == []
+    file = folder / "ant" / "07.png"
+    Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    dataset_of.cache_clear()  # as a new process does
+    told = remission("run", own, "--store", store, "--dry-run")
+    assert told.lines == [f"{len(LABELS)} stages to compute"]  # the data are not the same

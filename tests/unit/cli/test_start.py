@@ -1,0 +1,75 @@
+"""What must start at once: no torch where none is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from grid.small import remission
+
+PROBE = """
+import sys
+sys.argv = ["remission", *sys.argv[1:]]
+from remission.cli import main
+try:
+    main()
+except SystemExit as left:
+    print("torch" in sys.modules, left.code, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["methods"],
+        ["table", "STORE"],
+        ["table", "STORE", "--view", "paths", "--format", "json"],
+        ["report", "STORE", "-o", "PAGE"],
+        ["store", "verify", "STORE"],
+        ["store", "gc", "STORE"],
+        ["data", "list"],
+    ],
+    ids=" ".join,
+)
+def test_no_torch_is_imported(command: list[str], finished: Path, tmp_path: Path) -> None:
+    places = {"STORE": str(finished), "PAGE": str(tmp_path / "page.html")}
+    told = subprocess.run(
+        [sys.executable, "-c", PROBE, *(places.get(word, word) for word in command)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stderr.splitlines()[-1] == "False 0", told.stderr
+
+
+def test_help_comes_within_a_second() -> None:
+    """Half a second on a quiet machine; the best of three, since tests share theirs."""
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", "from remission.cli import main; main()", "--help"],
+            capture_output=True,
+            check=False,
+        )
+        taken.append(time.perf_counter() - began)
+    assert min(taken) < 1.0
+
+
+def test_help_names_every_command_of_the_first_release() -> None:
+    told = remission("--help")
+    assert (told.status, told.err) == (0, "")
+    for command in ("demo", "run", "table", "report", "methods", "data", "store"):
+        assert f" {command} " in told.out
+
+
+def test_the_version_is_the_package_s() -> None:
+    import remission as package
+
+    assert remission("--version").out == f"remission {package.__version__}\n"

@@ -1,0 +1,132 @@
+"""Ctrl-C, as a terminal sends it: to the command and to every process that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from grid.small import (
+    LABELS,
+    Told,
+    assert_whole,
+    by_label,
+    computed,
+    finish,
+    results,
+    run,
+    start,
+    write_spec,
+)
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process groups")
+
+SLOW = """
+import time
+from pathlib import Path
+
+def begun():
+    Path(__file__).with_suffix(".begun").touch()
+    try:
+        time.sleep(120)
+    except KeyboardInterrupt:
+        Path(__file__).with_suffix(".heard").touch()
+        raise
+
+def slow(self, model, clean, *, seed):
+    begun()
+
+if __name__ != "__main__" and {starting}:
+    begun()
+
+import remission.grid.local
+import remission.grid.run
+from remission.purifiers import FT
+
+FT.purify = slow
+remission.grid.run.threads_for = remission.grid.local.threads_for = lambda jobs: 1
+
+if __name__ == "__main__":
+    from remission.cli import main
+    main()
+"""
+"""The command line, but one thing takes longer than the test: something to interrupt."""
+
+INTERRUPTED = "remission: interrupted; everything finished is kept"
+
+
+@contextmanager
+def running(folder: Path, jobs: int, *, starting: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """The small grid in processes of their own, which end with the test at the latest.
+
+    Args:
+        folder: of the spec and the store.
+        jobs: processes that compute.
+        starting: it is the start of those processes that takes long, else fine-tuning.
+    """
+    script = folder / "slow.py"
+    script.write_text(SLOW.format(starting=starting), encoding="utf-8")
+    spec, store = write_spec(folder), folder / "store"
+    process = start(["run", spec, "--store", store, "--jobs", str(jobs)], script=script)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def interrupt(process: subprocess.Popen[str]) -> Told:
+    os.killpg(process.pid, signal.SIGINT)
+    return finish(process, seconds=30)
+
+
+def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
+    give_up = time.monotonic() + 60
+    while not file.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_in_the_middle_everything_finished_is_kept(
+    finished: Path, tmp_path: Path, jobs: int
+) -> None:
+    store = tmp_path / "store"
+    with running(tmp_path, jobs) as process:
+        wait_for(tmp_path / "slow.begun", process)
+        told = interrupt(process)
+    assert told.status == 130
+    assert told.lines[-1] == INTERRUPTED
+    assert "Traceback" not in told.err
+    assert told.out == ""
+
+    kept = by_label(store)
+    assert {"badnets/seed0/victim"} <= kept.keys()
+    assert "badnets/seed0/ft" not in kept
+    assert set(computed(told)) <= kept.keys()  # what was told as finished is there
+    assert {record.status for record in kept.values()} == {"done"}
+    assert_whole(store)
+    again = run(tmp_path / "spec.toml", store)
+    assert again.status == 0
+    assert sorted(computed(again)) == sorted(set(LABELS) - kept.keys())
+    assert results(store) == results(finished)
+
+
+def test_while_the_processes_start_it_is_one_line_too(tmp_path: Path) -> None:
+    with running(tmp_path, jobs=2, starting=True) as process:
+        wait_for(tmp_path / "slow.begun", process)
+        told = interrupt(process)
+    assert told.status == 130
+    print(told.err)
+    assert told.lines == [f"{len(LABELS)} stages, 0 stored already", INTERRUPTED]
+    assert not (tmp_path / "slow.heard").exists()  # else it is chance that nothing was printed
+    assert_whole(tmp_path / "store")

@@ -1,0 +1,152 @@
+"""For each method: what it promises, as a check that fails for a method that does nothing.
+
+A check takes the world and raises AssertionError. ``EFFECTS`` has one for every registered method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from remission.attacks import Attack, BadNets, Blended
+from remission.inversion import BTIDBF, KnownSource
+from remission.models import Classifier
+from remission.purifiers import EP, FST, FT, FTSAM, PAM, BTIDBFUnlearning, Purifier
+from remission.reactivations import Retuning
+
+from .world import World, implant, loss_uphill, shaken
+
+Check = Callable[[World], None]
+
+
+def implants(attack: Attack) -> Check:
+    """The victim is accurate on clean images and gives triggered ones the target."""
+
+    def check(world: World) -> None:
+        victim = implant(attack, world.data, world.split, world.seed)
+        rates = world.rates(victim.model, victim)
+        assert rates.clean_acc.value > 0.9, rates
+        assert rates.asr.value > 0.9, rates
+
+    return check
+
+
+def purified(world: World, method: Purifier, model: Classifier | None = None) -> Classifier:
+    """The victim (or ``model``) purified, with the true trigger where one is needed."""
+    source = KnownSource(world.victim.trigger)
+    return method(model or world.victim.model, world.clean, seed=world.seed, trigger=source).model
+
+
+def removes(method: Purifier) -> Check:
+    """With the true trigger, the backdoor is gone and accuracy stays."""
+
+    def check(world: World) -> None:
+        rates = world.rates(purified(world, method))
+        assert rates.asr.value < 0.1, rates
+        assert rates.robust_acc.value > 0.85, rates
+        assert rates.clean_acc.value > 0.9, rates
+
+    return check
+
+
+def ft_repairs(world: World) -> None:
+    """A model whose weights were shaken is accurate again."""
+    broken = shaken(world.victim.model, 0.4)
+    assert world.rates(broken).clean_acc.value < 0.8
+    method = FT(epochs=5, lr=0.02, batch_size=32, augment="none")
+    assert world.rates(purified(world, method, broken)).clean_acc.value > 0.9
+
+
+def ft_sam_flattens(world: World) -> None:
+    """The loss uphill of the weights is lower than the victim's, and than without SAM."""
+    # without smoothing, which keeps the loss up whatever the weights
+    method = FTSAM(epochs=15, lr=0.02, label_smoothing=0.0, batch_size=64, augment="none")
+    model, plain = purified(world, method), purified(world, replace(method, rho=1e-6))
+    victim, without, found = (
+        loss_uphill(at, world.clean, method.rho) for at in (world.victim.model, plain, model)
+    )
+    assert found < 0.5 * victim, (found, victim)
+    assert found < 0.7 * without, (found, without)
+    assert world.rates(model).clean_acc.value > 0.9
+
+
+def fst_shifts(world: World) -> None:
+    """The head's weight is as long as the old one and points elsewhere; accuracy stays."""
+    method = FST(epochs=10, lr=0.05, batch_size=32, augment="none")
+    model = purified(world, method)
+    old, new = world.victim.model.final_linear.weight, model.final_linear.weight
+    with torch.no_grad():
+        cosine = float((old * new).sum() / (old.norm() * new.norm()))
+        assert abs(float(new.norm() / old.norm()) - 1) < 1e-4
+    assert cosine < 0.3, cosine
+    assert world.rates(model).clean_acc.value > 0.9
+
+
+def fst_is_driven_away(world: World) -> None:
+    """<W, W0> falls with alpha."""
+    method = FST(epochs=10, lr=0.05, batch_size=32, augment="none", alpha=0.0)
+    old = world.victim.model.final_linear.weight.detach()
+    free, driven = (
+        float((purified(world, at).final_linear.weight.detach() * old).sum())
+        for at in (method, replace(method, alpha=0.5))
+    )
+    assert driven < free - 0.1 * float(old.square().sum()), (driven, free)
+
+
+def inversion_finds_a_trigger(world: World) -> None:
+    """Images are sent to one class by a change that leaves them alike.
+
+    A generator that only reproduces images sends next to none; one that was never trained sends
+    some, but nothing is left of the images.
+    """
+    method = BTIDBF(
+        filters=8, levels=2, pretrain_epochs=15, mask_epochs=20, epochs=20, target_epochs=10,
+        batch_size=32,
+    )  # fmt: skip
+    found = method(world.victim.model, world.clean, seed=world.seed)
+    assert found.target_share > 0.7, found.target_share
+    assert found.change < 0.3, found.change
+    mirror = replace(method, image_bound=1e-9, epochs=1, target_epochs=0)
+    only = mirror(world.victim.model, world.clean, seed=world.seed)
+    assert only.target_share < 0.2, only.target_share
+
+
+def retuning_revives(world: World) -> None:
+    """With enough poisoned images the backdoor is back; without any it is not."""
+    method = Retuning(epochs=10, lr=0.02, batch_size=32)
+    attacker, victim = world.split.attacker, world.victim
+
+    def asr(budget: int) -> float:
+        model = method(
+            world.exact, attacker, victim.trigger, victim.target, budget=budget, seed=world.seed
+        )
+        return world.rates(model).asr.value
+
+    assert world.rates(world.exact).asr.value < 0.1
+    assert asr(0) < 0.2
+    assert asr(60) > 0.5
+
+
+EFFECTS: dict[str, list[Check]] = {
+    "attack badnets": [implants(BadNets(size=2, margin=0))],
+    "attack blended": [implants(Blended(alpha=0.3))],
+    "inversion bti_dbf": [inversion_finds_a_trigger],
+    "purifier bti_dbf": [
+        removes(
+            BTIDBFUnlearning(
+                trigger="true", rounds=1, epochs=12, lr=1e-3, batch_size=32, augment="none"
+            )
+        )
+    ],
+    "purifier ep": [removes(EP(epochs=10, lr=0.02, batch_size=32, augment="none"))],
+    "purifier fst": [fst_shifts, fst_is_driven_away],
+    "purifier ft": [ft_repairs],
+    "purifier ft_sam": [ft_sam_flattens],
+    "purifier pam": [
+        removes(PAM(trigger="true", rounds=2, epochs=8, lr=0.05, batch_size=32, augment="none"))
+    ],
+    "reactivation retuning": [retuning_revives],
+}
+"""Kind and name of a method -> its checks."""

@@ -1,0 +1,91 @@
+"""Each method does what it is for, and the test of it would notice if it did nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from remission.models import Classifier
+from remission.paths import linear_path
+from remission.registry import ATTACKS, INVERSIONS, PURIFIERS, REACTIVATIONS
+from remission.triggers import Trigger
+
+from .effects import EFFECTS, Check
+from .world import World
+
+TABLES: dict[str, dict[str, type[Any]]] = {
+    "attack": dict(ATTACKS),
+    "inversion": dict(INVERSIONS),
+    "purifier": dict(PURIFIERS),
+    "reactivation": dict(REACTIVATIONS),
+}
+METHODS = [f"{kind} {name}" for kind, table in TABLES.items() for name in table]
+CHECKS = [
+    pytest.param(name, check, id=f"{name}-{number}" if number else name)
+    for name, checks in EFFECTS.items()
+    for number, check in enumerate(checks)
+]
+
+
+def test_every_registered_method_has_a_check_of_its_effect() -> None:
+    assert sorted(EFFECTS) == sorted(METHODS)
+    assert all(EFFECTS.values())
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS)
+def test_effect(name: str, check: Check, world: World) -> None:
+    del name
+    check(world)
+
+
+class Nothing(Trigger):
+    """A trigger that leaves images as they are."""
+
+    def stamp(self, images: Tensor) -> Tensor:
+        return images
+
+
+def as_it_came(self: object, model: Classifier, *args: object, **more: object) -> Classifier:
+    """A purifier or a reactivation that does nothing."""
+    del self, args, more
+    return model
+
+
+IDLE: dict[str, tuple[str, Any]] = {
+    "attack": ("trigger", lambda *args, **more: Nothing()),
+    "inversion": ("invert", lambda *args, **more: None),  # the generator stays untouched
+    "purifier": ("purify", as_it_came),
+    "reactivation": ("reactivate", as_it_came),
+}
+"""Kind -> the hook of its methods, and one that does nothing."""
+
+
+@pytest.mark.parametrize(("name", "check"), CHECKS)
+def test_the_check_fails_for_a_method_that_does_nothing(
+    name: str, check: Check, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, key = name.split()
+    hook, idle = IDLE[kind]
+    monkeypatch.setattr(TABLES[kind][key], hook, idle)
+    with pytest.raises(AssertionError):
+        check(world)
+
+
+def test_the_path_leads_from_the_victim_to_the_purified_model(world: World) -> None:
+    victim, test = world.victim, world.split.test
+    walk = linear_path(
+        victim.model, world.exact, test, victim.trigger, victim.target, points=5,
+        batchnorm="interpolated",
+    )  # fmt: skip
+    assert walk.rates[0] == world.rates(victim.model)
+    assert walk.rates[-1] == world.rates(world.exact)
+    asr = [rates.asr.value for rates in walk.rates]
+    assert asr[0] > 0.9
+    assert asr[-1] < 0.1
+    assert asr == sorted(asr, reverse=True), "from this victim the backdoor only fades"
+    still = linear_path(
+        victim.model, victim.model, test, victim.trigger, victim.target, points=3, clean=world.clean
+    )
+    assert len(set(still.rates)) == 1, "between two equal models nothing changes"

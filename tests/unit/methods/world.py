@@ -1,0 +1,94 @@
+"""A small world in which every method has something to do: 8x8 digits and a patched victim."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from remission.attacks import Attack, BadNets, Victim
+from remission.data import load_dataset, split_dataset
+from remission.inversion import KnownSource
+from remission.metrics import Rates
+from remission.models import Classifier, build_model
+from remission.purifiers import EP
+from remission.seeding import Seed
+from remission.training import Recipe, evaluate
+from remission.types import Dataset, LabelledImages, Split, as_float
+
+RECIPE = Recipe(epochs=8, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_size=64)
+
+
+@dataclass(frozen=True)
+class World:
+    """What the methods are tried on.
+
+    Args:
+        data: digits.
+        split: its four parts.
+        seed: of everything.
+        victim: trained with BadNets.
+        exact: the victim purified with its own trigger.
+    """
+
+    data: Dataset
+    split: Split
+    seed: Seed
+    victim: Victim
+    exact: Classifier
+
+    @property
+    def clean(self) -> LabelledImages:
+        """The defender's images."""
+        return self.split.defender
+
+    def rates(self, model: Classifier, victim: Victim | None = None) -> Rates:
+        """Clean accuracy, ASR and robust accuracy on the test images."""
+        victim = victim or self.victim
+        return evaluate(model, self.split.test, victim.trigger, victim.target)
+
+
+def make_world(number: int = 0) -> World:
+    """Trains the victim and purifies it exactly; a few seconds."""
+    data, seed = load_dataset("digits"), Seed(number)
+    split = split_dataset(data, seed, defender=150, attacker=200)
+    victim = implant(BadNets(size=2, margin=0), data, split, seed)
+    exact = EP(epochs=10, lr=0.02, batch_size=32, augment="none")(
+        victim.model, split.defender, seed=seed, trigger=KnownSource(victim.trigger)
+    )
+    return World(data, split, seed, victim, exact.model)
+
+
+def implant(attack: Attack, data: Dataset, split: Split, seed: Seed) -> Victim:
+    """A victim of ``attack``."""
+    model = build_model(
+        "resnet18:8", classes=10, shape=(1, 8, 8), mean=data.mean, std=data.std, seed=seed
+    )
+    return attack(model, split.victim, RECIPE, seed=seed)
+
+
+def shaken(model: Classifier, strength: float, number: int = 0) -> Classifier:
+    """A copy whose weights were multiplied by 1 + strength * normal noise."""
+    generator = torch.Generator().manual_seed(number)
+    model = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1 + strength * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def loss_uphill(model: Classifier, images: LabelledImages, rho: float) -> float:
+    """The loss where the weights are moved by rho in the direction that SAM fears most.
+
+    eps = rho * w^2 g / || |w| g ||, with batch norm in train mode, as while training.
+    """
+    model = copy.deepcopy(model).train()
+    weights, x = list(model.parameters()), as_float(images.images)
+    grads = torch.autograd.grad(F.cross_entropy(model(x), images.labels), weights)
+    with torch.no_grad():
+        length = torch.cat([(w * g).flatten() for w, g in zip(weights, grads, strict=True)]).norm()
+        for w, g in zip(weights, grads, strict=True):
+            w.add_(rho * w * w * g / length)
+        return float(F.cross_entropy(model(x), images.labels))
