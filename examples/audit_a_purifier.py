@@ -19,19 +19,19 @@ def main() -> dict[str, float]:
     """Poisons, purifies twice, retunes, walks the paths; returns the ASR after retuning."""
     seed = Seed(0)
     data = load_dataset("digits")
-    split = split_dataset(data, seed, defender=300, attacker=100)
+    split = split_dataset(data, seed, defender=200, attacker=100)
 
     model = build_model(
         "resnet18:8", classes=10, shape=data.train.shape, mean=data.mean, std=data.std, seed=seed
     )
     attack = BadNets(poison_rate=0.1, target=0, size=2, margin=0)
-    recipe = Recipe(epochs=8, lr=0.1, weight_decay=5e-4, schedule="one_cycle")
+    recipe = Recipe(epochs=12, lr=0.1, weight_decay=5e-4, schedule="one_cycle")
     victim = attack(model, split.victim, recipe, seed=seed.child("victim"))
     rates = evaluate(victim.model, split.test, victim.trigger, victim.target)
     print(f"victim: C-Acc {rates.clean_acc.value:.1%}, ASR {rates.asr.value:.1%}")
 
     found = {}
-    for purifier in (FT(augment="none"), EP(epochs=20, augment="none")):
+    for purifier in (FT(augment="none"), EP(epochs=30, lr=0.02, augment="none")):
         purified = purifier(
             victim.model,
             split.defender,

@@ -19,15 +19,15 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
-    from remission.grid.local import Reporter
     from remission.grid.plan import Stage
+    from remission.grid.reporter import Reporter
     from remission.records import Record
 
 
 @contextmanager
 def reporting(quiet: bool) -> Iterator[Reporter]:
     """The reporter that fits: silent, bars, or lines."""
-    from remission.grid.run import SilentReporter
+    from remission.grid.reporter import SilentReporter
 
     if quiet:
         yield SilentReporter()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from remission.grid.local import Outcome
+    from remission.grid.reporter import Outcome
     from remission.grid.spec import Spec
 
 

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import queue
 import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Protocol
+from threading import Event, Lock, Thread
 
 import torch
 
 from remission.errors import StoreError
 from remission.grid.environment import environment
 from remission.grid.plan import Stage
+from remission.grid.reporter import Outcome, Reporter
 from remission.grid.stages import cell_keys, execute
 from remission.grid.store import Store
 from remission.models import resolve_precision
@@ -34,36 +34,6 @@ from remission.progress import Listener, listening
 from remission.records import Cell, Record
 
 Message = tuple[str, str, int, int]
-
-
-class Reporter(Protocol):
-    """Who is told how a run goes; all calls come from one thread at a time."""
-
-    def begin(self, stages: int, stored: int) -> None:
-        """The run starts: so many stages, of which so many are stored already."""
-
-    def start(self, stage: Stage) -> None:
-        """A stage starts."""
-
-    def advance(self, label: str, what: str, done: int, total: int) -> None:
-        """Inside a stage, ``done`` of ``total`` steps of ``what`` are finished."""
-
-    def finish(self, stage: Stage, record: Record) -> None:
-        """A stage is finished, or has failed."""
-
-    def skip(self, stage: Stage) -> None:
-        """A stage cannot be computed, since one that it builds upon failed."""
-
-
-@dataclass
-class Outcome:
-    """How a run went."""
-
-    computed: list[str] = field(default_factory=list)
-    stored: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    """label -> why, one line."""
-    skipped: list[str] = field(default_factory=list)
 
 
 def default_jobs(device: torch.device) -> int:
@@ -102,9 +72,8 @@ def run_plan(
         StoreError: the store cannot be written; everything finished is kept.
         KeyboardInterrupt: interrupted; everything finished is kept.
     """
-    outcome = Outcome()
     finished = {s.id: s for s in plan if store.find(s.kind, s.id)}
-    outcome.stored = [stage.label for stage in finished.values()]
+    outcome = Outcome(stored=[stage.label for stage in finished.values()])
     waiting = [stage for stage in plan if stage.id not in finished]
     reporter.begin(len(plan), len(finished))
     if not waiting:
@@ -147,12 +116,12 @@ class _Run:
     def in_processes(self, device: torch.device, jobs: int) -> None:
         """Several stages at once, each in a process of its own kind."""
         context = multiprocessing.get_context("spawn")
-        messages: Queue[Message | None] = context.Queue()
-        lock = threading.Lock()
+        messages: Queue[Message] = context.Queue()
+        lock, over = Lock(), Event()
         pool = ProcessPoolExecutor(
             jobs, context, initializer=_prepare, initargs=(messages, threads_for(jobs))
         )
-        ear = threading.Thread(target=_hear, args=(messages, self.reporter, lock), daemon=True)
+        ear = Thread(target=_hear, args=(messages, self.reporter, lock, over), daemon=True)
         ear.start()
         running: dict[Future[Record], Stage] = {}
         try:
@@ -176,10 +145,8 @@ class _Run:
             ) from error
         finally:
             _stop(pool)
-            messages.put(None)
+            over.set()
             ear.join(timeout=5)
-            messages.close()
-            messages.cancel_join_thread()
 
     def next_stage(self) -> Stage | None:
         """The next stage whose parents are finished; those with a lost parent are skipped."""
@@ -238,7 +205,7 @@ def attempt(stage: Stage, store: Store, device: torch.device) -> Record:
         return record
 
 
-_messages: Queue[Message | None] | None = None
+_messages: Queue[Message] | None = None
 
 
 @contextmanager
@@ -254,7 +221,7 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare(messages: Queue[Message | None], threads: int) -> None:
+def _prepare(messages: Queue[Message], threads: int) -> None:
     """In a new worker: the parent alone hears Ctrl-C, and threads are shared out."""
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
     _messages = messages
@@ -283,11 +250,13 @@ def _throttled(tell: Listener, every: float = 0.2) -> Listener:
     return heard
 
 
-def _hear(messages: Queue[Message | None], reporter: Reporter, lock: threading.Lock) -> None:
-    """In the parent: passes workers' messages on until None comes."""
-    while (message := messages.get()) is not None:
-        with lock:
-            reporter.advance(*message)
+def _hear(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Event) -> None:
+    """In the parent: passes workers' messages on until the run is over."""
+    while not over.is_set():
+        with suppress(queue.Empty):
+            message = messages.get(timeout=0.1)
+            with lock:
+                reporter.advance(*message)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

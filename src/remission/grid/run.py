@@ -9,30 +9,11 @@ import torch
 from remission.errors import SpecError
 from remission.grid.feasible import check_against
 from remission.grid.inputs import dataset_of, digest_of
-from remission.grid.local import Outcome, Reporter, default_jobs, run_plan, threads_for
+from remission.grid.local import default_jobs, run_plan, threads_for
 from remission.grid.plan import Stage, make_plan, select
+from remission.grid.reporter import Outcome, Reporter, SilentReporter
 from remission.grid.spec import Spec
 from remission.grid.store import Store
-from remission.records import Record
-
-
-class SilentReporter:
-    """Tells nobody."""
-
-    def begin(self, stages: int, stored: int) -> None:
-        """Says nothing."""
-
-    def start(self, stage: Stage) -> None:
-        """Says nothing."""
-
-    def advance(self, label: str, what: str, done: int, total: int) -> None:
-        """Says nothing."""
-
-    def finish(self, stage: Stage, record: Record) -> None:
-        """Says nothing."""
-
-    def skip(self, stage: Stage) -> None:
-        """Says nothing."""
 
 
 def resolve_device(wanted: str) -> torch.device:

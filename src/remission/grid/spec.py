@@ -66,7 +66,7 @@ class PathSection(_Section):
 
     points: int = Field(default=21, ge=2)
     batchnorm: list[Literal["interpolated", "recalibrated"]] = ["interpolated", "recalibrated"]
-    test: Count | None = None
+    test: Annotated[int, Field(ge=50)] | None = None
     """Test images behind every point, at most those of the cells; None: the same."""
 
 

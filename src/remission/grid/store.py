@@ -7,11 +7,12 @@ No torch here: tables, reports and checks of the store need none.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -114,18 +115,17 @@ class Store:
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
-        temporary = ""
+        temporary = file.parent / f".part-{uuid.uuid4().hex}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".part-")
-            with os.fdopen(descriptor, "wb") as stream:
+            with temporary.open("xb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(temporary).replace(file)
+            temporary.replace(file)
         except OSError as error:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise StoreError(
                 f"no space left for '{file}'" if full else f"'{file}' cannot be written ({error})",
