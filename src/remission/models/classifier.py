@@ -21,10 +21,15 @@ def autocast(precision: Precision, device: torch.device) -> AbstractContextManag
 
 
 def in_channels_last(module: M) -> M:
-    """``module`` with its convolution weights in channels-last memory, as its inputs are."""
+    """``module`` with its convolution weights in channels-last memory, as its activations then are.
+
+    With one input channel both formats look alike to torch's test of contiguity, and only strides
+    written out make a convolution choose channels-last: hence a copy instead of ``contiguous``.
+    """
     for parameter in module.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            strided = torch.empty_like(parameter, memory_format=torch.channels_last)
+            parameter.data = strided.copy_(parameter.data).detach()
     return module
 
 
