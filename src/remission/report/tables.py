@@ -12,7 +12,7 @@ from remission.report.estimates import FAILED, MISSING, Estimate, show
 from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
-from remission.report.summary import Group, Row, failures, summarise
+from remission.report.summary import Column, Group, Row, failures, summarise
 
 View = Literal["summary", "cells", "paths"]
 Format = Literal["text", "markdown", "csv", "json"]
@@ -74,6 +74,8 @@ def _plain(text: str, heading: str) -> str:
 def _summary_notes(group: Group) -> list[str]:
     several = f"mean ± half width of the 95 % Student-t interval over n={group.seeds} seeds"
     notes = [f"percent; {several if group.seeds > 1 else 'one seed'}"]
+    if group.columns and group.row(CONTROL):
+        notes[0] += "; in brackets: above the control after the same reactivation, in points"
     if group.repeated:
         cells_ = "cell" if group.repeated == 1 else "cells"
         notes.append(
@@ -85,21 +87,25 @@ def _summary_notes(group: Group) -> list[str]:
 
 def _summary_lines(group: Group) -> tuple[list[str], Lines]:
     header = ["purifier", "C-Acc", "O-ASR", "O-RobustAcc"]
-    for column in group.columns:
-        title = printable(column.title)
-        header += [f"P-ASR {title}", f"gap to control {title}"]
+    header += [f"P-ASR {printable(column.title)}" for column in group.columns]
     header.append("seconds")
     lines = []
     for row in group.rows:
         line = [row.label]
         line += [show(row.number(m), seeds=group.seeds) for m in ("clean_acc", "asr", "robust_acc")]
-        for column in group.columns:
-            line.append(show(row.number("asr", column), seeds=group.seeds))
-            gap = Estimate() if row.purifier.name == CONTROL else group.gap(row, column)
-            line.append(show(gap, seeds=group.seeds, signed=True))
+        line += [_with_gap(group, row, column) for column in group.columns]
         line.append(show(row.number("seconds"), seeds=group.seeds, scale=1.0))
         lines.append(line)
     return header, lines
+
+
+def _with_gap(group: Group, row: Row, column: Column) -> str:
+    """P-ASR and, in brackets, how far it lies above the control's: ``88.4 (+85.5)``."""
+    rate = show(row.number("asr", column), seeds=group.seeds)
+    if row.reference or rate in (MISSING, FAILED):
+        return rate
+    gap = show(group.gap(row, column), seeds=group.seeds, signed=True)
+    return rate if gap in (MISSING, FAILED) else f"{rate} ({gap})"
 
 
 def _number_json(number: Estimate) -> dict[str, Any]:
