@@ -68,5 +68,9 @@ def run(
     kept = Store(store)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
     count = jobs or default_jobs(where)
+    threads = torch.get_num_threads()
     torch.set_num_threads(threads_for(count))
-    return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
+    try:
+        return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
+    finally:
+        torch.set_num_threads(threads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -84,7 +85,8 @@ def test_the_path_leads_from_the_victim_to_the_purified_model(world: World) -> N
     asr = [rates.asr.value for rates in walk.rates]
     assert asr[0] > 0.9
     assert asr[-1] < 0.1
-    assert asr == sorted(asr, reverse=True), "from this victim the backdoor only fades"
+    fades = all(later <= earlier + 0.02 for earlier, later in itertools.pairwise(asr))
+    assert fades, "from this victim the backdoor only fades, but for single images"
     still = linear_path(
         victim.model, victim.model, test, victim.trigger, victim.target, points=3, clean=world.clean
     )
