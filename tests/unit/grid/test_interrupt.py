@@ -39,7 +39,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def begun():
     Path(__file__).with_suffix(".begun").touch()
     try:
-        time.sleep(120)
+        time.sleep(600)
     except KeyboardInterrupt:
         Path(__file__).with_suffix(".heard").touch()
         raise
@@ -89,11 +89,11 @@ def running(folder: Path, jobs: int, *, starting: bool = False) -> Iterator[subp
 
 def interrupt(process: subprocess.Popen[str]) -> Told:
     os.killpg(process.pid, signal.SIGINT)
-    return finish(process, seconds=30)
+    return finish(process, seconds=90)
 
 
 def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 180
     while not file.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < give_up
