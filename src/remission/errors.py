@@ -47,6 +47,6 @@ class DivergedError(RuntimeError):
 def closest(name: str, known: Iterable[str]) -> str:
     """A hint that names the known name nearest to a mistyped one, or lists all of them."""
     names = sorted(known)
-    match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    match = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     listed = f"known: {', '.join(names)}"
     return f"did you mean '{match[0]}'? ({listed})" if match else f"use one that exists ({listed})"

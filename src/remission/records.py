@@ -60,7 +60,8 @@ class Cell:
     n_triggered: int = 0
     """Triggered test images behind ``asr`` and ``robust_acc``."""
     seconds: float = 0.0
-    """Wall-clock seconds of the stage that made and measured this model."""
+    """Wall-clock seconds that made and measured this model: the control's with its training, a
+    purifier's with the inversion it uses."""
     status: Status = "done"
     error: str | None = None
     """Why a failed cell failed, one line."""

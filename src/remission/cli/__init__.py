@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -48,6 +49,8 @@ def root(
 
 def main() -> None:
     """Runs the command line; what the user can mend is one line and exit status 2."""
+    # A service manager's or a batch system's way to say stop is Ctrl-C's.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = app(standalone_mode=False)
     except UserError as error:
@@ -63,7 +66,10 @@ def main() -> None:
         sys.stderr.close()
         status = 0
     if status == 130:
-        print("remission: interrupted; everything finished is kept", file=sys.stderr)
+        print(
+            "remission: interrupted; everything finished is kept, the same command goes on",
+            file=sys.stderr,
+        )
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 if TYPE_CHECKING:
     from remission.grid.plan import Stage
@@ -47,6 +48,8 @@ def outcome_line(stage: Stage, record: Record) -> str:
         found += f", C-Acc {record.cell.clean_acc:.1%}, ASR {record.cell.asr:.1%}"
     if "target" in record.details:
         found += f", names class {record.details['target']}"
+        if (true := record.details.get("true_target")) is not None:
+            found += " (the true one)" if true == record.details["target"] else f" (true: {true})"
     return found
 
 
@@ -84,9 +87,12 @@ class BarReporter:
 
     def __init__(self) -> None:
         self.bars = Progress(
-            TextColumn("{task.description}", markup=False),
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(width=44, no_wrap=True)
+            ),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
@@ -104,16 +110,19 @@ class BarReporter:
 
     def begin(self, stages: int, stored: int) -> None:
         """Shows the bar of the whole grid."""
-        self.whole = self.bars.add_task("all stages", total=stages, completed=stored)
+        self.whole = self.bars.add_task("all", total=stages, completed=stored, unit="stages")
 
     def start(self, stage: Stage) -> None:
         """Shows a bar for a stage."""
-        self.tasks[stage.label] = self.bars.add_task(stage.label, total=None)
+        self.tasks[stage.label] = self.bars.add_task(stage.label, total=None, unit="steps")
 
     def advance(self, label: str, what: str, done: int, total: int) -> None:
         """Moves the bar of a stage."""
         if task := self.tasks.get(label):
-            self.bars.update(task, description=f"{label}: {what}", completed=done, total=total)
+            place = (
+                label.split("/", 2)[-1] if what in label else f"{label.split('/', 2)[-1]}: {what}"
+            )
+            self.bars.update(task, description=place, completed=done, total=total)
 
     def finish(self, stage: Stage, record: Record) -> None:
         """Replaces a stage's bar by a line of what it found."""

@@ -33,12 +33,18 @@ def run(
     store: StoreOption = Path("remission-store"),
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes at once; on a CPU one a core, at most 4.")
+        int | None,
+        typer.Option(
+            min=1,
+            show_default="one a core, at most 4; one on an accelerator",
+            help="Processes at once; sums differ in their last bits with the threads each has.",
+        ),
     ] = None,
     only: Annotated[
         str | None,
         typer.Option(
-            metavar="GLOB", help="Only stages whose label matches, e.g. 'badnets/*/pam*'."
+            metavar="GLOB",
+            help="Only stages whose label matches, as 'badnets/*/pam*', and their parents.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
@@ -79,8 +85,9 @@ def compute(
         )
     for label, reason in outcome.failed.items():
         print(f"remission: {label} failed: {reason}", file=sys.stderr)
-    for label in outcome.skipped:
-        print(f"remission: {label} not computed: it builds upon what failed", file=sys.stderr)
+    if outcome.skipped:
+        count = len(outcome.skipped)
+        print(f"remission: {count} stages that build upon these were not computed", file=sys.stderr)
     return outcome
 
 

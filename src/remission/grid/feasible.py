@@ -8,6 +8,7 @@ from remission.data import split_dataset
 from remission.errors import SpecError
 from remission.grid.spec import Spec
 from remission.models import build_model
+from remission.purifiers import TriggerPurifier
 from remission.seeding import Seed
 from remission.types import Dataset, Split
 
@@ -28,6 +29,10 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
             mean=dataset.mean,
             std=dataset.std,
         )
+        if any(
+            isinstance(p, TriggerPurifier) and p.trigger == "inverted" for p in spec.purifiers()
+        ):
+            spec.inverter().build_generator(dataset.train.shape, Seed(spec.seeds[0]), "fp32")
     for attack in spec.attacks():
         if attack.target >= len(dataset.classes):
             raise SpecError(

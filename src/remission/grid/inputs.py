@@ -24,9 +24,9 @@ from remission.types import Dataset, Split
 
 
 @lru_cache(maxsize=2)
-def dataset_of(name: str) -> Dataset:
+def dataset_of(name: str, size: int | None) -> Dataset:
     """The data set, read once a process."""
-    return load_dataset(name)
+    return load_dataset(name, size=size)
 
 
 def digest_of(dataset: Dataset) -> str:
@@ -40,8 +40,10 @@ def digest_of(dataset: Dataset) -> str:
 
 
 @lru_cache(maxsize=2)
-def _split_of(name: str, seed: int, sizes: tuple[tuple[str, Any], ...], device: str) -> Split:
-    split = split_dataset(dataset_of(name), Seed(seed).child("split"), **dict(sizes))
+def _split_of(
+    name: str, size: int | None, seed: int, counts: tuple[tuple[str, Any], ...], device: str
+) -> Split:
+    split = split_dataset(dataset_of(name, size), Seed(seed).child("split"), **dict(counts))
     return Split(
         victim=split.victim.to(device),
         defender=split.defender.to(device),
@@ -57,15 +59,16 @@ class StageInputs:
         self.stage, self.store, self.device = stage, store, device
         self.context: dict[str, Any] = stage.settings["context"]
         self.seed = Seed(self.context["seed"])
-        self.dataset = dataset_of(self.context["dataset"])
+        self.dataset = dataset_of(self.context["dataset"], self.context["size"])
         self.precision = resolve_precision(self.context["precision"], device)
         self.recipe = Recipe(**self.context["recipe"])
 
     @property
     def split(self) -> Split:
         """The four sets of images of this seed."""
-        sizes = tuple(self.context["split"].items())
-        return _split_of(self.dataset.name, self.seed.root, sizes, str(self.device))
+        name, size = self.context["dataset"], self.context["size"]
+        counts = tuple(self.context["split"].items())
+        return _split_of(name, size, self.seed.root, counts, str(self.device))
 
     def new_model(self) -> Classifier:
         """The untrained model: the same first weights for victim and control."""

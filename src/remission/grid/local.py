@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -155,6 +156,7 @@ class _Run:
                 self.waiting.remove(stage)
                 self.lost.add(stage.id)
                 self.outcome.skipped.append(stage.label)
+                self.store.keep(_failed(stage, "not computed: what it builds upon failed"))
                 self.reporter.skip(stage)
             elif all(parent in self.finished for parent in stage.parents.values()):
                 self.waiting.remove(stage)
@@ -185,24 +187,30 @@ def attempt(stage: Stage, store: Store, device: torch.device) -> Record:
         raise
     except Exception as error:  # whatever a method does wrong, the other cells go on
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        measured = stage.kind in ("victim", "baseline", "purified", "reactivated")
-        cell = Cell(**cell_keys(stage), status="failed", error=reason) if measured else None
         precision = resolve_precision(stage.settings["context"]["precision"], device)
-        record = Record(
-            id=stage.id,
-            kind=stage.kind,
-            label=stage.label,
-            status="failed",
-            settings=stage.settings,
-            parents=stage.parents,
-            cell=cell,
+        record = replace(
+            _failed(stage, reason),
             environment=environment(device, precision),
             seconds=time.perf_counter() - began,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            error=reason,
         )
         store.keep(record)
         return record
+
+
+def _failed(stage: Stage, reason: str) -> Record:
+    """The record of a stage that has no result, with its cell if it would have measured one."""
+    measured = stage.kind in ("victim", "baseline", "purified", "reactivated")
+    return Record(
+        id=stage.id,
+        kind=stage.kind,
+        label=stage.label,
+        status="failed",
+        settings=stage.settings,
+        parents=stage.parents,
+        cell=Cell(**cell_keys(stage), status="failed", error=reason) if measured else None,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        error=reason,
+    )
 
 
 _messages: Queue[Message] | None = None
@@ -226,8 +234,16 @@ def _prepare(messages: Queue[Message], threads: int) -> None:
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
     _messages = messages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     warnings.simplefilter("ignore")
+
+
+def _end_with_parent() -> None:
+    """In a worker: a parent that was killed leaves nobody behind."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _work(stage: Stage, folder: Path, device: str) -> Record:

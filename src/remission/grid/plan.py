@@ -54,6 +54,7 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
     for seed in spec.seeds:
         context = {
             "dataset": spec.dataset,
+            "size": spec.size,
             "data": data_digest,
             "arch": spec.arch,
             "seed": seed,

@@ -36,7 +36,7 @@ def plan_of(spec: Spec, only: str | None = None) -> list[Stage]:
         DataError: the data set cannot be had.
         SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
     """
-    dataset = dataset_of(spec.dataset)
+    dataset = dataset_of(spec.dataset, spec.size)
     check_against(spec, dataset)
     return select(make_plan(spec, digest_of(dataset)), only)
 

@@ -31,19 +31,28 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
 
 class VictimSection(_Section):
     """How victim and control are trained; the defaults are the paper's."""
 
     epochs: Count = 100
+    """Passes over the victim's images."""
     lr: float = Field(default=0.1, gt=0)
+    """Highest learning rate of SGD."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD."""
     weight_decay: float = Field(default=5e-4, ge=0)
+    """L2 penalty on all parameters."""
     schedule: Schedule = "cosine"
+    """constant, cosine (down to 0) or one_cycle (up over the first 30 %, cosine down to 0)."""
     batch_size: int = Field(default=128, ge=2)
+    """Images a batch."""
     augment: Augment = "crop_flip"
+    """none, crop (zero padding by an eighth of the side) or crop_flip."""
 
     def recipe(self) -> Recipe:
         """These values as a recipe."""
@@ -54,7 +63,9 @@ class SplitSection(_Section):
     """Sizes of the four disjoint sets: shares of the training images, or counts."""
 
     defender: Count | Share = 0.05
+    """Clean images that every purifier gets."""
     attacker: Count | Share = 0.02
+    """Images that a reactivation draws its clean and its poisoned ones from."""
     victim: Count | None = None
     """At most so many of the rest; None: all of it."""
     test: Count | None = None
@@ -65,7 +76,9 @@ class PathSection(_Section):
     """The walk from the backdoored to the purified model."""
 
     points: int = Field(default=21, ge=2)
+    """Positions, evenly spaced, both ends included."""
     batchnorm: list[Literal["interpolated", "recalibrated"]] = ["interpolated", "recalibrated"]
+    """Running statistics: interpolated like weights, or collected anew at every position."""
     test: Annotated[int, Field(ge=50)] | None = None
     """Test images behind every point, at most those of the cells; None: the same."""
 
@@ -74,17 +87,31 @@ class Spec(_Section):
     """A whole grid: one data set, one model, and every combination of the methods."""
 
     name: str = Field(min_length=1, max_length=100)
+    """What the grid is called."""
     dataset: str
+    """A name of `remission data list`, or the path of an image folder."""
+    size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """Pixels that the images of a folder are resized and cropped to; None: as they are."""
     arch: str = "resnet18"
+    """The model, with an optional width: resnet18:16 has 16 base channels."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    """Each seed is the whole grid once: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of forward passes; auto: bf16 where the processor multiplies it faster."""
     split: SplitSection = SplitSection()
+    """Sizes of the four disjoint sets of images."""
     victim: VictimSection = VictimSection()
+    """How victim and control are trained."""
     attack: list[Table] = Field(min_length=1)
+    """One table [[attack]] each."""
     inversion: Table = {"method": "bti_dbf"}
+    """The table [inversion], for the purifiers that invert the trigger."""
     purifier: list[Table] = []
+    """One table [[purifier]] each."""
     reactivation: list[Table] = []
+    """One table [[reactivation]] each."""
     path: PathSection | None = None
+    """The table [path]: without it no path is walked."""
 
     @field_validator("arch")
     @classmethod

@@ -73,6 +73,8 @@ class Kept:
     details: dict[str, Any] = field(default_factory=dict)
     rates: Rates | None = None
     paths: tuple[PathCurve, ...] = ()
+    before: float = 0.0
+    """Seconds of earlier stages that this cell's model alone has to answer for."""
 
 
 def execute(stage: Stage, store: Store, device: torch.device) -> Record:
@@ -94,7 +96,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         status="done",
         settings=stage.settings,
         parents=stage.parents,
-        cell=measured_cell(stage, kept.rates, seconds) if kept.rates else None,
+        cell=measured_cell(stage, kept.rates, seconds + kept.before) if kept.rates else None,
         paths=kept.paths,
         details=kept.details,
         artefacts=artefacts,
@@ -135,6 +137,7 @@ def _control(given: StageInputs, kept: Kept) -> None:
 def _baseline(given: StageInputs, kept: Kept) -> None:
     trigger, target = given.trigger()
     kept.rates = evaluate(given.model("model"), given.split.test, trigger, target)
+    kept.before = given.parent("model", ("control",)).seconds
 
 
 def _inversion(given: StageInputs, kept: Kept) -> None:
@@ -149,7 +152,11 @@ def _inversion(given: StageInputs, kept: Kept) -> None:
         "generator.safetensors": pack(found.generator),
         **pictures.previews(given.split.test, "inverted", found.generator, target),
     }
-    kept.details = {**_described(found), "preview_count": pictures.COUNT}
+    kept.details = {
+        **_described(found),
+        "true_target": target,
+        "preview_count": pictures.COUNT,
+    }
 
 
 def _described(found: Inverted) -> dict[str, Any]:
@@ -168,6 +175,7 @@ def _purified(given: StageInputs, kept: Kept) -> None:
     if isinstance(purifier, TriggerPurifier):
         source = KnownSource(trigger)
         if purifier.trigger == "inverted":
+            kept.before = given.parent("inversion", ("inversion",)).seconds
             source = InvertedSource(
                 make_inversion(given.stage.settings["inversion"]),
                 given.inverted(),

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from remission.errors import SpecError
 from remission.inversion.base import Inversion, judge
 from remission.inversion.unet import UNet
 from remission.method import field, method
@@ -60,7 +61,18 @@ class BTIDBF(Inversion):
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
     ) -> UNet:
-        """A U-Net for images of ``shape``."""
+        """A U-Net for images of ``shape``.
+
+        Raises:
+            SpecError: images too small for so many levels.
+        """
+        smallest = min(shape[1:]) // 2 ** (self.levels - 1)
+        if smallest < 2:  # instance normalisation needs more than one pixel
+            raise SpecError(
+                f"[inversion] {self.name}: {self.levels} levels do not fit images of "
+                f"{shape[1]}x{shape[2]}",
+                "use fewer levels: the lowest one needs 2x2 pixels",
+            )
         with seed.initialising():
             generator = in_channels_last(UNet(shape[0], self.filters, self.levels))
         generator.precision = precision

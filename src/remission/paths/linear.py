@@ -68,7 +68,7 @@ def linear_path(
     assert points >= 2, "a line has two ends"
     assert batchnorm == "interpolated" or clean is not None, "recalibration needs clean images"
     model = copy.deepcopy(start).eval()
-    positions = torch.linspace(0, 1, points, dtype=torch.float64).tolist()
+    positions = [round(k / (points - 1), 10) for k in range(points)]
     rates = []
     for done, t in enumerate(positions):
         interpolate(model, start, end, t)

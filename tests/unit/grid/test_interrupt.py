@@ -63,7 +63,7 @@ if __name__ == "__main__":
 """
 """The command line, but one thing takes longer than the test: something to interrupt."""
 
-INTERRUPTED = "remission: interrupted; everything finished is kept"
+INTERRUPTED = "remission: interrupted; everything finished is kept, the same command goes on"
 
 
 @contextmanager
@@ -90,6 +90,20 @@ def running(folder: Path, jobs: int, *, starting: bool = False) -> Iterator[subp
 def interrupt(process: subprocess.Popen[str]) -> Told:
     os.killpg(process.pid, signal.SIGINT)
     return finish(process, seconds=90)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie has)."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(number) for number in found.split()]
 
 
 def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
@@ -133,3 +147,27 @@ def test_while_the_processes_start_it_is_one_line_too(tmp_path: Path) -> None:
     assert told.lines == [f"{len(LABELS)} stages, 0 stored already", INTERRUPTED]
     assert not (tmp_path / "slow.heard").exists()  # else it is chance that nothing was printed
     assert_whole(tmp_path / "store")
+
+
+def test_a_polite_request_to_stop_is_an_interruption(tmp_path: Path) -> None:
+    with running(tmp_path, jobs=2) as process:
+        wait_for(tmp_path / "slow.begun", process)
+        process.send_signal(signal.SIGTERM)  # to the command alone, as a service manager does
+        told = finish(process, seconds=90)
+    assert told.status == 130
+    assert told.lines[-1] == INTERRUPTED
+    assert_whole(tmp_path / "store")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
+def test_a_killed_command_leaves_no_process_behind(tmp_path: Path) -> None:
+    with running(tmp_path, jobs=2) as process:
+        wait_for(tmp_path / "slow.begun", process)
+        started = children(process.pid)
+        assert len(started) >= 2
+        process.kill()
+        process.communicate(timeout=90)  # the workers hold its pipes until they end
+    give_up = time.monotonic() + 90
+    while not all(gone(pid) for pid in started):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
