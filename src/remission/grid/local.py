@@ -130,7 +130,9 @@ class _Run:
                 while len(running) < jobs and (stage := self.next_stage()):
                     with lock, _deaf():
                         self.reporter.start(stage)
-                        work = pool.submit(_work, stage, self.store.folder, str(device))
+                        work = pool.submit(
+                            _work, stage, self.store.folder, self.store.writer, str(device)
+                        )
                     running[work] = stage
                 if not running:
                     break
@@ -146,6 +148,7 @@ class _Run:
             ) from error
         finally:
             _stop(pool)
+            self.store.drop_parts()
             over.set()
             ear.join(timeout=5)
 
@@ -246,10 +249,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(stage: Stage, folder: Path, device: str) -> Record:
+def _work(stage: Stage, folder: Path, writer: str, device: str) -> Record:
     """In a worker: one stage."""
     with listening(_throttled(lambda *m: _messages.put((stage.label, *m)) if _messages else None)):
-        return attempt(stage, Store(folder), torch.device(device))
+        return attempt(stage, Store(folder, writer), torch.device(device))
 
 
 def _throttled(tell: Listener, every: float = 0.2) -> Listener:

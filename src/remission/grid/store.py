@@ -25,13 +25,15 @@ class Store:
 
     Args:
         folder: made if missing; refused if it holds something else.
+        writer: a name in common for all processes of one run, see :meth:`drop_parts`.
 
     Raises:
         StoreError: the folder cannot be made, or is no store.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, writer: str | None = None) -> None:
         self.folder = folder
+        self.writer = writer or uuid.uuid4().hex
         mark = folder / STORE_MARK
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -109,13 +111,18 @@ class Store:
         safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
         self._write(self.folder / "specs" / f"{safe}-{digest}.json", text.encode())
 
+    def drop_parts(self) -> None:
+        """Removes what this writer's processes left half written; none of them may be alive."""
+        for file in self.folder.rglob(f".part-{self.writer}-*"):
+            file.unlink(missing_ok=True)
+
     def _write(self, file: Path, content: bytes) -> None:
         """Writes a file whole or not at all.
 
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
-        temporary = file.parent / f".part-{uuid.uuid4().hex}"
+        temporary = file.parent / f".part-{self.writer}-{uuid.uuid4().hex}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as stream:
