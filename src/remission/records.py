@@ -11,8 +11,11 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from remission.errors import StoreError
 
@@ -24,6 +27,8 @@ STORE_MARK = "remission-store.json"
 
 Status = Literal["done", "failed"]
 Json = dict[str, Any]
+Rate = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +40,14 @@ class Cell:
     ASR and robust accuracy are measured on triggered test images whose class is not the target.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     id: str
     dataset: str
     arch: str
     attack: str
     attack_params: Json
-    poison_rate: float
+    poison_rate: Rate
     target: int
     seed: int
     purifier: str
@@ -48,18 +55,18 @@ class Cell:
     reactivation: str = "none"
     reactivation_params: Json = field(default_factory=dict)
     budget: int | None = None
-    clean_acc: float | None = None
-    asr: float | None = None
-    robust_acc: float | None = None
-    clean_acc_interval: tuple[float, float] | None = None
+    clean_acc: Rate | None = None
+    asr: Rate | None = None
+    robust_acc: Rate | None = None
+    clean_acc_interval: tuple[Rate, Rate] | None = None
     """95 % Wilson interval from the number of test images alone."""
-    asr_interval: tuple[float, float] | None = None
+    asr_interval: tuple[Rate, Rate] | None = None
     """95 % Wilson interval from the number of triggered test images alone."""
     n_clean: int = 0
     """Test images behind ``clean_acc``."""
     n_triggered: int = 0
     """Triggered test images behind ``asr`` and ``robust_acc``."""
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     """Wall-clock seconds that made and measured this model: the control's with its training, a
     purifier's with the inversion it uses."""
     status: Status = "done"
@@ -71,27 +78,37 @@ class Cell:
 class PathCurve:
     """Rates along the straight line in weight space; t = 0 backdoored, t = 1 purified."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     id: str
     dataset: str
     arch: str
     attack: str
     attack_params: Json
+    poison_rate: Rate
+    target: int
     seed: int
     purifier: str
     purifier_params: Json
     batchnorm: Literal["interpolated", "recalibrated"]
-    t: list[float]
-    asr: list[float]
-    clean_acc: list[float]
+    t: list[Rate]
+    asr: list[Rate]
+    clean_acc: list[Rate]
     n_clean: int
     n_triggered: int
+
+    def __post_init__(self) -> None:
+        if not len(self.t) == len(self.asr) == len(self.clean_acc) > 0:
+            raise ValueError("a path whose lists differ in length")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artefact:
     """A file of the store that belongs to a record, named relative to the store's folder."""
 
-    file: str
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    file: Annotated[str, Field(pattern=r"^artefacts/[A-Za-z0-9_.-]+$")]
     sha256: str
     bytes: int
 
@@ -113,6 +130,8 @@ class Record:
         finished: ISO 8601 time in UTC.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     id: str
     kind: str
     label: str
@@ -124,7 +143,7 @@ class Record:
     details: Json = field(default_factory=dict)
     artefacts: dict[str, Artefact] = field(default_factory=dict)
     environment: Json = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     finished: str = ""
     error: str | None = None
     format: int = FORMAT
@@ -134,26 +153,22 @@ class Record:
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str) -> Record:
         """The inverse of :meth:`to_json`.
 
         Raises:
             ValueError: the text is no record of a format known here.
         """
-        raw = json.loads(text)
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        record = _adapter().validate_json(text)
+        if record.format != FORMAT:
             raise ValueError(f"not a record of format {FORMAT}")
-        try:
-            if raw["cell"] is not None:
-                for key in ("clean_acc_interval", "asr_interval"):
-                    if raw["cell"].get(key) is not None:
-                        raw["cell"][key] = tuple(raw["cell"][key])
-                raw["cell"] = Cell(**raw["cell"])
-            raw["paths"] = tuple(PathCurve(**path) for path in raw["paths"])
-            raw["artefacts"] = {k: Artefact(**v) for k, v in raw["artefacts"].items()}
-            return cls(**raw)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"a record with missing or unknown fields ({error})") from error
+        return record
+
+
+@cache
+def _adapter() -> TypeAdapter[Record]:
+    """Checks types and ranges; made once, when the first record is read."""
+    return TypeAdapter(Record)
 
 
 def read_records(folder: Path) -> list[Record]:

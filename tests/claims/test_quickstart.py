@@ -70,7 +70,7 @@ def test_what_is_on_record_is_measured_again(records: list[Record]) -> None:
     """Other machines and thread counts sum in another order: rates may move, findings may not."""
 
     def key(cell: Cell | PathCurve) -> tuple[object, ...]:
-        return cell.id, getattr(cell, "budget", None)
+        return cell.purifier, getattr(cell, "budget", None)
 
     found = {key(c): c for c in cells(records)}
     recorded = cells(read_records(ROOT / "results" / "quickstart"))
@@ -80,3 +80,7 @@ def test_what_is_on_record_is_measured_again(records: list[Record]) -> None:
         assert old.clean_acc is not None
         assert new.clean_acc is not None
         assert abs(new.clean_acc - old.clean_acc) <= 0.02, old
+        if old.purifier in ("none", "control", "ft", "ft_sam", "ep", "pam") and old.budget != 100:
+            assert old.asr is not None
+            assert new.asr is not None
+            assert abs(new.asr - old.asr) <= 0.1, old

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,6 +55,7 @@ def main() -> None:
     """Runs the command line; what the user can mend is one line and exit status 2."""
     # A service manager's or a batch system's way to say stop is Ctrl-C's.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _mend_streams()
     try:
         status = app(standalone_mode=False)
     except UserError as error:
@@ -62,15 +67,36 @@ def main() -> None:
         status = _complain(f"{told[:1].lower()}{told[1:]}; see remission --help") if told else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
-    except BrokenPipeError:  # the reader of a pipe has left: nobody to tell
-        sys.stderr.close()
-        status = 0
+    except OSError as error:
+        status = _cannot_write(error)
     if status == 130:
         print(
             "remission: interrupted; everything finished is kept, the same command goes on",
             file=sys.stderr,
         )
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        status = _cannot_write(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _mend_streams() -> None:
+    """Streams that were closed, or that cannot write every letter, must not end a run."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _cannot_write(error: OSError) -> int:
+    """Standard output's reader has left, which is no mistake; or it cannot be written."""
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (what is left)
+    if error.errno == errno.EPIPE:
+        return 0
+    return _complain(f"cannot write ({error}); free space or name another place, then run again")
 
 
 def _complain(line: str) -> int:

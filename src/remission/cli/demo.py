@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from remission.cli.run import QuietOption, StoreOption
+from remission.errors import StoreError
 
 
 def demo(
@@ -26,7 +27,12 @@ def demo(
     from remission.report.tables import render
 
     spec = read_spec(Path(__file__).parent.parent / "recipes" / "quickstart.toml")
-    report.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder '{report.parent}' cannot be made ({error})", "name another with --report"
+        ) from error
     outcome = compute(spec, store, device="auto", jobs=None, only=None, quiet=quiet)
     print(render(read_records(store), "summary", "text"))
     write_report(store, report)

@@ -47,7 +47,8 @@ def outcome_line(stage: Stage, record: Record) -> str:
     if record.cell and record.cell.clean_acc is not None and record.cell.asr is not None:
         found += f", C-Acc {record.cell.clean_acc:.1%}, ASR {record.cell.asr:.1%}"
     if "target" in record.details:
-        found += f", names class {record.details['target']}"
+        target = record.details["target"]
+        found += ", names no class" if target is None else f", names class {target}"
         if (true := record.details.get("true_target")) is not None:
             found += " (the true one)" if true == record.details["target"] else f" (true: {true})"
     return found

@@ -37,7 +37,7 @@ def run(
         typer.Option(
             min=1,
             show_default="one a core, at most 4; one on an accelerator",
-            help="Processes at once; sums differ in their last bits with the threads each has.",
+            help="Processes at once; results do not depend on it.",
         ),
     ] = None,
     only: Annotated[
@@ -55,7 +55,7 @@ def run(
 
     loaded = read_spec(spec)
     if dry_run:
-        show_plan(loaded, store, only)
+        show_plan(loaded, store, only, device.value)
         return
     outcome = compute(loaded, store, device=device.value, jobs=jobs, only=only, quiet=quiet)
     if not quiet:
@@ -91,14 +91,14 @@ def compute(
     return outcome
 
 
-def show_plan(spec: Spec, store: Path, only: str | None) -> None:
+def show_plan(spec: Spec, store: Path, only: str | None, device: str) -> None:
     """Prints every stage, one a line, and whether the store holds it; computes nothing."""
-    from remission.grid.run import plan_of
+    from remission.grid.run import plan_of, resolve_device
     from remission.grid.store import Store
 
     known = Store(store) if store.is_dir() and any(store.iterdir()) else None
     missing = 0
-    for stage in plan_of(spec, only):
+    for stage in plan_of(spec, only, resolve_device(device)):
         stored = bool(known and known.find(stage.kind, stage.id))
         missing += not stored
         print(f"{'stored ' if stored else 'compute'}  {stage.kind:<11}  {stage.id}  {stage.label}")

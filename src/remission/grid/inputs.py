@@ -10,7 +10,7 @@ import torch
 
 from remission.attacks import Victim
 from remission.data import load_dataset, split_dataset
-from remission.errors import StoreError
+from remission.errors import DataError, StoreError
 from remission.grid.plan import Stage
 from remission.grid.store import Store
 from remission.inversion import Inverted
@@ -29,6 +29,7 @@ def dataset_of(name: str, size: int | None) -> Dataset:
     return load_dataset(name, size=size)
 
 
+@lru_cache(maxsize=2)
 def digest_of(dataset: Dataset) -> str:
     """16 hexadecimal digits of all images and labels."""
     found = hashlib.sha256()
@@ -60,6 +61,10 @@ class StageInputs:
         self.context: dict[str, Any] = stage.settings["context"]
         self.seed = Seed(self.context["seed"])
         self.dataset = dataset_of(self.context["dataset"], self.context["size"])
+        if digest_of(self.dataset) != self.context["data"]:
+            raise DataError(
+                f"the data set '{self.context['dataset']}' changed during the run", "run again"
+            )
         self.precision = resolve_precision(self.context["precision"], device)
         self.recipe = Recipe(**self.context["recipe"])
 

@@ -1,7 +1,7 @@
 """Runs a plan on this machine: one process after the other, or several at once.
 
-What is computed does not depend on how many processes there are; the number of threads a process
-has does change the last bits of sums, so it stands in every record's environment.
+What is computed does not depend on how many processes there are: each has the same number of
+threads, since threads change the last bits of sums, and training amplifies them.
 """
 
 from __future__ import annotations
@@ -39,14 +39,19 @@ Message = tuple[str, str, int, int]
 
 def default_jobs(device: torch.device) -> int:
     """Processes at once: one a processor core up to 4, one on an accelerator."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, 4) if device.type == "cpu" else 1
+    return min(_cores(), 4) if device.type == "cpu" else 1
 
 
-def threads_for(jobs: int) -> int:
-    """Threads of each of ``jobs`` processes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // jobs)
+def threads() -> int:
+    """Threads of every process: the same whatever the number of processes, and so the results."""
+    return max(1, _cores() // min(_cores(), 4))
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_plan(
@@ -120,7 +125,7 @@ class _Run:
         messages: Queue[Message] = context.Queue()
         lock, over = Lock(), Event()
         pool = ProcessPoolExecutor(
-            jobs, context, initializer=_prepare, initargs=(messages, threads_for(jobs))
+            jobs, context, initializer=_prepare, initargs=(messages, threads())
         )
         ear = Thread(target=_hear, args=(messages, self.reporter, lock, over), daemon=True)
         ear.start()
@@ -137,9 +142,9 @@ class _Run:
                 if not running:
                     break
                 for work in wait(running, return_when=FIRST_COMPLETED).done:
-                    stage = running.pop(work)
+                    record = work.result()
                     with lock:
-                        self.settle(stage, work.result())
+                        self.settle(running.pop(work), record)
         except BrokenProcessPool as error:
             names = ", ".join(stage.label for stage in running.values()) or "a stage"
             raise StoreError(
@@ -147,7 +152,8 @@ class _Run:
                 "run again with fewer --jobs; everything finished is kept",
             ) from error
         finally:
-            _stop(pool)
+            with _deaf():  # a second Ctrl-C must not cut the tidying short
+                _stop(pool)
             self.store.drop_parts()
             over.set()
             ear.join(timeout=5)

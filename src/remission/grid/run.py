@@ -9,11 +9,12 @@ import torch
 from remission.errors import SpecError
 from remission.grid.feasible import check_against
 from remission.grid.inputs import dataset_of, digest_of
-from remission.grid.local import default_jobs, run_plan, threads_for
+from remission.grid.local import default_jobs, run_plan, threads
 from remission.grid.plan import Stage, make_plan, select
 from remission.grid.reporter import Outcome, Reporter, SilentReporter
 from remission.grid.spec import Spec
 from remission.grid.store import Store
+from remission.models import resolve_precision
 
 
 def resolve_device(wanted: str) -> torch.device:
@@ -29,8 +30,11 @@ def resolve_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def plan_of(spec: Spec, only: str | None = None) -> list[Stage]:
+def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = None) -> list[Stage]:
     """The stages of a spec; loads (and fetches) its data set.
+
+    ``precision = "auto"`` is settled here, for ``device`` (the CPU when not given): results in bf16
+    and in fp32 are different results.
 
     Raises:
         DataError: the data set cannot be had.
@@ -38,7 +42,9 @@ def plan_of(spec: Spec, only: str | None = None) -> list[Stage]:
     """
     dataset = dataset_of(spec.dataset, spec.size)
     check_against(spec, dataset)
-    return select(make_plan(spec, digest_of(dataset)), only)
+    precision = resolve_precision(spec.precision, device or torch.device("cpu"))
+    settled = spec.model_copy(update={"precision": precision})
+    return select(make_plan(settled, digest_of(dataset)), only)
 
 
 def run(
@@ -64,13 +70,13 @@ def run(
         UserError: something the user must change.
     """
     where = resolve_device(device)
-    plan = plan_of(spec, only)
+    plan = plan_of(spec, only, where)
     kept = Store(store)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
     count = jobs or default_jobs(where)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(threads_for(count))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
     try:
         return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)

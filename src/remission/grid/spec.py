@@ -27,12 +27,13 @@ from remission.training.loop import Schedule
 
 Table = dict[str, Any]
 Count = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
@@ -62,11 +63,11 @@ class VictimSection(_Section):
 class SplitSection(_Section):
     """Sizes of the four disjoint sets: shares of the training images, or counts."""
 
-    defender: Count | Share = 0.05
+    defender: Several | Share = 0.05
     """Clean images that every purifier gets."""
-    attacker: Count | Share = 0.02
+    attacker: Several | Share = 0.02
     """Images that a reactivation draws its clean and its poisoned ones from."""
-    victim: Count | None = None
+    victim: Several | None = None
     """At most so many of the rest; None: all of it."""
     test: Count | None = None
     """Test images behind every cell, stratified; None: all."""
@@ -75,9 +76,11 @@ class SplitSection(_Section):
 class PathSection(_Section):
     """The walk from the backdoored to the purified model."""
 
-    points: int = Field(default=21, ge=2)
+    points: int = Field(default=21, ge=2, le=10001)
     """Positions, evenly spaced, both ends included."""
-    batchnorm: list[Literal["interpolated", "recalibrated"]] = ["interpolated", "recalibrated"]
+    batchnorm: list[Literal["interpolated", "recalibrated"]] = Field(
+        default=["interpolated", "recalibrated"], min_length=1, max_length=2
+    )
     """Running statistics: interpolated like weights, or collected anew at every position."""
     test: Annotated[int, Field(ge=50)] | None = None
     """Test images behind every point, at most those of the cells; None: the same."""
@@ -116,8 +119,8 @@ class Spec(_Section):
     @field_validator("arch")
     @classmethod
     def _known_arch(cls, arch: str) -> str:
-        parse_arch(arch)
-        return arch
+        name, width = parse_arch(arch)
+        return name if parse_arch(name)[1] == width else f"{name}:{width}"
 
     def attacks(self) -> list[Attack]:
         """The attacks, built and checked."""
@@ -150,7 +153,9 @@ def read_spec(file: Path) -> Spec:
         raise SpecError(f"the spec '{file}' cannot be read ({error})", "check the file") from error
     try:
         return parse_spec(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, SpecError):
+            raise
         raise SpecError(f"'{file}' is no TOML ({error})", "mend the line it names") from error
 
 

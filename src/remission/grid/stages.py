@@ -85,6 +85,9 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         store: read and written.
         device: where to compute.
     """
+    if device.type == "cuda":  # fp32 means fp32, and the same numbers again
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
     given, kept, began = StageInputs(stage, store, device), Kept(), time.perf_counter()
     _STAGES[stage.kind](given, kept)
     seconds = time.perf_counter() - began
@@ -247,6 +250,8 @@ _PATH_KEYS = (
     "arch",
     "attack",
     "attack_params",
+    "poison_rate",
+    "target",
     "seed",
     "purifier",
     "purifier_params",

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,12 +76,15 @@ class Store:
 
     def damage(self, artefact: Artefact) -> str | None:
         """What is wrong with an artefact's file, or None."""
+        file = self.folder / artefact.file
         try:
-            content = (self.folder / artefact.file).read_bytes()
+            if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
+                return "missing, or no file of its own"
+            if (size := file.stat().st_size) != artefact.bytes:
+                return f"{size} bytes instead of {artefact.bytes}"
+            content = file.read_bytes()
         except OSError:
-            return "missing"
-        if len(content) != artefact.bytes:
-            return f"{len(content)} bytes instead of {artefact.bytes}"
+            return "cannot be read"
         if hashlib.sha256(content).hexdigest() != artefact.sha256:
             return "wrong checksum"
         return None
@@ -108,7 +112,7 @@ class Store:
     def keep_spec(self, name: str, text: str) -> None:
         """Keeps the text of a spec that was run into this store."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
         self._write(self.folder / "specs" / f"{safe}-{digest}.json", text.encode())
 
     def drop_parts(self) -> None:
@@ -154,7 +158,30 @@ def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]
 
 
 def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
-    """Files of the store that no record names: left by an interruption, or by removed records."""
+    """Files of the store that no record names: left by an interruption, or by removed records.
+
+    Only plain files whose names are an artefact's, in folders that lie in the store themselves.
+    """
     named = {store.folder / a.file for record in records for a in record.artefacts.values()}
-    files = [f for f in (store.folder / "artefacts").glob("*") if f.is_file() and f not in named]
-    return sorted(files + [f for f in store.folder.rglob(".part-*") if f not in files])
+    folders = [store.folder / "artefacts", store.folder / "specs"]
+    folders += sorted((store.folder / "records").glob("*"))
+    inside = [f for d in folders if d.is_dir() and _own(d, store.folder) for f in d.iterdir()]
+    return sorted(
+        file
+        for file in inside
+        if file.is_file()
+        and not file.is_symlink()
+        and file not in named
+        and (
+            file.name.startswith(".part-")
+            or (file.parent.name == "artefacts" and _ARTEFACT.fullmatch(file.name))
+        )
+    )
+
+
+def _own(folder: Path, store: Path) -> bool:
+    """Whether a folder really lies where its path says."""
+    return folder.resolve() == store.resolve() / folder.relative_to(store)
+
+
+_ARTEFACT = re.compile(r"[0-9a-f]{16}\.[a-z_]+\.(safetensors|png)")

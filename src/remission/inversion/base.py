@@ -25,14 +25,14 @@ class Inverted:
 
     Args:
         generator: image -> triggered image, (N, C, H, W) in [0, 1] to the same.
-        target: the class that the inversion takes for the attacker's.
+        target: the class that the inversion takes for the attacker's; None if it moves no image.
         target_share: share of clean images of other classes that the generator sends there,
             in [0, 1]: how well the inverted trigger works on the model it was found in.
         change: root mean square difference of image and triggered image, in [0, 1].
     """
 
     generator: nn.Module
-    target: int
+    target: int | None
     target_share: float
     change: float
 
@@ -111,9 +111,11 @@ def judge(model: Classifier, clean: LabelledImages, generator: nn.Module) -> Inv
     """
     found = predict(model, clean, trigger=generator)
     moved = found[found != clean.labels]
-    target = int(torch.bincount(moved, minlength=model.classes).argmax())
-    others = clean.labels != target
-    share = float((found[others] == target).float().mean()) if bool(others.any()) else 0.0
+    target, share = None, 0.0
+    if len(moved):
+        target = int(torch.bincount(moved, minlength=model.classes).argmax())
+        others = clean.labels != target
+        share = float((found[others] == target).float().mean()) if bool(others.any()) else 0.0
     sample = as_float(clean.images[:500])
     with torch.inference_mode():
         change = float((generator(sample) - sample).square().mean().sqrt())

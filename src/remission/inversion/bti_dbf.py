@@ -36,7 +36,7 @@ class BTIDBF(Inversion):
     paper: ClassVar[str] = "Xu et al., ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last feature map")
 
-    filters: int = field(default=32, ge=1)
+    filters: int = field(default=32, ge=1, le=1024)
     """Channels of the generator's first level."""
     levels: int = field(default=4, ge=1, le=6)
     """Resolutions of the generator."""

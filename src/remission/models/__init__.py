@@ -43,7 +43,7 @@ def parse_arch(arch: str) -> tuple[str, int]:
         raise SpecError(f"unknown model '{name}'", closest(name, MODELS))
     if not width:
         return name, MODELS[name][2]
-    if not width.isdecimal() or not 1 <= int(width) <= 1024:
+    if not (width.isascii() and width.isdecimal()) or not 1 <= int(width) <= 1024:
         raise SpecError(
             f"'{arch}': the width is '{width}'", f"give base channels from 1 to 1024: '{name}:16'"
         )

@@ -79,9 +79,8 @@ class Classifier(nn.Module, ABC):
 
     def classify(self, features: Tensor) -> Tensor:
         """The last feature map (N, D, h, w) -> (N, K) logits."""
-        with autocast(self.precision, features.device):
-            logits = self.head(features)
-        return logits.float() if logits.dtype == torch.bfloat16 else logits
+        # in bf16 the two largest logits may be equal, and argmax would prefer the lower class
+        return self.head(features.float() if features.dtype == torch.bfloat16 else features)
 
     @abstractmethod
     def feature_map(self, normal: Tensor) -> Tensor:

@@ -10,14 +10,13 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from remission.errors import DivergedError
 from remission.inversion import TriggerSource
 from remission.method import Method, field, method
 from remission.models import Classifier
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.training.batches import Augment
-from remission.training.loop import Schedule
+from remission.training.loop import Schedule, check_finite
 from remission.types import LabelledImages
 
 
@@ -58,9 +57,7 @@ class Purifier(Method, ABC):
         shapes = {key: value.shape for key, value in victim.state_dict().items()}
         found = {key: value.shape for key, value in purified.state_dict().items()}
         assert shapes == found, f"{self.name} changed the model's keys or shapes"
-        for key, value in purified.state_dict().items():
-            if not bool(torch.isfinite(value).all()):
-                raise DivergedError(f"{self.name}: '{key}' is not finite; use a smaller lr")
+        check_finite(purified, self.name)
         for module in purified.modules():
             module._forward_hooks.clear()
             module._forward_pre_hooks.clear()

@@ -1,7 +1,8 @@
 """EP, exact purification: the upper bound that knows the trigger (Min et al., NeurIPS 2024).
 
 Fine-tuning on clean images of which a share carries the true trigger and the true label. The paper
-publishes no code for it; this protocol is the reference, with PAM's budget.
+publishes no code for it; this protocol is the reference: as many epochs as PAM's rounds together,
+with the momentum of fine-tuning (PAM's is 0.1) and statistics collected at the weights themselves.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ class GroupKey:
     dataset: str
     arch: str
     attack: Method
-    poison_rate: float | None
-    target: int | None
+    poison_rate: float
+    target: int
 
     @classmethod
-    def of(cls, cell: Cell) -> GroupKey:
-        """The group that a measured model belongs to."""
+    def of(cls, cell: Cell | PathCurve) -> GroupKey:
+        """The group that a measured model or a path belongs to."""
         return cls(
             dataset=cell.dataset,
             arch=cell.arch,
@@ -35,14 +35,7 @@ class GroupKey:
 
     def order(self) -> tuple[str, str, Method, float, int]:
         """A key to sort by."""
-        rate = -1.0 if self.poison_rate is None else self.poison_rate
-        return (
-            self.dataset,
-            self.arch,
-            self.attack,
-            rate,
-            -1 if self.target is None else self.target,
-        )
+        return self.dataset, self.arch, self.attack, self.poison_rate, self.target
 
 
 def purifier_of(item: Cell | PathCurve) -> Method:

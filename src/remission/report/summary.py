@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from remission.records import Cell, PathCurve, Record, cells
+from remission.records import Cell, PathCurve, Record, cells, path_curves
 from remission.report.estimates import Estimate, Measure, estimate, gap
 from remission.report.keys import (
     BEFORE,
     CONTROL,
-    SHOWN_APART,
     VICTIM,
     GroupKey,
     purifier_of,
@@ -86,7 +85,9 @@ class Group:
 def summarise(records: Sequence[Record]) -> list[Group]:
     """Groups the measured models and the paths, in a stable order."""
     measured = cells(records)
-    paths = _paths_by_group(records, measured)
+    paths: dict[GroupKey, list[PathCurve]] = {}
+    for path in path_curves(records):
+        paths.setdefault(GroupKey.of(path), []).append(path)
     by_group: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
     for cell in measured:
         by_group.setdefault(GroupKey.of(cell), []).append(cell)
@@ -172,46 +173,10 @@ def ancestors(record: Record, by_id: Mapping[str, Record]) -> list[Record]:
     return list(found.values())
 
 
-def _paths_by_group(
-    records: Sequence[Record], measured: Sequence[Cell]
-) -> dict[GroupKey, list[PathCurve]]:
-    """A curve does not say its poison rate and target: the models that it joins do."""
-    by_id = {record.id: record for record in records}
-    found: dict[GroupKey, list[PathCurve]] = {}
-    for record in records:
-        near = [r.cell for r in (record, *ancestors(record, by_id)) if r.cell is not None]
-        for path in record.paths:
-            key = next((GroupKey.of(c) for c in (*near, *measured) if _same(c, path)), None)
-            if key is None:
-                attack = Method.of(path.attack, path.attack_params, without=SHOWN_APART)
-                key = GroupKey(
-                    dataset=path.dataset,
-                    arch=path.arch,
-                    attack=attack,
-                    poison_rate=None,
-                    target=None,
-                )
-            found.setdefault(key, []).append(path)
-    return found
-
-
-def _same(cell: Cell, path: PathCurve) -> bool:
-    return (cell.dataset, cell.arch, cell.attack, cell.attack_params) == (
-        path.dataset,
-        path.arch,
-        path.attack,
-        path.attack_params,
-    )
-
-
 def _budget(column: Column) -> float:
     return math.inf if column.budget is None else column.budget
 
 
 def _title(key: GroupKey, attack: str) -> str:
-    parts = [key.dataset, key.arch, attack]
-    if key.poison_rate is not None:
-        parts.append(f"poison rate {100 * key.poison_rate:g} %")
-    if key.target is not None:
-        parts.append(f"target {key.target}")
-    return printable(" · ".join(parts))
+    rate = f"poison rate {100 * key.poison_rate:g} %"
+    return printable(" · ".join([key.dataset, key.arch, attack, rate, f"target {key.target}"]))

@@ -224,12 +224,13 @@ def _path_points(records: list[Record]) -> list[dict[str, Any]]:
 
 
 def _path_lines(records: list[Record]) -> tuple[list[str], Lines]:
-    header = ["dataset", "arch", "attack", "seed", "purifier", "batchnorm", "t", "ASR", "C-Acc"]
+    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
+    header += ["batchnorm", "t", "ASR", "C-Acc"]
     lines = []
     for point in _path_points(records):
         line = [point["dataset"], point["arch"]]
         line.append(_with_params(point["attack"], point["attack_params"]))
-        line.append(str(point["seed"]))
+        line += [f"{100 * point['poison_rate']:g} %", str(point["target"]), str(point["seed"])]
         line.append(_with_params(point["purifier"], point["purifier_params"]))
         line += [point["batchnorm"], f"{point['t']:.3g}"]
         line += [f"{100 * point[key]:.1f}" for key in ("asr", "clean_acc")]

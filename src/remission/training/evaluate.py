@@ -7,9 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from remission.errors import DivergedError
 from remission.metrics import Rates, accuracy, attack_success_rate, robust_accuracy
 from remission.training.batches import batches
-from remission.types import LabelledImages
+from remission.types import LabelledImages, as_bytes, as_float
 
 
 @torch.inference_mode()
@@ -27,14 +28,19 @@ def predict(
         data: on the model's device.
         trigger: applied to the images first.
         batch_size: images a forward pass.
+
+    Raises:
+        DivergedError: a logit is not finite.
     """
     was_training = model.training
     model.eval()
     try:
-        found = [
-            model(trigger(images) if trigger else images).argmax(1)
-            for images, _ in batches(data, batch_size, generator=None)
-        ]
+        found = []
+        for images, _ in batches(data, batch_size, generator=None):
+            logits = model(trigger(images) if trigger else images)
+            if not bool(torch.isfinite(logits).all()):  # their argmax would be class 0
+                raise DivergedError("the model's outputs are not finite; use a smaller lr")
+            found.append(logits.argmax(1))
     finally:
         model.train(was_training)
     return torch.cat(found)
@@ -48,11 +54,11 @@ def evaluate(
     Args:
         model: images in [0, 1] -> logits.
         test: on the model's device.
-        trigger: image -> triggered image.
+        trigger: image -> triggered image; the result is rounded to 8 bits, as files are.
         target: the attacker's class.
     """
     others = test[test.labels != target]
-    triggered = predict(model, others, trigger=trigger)
+    triggered = predict(model, others, trigger=lambda x: as_float(as_bytes(trigger(x))))
     return Rates(
         clean_acc=accuracy(predict(model, test), test.labels),
         asr=attack_success_rate(triggered, others.labels, target),

@@ -108,7 +108,7 @@ def fit(
         after_step: called after each update, e.g. to project weights.
 
     Raises:
-        DivergedError: the loss of an epoch is not finite.
+        DivergedError: the loss of an epoch, or a weight at the end, is not finite.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = make_optimizer(parameters, recipe)
@@ -147,4 +147,12 @@ def fit(
             raise DivergedError(
                 f"{what}: the loss is {losses[-1]} in epoch {len(losses)}; use a smaller lr"
             )
+    check_finite(model, what)
     return Trained(losses)
+
+
+def check_finite(model: nn.Module, what: str) -> None:
+    """Raises DivergedError if a weight or a running statistic of ``model`` is not finite."""
+    for key, value in model.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise DivergedError(f"{what}: '{key}' is not finite; use a smaller lr")

@@ -134,8 +134,8 @@ def remission(*arguments: str | Path) -> Told:
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["remission", *map(str, arguments)]),
-        mock.patch("remission.grid.run.threads_for", lambda jobs: 1),
-        mock.patch("remission.grid.local.threads_for", lambda jobs: 1),
+        mock.patch("remission.grid.run.threads", lambda: 1),
+        mock.patch("remission.grid.local.threads", lambda: 1),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         pytest.raises(SystemExit) as left,

@@ -265,15 +265,53 @@ def test_a_store_of_another_kind_is_refused(store: Path, tmp_path: Path, mark: s
 def test_gc_removes_what_no_record_names_and_nothing_else(
     store: Path, finished: Path, tmp_path: Path
 ) -> None:
-    unneeded = [store / "artefacts" / "0000.weights.safetensors", store / "records" / ".part-1"]
+    left = f"{'0' * 16}.weights.safetensors"
+    unneeded = [store / "artefacts" / left, store / "records" / "victim" / ".part-1"]
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / left).write_bytes(b"precious")
+    (store / "artefacts" / f"{'1' * 16}.weights.safetensors").symlink_to(outside / left)
+    (store / "records" / "linked").symlink_to(outside, target_is_directory=True)
+    (store / "artefacts" / "notes.txt").write_text("mine")
     for file in unneeded:
         file.write_bytes(b"left over")
     told = remission("store", "gc", store)
     assert told.status == 0
     assert sorted(told.out.splitlines()) == sorted(map(str, unneeded))
-    assert snapshot(store).keys() == snapshot(finished).keys()
+    assert (outside / left).read_bytes() == b"precious"
+    assert (store / "artefacts" / "notes.txt").read_text() == "mine"
+    assert snapshot(finished).keys() <= snapshot(store).keys()
     assert remission("store", "gc", store).out == ""
     assert computed(run(write_spec(tmp_path), store)) == []
+
+
+def test_an_artefact_that_lies_elsewhere_is_not_read(store: Path, tmp_path: Path) -> None:
+    record = by_label(store)["badnets/seed0/victim"]
+    file = store / record.artefacts["weights"].file
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    assert remission("store", "verify", store).status == 1
+    text = record.to_json().replace(record.artefacts["weights"].file, "../elsewhere")
+    (store / "records" / "victim" / f"{record.id}.json").write_text(text)
+    told = remission("table", store)
+    assert told.status == 2
+    assert "cannot be read" in told.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [
+        ("victim", ("[victim]\nepochs = 1", "[victim]\nepochs = 1\nlr = 1e36")),
+        ("reactivated", ('method = "retuning"', 'method = "retuning"\nlr = 1e36')),
+    ],
+)
+def test_a_model_that_diverged_in_its_last_step_is_no_perfect_backdoor(
+    kind: str, table: tuple[str, str], tmp_path: Path
+) -> None:
+    """The argmax of NaN is class 0, which is the target."""
+    assert run(write_spec(tmp_path, table), tmp_path / "store").status == 1
+    records = by_label(tmp_path / "store").values()
+    assert {record.status for record in records if record.kind == kind} == {"failed"}
 
 
 def test_a_record_names_the_settings_that_its_identity_was_made_from(finished: Path) -> None:

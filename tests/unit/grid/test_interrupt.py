@@ -55,7 +55,7 @@ import remission.grid.run
 from remission.purifiers import FT
 
 FT.purify = slow
-remission.grid.run.threads_for = remission.grid.local.threads_for = lambda jobs: 1
+remission.grid.run.threads = remission.grid.local.threads = lambda: 1
 
 if __name__ == "__main__":
     from remission.cli import main

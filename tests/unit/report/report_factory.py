@@ -68,6 +68,8 @@ def curve(**changes: Any) -> PathCurve:  # noqa: ANN401  # any field
         "arch": "resnet18:16",
         "attack": "badnets",
         "attack_params": {"size": 3},
+        "poison_rate": 0.05,
+        "target": 0,
         "seed": 0,
         "purifier": "ft",
         "purifier_params": {"epochs": 10},

@@ -194,13 +194,13 @@ def test_paths_json_has_exactly_the_fields_of_the_contract() -> None:
     assert [line["t"] for line in lines] == ["0.0", "0.5", "1.0"]
 
 
-def test_paths_find_the_poison_rate_of_the_models_they_join() -> None:
+def test_paths_stand_with_the_models_of_their_poison_rate() -> None:
     low, high = cell(poison_rate=0.01), cell(poison_rate=0.1)
-    walk = record(kind="path", id="walk", parents={"victim": high.id}, paths=(curve(),))
+    walk = record(kind="path", id="walk", paths=(curve(poison_rate=0.1),))
     groups = summarise([*records(low, high), walk])
     assert [(g.key.poison_rate, len(g.paths)) for g in groups] == [(0.01, 0), (0.1, 1)]
     (orphan,) = summarise([record(kind="path", paths=(curve(),))])
-    assert (orphan.key.poison_rate, orphan.rows, len(orphan.paths)) == (None, (), 1)
+    assert (orphan.key.poison_rate, orphan.rows, len(orphan.paths)) == (0.05, (), 1)
 
 
 @pytest.mark.parametrize("view", ["summary", "cells", "paths"])
