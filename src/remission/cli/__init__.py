@@ -96,7 +96,9 @@ def _cannot_write(error: OSError) -> int:
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (what is left)
     if error.errno == errno.EPIPE:
         return 0
-    return _complain(f"cannot write ({error}); free space or name another place, then run again")
+    return _complain(
+        f"cannot read or write ({error}); check the path, its permissions and the space left"
+    )
 
 
 def _complain(line: str) -> int:

@@ -46,6 +46,7 @@ def verify(folder: Folder) -> None:
 @app.command()
 def gc(folder: Folder) -> None:
     """Remove artefacts that no record names."""
+    from remission.errors import StoreError
     from remission.grid.store import unneeded
     from remission.records import read_records
 
@@ -53,6 +54,11 @@ def gc(folder: Folder) -> None:
     files = unneeded(store, read_records(folder))
     freed = sum(file.stat().st_size for file in files)
     for file in files:
-        file.unlink()
+        try:
+            file.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"'{file}' cannot be removed ({error})", "check its permissions, then run gc again"
+            ) from error
         print(file)
     print(f"{len(files)} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)
