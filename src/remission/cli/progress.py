@@ -54,6 +54,11 @@ def outcome_line(stage: Stage, record: Record) -> str:
     return found
 
 
+def short(label: str) -> str:
+    """A stage's label without attack and seed, which would fill the line of a bar."""
+    return label.split("/", 2)[-1] if label.count("/") > 1 else label
+
+
 class LineReporter:
     """One line a finished stage."""
 
@@ -115,14 +120,15 @@ class BarReporter:
 
     def start(self, stage: Stage) -> None:
         """Shows a bar for a stage."""
-        self.tasks[stage.label] = self.bars.add_task(stage.label, total=None, unit="steps")
+        self.tasks[stage.label] = self.bars.add_task(
+            f"{short(stage.label)}: starting", total=None, unit="steps"
+        )
 
     def advance(self, label: str, what: str, done: int, total: int) -> None:
         """Moves the bar of a stage."""
         if task := self.tasks.get(label):
-            place = (
-                label.split("/", 2)[-1] if what in label else f"{label.split('/', 2)[-1]}: {what}"
-            )
+            place = short(label)
+            place = place if what in place else f"{place}: {what}"
             self.bars.update(task, description=place, completed=done, total=total)
 
     def finish(self, stage: Stage, record: Record) -> None:
