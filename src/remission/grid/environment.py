@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-import remission
 from remission.models import Precision
 
 
@@ -29,7 +28,7 @@ def environment(device: torch.device, precision: Precision) -> dict[str, str | i
     """Versions, device and precision, for a record."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
-        "remission": remission.__version__,
+        "remission": version("remission"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": version("numpy"),
