@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def _held_out(name: str, paths: list[Path]) -> set[Path]:
             "add images, or give folders train and test",
         )
     count = max(1, round(len(paths) / _TEST_SHARE))
-    ranked = sorted(paths, key=lambda p: hashlib.sha256(f"{name}/{p.name}".encode()).digest())
+    ranked = sorted(paths, key=lambda p: hashlib.sha256(os.fsencode(f"{name}/{p.name}")).digest())
     return set(ranked[:count])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
-from remission.records import Record, read_records
+from remission.records import STORE_MARK, Record, read_records
 from remission.report import figures, series
 from remission.report.estimates import show
 from remission.report.keys import GroupKey
@@ -44,15 +45,19 @@ def write_report(folder: Path, out: Path) -> None:
             f"the folder '{parent}' for the report does not exist",
             "create it, or name a file in a folder that exists",
         )
-    if out.is_dir():
-        raise StoreError(f"'{out}' is a folder", "name a file for the report, like report.html")
+    if out.is_symlink() or (out.exists() and not out.is_file()):
+        what = "a folder" if out.is_dir() else "a link or a special file"
+        raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
+    if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
+        raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
     page = build_page(read_records(folder), folder)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_text(page, encoding="utf-8")
         unfinished.replace(out)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise StoreError(
             f"the report '{out}' cannot be written ({error.strerror or error})",
             "free some space, or name a file in a folder that you may write to",

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from remission.data import decode, load_folder
+from remission.data import decode, load_dataset, load_folder
 from remission.errors import DataError
 
 Tree = Callable[..., Path]
@@ -231,3 +231,16 @@ def test_permissions(tree: Tree) -> None:
         f"{folder}/a cannot be read: Permission denied; check the path and permissions"
     )
     (folder / "a").chmod(0o755)
+
+
+def test_names_that_are_not_utf_8_are_names(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"plain"):
+        folder = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+        try:
+            os.mkdir(folder)  # noqa: PTH102
+        except OSError:
+            pytest.skip("this file system takes UTF-8 names only")
+        for number in range(5):
+            Image.new("L", (8, 8), number).save(f"{folder}/{number}.png")
+    found = load_dataset(str(tmp_path))
+    assert (len(found.train), len(found.test)) == (8, 2)

@@ -231,3 +231,18 @@ def test_records_survive_json(asr: float | None, name: str, params: object, seed
     one = cell(id=name, asr=asr, asr_interval=interval, purifier_params=params, seed=seed)
     made = record(one, label=name, paths=(curve(purifier=name),), settings={"a": params})
     assert Record.from_json(made.to_json()) == made
+
+
+def test_the_page_replaces_no_special_file_and_nothing_of_the_store(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "store", [record(cell())])
+    kept = tmp_path / "kept.html"
+    kept.write_text("mine", encoding="utf-8")
+    (tmp_path / "link.html").symlink_to(kept)
+    os.mkfifo(tmp_path / "pipe.html")
+    inside = next((store / "records").rglob("*.json"))
+    before = inside.read_bytes()
+    for out in (tmp_path / "link.html", tmp_path / "pipe.html", inside):
+        with pytest.raises(StoreError):
+            write_report(store, out)
+    assert kept.read_text(encoding="utf-8") == "mine"
+    assert inside.read_bytes() == before
