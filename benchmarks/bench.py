@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -82,7 +83,7 @@ def bare_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
 
 def training_steps(model: Classifier, data: LabelledImages) -> Callable[[], object]:
     """Ours: the loop with shuffling, crops and flips."""
-    return lambda: fit(model, data, RECIPE.but(augment="crop_flip"), seed=SEED)
+    return lambda: fit(model, data, replace(RECIPE, augment="crop_flip"), seed=SEED)
 
 
 def pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -48,10 +48,6 @@ class Recipe:
     schedule: Schedule = "constant"
     batch_size: int = 128
     augment: Augment = "none"
-
-    def but(self, **changes: object) -> Recipe:
-        """The same recipe with some entries changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
