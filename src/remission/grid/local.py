@@ -36,6 +36,9 @@ from remission.records import Cell, Record
 
 Message = tuple[str, str, int, int]
 
+_PATIENCE = 0.5
+"""Seconds of the longest wait that nothing can interrupt."""
+
 
 def default_jobs(device: torch.device) -> int:
     """Processes at once: one a processor core up to 4, one on an accelerator."""
@@ -141,7 +144,8 @@ class _Run:
                     running[work] = stage
                 if not running:
                     break
-                for work in wait(running, return_when=FIRST_COMPLETED).done:
+                # a Ctrl-C that another thread received is heard only when this one runs again
+                for work in wait(running, _PATIENCE, return_when=FIRST_COMPLETED).done:
                     record = work.result()
                     with lock:
                         self.settle(running.pop(work), record)

@@ -50,6 +50,17 @@ def slow(self, model, clean, *, seed):
 if __name__ != "__main__" and {starting}:
     begun()
 
+def receive_elsewhere():
+    import threading
+    while not Path(__file__).with_suffix(".begun").exists():
+        time.sleep(0.02)
+    time.sleep(1)  # until the main thread waits for its workers
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+if __name__ == "__main__" and {elsewhere}:
+    from threading import Thread
+    Thread(target=receive_elsewhere, daemon=True).start()
+
 import remission.grid.local
 import remission.grid.run
 from remission.purifiers import FT
@@ -67,16 +78,19 @@ INTERRUPTED = "remission: interrupted; everything finished is kept, the same com
 
 
 @contextmanager
-def running(folder: Path, jobs: int, *, starting: bool = False) -> Iterator[subprocess.Popen[str]]:
+def running(
+    folder: Path, jobs: int, *, starting: bool = False, elsewhere: bool = False
+) -> Iterator[subprocess.Popen[str]]:
     """The small grid in processes of their own, which end with the test at the latest.
 
     Args:
         folder: of the spec and the store.
         jobs: processes that compute.
         starting: it is the start of those processes that takes long, else fine-tuning.
+        elsewhere: once that has begun, another thread than the main one receives Ctrl-C.
     """
     script = folder / "slow.py"
-    script.write_text(SLOW.format(starting=starting), encoding="utf-8")
+    script.write_text(SLOW.format(starting=starting, elsewhere=elsewhere), encoding="utf-8")
     spec, store = write_spec(folder), folder / "store"
     process = start(["run", spec, "--store", store, "--jobs", str(jobs)], script=script)
     try:
@@ -147,6 +161,13 @@ def test_while_the_processes_start_it_is_one_line_too(tmp_path: Path) -> None:
     assert told.lines == [f"{len(LABELS)} stages, 0 stored already", INTERRUPTED]
     assert not (tmp_path / "slow.heard").exists()  # else it is chance that nothing was printed
     assert_whole(tmp_path / "store")
+
+
+def test_it_does_not_matter_which_thread_receives_it(tmp_path: Path) -> None:
+    with running(tmp_path, jobs=2, elsewhere=True) as process:
+        told = finish(process, seconds=90)
+    assert told.status == 130
+    assert told.lines[-1] == INTERRUPTED
 
 
 def test_a_polite_request_to_stop_is_an_interruption(tmp_path: Path) -> None:
