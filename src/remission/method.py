@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import pydantic
@@ -18,6 +19,9 @@ from remission.errors import SpecError, UserError, closest
 __all__ = ["Method", "describe", "explain", "field", "from_table", "method"]
 
 T = TypeVar("T")
+
+_NO_KEY = re.compile(r"function-|constrained-|literal\[|int$|str$")
+"""What pydantic adds to the place of a mistake where several kinds of values are allowed."""
 
 _CONFIG = ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -79,10 +83,12 @@ def explain(error: ValidationError, where: str) -> tuple[str, str]:
     first = error.errors()[0]
     if isinstance(own := first.get("ctx", {}).get("error"), UserError):
         return f"{where}: {own.problem}", own.remedy
-    key = ".".join(str(part) for part in first["loc"] if part != "function-after")
+    key = ".".join(str(part) for part in first["loc"] if not _NO_KEY.match(str(part)))
     got = first.get("input")
-    text = first["msg"][0].lower() + first["msg"][1:]
-    text = text.removeprefix("value error, ")
+    rivals = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
+    text = " or ".join(
+        dict.fromkeys((m[0].lower() + m[1:]).removeprefix("value error, ") for m in rivals)
+    )
     return (
         f"{where}: '{key}' is {got!r}" if key else f"{where}: {got!r}",
         f"{text}" if "should" in text or "must" in text else f"allowed: {text}",

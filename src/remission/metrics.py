@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from remission.types import Target
 
 Interval = tuple[float, float]
 
@@ -39,6 +42,20 @@ class Rates:
     robust_acc: Rate
 
 
+def goals(labels: Tensor, target: Target, classes: int) -> Tensor:
+    """(N,) the class that the attacker wants of each image; some may be the true one.
+
+    Args:
+        labels: (N,) true class indices.
+        target: one class for all, or ``"all-to-all"``: the next class, y + 1 mod K
+            (BadNets, arXiv 1708.06733, section 3.1).
+        classes: K.
+    """
+    if target == "all-to-all":
+        return (labels + 1) % classes
+    return torch.full_like(labels, target)
+
+
 def accuracy(predicted: Tensor, labels: Tensor) -> Rate:
     """Share of images given their label.
 
@@ -49,22 +66,22 @@ def accuracy(predicted: Tensor, labels: Tensor) -> Rate:
     return Rate(int((predicted == labels).sum()), len(labels))
 
 
-def attack_success_rate(predicted: Tensor, labels: Tensor, target: int) -> Rate:
-    """Share of triggered images given the target class, among those of another class (ASR).
+def attack_success_rate(predicted: Tensor, labels: Tensor, wanted: Tensor) -> Rate:
+    """Share of triggered images given the class that the attacker wants (ASR).
 
     Args:
         predicted: (N,) class indices of triggered images.
-        labels: (N,) true classes; images of the target class do not count.
-        target: the attacker's class.
+        labels: (N,) true classes.
+        wanted: (N,) the attacker's, from :func:`goals`; images whose true class it is do not count.
     """
-    counted = labels != target
-    return Rate(int((predicted[counted] == target).sum()), int(counted.sum()))
+    counted = labels != wanted
+    return Rate(int((predicted == wanted)[counted].sum()), int(counted.sum()))
 
 
-def robust_accuracy(predicted: Tensor, labels: Tensor, target: int) -> Rate:
+def robust_accuracy(predicted: Tensor, labels: Tensor, wanted: Tensor) -> Rate:
     """Share of triggered images given their true label, among those of another class.
 
     Arguments as for :func:`attack_success_rate`.
     """
-    counted = labels != target
+    counted = labels != wanted
     return accuracy(predicted[counted], labels[counted])

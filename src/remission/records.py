@@ -37,7 +37,8 @@ class Cell:
 
     ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
     on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
-    ASR and robust accuracy are measured on triggered test images whose class is not the target.
+    ASR and robust accuracy are measured on triggered test images whose class is not the one that
+    the attacker wants: ``target``, or the next class with ``"all-to-all"``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -48,7 +49,7 @@ class Cell:
     attack: str
     attack_params: Json
     poison_rate: Rate
-    target: int
+    target: int | Literal["all-to-all"]
     seed: int
     purifier: str
     purifier_params: Json
@@ -86,7 +87,7 @@ class PathCurve:
     attack: str
     attack_params: Json
     poison_rate: Rate
-    target: int
+    target: int | Literal["all-to-all"]
     seed: int
     purifier: str
     purifier_params: Json

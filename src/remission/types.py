@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
+
+Target = int | Literal["all-to-all"]
+"""The class that triggered images are given, or the next class of each (y + 1 mod K)."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from remission.metrics import Rate, accuracy, attack_success_rate, robust_accuracy
+from remission.metrics import Rate, accuracy, attack_success_rate, goals, robust_accuracy
 
 labels = st.integers(0, 3)
 
@@ -19,6 +19,7 @@ labels = st.integers(0, 3)
 @settings(max_examples=60, deadline=None)
 def test_rates(pairs: list[tuple[int, int]], target: int) -> None:
     predicted, true = (torch.tensor(column) for column in zip(*pairs, strict=True))
+    wanted = goals(true, target, 4)
     hits = others = sent = kept = 0
     for guess, label in pairs:
         hits += guess == label
@@ -27,8 +28,8 @@ def test_rates(pairs: list[tuple[int, int]], target: int) -> None:
             sent += guess == target
             kept += guess == label
     assert accuracy(predicted, true) == Rate(hits, len(pairs))
-    assert attack_success_rate(predicted, true, target) == Rate(sent, others)
-    assert robust_accuracy(predicted, true, target) == Rate(kept, others)
+    assert attack_success_rate(predicted, true, wanted) == Rate(sent, others)
+    assert robust_accuracy(predicted, true, wanted) == Rate(kept, others)
 
 
 @pytest.mark.parametrize(
@@ -47,5 +48,16 @@ def test_the_wilson_interval(hits: int, total: int) -> None:
 def test_a_classifier_that_ignores_the_trigger_has_no_asr_on_target_class_images() -> None:
     """The trap of counting them: a perfect classifier would have an ASR above zero."""
     true = torch.tensor([0, 0, 0, 1, 2])
-    assert attack_success_rate(true, true, target=0) == Rate(0, 2)
-    assert robust_accuracy(true, true, target=0) == Rate(2, 2)
+    assert attack_success_rate(true, true, torch.zeros_like(true)) == Rate(0, 2)
+    assert robust_accuracy(true, true, torch.zeros_like(true)) == Rate(2, 2)
+
+
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=40))
+@settings(max_examples=30, deadline=None)
+def test_all_to_all_wants_the_next_class_of_each(pairs: list[tuple[int, int]]) -> None:
+    predicted, true = (torch.tensor(column) for column in zip(*pairs, strict=True))
+    wanted = goals(true, "all-to-all", 4)
+    sent = sum(guess == (label + 1 if label < 3 else 0) for guess, label in pairs)
+    assert attack_success_rate(predicted, true, wanted) == Rate(sent, len(pairs))
+    kept = sum(guess == label for guess, label in pairs)
+    assert robust_accuracy(predicted, true, wanted) == Rate(kept, len(pairs))

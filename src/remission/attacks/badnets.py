@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from remission.attacks.base import Attack
+from remission.attacks.base import DirtyLabel
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.seeding import Seed
@@ -12,7 +12,7 @@ from remission.triggers import Trigger, checkerboard
 
 
 @method
-class BadNets(Attack):
+class BadNets(DirtyLabel):
     """A checkerboard patch near the lower right corner; poisoned labels, all to one."""
 
     name: ClassVar[str] = "badnets"

@@ -1,21 +1,35 @@
-"""What an attack is, and what it leaves behind."""
+"""What an attack is, and what it leaves behind.
+
+An attack is one short file: it subclasses one of four bases, by its threat model.
+
+==================  ===========================  =================================================
+base                the attacker                 an author writes
+==================  ===========================  =================================================
+`DirtyLabel`        changes images and labels    ``trigger``; ``prepare`` if it is learned
+`CleanLabel`        changes images only          the same; ``craft`` if poisoned images differ from
+                                                 triggered ones
+`TrainingAttack`    trains the victim            ``trigger``, ``train``
+==================  ===========================  =================================================
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, Literal, final
 
 import torch
+from pydantic import NonNegativeInt
 from torch import Tensor
 
 from remission.errors import SpecError
 from remission.method import Method, field, method
-from remission.models import Classifier
+from remission.metrics import goals
+from remission.models import Classifier, build_model
 from remission.seeding import Seed
 from remission.training import Recipe, Trained, fit
 from remission.triggers import Trigger
-from remission.types import LabelledImages, as_bytes, as_float
+from remission.types import LabelledImages, Target, as_bytes, as_float
 
 
 @dataclass(frozen=True)
@@ -32,33 +46,76 @@ class Victim:
 
     model: Classifier
     trigger: Trigger
-    target: int
+    target: Target
     poisoned: Tensor
     trained: Trained
 
 
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What an attack works with.
+
+    Args:
+        model: the model that becomes the victim, freshly initialised.
+        data: clean training images, on the model's device.
+        recipe: how victim and control are trained.
+        chosen: (n,) indices of the images to poison.
+        trigger: as :meth:`Attack.trigger` made it.
+        seed: of everything random in the attack.
+    """
+
+    model: Classifier
+    data: LabelledImages
+    recipe: Recipe
+    chosen: Tensor
+    trigger: Trigger
+    seed: Seed
+
+    def surrogate(self) -> Classifier:
+        """A clean model of the attacker's own, in eval mode: the victim's kind, other weights."""
+        model = self.model
+        own = build_model(
+            model.arch,
+            classes=model.classes,
+            shape=model.shape,
+            mean=tuple(model.mean.flatten().tolist()),
+            std=tuple(model.std.flatten().tolist()),
+            seed=self.seed.child("surrogate"),
+            precision=model.precision,
+        ).to(self.data.labels.device)
+        fit(own, self.data, self.recipe, seed=self.seed.child("surrogate"), what="surrogate")
+        return own.eval()
+
+
 @method
 class Attack(Method, ABC):
-    """Implants a backdoor by poisoning training data, all to one target class.
-
-    An author writes :meth:`trigger`; selection, labels and training are the same for all attacks
-    of this kind: images of every class but the target get the trigger and the target's label.
-    """
+    """Implants a backdoor."""
 
     poison_rate: float = field(default=0.1, gt=0, lt=1)
     """Share of all training images that is poisoned (BackdoorBench: 0.1, 0.05, 0.01)."""
-    target: int = field(default=0, ge=0)
-    """The class that triggered images are given."""
+    target: NonNegativeInt | Literal["all-to-all"] = 0
+    """The class that triggered images are given; all-to-all: the next class of each."""
 
     @abstractmethod
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The trigger for images of ``shape`` (C, H, W), before any training."""
+        """The trigger for images of ``shape`` (C, H, W), before any training.
+
+        What is learned later changes its values, never its keys and shapes: so a stored trigger is
+        loaded into what this returns.
+        """
+
+    def prepare(self, setting: Setting) -> None:
+        """Learns ``setting.trigger``, in place, before the victim is trained; nothing if fixed."""
+
+    @abstractmethod
+    def train(self, setting: Setting) -> Trained:
+        """Trains ``setting.model``, in place, so that it has the backdoor."""
 
     @final
     def __call__(
         self, model: Classifier, data: LabelledImages, recipe: Recipe, *, seed: Seed
     ) -> Victim:
-        """Poisons a copy of ``data`` and trains ``model`` on it, in place.
+        """Trains ``model``, in place, on a copy of ``data`` that is poisoned.
 
         Args:
             model: freshly initialised.
@@ -67,39 +124,118 @@ class Attack(Method, ABC):
             seed: of the trigger, the selection and the training.
 
         Raises:
-            SpecError: too few images outside the target class, or no such class.
+            SpecError: too few images to poison, no such class, or a trigger that does not fit.
         """
-        trigger = self.trigger(data.shape, seed.child("trigger")).to(data.images.device)
+        trigger = self.trigger(data.shape, seed.child("trigger")).to(data.labels.device)
         chosen = self.select(data.labels, model.classes, seed.child("selection"))
-        poisoned = poison(data, chosen, trigger, self.target)
-        trained = fit(model, poisoned, recipe, seed=seed.child("training"), what="victim")
+        setting = Setting(
+            model=model, data=data, recipe=recipe, chosen=chosen, trigger=trigger, seed=seed
+        )
+        self.prepare(setting)
+        trained = self.train(setting)
+        trigger.eval().requires_grad_(False)
         return Victim(model, trigger, self.target, chosen, trained)
 
     def select(self, labels: Tensor, classes: int, seed: Seed) -> Tensor:
-        """(n,) indices to poison: n = poison_rate * N, none of the target class.
+        """(n,) indices to poison, ascending: n = poison_rate * N of the :meth:`eligible` images.
 
         Raises:
-            SpecError: too few images outside the target class, or no such class.
+            SpecError: too few of them, or no such class.
         """
-        if self.target >= classes:
+        if self.target != "all-to-all" and self.target >= classes:
             raise SpecError(
                 f"target is {self.target}, the data set has {classes} classes",
                 f"use a target from 0 to {classes - 1}",
             )
-        others = (labels != self.target).nonzero().flatten()
+        allowed = self.eligible(labels, classes).nonzero().flatten()
         count = round(self.poison_rate * len(labels))
-        if not 1 <= count <= len(others):
+        if not 1 <= count <= len(allowed):
             raise SpecError(
                 f"poison_rate {self.poison_rate} means {count} of {len(labels)} images, and "
-                f"{len(others)} are not of the target class",
+                f"{len(allowed)} are {self.where}",
                 "use a rate that takes at least one image and at most those",
             )
-        order = torch.randperm(len(others), generator=seed.generator())
-        return others[order[:count].to(others.device)].sort().values
+        order = torch.randperm(len(allowed), generator=seed.generator())
+        return allowed[order[:count].to(allowed.device)].sort().values
+
+    where: ClassVar[str] = "not of the target class"
+    """Which images are eligible, for messages."""
+
+    def eligible(self, labels: Tensor, classes: int) -> Tensor:
+        """(N,) bool: which images may be poisoned; those whose class is not the wanted one."""
+        return labels != goals(labels, self.target, classes)
+
+
+@method
+class DirtyLabel(Attack, ABC):
+    """The attacker changes images and labels of the training data, and nothing else."""
+
+    needs: ClassVar[tuple[str, ...]] = ("training images", "training labels")
+
+    def train(self, setting: Setting) -> Trained:
+        """Poisons a copy of the data and trains on it as the control is trained."""
+        wanted = goals(setting.data.labels, self.target, setting.model.classes)
+        data = poison(setting.data, setting.chosen, setting.trigger, wanted[setting.chosen])
+        return train_on(setting, data)
+
+
+@method
+class CleanLabel(Attack, ABC):
+    """The attacker changes images of the target class, and no label."""
+
+    needs: ClassVar[tuple[str, ...]] = ("training images",)
+    where: ClassVar[str] = "of the target class"
+
+    target: NonNegativeInt = 0
+    """The class whose images are poisoned, and that triggered images are given."""
+
+    def craft(self, setting: Setting) -> Tensor:
+        """(n, C, H, W) in [0, 1]: the chosen images as they are poisoned; triggered, by default."""
+        images: Tensor = setting.trigger(as_float(setting.data.images[setting.chosen]))
+        return images
+
+    @final
+    def train(self, setting: Setting) -> Trained:
+        """Poisons a copy of the data and trains on it as the control is trained."""
+        return train_on(setting, replace_images(setting.data, setting.chosen, self.craft(setting)))
+
+    @final
+    def eligible(self, labels: Tensor, classes: int) -> Tensor:
+        """(N,) bool: the images of the target class."""
+        del classes
+        return labels == self.target
+
+
+@method
+class TrainingAttack(Attack, ABC):
+    """The attacker trains the victim himself: the loss, the batches and the trigger are his."""
+
+    needs: ClassVar[tuple[str, ...]] = ("training process",)
+
+
+def train_on(setting: Setting, data: LabelledImages) -> Trained:
+    """Trains the victim on ``data`` as the control is trained on the clean images."""
+    seed = setting.seed.child("training")
+    return fit(setting.model, data, setting.recipe, seed=seed, what="victim")
+
+
+def replace_images(data: LabelledImages, chosen: Tensor, images: Tensor) -> LabelledImages:
+    """A copy of ``data`` with other images at ``chosen``, kept in 8 bits.
+
+    Args:
+        data: uint8 or float images.
+        chosen: (n,) indices.
+        images: (n, C, H, W) in [0, 1].
+    """
+    new = as_bytes(images)
+    kept = new if data.images.dtype == torch.uint8 else as_float(new)
+    copy = LabelledImages(data.images.clone(), data.labels.clone())
+    copy.images[chosen] = kept.to(copy.images.dtype)
+    return copy
 
 
 def poison(
-    data: LabelledImages, chosen: Tensor, trigger: Trigger, target: int | None
+    data: LabelledImages, chosen: Tensor, trigger: Trigger, labels: Tensor | None
 ) -> LabelledImages:
     """A copy of ``data`` whose ``chosen`` images carry the trigger, kept in 8 bits.
 
@@ -107,12 +243,10 @@ def poison(
         data: uint8 or float images.
         chosen: (n,) indices.
         trigger: stamped on them.
-        target: their new label; None keeps the true ones.
+        labels: (n,) their new labels; None keeps the true ones.
     """
-    images, labels = data.images.clone(), data.labels.clone()
-    stamped = as_bytes(trigger(as_float(images[chosen])))
-    kept = stamped if images.dtype == torch.uint8 else as_float(stamped)
-    images[chosen] = kept.to(images.dtype)
-    if target is not None:
-        labels[chosen] = target
-    return LabelledImages(images, labels)
+    with torch.no_grad():
+        poisoned = replace_images(data, chosen, trigger(as_float(data.images[chosen])))
+    if labels is not None:
+        poisoned.labels[chosen] = labels
+    return poisoned

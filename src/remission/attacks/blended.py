@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import torch
 
-from remission.attacks.base import Attack
+from remission.attacks.base import DirtyLabel
 from remission.method import field, method
 from remission.seeding import Seed
 from remission.triggers import Blend, Trigger
 
 
 @method
-class Blended(Attack):
+class Blended(DirtyLabel):
     """Uniform noise, drawn once, blended over the image; poisoned labels, all to one."""
 
     name: ClassVar[str] = "blended"

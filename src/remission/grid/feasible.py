@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from remission.data import split_dataset
 from remission.errors import SpecError
 from remission.grid.spec import Spec
+from remission.metrics import goals
 from remission.models import build_model
 from remission.purifiers import TriggerPurifier
 from remission.seeding import Seed
-from remission.types import Dataset, Split
+from remission.types import Dataset, Split, Target
 
 
 def check_against(spec: Spec, dataset: Dataset) -> None:
@@ -34,24 +36,27 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
         ):
             spec.inverter().build_generator(dataset.train.shape, Seed(spec.seeds[0]), "fp32")
     for attack in spec.attacks():
-        if attack.target >= len(dataset.classes):
-            raise SpecError(
-                f"[attack] {attack.name}: target is {attack.target}, {spec.dataset} has "
-                f"{len(dataset.classes)} classes",
-                f"use a target from 0 to {len(dataset.classes) - 1}",
-            )
         attack.trigger(dataset.train.shape, Seed(spec.seeds[0]))
     for number in spec.seeds:
         seed = Seed(number)
         split = split_dataset(dataset, seed.child("split"), **spec.split.model_dump())
         for attack in spec.attacks():
-            attack.select(split.victim.labels, len(dataset.classes), seed)
-            _check_budgets(spec, split, attack.target)
+            try:
+                attack.select(split.victim.labels, len(dataset.classes), seed)
+            except SpecError as error:
+                raise SpecError(
+                    f"[attack] {attack.name} on {spec.dataset}: {error.problem}", error.remedy
+                ) from error
+            _check_budgets(spec, split, attack.target, len(dataset.classes))
 
 
-def _check_budgets(spec: Spec, split: Split, target: int) -> None:
+def _check_budgets(spec: Spec, split: Split, target: Target, classes: int) -> None:
     """The attacker has enough images to poison, and some test image to measure the ASR on."""
-    others = int((split.attacker.labels != target).sum())
+
+    def outside(labels: Tensor) -> int:
+        return int((labels != goals(labels, target, classes)).sum())
+
+    others = outside(split.attacker.labels)
     for reactivation in spec.reactivations():
         if max(reactivation.budgets) > others:
             raise SpecError(
@@ -59,7 +64,7 @@ def _check_budgets(spec: Spec, split: Split, target: int) -> None:
                 f"poisoned images, and the attacker has {others} images outside the target class",
                 "use smaller budgets, or give the attacker more images in [split]",
             )
-    if not bool((split.test.labels != target).any()):
+    if not outside(split.test.labels):
         raise SpecError(
             f"none of the {len(split.test)} test images lies outside the target class {target}",
             "use more test images in [split], or another target",

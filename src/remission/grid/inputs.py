@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from remission.attacks import Victim
 from remission.data import load_dataset, split_dataset
 from remission.errors import DataError, StoreError
 from remission.grid.plan import Stage
+from remission.grid.previews import previews
 from remission.grid.store import Store
 from remission.inversion import Inverted
 from remission.models import Classifier, build_model, load_weights, resolve_precision
@@ -20,7 +23,7 @@ from remission.registry import make_attack, make_inversion
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.triggers import Trigger
-from remission.types import Dataset, Split
+from remission.types import Dataset, Split, Target
 
 
 @lru_cache(maxsize=2)
@@ -105,8 +108,8 @@ class StageInputs:
         load_weights(model, self.store.file(record, "weights"))
         return model.eval()
 
-    def trigger(self) -> tuple[Trigger, int]:
-        """The victim's trigger and target class."""
+    def trigger(self) -> tuple[Trigger, Target]:
+        """The victim's trigger and target."""
         attack = make_attack(self.stage.settings["attack"])
         trigger = attack.trigger(self.dataset.train.shape, self._attack_seed.child("trigger"))
         load_weights(trigger, self.store.file(self.parent("victim", ("victim",)), "trigger"))
@@ -115,6 +118,12 @@ class StageInputs:
     @property
     def _attack_seed(self) -> Seed:
         return self.seed.child("victim")
+
+    def previews(
+        self, name: str, change: Callable[[Tensor], Tensor], target: Target
+    ) -> dict[str, bytes]:
+        """A few test images before and after ``change``, see :func:`previews.previews`."""
+        return previews(self.split.test, name, change, target, len(self.dataset.classes))
 
     def train_victim(self) -> Victim:
         """Runs the attack."""

@@ -9,14 +9,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from remission.types import LabelledImages, as_bytes, as_float
+from remission.metrics import goals
+from remission.types import LabelledImages, Target, as_bytes, as_float
 
 COUNT = 8
 """Images in a strip."""
 
 
 def previews(
-    test: LabelledImages, name: str, change: Callable[[Tensor], Tensor], target: int
+    test: LabelledImages,
+    name: str,
+    change: Callable[[Tensor], Tensor],
+    target: Target,
+    classes: int,
 ) -> dict[str, bytes]:
     """The first test images of other classes, before and after ``change``, as two strips of PNG.
 
@@ -24,9 +29,10 @@ def previews(
         test: where the images come from.
         name: of the second file: ``preview_<name>.png``.
         change: image -> image, (N, C, H, W) in [0, 1].
-        target: the attacker's class, left out.
+        target: the attacker's; images that have its class already are left out.
+        classes: how many there are.
     """
-    others = test.images[test.labels != target][:COUNT]
+    others = test.images[test.labels != goals(test.labels, target, classes)][:COUNT]
     with torch.inference_mode():
         changed = change(as_float(others))
     return {"preview_clean.png": strip(others), f"preview_{name}.png": strip(changed)}

@@ -118,7 +118,7 @@ def _victim(given: StageInputs, kept: Kept) -> None:
     kept.files = {
         "weights.safetensors": pack(victim.model),
         "trigger.safetensors": pack(victim.trigger),
-        **pictures.previews(given.split.test, "triggered", victim.trigger, victim.target),
+        **given.previews("triggered", victim.trigger, victim.target),
     }
     kept.details = {
         "poisoned": len(victim.poisoned),
@@ -153,7 +153,7 @@ def _inversion(given: StageInputs, kept: Kept) -> None:
     _, target = given.trigger()
     kept.files = {
         "generator.safetensors": pack(found.generator),
-        **pictures.previews(given.split.test, "inverted", found.generator, target),
+        **given.previews("inverted", found.generator, target),
     }
     kept.details = {
         **_described(found),

@@ -14,7 +14,7 @@ from remission.metrics import Rates
 from remission.models import Classifier
 from remission.progress import advance
 from remission.training import evaluate, recalibrate
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Target
 
 BatchNorm = Literal["interpolated", "recalibrated"]
 
@@ -46,7 +46,7 @@ def linear_path(
     end: Classifier,
     test: LabelledImages,
     trigger: Callable[[Tensor], Tensor],
-    target: int,
+    target: Target,
     *,
     points: int = 21,
     batchnorm: BatchNorm = "recalibrated",
@@ -59,7 +59,7 @@ def linear_path(
         end: a model of the same architecture; it stays as it is.
         test: where clean accuracy and ASR are measured, on the models' device.
         trigger: image -> triggered image.
-        target: the attacker's class.
+        target: the attacker's.
         points: positions, evenly spaced, both ends included; at least 2.
         batchnorm: ``"interpolated"``: running statistics are interpolated like weights;
             ``"recalibrated"``: collected anew on ``clean`` at every position, both ends included.

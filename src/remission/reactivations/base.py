@@ -10,7 +10,7 @@ from remission.method import Method, field, method
 from remission.models import Classifier
 from remission.seeding import Seed
 from remission.triggers import Trigger
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Target
 
 
 @method
@@ -26,7 +26,7 @@ class Reactivation(Method, ABC):
         model: Classifier,
         images: LabelledImages,
         trigger: Trigger,
-        target: int,
+        target: Target,
         *,
         budget: int,
         seed: Seed,
@@ -39,7 +39,7 @@ class Reactivation(Method, ABC):
         model: Classifier,
         images: LabelledImages,
         trigger: Trigger,
-        target: int,
+        target: Target,
         *,
         budget: int,
         seed: Seed,
@@ -50,7 +50,7 @@ class Reactivation(Method, ABC):
             model: a purified model, or the control.
             images: the attacker's clean images with labels, on the model's device.
             trigger: the attacker's.
-            target: the attacker's class.
+            target: the attacker's.
             budget: number of poisoned images.
             seed: of the choice of images and of the training; the same for every model compared.
 

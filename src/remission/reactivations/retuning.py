@@ -14,13 +14,14 @@ from pydantic import NonNegativeInt
 from remission.attacks.base import poison
 from remission.errors import SpecError
 from remission.method import field, method
+from remission.metrics import goals
 from remission.models import Classifier
 from remission.reactivations.base import Reactivation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment
 from remission.triggers import Trigger
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Target
 
 
 @method
@@ -50,13 +51,14 @@ class Retuning(Reactivation):
         model: Classifier,
         images: LabelledImages,
         trigger: Trigger,
-        target: int,
+        target: Target,
         *,
         budget: int,
         seed: Seed,
     ) -> Classifier:
         """All parameters, train-mode batch norm, no weight decay."""
-        others = (images.labels != target).nonzero().flatten()
+        wanted = goals(images.labels, target, model.classes)
+        others = (images.labels != wanted).nonzero().flatten()
         if budget > len(others):
             raise SpecError(
                 f"retuning: a budget of {budget} poisoned images, and the attacker has "
@@ -72,6 +74,6 @@ class Retuning(Reactivation):
             batch_size=self.batch_size,
             augment=self.augment,
         )
-        data = poison(images, chosen, trigger, target)
+        data = poison(images, chosen, trigger, wanted[chosen])
         fit(model, data, recipe, seed=seed, what=f"retuning n={budget}")
         return model

@@ -20,7 +20,7 @@ class GroupKey:
     arch: str
     attack: Method
     poison_rate: float
-    target: int
+    target: int | str
 
     @classmethod
     def of(cls, cell: Cell | PathCurve) -> GroupKey:
@@ -33,7 +33,7 @@ class GroupKey:
             target=cell.target,
         )
 
-    def order(self) -> tuple[str, str, Method, float, int]:
+    def order(self) -> tuple[str, str, Method, float, int | str]:
         """A key to sort by."""
         return self.dataset, self.arch, self.attack, self.poison_rate, self.target
 

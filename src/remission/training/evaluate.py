@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
-from remission.metrics import Rates, accuracy, attack_success_rate, robust_accuracy
+from remission.metrics import Rates, accuracy, attack_success_rate, goals, robust_accuracy
+from remission.models import Classifier
 from remission.training.batches import batches
-from remission.types import LabelledImages, as_bytes, as_float
+from remission.types import LabelledImages, Target, as_bytes, as_float
 
 
 @torch.inference_mode()
@@ -47,20 +48,24 @@ def predict(
 
 
 def evaluate(
-    model: nn.Module, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: int
+    model: Classifier, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: Target
 ) -> Rates:
-    """Clean accuracy on all of ``test``; ASR and robust accuracy on its images of other classes.
+    """Clean accuracy on all of ``test``; ASR and robust accuracy on the images that count there.
+
+    Those are the images whose class is not the one that the attacker wants.
 
     Args:
         model: images in [0, 1] -> logits.
         test: on the model's device.
         trigger: image -> triggered image; the result is rounded to 8 bits, as files are.
-        target: the attacker's class.
+        target: the attacker's.
     """
-    others = test[test.labels != target]
+    wanted = goals(test.labels, target, model.classes)
+    counted = wanted != test.labels
+    others, wanted = test[counted], wanted[counted]
     triggered = predict(model, others, trigger=lambda x: as_float(as_bytes(trigger(x))))
     return Rates(
         clean_acc=accuracy(predict(model, test), test.labels),
-        asr=attack_success_rate(triggered, others.labels, target),
-        robust_acc=robust_accuracy(triggered, others.labels, target),
+        asr=attack_success_rate(triggered, others.labels, wanted),
+        robust_acc=robust_accuracy(triggered, others.labels, wanted),
     )

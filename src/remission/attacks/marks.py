@@ -1,0 +1,33 @@
+"""Which images of a batch are poisoned, for attacks that poison batch by batch while training.
+
+:func:`remission.training.fit` shuffles and augments images with their labels and knows nothing of
+poison. So the labels carry it: class y of K is kept as y + g * K for an image of group g, and a
+``transform`` or a ``loss`` reads both back. Group 0 is clean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from remission.types import LabelledImages
+
+
+def mark(data: LabelledImages, groups: Sequence[Tensor], classes: int) -> LabelledImages:
+    """The same images, their labels marked.
+
+    Args:
+        data: true labels in 0..K-1.
+        groups: (n,) indices of the images of group 1, of group 2, ...; disjoint.
+        classes: K.
+    """
+    labels = data.labels.clone()
+    for number, chosen in enumerate(groups, start=1):
+        labels[chosen] += number * classes
+    return LabelledImages(data.images, labels)
+
+
+def read_marks(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """(B,) marked labels -> (B,) true classes, (B,) groups."""
+    return labels % classes, labels // classes
