@@ -8,6 +8,8 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from remission import memory
+
 Target = int | Literal["all-to-all"]
 """The class that triggered images are given, or the next class of each (y + 1 mod K)."""
 
@@ -17,8 +19,10 @@ class LabelledImages:
     """Images with their labels.
 
     Args:
-        images: (N, C, H, W), float in [0, 1], or uint8 in 0..255 (four times smaller).
-        labels: (N,) int64 class indices.
+        images: (N, C, H, W), float in [0, 1], or uint8 in 0..255 (four times smaller). On the CPU
+            they may lie in a mapped file, see :mod:`remission.memory`.
+        labels: (N,) int64 class indices, on the device where the model is. The images are there
+            too, or on the CPU where an accelerator has no room for them: then batches are moved.
     """
 
     images: Tensor
@@ -33,8 +37,24 @@ class LabelledImages:
         return len(self.labels)
 
     def __getitem__(self, index: Tensor | slice) -> LabelledImages:
-        """The images at ``index`` (a slice, indices, or a mask), with their labels."""
-        return LabelledImages(self.images[index], self.labels[index])
+        """The images at ``index`` (a slice, indices, or a mask), with their labels.
+
+        A slice shares the pixels; else they are copied, into a mapped file if they are large.
+        """
+        if isinstance(index, slice):
+            return LabelledImages(self.images[index], self.labels[index])
+        return LabelledImages(
+            memory.take(self.images, index), self.labels[index.to(self.labels.device)]
+        )
+
+    def floats(self, index: Tensor) -> Tensor:
+        """(n, C, H, W) the images at ``index``, float in [0, 1], on the labels' device."""
+        images = self.images[index.to(self.images.device)]
+        return as_float(images.to(self.labels.device))
+
+    def copy(self) -> LabelledImages:
+        """Images and labels that may be changed; in a mapped file if they are large."""
+        return LabelledImages(memory.copy(self.images), self.labels.clone())
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -43,8 +63,10 @@ class LabelledImages:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images and labels on ``device``."""
-        return type(self)(self.images.to(device), self.labels.to(device))
+        """The same images and labels on ``device``; images that it has no room for stay."""
+        fits = memory.fits(self.images, device)
+        images = self.images.to(device) if fits else self.images
+        return type(self)(images, self.labels.to(device))
 
 
 def as_float(images: Tensor) -> Tensor:

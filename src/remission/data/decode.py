@@ -1,7 +1,11 @@
-"""Image files -> one uint8 tensor. Nothing about a file is trusted."""
+"""Image files -> one uint8 tensor. Nothing about a file is trusted.
+
+Each image is decoded straight into its place: a set larger than memory needs no more of it.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import warnings
@@ -10,16 +14,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from remission.errors import DataError
+from remission.memory import allocate
 from remission.progress import advance
+
+Resize = Literal["crop", "squash", "pad"]
+"""How an image comes to a size: crop: resized until it just covers it, its centre cut out; squash:
+resized to it, whatever that does to its proportions; pad: resized until it just fits, black around.
+All bilinear, with antialiasing; an image that has the size already stays as it is."""
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".pgm", ".ppm"})
 
@@ -40,43 +49,115 @@ _DAMAGED = (
     Image.DecompressionBombWarning,
 )
 
+_AT_ONCE = 64  # images that a thread takes
+
 T = TypeVar("T")
 
 
 def read_images(
-    paths: Sequence[Path], *, size: tuple[int, int] | None, channels: int | None
+    paths: Sequence[Path],
+    *,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    resize: Resize = "crop",
 ) -> Tensor:
     """The images of the files, uint8 (N, C, H, W), in their order.
 
     Args:
         paths: at least one file.
-        size: (height, width) to resize and crop to; without it all must share one size.
+        size: (height, width) of all; without it all must share one size.
         channels: 1 or 3; without it 1 if all are grey, else 3.
+        resize: how images of another size come to this one.
 
     Raises:
         DataError: a file is no image, damaged, or of another size; or all are too large together.
     """
-    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, _bombs_are_errors():
-        headers = list(pool.map(_header, paths))
-        if size is None:
-            size = _common_size(paths, headers)
-        if channels is None:
-            channels = 1 if all(mode in _GREY for mode, _ in headers) else 3
-        shape = (len(paths), channels, *size)
-        _check_memory(shape)
-        images = np.empty(shape, np.uint8)
-        target, mode = size, "L" if channels == 1 else "RGB"
+    modes: list[str] = [""] * len(paths)
+    sizes: list[tuple[int, int]] = [(0, 0)] * len(paths)
 
-        def fill(i: int) -> None:
-            images[i] = _decode(paths[i], target, mode)
+    def look(i: int) -> None:
+        modes[i], sizes[i] = _header(paths[i])
 
-        for done, _ in enumerate(pool.map(fill, range(len(paths))), start=1):
-            advance("reading images", done, len(paths))
-    return torch.from_numpy(images)
+    if size is None or channels is None:
+        in_threads(look, len(paths), "looking at images")
+    goal = _common_size(paths, sizes) if size is None else size
+    if channels is None:
+        channels = 1 if all(mode in _GREY for mode in modes) else 3
+    images = allocate((len(paths), channels, *goal))
+    places, mode = images.numpy(), "L" if channels == 1 else "RGB"
+
+    def fill(i: int) -> None:
+        places[i] = _opened(paths[i], lambda image: _pixels(image, goal, mode, resize))
+
+    in_threads(fill, len(paths), "reading images")
+    return images
+
+
+def decode_image(
+    content: bytes, *, size: tuple[int, int], kind: str, largest: int, channels: int = 3
+) -> NDArray[np.uint8]:
+    """One image of an archive or a spec, resized whole, uint8 (C, H, W).
+
+    Args:
+        content: of the file.
+        size: (height, width).
+        kind: the only format that is read: ``"JPEG"``, ``"PNG"`` or ``"PPM"``.
+        largest: side in pixels.
+        channels: C, 1 (grey) or 3.
+
+    Raises:
+        ValueError: it is damaged, of another format, or larger; the message says which.
+    """
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        with Image.open(io.BytesIO(content), formats=(kind,)) as image:
+            if max(image.size) > largest:
+                raise ValueError(f"claims {image.height}x{image.width} pixels")
+            return _pixels(image, size, mode, "squash")
+    except UnidentifiedImageError:
+        raise ValueError(f"is no {kind} image") from None
+    except _DAMAGED as error:
+        raise ValueError(f"is damaged: {error}") from None
+
+
+def read_picture(path: Path, *, largest: int) -> NDArray[np.uint8]:
+    """One image file, grey or colour as it is, uint8 (C, H, W).
+
+    Args:
+        path: of the file.
+        largest: side in pixels; a larger image is made smaller, its proportions kept.
+
+    Raises:
+        DataError: there is no such file, it is no image, or damaged.
+    """
+
+    def pixels(image: Image.Image) -> NDArray[np.uint8]:
+        scale = min(1.0, largest / max(image.size))
+        size = (max(1, round(image.height * scale)), max(1, round(image.width * scale)))
+        return _pixels(image, size, "L" if image.mode in _GREY else "RGB", "squash")
+
+    if not os.path.isfile(path):  # noqa: PTH113 -- unlike Path's, it never raises
+        raise DataError(f"there is no image '{path}'", "check its path")
+    with bombs_are_errors():
+        return _opened(path, pixels)
+
+
+def in_threads(work: Callable[[int], None], count: int, what: str) -> None:
+    """Calls ``work`` with every number below ``count``, several at once; says how far it is."""
+
+    def several(start: int) -> int:
+        stop = min(start + _AT_ONCE, count)
+        for i in range(start, stop):
+            work(i)
+        return stop
+
+    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, bombs_are_errors():
+        for done in pool.map(several, range(0, count, _AT_ONCE)):
+            advance(what, done, count)
 
 
 @contextmanager
-def _bombs_are_errors() -> Iterator[None]:
+def bombs_are_errors() -> Iterator[None]:
     """Pillow only warns of an image of 90 to 180 million pixels; no classifier wants one."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -88,17 +169,21 @@ def _header(path: Path) -> tuple[str, tuple[int, int]]:
     return _opened(path, lambda image: (image.mode, (image.height, image.width)))
 
 
-def _decode(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+def _pixels(
+    image: Image.Image, size: tuple[int, int], mode: str, resize: Resize
+) -> NDArray[np.uint8]:
     """(C, H, W) of the given (height, width)."""
-    return _opened(path, lambda image: _pixels(image, size, mode))
-
-
-def _pixels(image: Image.Image, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
     image = _eight_bits(image)
     if image.mode != mode:
         image = image.convert(mode)
     if (image.height, image.width) != size:
-        image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.BILINEAR)
+        wide, bilinear = (size[1], size[0]), Image.Resampling.BILINEAR
+        if resize == "crop":
+            image = ImageOps.fit(image, wide, bilinear)
+        elif resize == "pad":
+            image = ImageOps.pad(image, wide, bilinear)
+        else:
+            image = image.resize(wide, bilinear)
     return np.asarray(image).reshape(*size, -1).transpose(2, 0, 1)  # (C, H, W)
 
 
@@ -130,40 +215,14 @@ def _opened(path: Path, use: Callable[[Image.Image], T]) -> T:
         raise DataError(f"{path} is damaged: {error}", "replace or delete it") from None
 
 
-def _common_size(
-    paths: Sequence[Path], headers: Sequence[tuple[str, tuple[int, int]]]
-) -> tuple[int, int]:
-    first = headers[0][1]
-    for path, (_, size) in zip(paths, headers, strict=True):
+def _common_size(paths: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    first = sizes[0]
+    for path, size in zip(paths, sizes, strict=True):
         if size != first:
             raise DataError(
                 f"{path} is {size[0]}x{size[1]} pixels (height x width) where {paths[0]} is "
                 f"{first[0]}x{first[1]}",
-                "pass a size to resize and crop all images to, or make them one size",
+                "give a size that all images are brought to, and as resize how (crop, squash or "
+                "pad), or make them one size",
             )
     return first
-
-
-def _check_memory(shape: tuple[int, ...]) -> None:
-    """Refuses what would fill more than half of the free memory, instead of being killed."""
-    needed = int(np.prod(shape, dtype=np.float64))
-    free = _free_memory()
-    if free is not None and needed > free // 2:
-        raise DataError(
-            f"{shape[0]} images of {shape[2]}x{shape[3]} pixels need {needed / 2**30:.1f} GiB, "
-            f"more than half of the free memory ({free / 2**30:.1f} GiB)",
-            "pass a smaller size, or use fewer images",
-        )
-
-
-def _free_memory() -> int | None:
-    """Bytes, or None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvail"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None

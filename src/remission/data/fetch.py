@@ -10,17 +10,21 @@ import gzip
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from remission.data.remote import UnavailableError, download, unpack_package
-from remission.data.sources import File, Source
+from remission.data.source import Archive, File, Source, archive_in
 from remission.errors import DataError
 
 _log = logging.getLogger(__name__)
+
+Found = TypeVar("Found")
 
 
 def obtain(source: Source, *, fetch: bool = True) -> dict[str, bytes]:
@@ -32,18 +36,19 @@ def obtain(source: Source, *, fetch: bool = True) -> dict[str, bytes]:
     Raises:
         DataError: no place has them; each is listed with the reason.
     """
-    reasons: list[str] = []
-    for folder in source.local_folders():
-        try:
-            return read_verified(folder, source)
-        except UnavailableError as error:
-            _skip(folder, error, reasons)
-    if not fetch:
-        raise DataError(
-            f"data set '{source.name}' is not on this computer ({', then '.join(reasons)})",
-            f"run: remission data fetch {source.name}",
-        )
-    return _bring(source, reasons)
+    return _obtain(source, read_verified, fetch)
+
+
+def obtain_archives(source: Source, *, fetch: bool = True) -> dict[str, Path]:
+    """Where each archive of ``source`` lies: its verified file, or a folder it was unpacked in.
+
+    Looks in the cache, and then, with ``fetch``, brings them there. An unpacked archive has no
+    checksum; whoever reads it finds out whether anything is missing.
+
+    Raises:
+        DataError: no place has them; each is listed with the reason.
+    """
+    return _obtain(source, find_archives, fetch)
 
 
 def fetch_into_cache(source: Source) -> Path:
@@ -55,7 +60,7 @@ def fetch_into_cache(source: Source) -> Path:
     reasons: list[str] = []
     for folder in source.local_folders():
         try:
-            read_verified(folder, source)
+            _verify(folder, source)
         except UnavailableError as error:
             _skip(folder, error, reasons)
         else:
@@ -64,6 +69,30 @@ def fetch_into_cache(source: Source) -> Path:
             return source.cache
     _bring(source, reasons)
     return source.cache
+
+
+def _obtain(source: Source, read: Callable[[Path, Source], Found], fetch: bool) -> Found:
+    reasons: list[str] = []
+    for folder in source.local_folders():
+        try:
+            return read(folder, source)
+        except UnavailableError as error:
+            _skip(folder, error, reasons)
+    if not fetch:
+        raise DataError(
+            f"data set '{source.name}' is not on this computer ({', then '.join(reasons)})",
+            f"run: remission data fetch {source.name}",
+        )
+    _bring(source, reasons)
+    try:
+        return read(source.cache, source)
+    except UnavailableError as error:  # somebody else changed it in this moment
+        raise DataError(f"{source.cache}: {error}", "run again") from None
+
+
+def _verify(folder: Path, source: Source) -> None:
+    read_verified(folder, source)
+    find_archives(folder, source)
 
 
 def read_verified(folder: Path, source: Source) -> dict[str, bytes]:
@@ -89,7 +118,47 @@ def _content(path: Path, file: File) -> bytes:
     return content
 
 
-def _bring(source: Source, reasons: list[str]) -> dict[str, bytes]:
+def find_archives(folder: Path, source: Source) -> dict[str, Path]:
+    """Where each archive of ``source`` lies in ``folder``: its verified file, or the folder.
+
+    Raises:
+        UnavailableError: an archive is missing, or not the published one.
+    """
+    found = {}
+    for archive in source.archives:
+        place = archive_in(folder, archive)
+        if place is None:
+            for name in source.refused:
+                if (folder / name).exists():
+                    raise UnavailableError(
+                        f"{name} holds pickles, which can run code when they are read, so that "
+                        f"{archive.name} is needed"
+                    )
+            raise UnavailableError(f"{archive.name} is not there")
+        if place != folder:
+            _check_archive(place, archive)
+        found[archive.name] = place
+    return found
+
+
+def _check_archive(path: Path, archive: Archive) -> None:
+    """The size first: a file that is still being downloaded is told from one that is wrong."""
+    algorithm, _, wanted = archive.checksum.partition(":")
+    try:
+        size = path.stat().st_size
+        if size != archive.size:
+            raise UnavailableError(f"{archive.name} has {size} bytes instead of {archive.size}")
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(
+                stream, lambda: hashlib.new(algorithm, usedforsecurity=False)
+            )
+    except OSError as error:
+        raise UnavailableError(f"{archive.name} cannot be read: {error}") from None
+    if found.hexdigest() != wanted:
+        raise UnavailableError(f"{archive.name} has a wrong checksum")
+
+
+def _bring(source: Source, reasons: list[str]) -> None:
     """Tries the places outside this computer, and keeps what the first good one gives."""
     ways: list[tuple[str, Callable[[Source, Path], Path]]] = []
     if source.package is not None:
@@ -100,16 +169,16 @@ def _bring(source: Source, reasons: list[str]) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="remission-") as scratch:
             try:
                 folder = way(source, Path(scratch))
-                contents = read_verified(folder, source)
+                _verify(folder, source)
             except UnavailableError as error:
                 _skip(place, error, reasons)
             else:
                 _keep(folder, source)
-                return contents
-    names = ", ".join(file.name for file in source.files)
+                return
+    put = f"put {', '.join(source.names)} into {source.cache}"
     raise DataError(
         f"data set '{source.name}' was found nowhere ({', then '.join(reasons)})",
-        f"install the package {source.package}, or put {names} into {source.cache}",
+        f"install the package {source.package}, or {put}" if source.package else put,
     )
 
 
@@ -123,8 +192,8 @@ def _keep(folder: Path, source: Source) -> None:
     """Copies the files into the cache, each at once or not at all."""
     try:
         source.cache.mkdir(parents=True, exist_ok=True)
-        for file in source.files:
-            _copy_at_once(folder / file.name, source.cache / file.name)
+        for name in source.names:
+            _copy_at_once(folder / name, source.cache / name)
     except OSError as error:
         raise DataError(
             f"cannot write to the cache {source.cache}: {error.strerror or error}",
@@ -136,8 +205,8 @@ def _copy_at_once(origin: Path, goal: Path) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{goal.name}.", dir=goal.parent)
     part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(origin.read_bytes())
+        with os.fdopen(handle, "wb") as stream, origin.open("rb") as content:
+            shutil.copyfileobj(content, stream, 1 << 20)
         part.chmod(0o644)  # mkstemp gives 0600; a cache may be shared
         part.replace(goal)
     except BaseException:

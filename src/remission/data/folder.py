@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from remission.data.decode import EXTENSIONS, read_images
+from remission.data.decode import EXTENSIONS, Resize, read_images
 from remission.errors import DataError, closest
 from remission.types import LabelledImages
 
@@ -33,6 +33,7 @@ def load_folder(
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     classes: tuple[str, ...] | None = None,
+    resize: Resize = "crop",
 ) -> tuple[LabelledImages, tuple[str, ...]]:
     """The images of ``DIR/class/image.png``, uint8 (N, C, H, W), and the names of the classes.
 
@@ -42,13 +43,15 @@ def load_folder(
 
     Args:
         folder: DIR.
-        size: pixels, one number or (height, width). Each image is resized (bilinear, with
-            antialiasing) until it just covers this size, and its centre is cut out. Without it
-            all images must share one size, and nothing is resized.
+        size: pixels, one number or (height, width), that all images are brought to as ``resize``
+            says. Without it all images must share one size, and nothing is resized.
         channels: 1 (grey) or 3 (colour). Without it: 1 if every image is grey, else 3.
         classes: the class names in the order of their indices, where a model fixes them. Each
             sub-folder must be one of them; not every one needs a sub-folder. Without it: the
             sub-folders.
+        resize: bilinear with antialiasing; ``"crop"``: until the image just covers the size, its
+            centre is cut out; ``"squash"``: to the size, whatever that does to its proportions;
+            ``"pad"``: until it just fits, black around it.
 
     Raises:
         DataError: the folder, or a file in it, cannot be used; the message names it.
@@ -60,12 +63,12 @@ def load_folder(
         found = _scan(folder)
     names = tuple(found) if classes is None else tuple(classes)
     paths, labels = _flatten(found, names, folder)
-    images = read_images(paths, size=_size(size), channels=channels)
+    images = read_images(paths, size=_size(size), channels=channels, resize=resize)
     return LabelledImages(images, torch.tensor(labels)), names
 
 
 def load_folder_dataset(
-    folder: Path, *, size: int | tuple[int, int] | None = None
+    folder: Path, *, size: int | tuple[int, int] | None = None, resize: Resize = "crop"
 ) -> FolderDataset:
     """A folder in one of the two layouts that :func:`remission.data.load_dataset` describes.
 
@@ -78,7 +81,8 @@ def load_folder_dataset(
     train_paths, train_labels = _flatten(train, names, folder / "train")
     test_paths, test_labels = _flatten(test, names, folder / "test")
     # Read together, so that one size and one number of channels hold for both.
-    images = read_images([*train_paths, *test_paths], size=_size(size), channels=None)
+    paths = [*train_paths, *test_paths]
+    images = read_images(paths, size=_size(size), channels=None, resize=resize)
     cut = len(train_paths)
     return FolderDataset(
         train=LabelledImages(images[:cut], torch.tensor(train_labels)),

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from remission.data.fetch import obtain
+from remission.data import shapes
+from remission.data.archive import Members, open_archive
+from remission.data.cifar import read_cifar
+from remission.data.decode import Resize
+from remission.data.fetch import obtain, obtain_archives
 from remission.data.folder import load_folder_dataset
+from remission.data.gtsrb import read_gtsrb
 from remission.data.idx import parse_idx
-from remission.data.sources import CATALOGUE, Source, find_source
+from remission.data.source import Source
+from remission.data.sources import CATALOGUE, find_source
 from remission.data.split import holdout
+from remission.data.tiny_imagenet import read_tiny_imagenet
 from remission.errors import DataError
+from remission.memory import chunks
 from remission.seeding import Seed
 from remission.types import Dataset, LabelledImages
 
@@ -30,13 +39,31 @@ _FASHION_CLASSES = (
     "Ankle boot",
 )
 
+_Parts = tuple[LabelledImages, LabelledImages, tuple[str, ...]]
+_READERS: Mapping[str, Callable[[list[Members], Source], _Parts]] = {
+    "cifar10": read_cifar,
+    "cifar100": read_cifar,
+    "gtsrb": read_gtsrb,
+    "tiny-imagenet": read_tiny_imagenet,
+}
+"""Of the data sets that come in archives, by their format."""
+
 
 def load_dataset(
-    name: str, *, fetch: bool = True, size: int | tuple[int, int] | None = None
+    name: str,
+    *,
+    fetch: bool = True,
+    size: int | tuple[int, int] | None = None,
+    resize: Resize = "crop",
 ) -> Dataset:
     """A data set with its published training and test images, uint8 (N, C, H, W).
 
     - ``"fashion-mnist"``: 60,000 + 10,000 images, 1x28x28.
+    - ``"cifar10"``, ``"cifar100"``: 50,000 + 10,000 images, 3x32x32.
+    - ``"gtsrb"``: 39,209 + 12,630 images, resized whole to 3x32x32, 43 classes.
+    - ``"tiny-imagenet"``: 100,000 + 10,000 images (the validation ones), 3x64x64, 200 classes.
+    - ``"shapes"``: 20,000 + 4,000 images drawn by this program, 3x32x32 or of another ``size``;
+      see :mod:`remission.data.shapes`.
     - ``"digits"``: scikit-learn's 1,797 images, 1x8x8, 0..16 scaled to 0..255 and rounded. No
       split is published; ours is fixed: 80 % train, 20 % test, stratified, always the same.
     - an image folder: any name that holds a path separator, starts with ``.`` or ``~``, or is an
@@ -50,21 +77,37 @@ def load_dataset(
         name: a name of the catalogue, or a path.
         fetch: bring the files if they are not on this computer; else that is an error.
         size: of an image folder: pixels (one number, or height and width) that its images are
-            resized and cropped to; without it they must share one size.
+            brought to; without it they must share one size. Of ``"shapes"``: their side.
+        resize: of an image folder: how its images come to that size, ``"crop"``, ``"squash"`` or
+            ``"pad"``; see :func:`remission.data.load_folder`.
 
     Raises:
         DataError: unknown name, files that cannot be had, or a folder that cannot be used.
     """
-    if name not in CATALOGUE and _is_path(name):
+    a_folder = name not in CATALOGUE and _is_path(name)
+    if resize != "crop" and not (a_folder and size is not None):
+        raise DataError(
+            f"resize='{resize}' with data set '{name}' and size={size}",
+            "give it together with a size, and with folders only",
+        )
+    if a_folder:
         # Not pathlib's: that one raises on the "~" of somebody unknown.
-        folder = load_folder_dataset(Path(os.path.expanduser(name)), size=size)  # noqa: PTH111
+        folder = load_folder_dataset(Path(os.path.expanduser(name)), size=size, resize=resize)  # noqa: PTH111
         return _dataset(name, folder.train, folder.test, folder.classes)
     source = find_source(name)
+    if source.format == "shapes":
+        return _shapes(name, source.shape[1] if size is None else size)
     if size is not None:
-        raise DataError(f"size={size} with data set '{name}'", "give a size with folders only")
-    if source.bundled is not None:
+        raise DataError(
+            f"size={size} with data set '{name}'", "give a size with folders and shapes only"
+        )
+    if source.format == "digits":
         return _digits(name)
-    return _from_idx(source, obtain(source, fetch=fetch))
+    if source.format == "idx":
+        return _from_idx(source, obtain(source, fetch=fetch))
+    places = obtain_archives(source, fetch=fetch)
+    members = [open_archive(places[each.name], each, source) for each in source.archives]
+    return _dataset(name, *_READERS[source.format](members, source))
 
 
 def _is_path(name: str) -> bool:
@@ -112,6 +155,17 @@ def _digits(name: str) -> Dataset:
     return _dataset(name, every[train], every[test], tuple("0123456789"))
 
 
+def _shapes(name: str, size: int | tuple[int, int]) -> Dataset:
+    if not isinstance(size, int) or not 16 <= size <= 256:
+        raise DataError(f"size={size} with data set '{name}'", "give one number from 16 to 256")
+    # The seeds are part of the data set's definition.
+    train, test = (
+        shapes.draw_shapes(count, size, seed)
+        for seed, count in ((1, shapes.TRAIN), (2, shapes.TEST))
+    )
+    return _dataset(name, train, test, shapes.CLASSES)
+
+
 def _dataset(
     name: str, train: LabelledImages, test: LabelledImages, classes: tuple[str, ...]
 ) -> Dataset:
@@ -128,7 +182,9 @@ def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
     for channel in range(images.shape[1]):
-        counts = torch.bincount(images[:, channel].reshape(-1), minlength=256).double()
+        counts = torch.zeros(256, dtype=torch.float64)
+        for part in chunks(images):
+            counts += torch.bincount(images[part, channel].reshape(-1), minlength=256)
         weights = counts / counts.sum()
         mean = (weights * values).sum()
         std = (weights * (values - mean).square()).sum().sqrt()

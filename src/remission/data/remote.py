@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from remission.data.sources import File, Source
+from remission.data.source import Source
 from remission.progress import advance
 
 _WAIT = 30.0  # seconds that a server may stay silent
@@ -90,28 +90,31 @@ def download(source: Source, scratch: Path) -> Path:
     Raises:
         UnavailableError: the server does not answer, or does not have them.
     """
-    for file in source.files:
+    sizes = {file.name: file.size for file in source.files}
+    sizes.update({archive.name: archive.size for archive in source.archives})
+    for name, size in sizes.items():
         try:
-            _download_file(f"{source.address}{file.name}", file, scratch / file.name)
+            _download_file(f"{source.address}{name}", name, size, scratch / name)
         except urllib.error.HTTPError as error:
-            raise UnavailableError(f"{file.name}: status {error.code} {error.reason}") from None
+            raise UnavailableError(f"{name}: status {error.code} {error.reason}") from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
-            raise UnavailableError(f"{file.name}: {reason}") from None
+            raise UnavailableError(f"{name}: {reason}") from None
     return scratch
 
 
-def _download_file(address: str, file: File, goal: Path) -> None:
+def _download_file(address: str, name: str, size: int, goal: Path) -> None:
+    """``size``: bytes of the archive, or of the content of a compressed file."""
     request = urllib.request.Request(address, headers={"User-Agent": "remission"})
     with urllib.request.urlopen(request, timeout=_WAIT) as answer, goal.open("wb") as stream:
         length = answer.headers.get("Content-Length", "")
-        total = int(length) if length.isdecimal() else file.size
+        total = int(length) if length.isdecimal() else size
         done = 0
         while chunk := answer.read(_CHUNK):
             stream.write(chunk)
             done += len(chunk)
-            if done > file.size + _CHUNK:  # compressed, it is never longer than that
-                raise UnavailableError(f"{file.name} is longer than the published file")
-            advance(file.name, done, max(total, done))
+            if done > size + _CHUNK:  # compressed, it is never longer than that
+                raise UnavailableError(f"{name} is longer than the published file")
+            advance(name, done, max(total, done))
     if length.isdecimal() and done < total:
-        raise UnavailableError(f"{file.name}: the connection ended after {done} of {total} bytes")
+        raise UnavailableError(f"{name}: the connection ended after {done} of {total} bytes")

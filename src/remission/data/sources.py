@@ -1,115 +1,11 @@
-"""The catalogue: which data sets there are, their licences, and where each is looked for.
-
-No torch and no numpy here: ``remission data list`` shows it.
-"""
+"""The catalogue: which data sets there are. No torch and no numpy here, see ``source``."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from remission.data.source import Archive, File, Source
 from remission.errors import DataError, closest
-
-
-@dataclass(frozen=True, kw_only=True)
-class File:
-    """One published file.
-
-    Args:
-        name: its name, the same everywhere.
-        size: bytes of its decompressed content.
-        sha256: of its decompressed content. Not of the compressed file: Debian compresses the
-            published content anew, so that the ``.gz`` files differ and their content does not.
-    """
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A data set that is known by name.
-
-    Args:
-        name: the name that a spec uses.
-        description: one line.
-        shape: (C, H, W) of one image.
-        classes: how many.
-        train: number of published training images.
-        test: number of published test images.
-        licence: under which the data may be used.
-        files: training images, training labels, test images, test labels; none if the data comes
-            with a Python package that is always installed.
-        folder: where the system's package puts the files.
-        package: the system's package.
-        address: the public address in front of the file names.
-        bundled: the Python package that the data comes with, if it does.
-    """
-
-    name: str
-    description: str
-    shape: tuple[int, int, int]
-    classes: int
-    train: int
-    test: int
-    licence: str
-    files: tuple[File, ...] = ()
-    folder: Path | None = None
-    package: str | None = None
-    address: str | None = None
-    bundled: str | None = None
-
-    @property
-    def cache(self) -> Path:
-        """The folder of the cache that the files are kept in."""
-        return cache_folder() / self.name
-
-    def found(self) -> str | None:
-        """Where the data set lies on this computer, or None. Nothing is verified here."""
-        if self.bundled is not None:
-            return f"with {self.bundled}"
-        for folder in self.local_folders():
-            if all((folder / file.name).is_file() for file in self.files):
-                return str(folder)
-        return None
-
-    def local_folders(self) -> tuple[Path, ...]:
-        """The folders of this computer to look in, first to last."""
-        return (self.cache,) if self.folder is None else (self.cache, self.folder)
-
-    def places(self) -> tuple[str, ...]:
-        """Everywhere the data set is looked for, first to last, for people to read."""
-        if self.bundled is not None:
-            return (f"with {self.bundled}",)
-        remote = [f"apt-get download {self.package}"] if self.package else []
-        remote += [self.address] if self.address else []
-        return (*(str(folder) for folder in self.local_folders()), *remote)
-
-
-def cache_folder() -> Path:
-    """``$REMISSION_DATA``, or ``$XDG_CACHE_HOME/remission``, or ``~/.cache/remission``."""
-    if own := os.environ.get("REMISSION_DATA"):
-        return Path(own).expanduser()
-    if common := os.environ.get("XDG_CACHE_HOME"):
-        return Path(common).expanduser() / "remission"
-    return Path("~/.cache/remission").expanduser()
-
-
-def find_source(name: str) -> Source:
-    """The catalogue's entry of that name.
-
-    Raises:
-        DataError: there is none; the message names the closest one.
-    """
-    if name not in CATALOGUE:
-        raise DataError(
-            f"unknown data set '{name}'",
-            f"{closest(name, CATALOGUE)}, or give an image folder by its path",
-        )
-    return CATALOGUE[name]
-
 
 _FASHION_MNIST = Source(
     name="fashion-mnist",
@@ -119,6 +15,7 @@ _FASHION_MNIST = Source(
     train=60_000,
     test=10_000,
     licence="MIT",
+    format="idx",
     files=(
         File(
             name="train-images-idx3-ubyte.gz",
@@ -155,8 +52,147 @@ _DIGITS = Source(
     train=1_438,
     test=359,
     licence="CC BY 4.0",
+    format="digits",
     bundled="scikit-learn",
 )
 
-CATALOGUE: dict[str, Source] = {source.name: source for source in (_FASHION_MNIST, _DIGITS)}
+_SHAPES = Source(
+    name="shapes",
+    description="drawn by this program: objects of five outlines and two textures in clutter",
+    shape=(3, 32, 32),
+    classes=10,
+    train=20_000,
+    test=4_000,
+    licence="MIT",
+    format="shapes",
+    bundled="remission",
+)
+
+# The binary versions: the Python ones hold pickles, which can run code when they are read. The
+# publisher's page gives MD5 sums (c32a1d4ab5d03f1284b67883e8d87530 for CIFAR-10,
+# 03b5dce01913d631647c71ecec9e9cb8 for CIFAR-100); the SHA-256 sums are of the files that have them.
+_CIFAR10 = Source(
+    name="cifar10",
+    description="colour photographs of animals and vehicles (Krizhevsky)",
+    shape=(3, 32, 32),
+    classes=10,
+    train=50_000,
+    test=10_000,
+    licence="none stated",
+    format="cifar10",
+    archives=(
+        Archive(
+            name="cifar-10-binary.tar.gz",
+            size=170_052_171,
+            checksum="sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            limit=200_000_000,
+            sign="cifar-10-batches-bin/test_batch.bin",
+        ),
+    ),
+    refused=("cifar-10-python.tar.gz", "cifar-10-batches-py"),
+    address="https://www.cs.toronto.edu/~kriz/",
+)
+
+_CIFAR100 = Source(
+    name="cifar100",
+    description="colour photographs of a hundred kinds of things (Krizhevsky); the fine labels",
+    shape=(3, 32, 32),
+    classes=100,
+    train=50_000,
+    test=10_000,
+    licence="none stated",
+    format="cifar100",
+    archives=(
+        Archive(
+            name="cifar-100-binary.tar.gz",
+            size=168_513_733,
+            checksum="sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            limit=200_000_000,
+            sign="cifar-100-binary/test.bin",
+        ),
+    ),
+    refused=("cifar-100-python.tar.gz", "cifar-100-python"),
+    address="https://www.cs.toronto.edu/~kriz/",
+)
+
+# The publisher gives no sums. Torchvision has MD5 sums of the two archives of the test images
+# (c7e4e6327067d32654124b0fe9e82185 and fe31e9c9270bbcd7b84b7f21a9d9d9e5); that of the training
+# images, and the SHA-256 sums, agree in several independent projects that use these files.
+_GTSRB = Source(
+    name="gtsrb",
+    description="photographs of German traffic signs, resized whole to 32x32 (Stallkamp et al.)",
+    shape=(3, 32, 32),
+    classes=43,
+    train=39_209,
+    test=12_630,
+    licence="none stated",
+    format="gtsrb",
+    archives=(
+        Archive(
+            name="GTSRB_Final_Training_Images.zip",
+            size=276_294_756,
+            checksum="md5:f33fd80ac59bff73c82d25ab499e03a3",
+            limit=1_000_000_000,
+            sign="GTSRB/Final_Training/Images",
+        ),
+        Archive(
+            name="GTSRB_Final_Test_Images.zip",
+            size=88_978_620,
+            checksum="sha256:48ba6fab7e877eb64eaf8de99035b0aaecfbc279bee23e35deca4ac1d0a837fa",
+            limit=500_000_000,
+            sign="GTSRB/Final_Test/Images",
+        ),
+        Archive(
+            name="GTSRB_Final_Test_GT.zip",
+            size=99_620,
+            checksum="sha256:f94e5a7614d75845c74c04ddb26b8796b9e483f43541dd95dd5b726504e16d6d",
+            limit=4_000_000,
+            sign="GT-final_test.csv",
+        ),
+    ),
+    address="https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/",
+)
+
+# The publisher gives no sum and knows no https; MD5 90528d7ca1a48142e341f4ef8d21d0de and this
+# SHA-256 agree in many independent projects. The published test images have no labels: the
+# validation images are used, as everywhere.
+_TINY_IMAGENET = Source(
+    name="tiny-imagenet",
+    description="photographs of 200 classes of ImageNet, 64x64 (Stanford CS231n)",
+    shape=(3, 64, 64),
+    classes=200,
+    train=100_000,
+    test=10_000,
+    licence="ImageNet's terms: research",
+    format="tiny-imagenet",
+    archives=(
+        Archive(
+            name="tiny-imagenet-200.zip",
+            size=248_100_043,
+            checksum="sha256:6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821",
+            limit=1_000_000_000,
+            sign="tiny-imagenet-200/wnids.txt",
+        ),
+    ),
+    address="http://cs231n.stanford.edu/",
+)
+
+CATALOGUE: dict[str, Source] = {
+    source.name: source
+    for source in (_FASHION_MNIST, _CIFAR10, _CIFAR100, _GTSRB, _TINY_IMAGENET, _SHAPES, _DIGITS)
+}
 """Every data set that is known by name; any image folder is one too, by its path."""
+
+
+def find_source(name: str) -> Source:
+    """The catalogue's entry of that name.
+
+    Raises:
+        DataError: there is none; the message names the closest one.
+    """
+    if name not in CATALOGUE:
+        raise DataError(
+            f"unknown data set '{name}'",
+            f"{closest(name, CATALOGUE)}, or give an image folder by its path",
+        )
+    return CATALOGUE[name]

@@ -1,4 +1,8 @@
-"""Batches as index operations on tensors that lie on the device; augmentation is batched."""
+"""Batches as index operations on tensors that lie on the device; augmentation is batched.
+
+Images that the device has no room for lie on the CPU: then each batch is cut out there and moved.
+Nothing here makes a copy of all images.
+"""
 
 from __future__ import annotations
 
@@ -20,38 +24,41 @@ def batches(
     *,
     generator: torch.Generator | None,
     augment: Augment = "none",
+    only: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """One epoch of (images, labels): float images in [0, 1] in channels-last memory.
 
     Args:
-        data: images and labels, on the device where the model is.
+        data: images and labels; the labels, and so the batches, are where the model is.
         batch_size: images a batch; the last one may be smaller, and in training it is left out if
             it would be a single image (batch normalisation cannot train on one).
         generator: shuffles and augments; None keeps the order (then ``augment`` is ``"none"``).
         augment: ``"crop"``: zero padding by an eighth of the side, then a random crop of the old
             size; ``"crop_flip"``: that and a horizontal flip with probability 1/2.
+        only: (n,) indices: no other images, and without a generator in this order.
     """
-    count, device = len(data), data.labels.device
-    order = torch.randperm(count, generator=generator) if generator else torch.arange(count)
+    chosen = torch.arange(len(data)) if only is None else only.cpu()
+    count, device = len(chosen), data.labels.device
+    order = chosen[torch.randperm(count, generator=generator)] if generator else chosen
     view = _Crops(data.images, augment, generator) if generator and augment != "none" else None
-    for index in torch.split(order.to(device), batch_size):
+    for index in torch.split(order.to(data.images.device), batch_size):
         if generator and len(index) == 1 < count:
             continue
         images = view(index) if view else data.images[index]
         yield (
-            as_float(images).contiguous(memory_format=torch.channels_last),
-            data.labels[index],
+            as_float(images.to(device)).contiguous(memory_format=torch.channels_last),
+            data.labels[index.to(device)],
         )
 
 
 class _Crops:
-    """Random crops and flips of an epoch: one gather a batch."""
+    """Random crops and flips of an epoch, drawn at once: one gather a batch."""
 
     def __init__(self, images: Tensor, augment: Augment, generator: torch.Generator) -> None:
         count, _, self.height, self.width = images.shape
         device = images.device
         pad_y, pad_x = max(1, self.height // 8), max(1, self.width // 8)
-        self.padded = F.pad(images, (pad_x, pad_x, pad_y, pad_y))
+        self.images, self.padding = images, (pad_x, pad_x, pad_y, pad_y)
         self.top = torch.randint(2 * pad_y + 1, (count,), generator=generator).to(device)
         self.left = torch.randint(2 * pad_x + 1, (count,), generator=generator).to(device)
         chance = 0.5 if augment == "crop_flip" else 0.0
@@ -64,5 +71,7 @@ class _Crops:
         across = torch.arange(self.width, device=device).expand(len(index), -1)
         across = torch.where(self.flip[index, None], self.width - 1 - across, across)
         columns = self.left[index, None] + across  # (B, W)
-        crops = self.padded[index[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        padded = F.pad(self.images[index], self.padding)
+        each = torch.arange(len(index), device=device)
+        crops = padded[each[:, None, None], :, rows[:, :, None], columns[:, None, :]]
         return crops.permute(0, 3, 1, 2)  # (B, H, W, C) -> (B, C, H, W)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
-from collections.abc import Callable
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from PIL import Image
 
 from remission.data import fetch, sources
 from remission.data.remote import UnavailableError
-from remission.data.sources import File, Source
+from remission.data.source import File, Source
+
+from .archives import expect
 
 TRAIN, TEST = 40, 20
 
@@ -65,6 +70,57 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     monkeypatch.setattr(fetch, "unpack_package", unavailable)
     monkeypatch.setattr(fetch, "download", unavailable)
     return source
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache, empty."""
+    monkeypatch.setenv("REMISSION_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def put(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Source]:
+    """Puts archives into the cache, and has the catalogue expect exactly them."""
+
+    def place(name: str, files: dict[str, bytes], limit: int = 10**7) -> Source:
+        source = expect(monkeypatch, name, files, limit)
+        assert source.cache.parent == cache
+        source.cache.mkdir(parents=True)
+        for file, content in files.items():
+            (source.cache / file).write_bytes(content)
+        return source
+
+    return place
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
+    """Serves a folder from this computer itself, and says at which address; no network."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # a client that hangs up early is part of a test
+
+    with ExitStack() as stack:
+
+        def start(folder: Path) -> str:
+            class Handler(http.server.SimpleHTTPRequestHandler):
+                def __init__(self, *args: object, **kwargs: object) -> None:
+                    super().__init__(*args, directory=str(folder), **kwargs)  # type: ignore[arg-type]
+
+                def log_message(self, format: str, *args: object) -> None:
+                    pass
+
+            running = stack.enter_context(Server(("127.0.0.1", 0), Handler))
+            thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(running.shutdown)
+            return f"http://127.0.0.1:{running.server_port}/"
+
+        yield start
 
 
 @pytest.fixture

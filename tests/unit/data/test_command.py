@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from remission.cli.data import app
-from remission.data.sources import Source
+from remission.data.source import Source
 from remission.errors import DataError
 
 from .conftest import contents, write

@@ -10,7 +10,8 @@ import pytest
 
 from remission.data import fetch
 from remission.data.fetch import fetch_into_cache, obtain
-from remission.data.sources import CATALOGUE, Source, cache_folder, find_source
+from remission.data.source import Source, cache_folder
+from remission.data.sources import CATALOGUE, find_source
 from remission.errors import DataError
 
 from .conftest import contents, write
@@ -163,13 +164,18 @@ def test_an_unknown_name() -> None:
     with pytest.raises(DataError) as caught:
         find_source("fashion_mnist")
     assert str(caught.value) == (
-        "unknown data set 'fashion_mnist'; did you mean 'fashion-mnist'? (known: digits, "
-        "fashion-mnist), or give an image folder by its path"
+        "unknown data set 'fashion_mnist'; did you mean 'fashion-mnist'? (known: cifar10, "
+        "cifar100, digits, fashion-mnist, gtsrb, shapes, tiny-imagenet), "
+        "or give an image folder by its path"
     )
 
 
 def test_the_catalogue_is_complete() -> None:
     for name, source in CATALOGUE.items():
         assert source.name == name
-        assert source.bundled or len(source.files) == 4
+        assert source.bundled or len(source.files) == 4 or source.archives
+        for archive in source.archives:
+            algorithm, _, digits = archive.checksum.partition(":")
+            assert len(digits) == {"md5": 32, "sha256": 64}[algorithm]
+            assert archive.size < archive.limit
         assert source.places()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from remission.data import decode, load_dataset, load_folder
+from remission.data import load_dataset, load_folder
+from remission.data.decode import Resize
 from remission.errors import DataError
 
 Tree = Callable[..., Path]
@@ -84,7 +86,8 @@ def test_sizes(tree: Tree) -> None:
     folder = tree({"a/1.png": (4, 4, "L"), "a/2.png": (4, 4, "L"), "b/1.png": (4, 5, "L")})
     assert message(folder) == (
         f"{folder}/b/1.png is 4x5 pixels (height x width) where {folder}/a/1.png is 4x4; "
-        "pass a size to resize and crop all images to, or make them one size"
+        "give a size that all images are brought to, and as resize how (crop, squash or pad), "
+        "or make them one size"
     )
     assert load_folder(folder, size=3)[0].images.shape == (3, 1, 3, 3)
     assert load_folder(folder, size=(6, 2))[0].images.shape == (3, 1, 6, 2)
@@ -101,11 +104,31 @@ def test_the_centre_is_kept(tmp_path: Path) -> None:
     assert (load_folder(tmp_path, size=(8, 8))[0].images == 200).all()
 
 
-def test_resizing_does_not_alias(tmp_path: Path) -> None:
+def test_ways_to_a_size(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    values = np.full((8, 24), 100, np.uint8)
+    values[:, 8:16] = 200  # the middle third
+    Image.fromarray(values).save(tmp_path / "a" / "1.png")
+    crop, squash, pad = (
+        load_folder(tmp_path, size=24, resize=way)[0].images[0, 0]
+        for way in ("crop", "squash", "pad")
+    )
+    assert (crop[:, 2:22] == 200).all()
+    assert (squash[:, :7] == 100).all()
+    assert (squash[:, 9:15] == 200).all()
+    assert (pad[:8] == 0).all()
+    assert (pad[16:] == 0).all()
+    assert pad[8:16].tolist() == values.tolist()
+    same = load_folder(tmp_path, size=(8, 24), resize="pad")[0].images[0, 0]
+    assert same.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("way", ["crop", "squash", "pad"])
+def test_resizing_does_not_alias(tmp_path: Path, way: Resize) -> None:
     (tmp_path / "a").mkdir()
     values = np.tile(np.array([0, 255], np.uint8), (64, 32))  # stripes of one pixel
     Image.fromarray(values).save(tmp_path / "a" / "1.png")
-    image = load_folder(tmp_path, size=8)[0].images[0, 0].float()
+    image = load_folder(tmp_path, size=8, resize=way)[0].images[0, 0].float()
     assert (image - 127.5).abs().max() < 12
 
 
@@ -212,13 +235,17 @@ def test_decompression_bombs(tree: Tree, monkeypatch: pytest.MonkeyPatch, limit:
         )
 
 
-def test_more_than_memory(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_memory_and_disk(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tree({"a/1.png": (4, 6, "L")})
-    monkeypatch.setattr(decode, "_free_memory", lambda: 2**30)
-    assert message(folder, size=65536) == (
-        "1 images of 65536x65536 pixels need 4.0 GiB, more than half of the free memory "
-        "(1.0 GiB); pass a smaller size, or use fewer images"
+    monkeypatch.setenv("REMISSION_MEMORY", "1")
+    monkeypatch.setenv("TMPDIR", str(folder.parent))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # where it was found before
+    said = message(folder, size=2**24)
+    assert said.startswith(
+        f"262144.0 GiB of images fit neither into memory nor into {folder.parent} ("
     )
+    assert said.endswith("set TMPDIR to a folder that has it, use a smaller size or fewer images")
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["images"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

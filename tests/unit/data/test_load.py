@@ -11,7 +11,8 @@ import torch
 
 from remission.data import load_dataset
 from remission.data.idx import parse_idx
-from remission.data.sources import CATALOGUE, Source
+from remission.data.source import Source
+from remission.data.sources import CATALOGUE
 from remission.errors import DataError
 
 from .conftest import TEST, TRAIN, contents, idx, write
@@ -54,8 +55,8 @@ def test_unknown_names() -> None:
     with pytest.raises(DataError) as caught:
         load_dataset("digit")
     assert str(caught.value) == (
-        "unknown data set 'digit'; did you mean 'digits'? (known: digits, fashion-mnist), "
-        "or give an image folder by its path"
+        "unknown data set 'digit'; did you mean 'digits'? (known: cifar10, cifar100, digits, "
+        "fashion-mnist, gtsrb, shapes, tiny-imagenet), or give an image folder by its path"
     )
     with pytest.raises(DataError, match="unknown data set 'xxx"):
         load_dataset("x" * 5000)
@@ -72,6 +73,20 @@ def test_a_size_for_a_data_set_that_has_one() -> None:
         DataError, match=r"size=32 with data set 'digits'; give a size with folders"
     ):
         load_dataset("digits", size=32)
+
+
+def test_a_way_to_a_size_that_nobody_asked_for(tree: Callable[..., Path]) -> None:
+    folder = tree({"train/a/1.png": (4, 6, "L"), "test/a/1.png": (4, 6, "L")})
+    for name, size in ((str(folder), None), ("digits", None), ("shapes", 32)):
+        with pytest.raises(DataError) as caught:
+            load_dataset(name, size=size, resize="pad")
+        assert str(caught.value) == (
+            f"resize='pad' with data set '{name}' and size={size}; "
+            "give it together with a size, and with folders only"
+        )
+    found = load_dataset(str(folder), size=6, resize="pad")
+    assert found.train.images[0, 0, 0].tolist() == [0] * 6
+    assert found.test.images[0, 0, 1].tolist() == [2] * 6
 
 
 def test_a_folder_with_train_and_test(tree: Callable[..., Path]) -> None:
@@ -157,7 +172,7 @@ def test_a_class_too_small_to_split(tree: Callable[..., Path]) -> None:
 
 def test_folder_sizes(tree: Callable[..., Path]) -> None:
     folder = tree({"train/a/1.png": (4, 4, "L"), "test/a/1.png": (4, 5, "L")})
-    with pytest.raises(DataError, match=r"test/a/1.png is 4x5 pixels .* pass a size"):
+    with pytest.raises(DataError, match=r"test/a/1.png is 4x5 pixels .* give a size"):
         load_dataset(str(folder))
     assert load_dataset(str(folder), size=3).test.images.shape == (1, 1, 3, 3)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import os
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from remission.data.remote import UnavailableError, download, unpack_package
-from remission.data.sources import CATALOGUE, Source
+from remission.data.source import Source
+from remission.data.sources import CATALOGUE
 from remission.progress import listening
 
 from .conftest import contents, write
@@ -72,32 +71,14 @@ def test_no_such_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
-def server(tmp_path: Path, small: Source) -> Iterator[Source]:
+def server(tmp_path: Path, small: Source, serve: Callable[[Path], str]) -> Source:
     """The small data set served from this computer itself; no network."""
     served = tmp_path / "served"
     write(served, contents())
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: object, **kwargs: object) -> None:
-            super().__init__(*args, directory=str(served), **kwargs)  # type: ignore[arg-type]
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, request: object, client_address: object) -> None:
-            pass  # a client that hangs up early is part of a test
-
-    with Server(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield replace(small, address=f"http://127.0.0.1:{running.server_port}/")
-        running.shutdown()
-        thread.join()
+    return replace(small, address=serve(served))
 
 
-def test_download(server: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_download(server: Source, tmp_path: Path) -> None:
     heard: list[tuple[str, int, int]] = []
     with listening(lambda *step: heard.append(step)):
         folder = download(server, tmp_path)
@@ -106,17 +87,13 @@ def test_download(server: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert [done == total for what, done, total in heard if what == file.name][-1]
 
 
-def test_a_file_that_is_not_served(
-    server: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_a_file_that_is_not_served(server: Source, tmp_path: Path) -> None:
     (tmp_path / "served/train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(UnavailableError, match=r"^train-labels-idx1-ubyte.gz: status 404 File not"):
         download(server, tmp_path)
 
 
-def test_an_endless_file(server: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def test_an_endless_file(server: Source, tmp_path: Path) -> None:
     (tmp_path / "served/train-labels-idx1-ubyte.gz").write_bytes(bytes(300_000))
     with pytest.raises(UnavailableError, match="is longer than the published file"):
         download(server, tmp_path)

@@ -1,0 +1,137 @@
+"""What is known of a data set: its files, its licence, and where it is looked for.
+
+No torch and no numpy here: ``remission data list`` shows it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One published file.
+
+    Args:
+        name: its name, the same everywhere.
+        size: bytes of its decompressed content.
+        sha256: of its decompressed content. Not of the compressed file: Debian compresses the
+            published content anew, so that the ``.gz`` files differ and their content does not.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """One published archive, kept as it is and read in place; nothing is ever extracted.
+
+    Args:
+        name: its name, the same everywhere.
+        size: bytes of the archive.
+        checksum: of the archive: ``sha256:...``, or ``md5:...`` where no other is known.
+        limit: bytes that its members may have together, unpacked: above what was published.
+        sign: a member that shows, in a folder, that the archive was unpacked there.
+    """
+
+    name: str
+    size: int
+    checksum: str
+    limit: int
+    sign: str
+
+
+Format = Literal["idx", "cifar10", "cifar100", "gtsrb", "tiny-imagenet", "digits", "shapes"]
+"""How the files are read; see :mod:`remission.data.load`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A data set that is known by name.
+
+    Args:
+        name: the name that a spec uses.
+        description: one line.
+        shape: (C, H, W) of one image.
+        classes: how many.
+        train: number of published training images.
+        test: number of published test images.
+        licence: under which the data may be used.
+        format: how the files are read.
+        files: training images, training labels, test images, test labels, each compressed.
+        archives: the published archives, where the data come in those.
+        refused: names of other versions of the archives, which are not read, and why not.
+        folder: where the system's package puts the files.
+        package: the system's package.
+        address: the public address in front of the file names.
+        bundled: the Python package that the data come with, if they do.
+    """
+
+    name: str
+    description: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+    licence: str
+    format: Format
+    files: tuple[File, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    refused: tuple[str, ...] = ()
+    folder: Path | None = None
+    package: str | None = None
+    address: str | None = None
+    bundled: str | None = None
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the cache that the files are kept in."""
+        return cache_folder() / self.name
+
+    def found(self) -> str | None:
+        """Where the data set lies on this computer, or None. Nothing is verified here."""
+        if self.bundled is not None:
+            return f"with {self.bundled}"
+        for folder in self.local_folders():
+            packed = all((folder / file.name).is_file() for file in self.files)
+            if packed and all(archive_in(folder, archive) for archive in self.archives):
+                return str(folder)
+        return None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all published files."""
+        return (*(file.name for file in self.files), *(each.name for each in self.archives))
+
+    def local_folders(self) -> tuple[Path, ...]:
+        """The folders of this computer to look in, first to last."""
+        return (self.cache,) if self.folder is None else (self.cache, self.folder)
+
+    def places(self) -> tuple[str, ...]:
+        """Everywhere the data set is looked for, first to last, for people to read."""
+        if self.bundled is not None:
+            return (f"with {self.bundled}",)
+        remote = [f"apt-get download {self.package}"] if self.package else []
+        remote += [self.address] if self.address else []
+        return (*(str(folder) for folder in self.local_folders()), *remote)
+
+
+def archive_in(folder: Path, archive: Archive) -> Path | None:
+    """The archive's file in ``folder``, or ``folder`` if it was unpacked there, or None."""
+    if (folder / archive.name).is_file():
+        return folder / archive.name
+    return folder if (folder / archive.sign).exists() else None
+
+
+def cache_folder() -> Path:
+    """``$REMISSION_DATA``, or ``$XDG_CACHE_HOME/remission``, or ``~/.cache/remission``."""
+    if own := os.environ.get("REMISSION_DATA"):
+        return Path(own).expanduser()
+    if common := os.environ.get("XDG_CACHE_HOME"):
+        return Path(common).expanduser() / "remission"
+    return Path("~/.cache/remission").expanduser()

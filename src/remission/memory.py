@@ -1,0 +1,144 @@
+"""Where the pixels of a data set live: in memory, or in an unlinked file mapped into memory.
+
+A tensor that would take more than its share of the free memory is allocated in a temporary file
+that has no name any more: the system writes its pages out when memory is short, and nothing is
+left behind, however the process ends. It is a plain CPU tensor; only who makes a new one of that
+size must ask here.
+
+``REMISSION_MEMORY`` sets the limit for one tensor in MiB; without it, it is a quarter of the
+memory that is free. The files lie in ``$TMPDIR``, else in /var/tmp (a disk, where /tmp may be
+memory itself).
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from remission.errors import DataError
+
+_SHARE = 4  # one tensor takes at most the free memory divided by this
+_CHUNK = 1 << 21  # bytes of images that are worked on at a time
+_NUMPY: dict[torch.dtype, type] = {torch.uint8: np.uint8, torch.float32: np.float32}
+
+
+def allocate(shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> Tensor:
+    """An uninitialised CPU tensor, in a mapped file if it is large.
+
+    Args:
+        shape: of the tensor.
+        dtype: uint8 or float32.
+
+    Raises:
+        DataError: neither memory nor the temporary folder has room for it.
+    """
+    needed = math.prod(shape) * dtype.itemsize
+    limit = memory_limit()
+    if limit is None or needed <= limit:
+        return torch.empty(tuple(shape), dtype=dtype)
+    return torch.from_numpy(np.frombuffer(_mapped(needed), _NUMPY[dtype]).reshape(shape))
+
+
+def take(images: Tensor, index: Tensor) -> Tensor:
+    """``images[index]`` for indices (n,) or a mask (N,) on any device, copied bit by bit."""
+    index = index.to(images.device)
+    if index.dtype == torch.bool:
+        index = index.nonzero().flatten()
+    if images.device.type != "cpu":
+        return images[index]
+    taken = allocate((len(index), *images.shape[1:]), images.dtype)
+    for part in chunks(taken):
+        torch.index_select(images, 0, index[part], out=taken[part])
+    return taken
+
+
+def copy(images: Tensor) -> Tensor:
+    """A copy of ``images``, where they are; on the CPU in a mapped file if they are large."""
+    if images.device.type != "cpu":
+        return images.clone()
+    copied = allocate(images.shape, images.dtype)
+    for part in chunks(images):
+        copied[part] = images[part]
+    return copied
+
+
+def fits(images: Tensor, device: torch.device | str) -> bool:
+    """Whether ``device`` has room for ``images``; half of an accelerator is left to the work."""
+    place = torch.device(device)
+    if place.type != "cuda" or images.device.type == "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(place)
+    return images.numel() * images.element_size() <= free // 2
+
+
+def at_once(images: Tensor) -> int:
+    """How many of ``images`` to work on at a time where all of them may be larger than memory."""
+    one = max(1, math.prod(images.shape[1:]) * images.element_size())
+    return max(1, _CHUNK // one)
+
+
+def chunks(images: Tensor) -> Iterator[slice]:
+    """Slices of the first dimension that together are all of ``images``, none of them large."""
+    step = at_once(images)
+    for start in range(0, len(images), step):
+        yield slice(start, start + step)
+
+
+def memory_limit() -> int | None:
+    """Bytes that one tensor may take in memory, or None where the system does not say.
+
+    Raises:
+        DataError: ``REMISSION_MEMORY`` is no number.
+    """
+    if text := os.environ.get("REMISSION_MEMORY"):
+        if not text.isdecimal():
+            raise DataError(f"REMISSION_MEMORY is '{text}'", "give a whole number of MiB")
+        return int(text) << 20
+    free = free_memory()
+    return None if free is None else free // _SHARE
+
+
+def free_memory() -> int | None:
+    """Bytes, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvail"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _mapped(needed: int) -> mmap.mmap:
+    """So many writable bytes of a file without a name."""
+    folder = _folder()
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Its blocks are taken now: a write into a file that has none kills the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed)
+            else:
+                file.truncate(needed)
+            return mmap.mmap(file.fileno(), needed)
+    except (OSError, OverflowError) as error:
+        raise DataError(
+            f"{needed / 2**30:.1f} GiB of images fit neither into memory nor into {folder} "
+            f"({getattr(error, 'strerror', None) or error})",
+            "make room, set TMPDIR to a folder that has it, use a smaller size or fewer images",
+        ) from None
+
+
+def _folder() -> str:
+    if not os.environ.get("TMPDIR") and os.access("/var/tmp", os.W_OK):
+        return "/var/tmp"
+    return tempfile.gettempdir()
