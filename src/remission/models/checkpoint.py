@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from remission.errors import CheckpointError
+from remission.models.classifier import Classifier
 
 
 def save_weights(module: nn.Module, file: Path) -> None:
@@ -26,10 +27,14 @@ def pack(module: nn.Module) -> bytes:
 def load_weights(module: nn.Module, file: Path) -> None:
     """Fills ``module`` from a safetensors file that has exactly its keys and shapes.
 
+    A :class:`Classifier` also takes the keys under which its weights are published.
+
     Raises:
         CheckpointError: the file is missing, truncated, no safetensors file, or does not fit.
     """
     state = read_tensors(file)
+    if isinstance(module, Classifier):
+        state = {module.own_key(key): value for key, value in state.items()}
     own = module.state_dict()
     missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or unknown:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,8 @@ class Classifier(nn.Module, ABC):
     std: Tensor
     precision: Precision = "fp32"
     """Precision of the forward pass; weights, gradients and logits are always fp32."""
+    published: ClassVar[Mapping[str, str]] = {}
+    """What keys begin with in published weights -> what they begin with here, where they differ."""
 
     def __init__(
         self,
@@ -86,11 +89,19 @@ class Classifier(nn.Module, ABC):
     def feature_map(self, normal: Tensor) -> Tensor:
         """Normalised images -> the last feature map."""
 
-    @abstractmethod
     def head(self, features: Tensor) -> Tensor:
-        """The last feature map -> logits."""
+        """The last feature map -> logits: global average pooling, then the last linear layer."""
+        logits: Tensor = self.final_linear(features.mean((2, 3)))
+        return logits
 
     @property
     @abstractmethod
     def final_linear(self) -> nn.Linear:
         """The last linear layer."""
+
+    def own_key(self, key: str) -> str:
+        """The key in this model's state dict of a key in published weights, or in its own."""
+        for theirs, own in self.published.items():
+            if key.startswith(theirs) and not key.startswith(own):
+                return own + key.removeprefix(theirs)
+        return key

@@ -1,21 +1,33 @@
 """ResNet for small images (He, Zhang, Ren, Sun, CVPR 2016), with the stem used on CIFAR.
 
-The stem is one 3x3 convolution without pooling. Layers are named as in BackdoorBench's models
-(``conv1``, ``bn1``, ``layer1.0.conv1``, ..., ``linear``).
+The stem is one 3x3 convolution without pooling. Layers are named as in the common CIFAR
+implementation, which the paper's code uses too (``conv1``, ``bn1``, ``layer1.0.conv1``,
+``layer2.0.shortcut.0``, ..., ``linear``). BackdoorBench's ``resnet18`` is torchvision's, with
+another stem and other names.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.models.classifier import Classifier
+from remission.models.pointwise import PointwiseConv
+
+
+def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Sequential:
+    """Nothing where the shapes agree, else a 1x1 convolution with batch normalisation."""
+    if stride == 1 and channels_in == channels:
+        return nn.Sequential()
+    return nn.Sequential(PointwiseConv(channels_in, channels, stride), nn.BatchNorm2d(channels))
 
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut."""
+
+    expansion: ClassVar[int] = 1
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -23,11 +35,7 @@ class BasicBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or channels_in != channels:
-            self.shortcut = nn.Sequential(
-                nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)
-            )
+        self.shortcut = _shortcut(channels_in, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, h, w) -> (N, channels, h / stride, w / stride)."""
@@ -36,40 +44,68 @@ class BasicBlock(nn.Module):
         return F.relu(out + self.shortcut(x), inplace=True)
 
 
+class Bottleneck(nn.Module):
+    """A 1x1 convolution to few channels, a 3x3 one, a 1x1 one to four times as many; a shortcut."""
+
+    expansion: ClassVar[int] = 4
+
+    def __init__(self, channels_in: int, channels: int, stride: int) -> None:
+        super().__init__()
+        out = self.expansion * channels
+        self.conv1 = nn.Conv2d(channels_in, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.conv3 = nn.Conv2d(channels, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.shortcut = _shortcut(channels_in, out, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels_in, h, w) -> (N, 4 channels, h / stride, w / stride)."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        return F.relu(out + self.shortcut(x), inplace=True)
+
+
 class ResNet(Classifier):
-    """A ResNet of basic blocks.
+    """A residual network with the 3x3 stem used on CIFAR.
 
     Args:
-        blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is ResNet-18.
+        block: of basic blocks, or of bottlenecks, whose output is four times as wide.
+        blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is ResNet-18,
+            (3, 4, 6, 3) of bottlenecks is ResNet-50.
         width: base channels; 64 in the paper, stages have width x 1, 2, 4, 8.
         common: the arguments of :class:`Classifier`.
     """
 
-    def __init__(self, *, blocks: tuple[int, int, int, int], width: int, **common: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        blocks: tuple[int, int, int, int],
+        width: int,
+        block: type[BasicBlock] | type[Bottleneck] = BasicBlock,
+        **common: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**common)
         self.conv1 = nn.Conv2d(self.shape[0], width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         channels = width
         for stage, count in enumerate(blocks):
-            out, layers = width * 2**stage, []
-            for block in range(count):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(BasicBlock(channels, out, stride))
-                channels = out
+            layers = []
+            for place in range(count):
+                stride = 2 if stage > 0 and place == 0 else 1
+                layers.append(block(channels, width * 2**stage, stride))
+                channels = width * 2**stage * block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
         self.linear = nn.Linear(channels, self.classes)
 
     def feature_map(self, normal: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, 8 width, H / 8, W / 8)."""
+        """(N, C, H, W) -> (N, 8 width expansion, H / 8, W / 8)."""
         out = F.relu(self.bn1(self.conv1(normal)), inplace=True)
         for stage in range(1, 5):
             out = self.get_submodule(f"layer{stage}")(out)
         return out
-
-    def head(self, features: Tensor) -> Tensor:
-        """Global average pooling, then the linear layer."""
-        logits: Tensor = self.linear(features.mean((2, 3)))
-        return logits
 
     @property
     def final_linear(self) -> nn.Linear:

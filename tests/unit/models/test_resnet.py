@@ -223,11 +223,17 @@ def test_an_arch_is_a_name_and_a_width(arch: str, expected: tuple[str, int]) -> 
     [
         ("resnet19", "unknown model 'resnet19'; did you mean 'resnet18'?"),
         ("", "unknown model ''; use one that exists"),
-        ("resnet18:0", "the width is '0'; give base channels from 1 to 1024"),
+        ("resnet18:0", "the width is '0'; give a number from 1 to 1024 (base channels"),
+        ("resnet18:", "the width is ''; "),
         ("resnet18:-4", "the width is '-4'; "),
         ("resnet18:wide", "the width is 'wide'; "),
         ("resnet18:1e3", "the width is '1e3'; "),
         ("resnet18:1025", "the width is '1025'; "),
+        ("resnet18:99999999999999999999", "the width is '99999999999999999999'; "),
+        ("resnet18:1_0", "the width is '1_0'; "),
+        ("vit_tiny:3", "the width is '3'; give a number from 4 to 1024 (embedding dimension"),
+        ("densenet161:0", "(growth rate, channels that each layer adds)"),
+        ("swint", "unknown model 'swint'; did you mean 'swin_t'?"),
         ("resnet18:²", "the width is '²'; "),
         ("resnet18:8:8", "the width is '8:8'; "),
     ],
@@ -240,5 +246,5 @@ def test_an_arch_that_does_not_exist_says_what_does(arch: str, told: str) -> Non
 
 @pytest.mark.parametrize("shape", [(1, 7, 28), (3, 28, 7), (1, 1, 1)], ids=str)
 def test_images_too_small_for_three_halvings_are_refused(shape: tuple[int, int, int]) -> None:
-    with pytest.raises(SpecError, match=r"too small for resnet18; use images of at least 8x8"):
+    with pytest.raises(SpecError, match=r"too small for resnet18:2; use images of at least 8x8"):
         built("resnet18:2", shape)

@@ -1,0 +1,244 @@
+"""Models by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from remission.errors import SpecError, closest
+from remission.models.classifier import Classifier, Precision, in_channels_last
+from remission.models.densenet import DenseNet
+from remission.models.packages import PACKAGES, build_foreign, parse_foreign
+from remission.models.preact_resnet import PreActResNet
+from remission.models.resnet import BasicBlock, Bottleneck, ResNet
+from remission.models.structure import traits
+from remission.models.swin import Swin
+from remission.models.vgg import VGG
+from remission.models.vit import ViT
+from remission.seeding import Seed
+
+SMALLEST_IMAGE = 8
+WIDEST = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What stands behind a name.
+
+    Args:
+        make: the class.
+        own: the class's own arguments.
+        width: the published width.
+        least: the smallest width that can learn anything.
+        unit: what the width counts, for ``name:WIDTH``.
+        summary: one sentence.
+        paper: where it was published.
+    """
+
+    make: Callable[..., Classifier]
+    own: Mapping[str, object] = field(default_factory=dict)
+    width: int
+    least: int = 1
+    unit: str
+    summary: str
+    paper: str
+
+
+_CHANNELS = "base channels, those of the first stage"
+
+MODELS: Mapping[str, Architecture] = {
+    "resnet18": Architecture(
+        make=ResNet,
+        own={"blocks": (2, 2, 2, 2), "block": BasicBlock},
+        width=64,
+        unit=_CHANNELS,
+        summary="A residual network of 18 layers with the 3x3 stem used on CIFAR.",
+        paper="He et al., CVPR 2016",
+    ),
+    "resnet50": Architecture(
+        make=ResNet,
+        own={"blocks": (3, 4, 6, 3), "block": Bottleneck},
+        width=64,
+        unit=_CHANNELS,
+        summary="A residual network of 50 layers, of bottlenecks, with the 3x3 stem used on CIFAR.",
+        paper="He et al., CVPR 2016",
+    ),
+    "preactresnet18": Architecture(
+        make=PreActResNet,
+        own={"blocks": (2, 2, 2, 2)},
+        width=64,
+        unit=_CHANNELS,
+        summary="A residual network of 18 layers, normalised before each convolution.",
+        paper="He et al., ECCV 2016",
+    ),
+    "vgg19_bn": Architecture(
+        make=VGG,
+        own={"convolutions": (2, 2, 4, 4, 4)},
+        width=64,
+        unit=_CHANNELS,
+        summary="Sixteen convolutions with batch norm, and one linear layer as used on CIFAR.",
+        paper="Simonyan and Zisserman, ICLR 2015",
+    ),
+    "densenet161": Architecture(
+        make=DenseNet,
+        own={"layers": (6, 12, 36, 24)},
+        width=48,
+        unit="growth rate, channels that each layer adds",
+        summary="A densely connected network of 161 layers with the 3x3 stem used on CIFAR.",
+        paper="Huang et al., CVPR 2017",
+    ),
+    "vit_tiny": Architecture(
+        make=ViT,
+        own={"depth": 12},
+        width=192,
+        least=4,
+        unit="embedding dimension, channels of a token",
+        summary="A vision transformer of 12 blocks over at most 8x8 patches of small images.",
+        paper="Dosovitskiy et al., ICLR 2021; Touvron et al., ICML 2021",
+    ),
+    "swin_t": Architecture(
+        make=Swin,
+        own={"depths": (2, 2, 6, 2)},
+        width=96,
+        least=4,
+        unit="embedding dimension, channels of a token in the first stage",
+        summary="A transformer with shifted windows, its patches and windows fit to small images.",
+        paper="Liu et al., ICCV 2021",
+    ),
+}
+"""Name -> architecture. Names with a colon are models of other packages, see ``packages``."""
+
+
+def is_foreign(arch: str) -> bool:
+    """Whether ``arch`` names a model of another package."""
+    return arch.partition(":")[0] in PACKAGES and ":" in arch
+
+
+def parse_arch(arch: str) -> tuple[str, int]:
+    """``"resnet18:16"`` -> (``"resnet18"``, 16).
+
+    Raises:
+        SpecError: no such model, or a width that it cannot have.
+    """
+    name, _, width = arch.partition(":")
+    if name not in MODELS:
+        names = [*MODELS, *(f"{package}:NAME" for package in PACKAGES)]
+        raise SpecError(f"unknown model '{name}'", closest(name, names))
+    known = MODELS[name]
+    if ":" not in arch:
+        return name, known.width
+    if not re.fullmatch(r"[0-9]{1,6}", width) or not known.least <= int(width) <= WIDEST:
+        raise SpecError(
+            f"'{arch}': the width is '{width}'",
+            f"give a number from {known.least} to {WIDEST} ({known.unit}), for example "
+            f"'{name}:16', or leave it out: '{name}' has {known.width}",
+        )
+    return name, int(width)
+
+
+def canonical_arch(arch: str) -> str:
+    """One way to write each model: the published width is left out, others have no leading zeros.
+
+    Raises:
+        SpecError: no such model, or a width that it cannot have.
+    """
+    if is_foreign(arch):
+        return str(parse_foreign(arch))
+    name, width = parse_arch(arch)
+    return name if MODELS[name].width == width else f"{name}:{width}"
+
+
+def build_model(
+    arch: str,
+    *,
+    classes: int,
+    shape: tuple[int, int, int],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    seed: Seed | None = None,
+    precision: Precision = "fp32",
+) -> Classifier:
+    """A new model, in channels-last memory format.
+
+    Args:
+        arch: a name of :data:`MODELS`, with an optional width: ``resnet18:16``; or a model of
+            another package: ``timm:NAME``, ``torchvision:NAME``.
+        classes: number of classes, at least 2.
+        shape: (C, H, W) of the images.
+        mean: per channel, of images in [0, 1].
+        std: per channel.
+        seed: where the first weights come from; ``Seed(0)`` when not given.
+        precision: of the forward pass.
+
+    Raises:
+        SpecError: no such model, images too small for it, or a package that is not installed.
+    """
+    make: Callable[..., Classifier] = build_foreign
+    own: dict[str, object] = {}
+    if not is_foreign(arch):
+        name, width = parse_arch(arch)
+        make, own = MODELS[name].make, {**MODELS[name].own, "width": width}
+    if min(shape[1:]) < SMALLEST_IMAGE:
+        raise SpecError(
+            f"images of {shape[1]}x{shape[2]} pixels are too small for {arch}",
+            f"use images of at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE}",
+        )
+    with (seed or Seed(0)).child("weights").initialising():
+        model = make(arch=arch, classes=classes, shape=shape, mean=mean, std=std, **own)
+    model.precision = precision
+    return in_channels_last(model)
+
+
+def resolve_precision(wanted: str, device: torch.device) -> Precision:
+    """``"auto"`` -> ``"bf16"`` where the processor multiplies it faster, else ``"fp32"``."""
+    if wanted != "auto":
+        return "bf16" if wanted == "bf16" else "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    flags = torch.backends.cpu.get_cpu_capability()
+    has_bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if flags.startswith("AVX512") and has_bf16 else "fp32"
+
+
+def describe_models() -> list[dict[str, Any]]:
+    """An entry of the catalogue for each model: what it is, its width, what it is made of."""
+    found = []
+    for name, known in sorted(MODELS.items()):
+        with torch.device("meta"):
+            model = build_model(name, classes=2, shape=(1, 32, 32), mean=(0.0,), std=(1.0,))
+        found.append(
+            {
+                "name": name,
+                "summary": f"{known.summary} Images at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE}.",
+                "paper": known.paper,
+                "needs": [],
+                "has": list(traits(model)),
+                "parameters": [
+                    {
+                        "name": "width",
+                        "default": known.width,
+                        "allowed": f"integer >= {known.least}, <= {WIDEST}",
+                        "meaning": f"{known.unit[0].upper()}{known.unit[1:]}; '{name}:16' has 16.",
+                    }
+                ],
+            }
+        )
+    return found + [_described_package(package) for package in PACKAGES]
+
+
+def _described_package(package: str) -> dict[str, Any]:
+    weights = {"timm": "pretrained", "torchvision": "IMAGENET1K_V1"}[package]
+    return {
+        "name": f"{package}:NAME",
+        "summary": f"Any image classifier of {package}, with random first weights; "
+        f"'{package}:NAME@{weights}' has pretrained ones. Install with "
+        f"pip install 'remission[{package}]'.",
+        "paper": "",
+        "needs": [],
+        "has": [],
+        "parameters": [],
+    }

@@ -1,0 +1,213 @@
+"""Swin transformer (Liu et al., ICCV 2021), at the resolution of small images.
+
+Attention within windows, shifted by half a window in every other block, with a relative position
+bias; between stages 2x2 tokens are merged into one. Small images get smaller patches and windows
+than the published 4 and 7 (:func:`patch_size`, :func:`window_size`); at 224x224 pixels this is
+Swin-T. There is no stochastic depth. Layers are named as in the authors' code
+(``patch_embed.proj``, ``layers.0.blocks.0.attn.qkv``, ``layers.0.downsample.reduction``, ...,
+``norm``), the last one ``linear``. For weights pretrained on ImageNet there is
+``torchvision:swin_t@IMAGENET1K_V1``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from remission.models.attention import Attention, Perceptron, first_weights, heads_of, padded
+from remission.models.classifier import Classifier
+
+MASKED = -100.0
+"""Added to the logit of attention between tokens that must not see each other."""
+
+
+def patch_size(shape: tuple[int, int, int]) -> int:
+    """Side of a patch, pixels: a sixteenth of the image's longer side, 4 at most."""
+    return min(4, -(-max(shape[1:]) // 16))
+
+
+def window_size(height: int, width: int) -> int:
+    """Side of a window, tokens: the published 7 where it divides the first map, else 4."""
+    return 7 if height % 7 == width % 7 == 0 else 4
+
+
+class WindowAttention(Attention):
+    """Attention within windows of M x M tokens, with a bias for each offset of two tokens.
+
+    Args:
+        channels: D of a token.
+        heads: divides ``channels``.
+        window: M.
+    """
+
+    relative_position_index: Tensor
+
+    def __init__(self, channels: int, heads: int, window: int) -> None:
+        super().__init__(channels, heads)
+        self.window = window
+        offsets = 2 * window - 1
+        self.relative_position_bias_table = nn.Parameter(torch.empty(offsets**2, heads))
+        place = torch.arange(window)
+        offset = place[:, None] - place[None, :] + window - 1  # (M, M), in 0 .. 2 M - 2
+        index = offset[:, None, :, None] * offsets + offset[None, :, None, :]  # (M, M, M, M)
+        self.register_buffer("relative_position_index", index.flatten(), persistent=False)
+
+    def within(self, x: Tensor, shift: int) -> Tensor:
+        """(N, h, w, D) -> (N, h, w, D), windows shifted by ``shift`` tokens right and down."""
+        m, (height, width) = self.window, x.shape[1:3]
+        grid = F.pad(x, (0, 0, 0, -width % m, 0, -height % m))  # windows that stick out are filled
+        if shift:
+            grid = grid.roll((-shift, -shift), (1, 2))
+        sizes = grid.shape
+        regions = seen_together(height, width, m, shift, x.device)
+        out = unwindowed(self(windowed(grid, m), self.bias(regions)), sizes, m)
+        if shift:
+            out = out.roll((shift, shift), (1, 2))
+        return out[:, :height, :width]
+
+    def bias(self, regions: Tensor | None) -> Tensor:
+        """(windows, heads, M^2, M^2), or without masks (1, heads, M^2, M^2)."""
+        square = self.window**2
+        table = self.relative_position_bias_table[self.relative_position_index]
+        bias = table.view(square, square, self.heads).permute(2, 0, 1)[None]
+        if regions is None:
+            return bias
+        apart = regions[:, None, :, None] != regions[:, None, None, :]  # (windows, 1, M^2, M^2)
+        return bias + MASKED * apart
+
+
+def seen_together(
+    height: int, width: int, window: int, shift: int, device: torch.device
+) -> Tensor | None:
+    """(windows, M^2): tokens of one window see each other where their numbers agree.
+
+    After a shift, windows at the edge hold tokens of opposite edges; and nobody sees what fills
+    windows that stick out. None where all tokens of every window see each other.
+    """
+    if not shift and height % window == width % window == 0:
+        return None
+
+    def along(size: int) -> Tensor:
+        """Numbers along one side, in the order after the shift: wrapped, filled, or neither."""
+        place = torch.arange(size + -size % window, device=device)
+        return ((place < shift).long() + 2 * (place >= size)).roll(-shift)
+
+    numbers = along(height)[:, None] * 4 + along(width)[None, :]
+    return windowed(numbers[None, :, :, None], window)[..., 0]
+
+
+def windowed(x: Tensor, window: int) -> Tensor:
+    """(N, h, w, D) -> (N x windows, M^2, D)."""
+    images, height, width, channels = x.shape
+    tiles = x.view(images, height // window, window, width // window, window, channels)
+    return tiles.transpose(2, 3).reshape(-1, window**2, channels)
+
+
+def unwindowed(tokens: Tensor, sizes: torch.Size, window: int) -> Tensor:
+    """(N x windows, M^2, D) -> (N, h, w, D) of ``sizes``."""
+    images, height, width, channels = sizes
+    tiles = tokens.view(images, height // window, width // window, window, window, channels)
+    return tiles.transpose(2, 3).reshape(sizes)
+
+
+class Block(nn.Module):
+    """Window attention and a perceptron, each after layer normalisation and around a shortcut."""
+
+    def __init__(self, channels: int, window: int, shift: int) -> None:
+        super().__init__()
+        self.shift = shift
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn = WindowAttention(channels, heads_of(channels, 32), window)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = Perceptron(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, h, w, D) -> (N, h, w, D)."""
+        x = x + self.attn.within(self.norm1(x), self.shift)
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class Merging(nn.Module):
+    """Four neighbouring tokens become one of twice the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * channels)
+        self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, h, w, D) -> (N, h / 2, w / 2, 2 D), rounded up."""
+        x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        corners = [x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)]
+        out: Tensor = self.reduction(self.norm(torch.cat(corners, dim=-1)))
+        return out
+
+
+class Stage(nn.Module):
+    """Blocks at one resolution, and the merging that follows all but the last stage."""
+
+    def __init__(self, blocks: list[Block], downsample: Merging | None) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+        self.downsample = downsample or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, h, w, D) -> (N, h / 2, w / 2, 2 D), or of the last stage (N, h, w, D)."""
+        out: Tensor = self.downsample(self.blocks(x))
+        return out
+
+
+class Swin(Classifier):
+    """A Swin transformer whose patches and windows fit small images.
+
+    Args:
+        depths: blocks in each stage; (2, 2, 6, 2) is Swin-T.
+        width: D of a token in the first stage; 96 in Swin-T, doubled at each merging. Heads have
+            about 32 channels.
+        common: the arguments of :class:`Classifier`.
+    """
+
+    def __init__(self, *, depths: tuple[int, ...], width: int, **common: Any) -> None:  # noqa: ANN401
+        super().__init__(**common)
+        self.patch = patch_size(self.shape)
+        height, across = (-(-side // self.patch) for side in self.shape[1:])
+        window = window_size(height, across)
+        self.patch_embed = nn.ModuleDict(
+            {
+                "proj": nn.Conv2d(self.shape[0], width, self.patch, self.patch),
+                "norm": nn.LayerNorm(width),
+            }
+        )
+        stages, channels = [], width
+        for stage, depth in enumerate(depths):
+            side = min(window, max(height, across))
+            # one window that holds the whole map needs no shift
+            shift = 0 if max(height, across) <= side else side // 2
+            blocks = [Block(channels, side, shift * (i % 2)) for i in range(depth)]
+            last = stage == len(depths) - 1
+            stages.append(Stage(blocks, None if last else Merging(channels)))
+            channels *= 1 if last else 2
+            height, across = -(-height // 2), -(-across // 2)
+        self.layers = nn.Sequential(*stages)
+        self.norm = nn.LayerNorm(channels)
+        self.linear = nn.Linear(channels, self.classes)
+        first_weights(self)
+        for module in self.modules():
+            if isinstance(module, WindowAttention):
+                nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)
+
+    def feature_map(self, normal: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, 8 width, h, w): the normalised tokens of the last stage as a map."""
+        patches = self.patch_embed["proj"](padded(normal, self.patch))
+        x = self.patch_embed["norm"](patches.permute(0, 2, 3, 1))  # (N, h, w, D) from here on
+        tokens: Tensor = self.norm(self.layers(x))
+        return tokens.permute(0, 3, 1, 2)
+
+    @property
+    def final_linear(self) -> nn.Linear:
+        """The last linear layer."""
+        return self.linear
