@@ -15,6 +15,7 @@ class View(StrEnum):
     SUMMARY = "summary"
     CELLS = "cells"
     PATHS = "paths"
+    ATTACKS = "attacks"
 
 
 class Format(StrEnum):
@@ -30,7 +31,10 @@ def table(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
     view: Annotated[
         View,
-        typer.Option(help="summary: a row a purifier; cells: a row a model; paths: along the path"),
+        typer.Option(
+            help="summary: a row a purifier; cells: a row a model; paths: along the path; "
+            "attacks: a row a victim, with the stealth of its trigger"
+        ),
     ] = View.SUMMARY,
     format: Annotated[
         Format, typer.Option(help="text and markdown show percentages, csv and json fractions")

@@ -33,9 +33,10 @@ class GroupKey:
             target=cell.target,
         )
 
-    def order(self) -> tuple[str, str, Method, float, int | str]:
-        """A key to sort by."""
-        return self.dataset, self.arch, self.attack, self.poison_rate, self.target
+    def order(self) -> tuple[str, str, Method, float, str]:
+        """A key to sort by; a target that is no number comes after those that are."""
+        target = f"{self.target:>12}"
+        return self.dataset, self.arch, self.attack, self.poison_rate, target
 
 
 def purifier_of(item: Cell | PathCurve) -> Method:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Record, read_records
+from remission.records import STORE_MARK, Record, brief, read_records
 from remission.report import figures, series
+from remission.report.attacks import attacked
 from remission.report.estimates import show
-from remission.report.keys import GroupKey
+from remission.report.gallery import gallery, stealth_text
 from remission.report.labels import canonical, flat, printable
 from remission.report.pictures import Pictures, compare
 from remission.report.summary import Group, Row, ancestors, failures, summarise
@@ -81,6 +82,10 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
     )
     return environment.get_template("report.html.j2").render(
         headline=headline(groups),
+        purified=any(not row.reference for group in groups for row in group.rows),
+        cards=gallery(groups, records, folder),
+        seeds=max((group.seeds for group in groups), default=0),
+        stealth=any(one.compared for one in attacked(records)),
         margin=f"{100 * MARGIN:.0f}",
         groups=[_group(group, records, folder, look, number) for group in groups],
         failures=failures(records),
@@ -99,12 +104,15 @@ def _group(
     number: count[int],
 ) -> dict[str, Any]:
     """Everything that the template shows of one group."""
+    purified = any(not row.reference for row in group.rows)
     taught = [printable(column.title) for column in saturated(group)]
     return {
         "title": group.title,
         "sentence": sentence(group),
         "seeds": group.seeds,
         "repeated": group.repeated,
+        "purified": purified,
+        "bare": not purified and not group.columns,
         "columns": [
             (label, [column.budget for column in columns])
             for label, columns in series.reactivations(group).items()
@@ -206,17 +214,13 @@ def _plot(svg: str, caption: str, title: str, number: count[int]) -> Plot:
 def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pictures]:
     """The triggers of the group's first victim, the true one and those that were inverted."""
     by_id = {record.id: record for record in records}
-    victims = [
-        (record.cell.seed, record.id)
-        for record in records
-        if record.kind == "victim" and record.cell and GroupKey.of(record.cell) == group.key
-    ]
-    if not victims:
+    first = next((one for one in attacked(records) if one.key == group.key), None)
+    if first is None:
         return []
-    victim = by_id[min(victims)[1]]
-    attack = group.key.attack.name
+    victim, measured = first.record, stealth_text(first)
+    title = f"{first.cell.attack}: {measured}" if measured else first.cell.attack
     found = [
-        compare(folder, victim, other="preview_triggered", other_title="triggered", title=attack)
+        compare(folder, victim, other="preview_triggered", other_title="triggered", title=title)
     ]
     for record in records:
         if record.kind == "inversion" and victim in ancestors(record, by_id):
@@ -242,7 +246,8 @@ def _settings(records: Sequence[Record]) -> dict[str, list[tuple[str, str]]]:
     """Kind -> (label, JSON) of each distinct settings block."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for record in records:
-        text = json.dumps(record.settings, indent=2, sort_keys=True, ensure_ascii=False)
+        shown = brief(record.settings)
+        text = json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False)
         blocks = found.setdefault(record.kind, {})
         blocks.setdefault(canonical(record.settings), (printable(record.label), text))
     return {kind: list(blocks.values()) for kind, blocks in sorted(found.items())}

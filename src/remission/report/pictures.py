@@ -16,6 +16,28 @@ MAX_PIXELS = 4_000_000
 """Larger files are not opened: a strip of eight ImageNet images has a tenth of that."""
 _HEIGHT = 88
 """Height in CSS pixels that small images are enlarged to, by a whole factor."""
+_COMPACT = 64
+"""The same for compact strips, to which large images are shrunk."""
+_GAP = 2  # CSS pixels between the images of a compact strip, a little less or more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The same images clean and changed, side by side in strips.
+
+    Args:
+        clean: grey or RGB.
+        changed: of the same size and mode.
+        difference: |changed - clean| times ``factor``.
+        factor: makes the largest difference white; 0 where there is none.
+        count: images in a strip; 0 if unknown.
+    """
+
+    clean: Image.Image
+    changed: Image.Image
+    difference: Image.Image
+    factor: float
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +48,8 @@ class Strip:
     uri: str
     width: int
     height: int
+    smooth: bool
+    """Whether the picture is shrunk; pixels of one that is enlarged stay squares."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +62,15 @@ class Pictures:
     note: str = ""
 
 
-def compare(folder: Path, record: Record, *, other: str, other_title: str, title: str) -> Pictures:
+def compare(
+    folder: Path,
+    record: Record,
+    *,
+    other: str,
+    other_title: str,
+    title: str,
+    first: int | None = None,
+) -> Pictures:
     """Clean images, the same with a trigger, and what the trigger changed.
 
     Args:
@@ -47,28 +79,57 @@ def compare(folder: Path, record: Record, *, other: str, other_title: str, title
         other: role of the strip with the trigger.
         other_title: what to call it.
         title: what to call the whole.
+        first: show compact strips of so many images; None: all images, as large as they are.
     """
+    found = comparison(folder, record, other=other, first=first)
+    if isinstance(found, str):
+        return Pictures(title=title, note=f"No pictures: {found}.")
+    shown = f"difference ×{found.factor:g}" if found.factor else "no difference"
+    named = {"clean": found.clean, other_title: found.changed, shown: found.difference}
+    make = _compact if first else _strip
+    strips = tuple(make(name, image, found.count) for name, image in named.items())
+    return Pictures(title=title, strips=strips, count=found.count)
+
+
+def comparison(
+    folder: Path, record: Record, *, other: str, first: int | None = None
+) -> Comparison | str:
+    """The strips of a record, or why they cannot be shown; arguments as for :func:`compare`."""
     loaded = []
     for role in ("preview_clean", other):
         found = _load(folder, record.artefacts.get(role))
         if isinstance(found, str):
-            return Pictures(title=title, note=f"No pictures: {found}.")
+            return found
         loaded.append(found)
     clean, changed = loaded
     if clean.size != changed.size:
-        note = "No pictures: the previews have different sizes."
-        return Pictures(title=title, note=note)
+        return "the previews have different sizes"
     if clean.mode != changed.mode:
         clean, changed = clean.convert("RGB"), changed.convert("RGB")
-    difference, factor = _magnified(clean, changed)
-    shown = "no difference" if factor == 0 else f"difference ×{factor:g}"
-    strips = (
-        _strip("clean", clean),
-        _strip(other_title, changed),
-        _strip(shown, difference),
-    )
     count = record.details.get("preview_count")
-    return Pictures(title=title, strips=strips, count=count if isinstance(count, int) else 0)
+    if not isinstance(count, int) or count < 1 or clean.width % count:
+        count = 0
+    if first and count > first:
+        box = (0, 0, clean.width // count * first, clean.height)
+        clean, changed, count = clean.crop(box), changed.crop(box), first
+    difference, factor = _magnified(clean, changed)
+    return Comparison(
+        clean=clean, changed=changed, difference=difference, factor=factor, count=count
+    )
+
+
+def sheet(strips: Comparison, scale: int) -> bytes:
+    """The three strips of a comparison one below the other, enlarged ``scale`` times, as a PNG."""
+    rows = [
+        _parted(image, strips.count, 1)
+        for image in (strips.clean, strips.changed, strips.difference)
+    ]
+    width, height = rows[0].size
+    whole = Image.new(rows[0].mode, (width, 3 * height + 2), "white")
+    for place, row in enumerate(rows):
+        whole.paste(row, (0, place * (height + 1)))
+    size = (scale * whole.width, scale * whole.height)
+    return _png(whole.resize(size, Image.Resampling.NEAREST))
 
 
 def _load(folder: Path, artefact: Artefact | None) -> Image.Image | str:
@@ -105,13 +166,47 @@ def _magnified(clean: Image.Image, changed: Image.Image) -> tuple[Image.Image, f
     return difference.point(lambda value: min(255, round(value * factor))), factor
 
 
-def _strip(title: str, image: Image.Image) -> Strip:
-    out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True)
-    scale = max(1, _HEIGHT // image.height)
+def _strip(title: str, image: Image.Image, count: int) -> Strip:
+    """A strip as it is, ``count`` images wide, small ones enlarged."""
+    return _shown(title, image, max(1, _HEIGHT // image.height))
+
+
+def _compact(title: str, image: Image.Image, count: int) -> Strip:
+    """A strip of one height whatever the images', with white between them."""
+    if image.height <= _COMPACT:
+        scale: float = _COMPACT // image.height
+    else:
+        scale = _COMPACT / image.height
+    if scale < 0.5:  # twice the pixels of the page are enough for any screen
+        width = max(1, round(2 * _COMPACT / image.height * image.width / max(count, 1)))
+        image = image.resize((max(count, 1) * width, 2 * _COMPACT), Image.Resampling.BOX)
+        scale = 0.5
+    return _shown(title, _parted(image, count, max(1, round(_GAP / scale))), scale)
+
+
+def _parted(image: Image.Image, count: int, gap: int) -> Image.Image:
+    """A strip with ``gap`` white pixels between its ``count`` images; as it is if 0."""
+    if count < 2:
+        return image
+    width = image.width // count
+    parted = Image.new(image.mode, (image.width + (count - 1) * gap, image.height), "white")
+    for i in range(count):
+        one = image.crop((i * width, 0, (i + 1) * width, image.height))
+        parted.paste(one, (i * (width + gap), 0))
+    return parted
+
+
+def _shown(title: str, image: Image.Image, scale: float) -> Strip:
     return Strip(
         title=title,
-        uri=f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}",
-        width=image.width * scale,
-        height=image.height * scale,
+        uri=f"data:image/png;base64,{base64.b64encode(_png(image)).decode()}",
+        width=round(image.width * scale),
+        height=round(image.height * scale),
+        smooth=scale <= 1,
     )
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format="PNG", optimize=True)
+    return out.getvalue()

@@ -71,7 +71,7 @@ class Group:
         """The first row of a purifier, by its name."""
         return next((row for row in self.rows if row.purifier.name == purifier), None)
 
-    def gap(self, row: Row, column: Column | None) -> Estimate:
+    def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
         """ASR above the control's after the same reactivation at the same budget."""
         control = [
             cell
@@ -79,7 +79,7 @@ class Group:
             if other.purifier.name == CONTROL
             for cell in other.cells.get(column, ())
         ]
-        return gap(row.cells.get(column, ()), control)
+        return gap(row.cells.get(column, ()), control, measure)
 
 
 def summarise(records: Sequence[Record]) -> list[Group]:

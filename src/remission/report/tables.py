@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from remission.errors import UserError, closest
 from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.report.attacks import attack_objects, attack_tables
 from remission.report.estimates import FAILED, MISSING, Estimate, show
 from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
 from remission.report.summary import Column, Group, Row, failures, summarise
 
-View = Literal["summary", "cells", "paths"]
+View = Literal["summary", "cells", "paths", "attacks"]
 Format = Literal["text", "markdown", "csv", "json"]
 
 
@@ -22,7 +23,7 @@ def render(records: list[Record], view: View, format: Format) -> str:
     """The results as one string, without a newline at its end.
 
     ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
-    point of a path (one object a curve in JSON).
+    point of a path (one object a curve in JSON), ``attacks`` one line a victim.
 
     Raises:
         UserError: an unknown view or format.
@@ -45,6 +46,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "markdown": lambda r: markdown_table(*_path_lines(r)),
             "csv": lambda r: csv_table(_path_points(r)),
             "json": lambda r: json_text([dataclasses.asdict(path) for path in _paths(r)]),
+        },
+        "attacks": {
+            "text": lambda r: attack_tables(r, text_table, "{}"),
+            "markdown": lambda r: attack_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(attack_objects(r)),
+            "json": lambda r: json_text(attack_objects(r)),
         },
     }
     if view not in views:

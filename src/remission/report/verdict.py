@@ -89,7 +89,7 @@ def headline(groups: Sequence[Group]) -> str:
     """The whole store in one or two sentences."""
     judged = [(group, row) for group in groups for row in group.rows if not row.reference]
     if not judged:
-        return "The store holds no purified model yet: there is nothing to judge."
+        return _unpurified(groups)
     told = [group for group in groups if any(not row.reference for row in group.rows)]
     if len(told) == 1:
         return sentence(told[0])
@@ -101,6 +101,33 @@ def headline(groups: Sequence[Group]) -> str:
     )
     parts = [f"{outcomes[outcome]} {text}" for outcome, text in _REST.items() if outcomes[outcome]]
     return f"{first} The others: {_listed(parts)}." if parts else first
+
+
+def _unpurified(groups: Sequence[Group]) -> str:
+    """What can be said of victims that nobody has purified."""
+    nothing = "The store holds no purified model yet: there is nothing to judge."
+    victims = [(group, row) for group in groups if (row := group.row(VICTIM))]
+    found = [(group, row) for group, row in victims if row.number("asr").known]
+    rates = [row.number("asr").mean or 0.0 for _, row in found]
+    if len(rates) < 2:
+        return nothing
+    low, high = (f"{100 * rate:.1f}" for rate in (min(rates), max(rates)))
+    between = f"is {low} %" if low == high else f"lies between {low} and {high} %"
+    attacks = len({group.key.attack for group, _ in found})
+    settings = "" if attacks == len(found) else f" in {len(found)} settings"
+    text = f"{attacks} {'attack' if attacks == 1 else 'attacks'}{settings}: ASR {between}"
+    losses = [
+        -mean
+        for group, row in found
+        if (mean := group.gap(row, None, "clean_acc").mean) is not None
+    ]
+    if losses:
+        worst = 100 * max(losses)
+        cost = f"at most {worst:.1f} points" if worst >= 0.05 else "nowhere"
+        text += f", and clean accuracy lies {cost} below the control's"
+    if failed := len(victims) - len(found):
+        text += f"; {failed} more failed"
+    return f"{text}. The store holds no purified model yet."
 
 
 def sentence(group: Group) -> str:

@@ -21,6 +21,8 @@ PURIFIERS: dict[str, tuple[dict[str, Any], float, float]] = {
     "pam/0.5": ({"rho": 0.5}, 0.006, 140.0),
 }
 
+STEALTH = {"psnr": 21.44, "ssim": 0.9837, "largest_change": 0.8, "images": 500, "unchanged": 0}
+
 
 def wilson(rate: float, n: int) -> tuple[float, float]:
     z = 1.959964
@@ -96,20 +98,27 @@ def record(measured: Cell | None = None, **changes: Any) -> Record:  # noqa: ANN
     return Record(**(base | changes))
 
 
+def baseline(control: Cell, victim: Cell, **changes: Any) -> Record:  # noqa: ANN401  # any field
+    """The control, measured with the trigger of a victim."""
+    parents = {"model": "control", "victim": victim.id}
+    return record(control, kind="baseline", parents=parents, **changes)
+
+
 def records(*measured: Cell) -> list[Record]:
     return [record(one) for one in measured]
 
 
-def preview(folder: Path, name: str, *, trigger: bool, mode: str = "L") -> Artefact:
-    """Eight 28 x 28 drawings side by side, with or without a 3 x 3 patch in the corner."""
-    strip = Image.new(mode, (8 * 28, 28))
+def preview(folder: Path, name: str, *, trigger: bool, mode: str = "L", side: int = 28) -> Artefact:
+    """Eight square drawings side by side, with or without a 3 x 3 patch in the corner."""
+    strip = Image.new(mode, (8 * side, side))
     draw = ImageDraw.Draw(strip)
     grey = [(40 + 25 * i) for i in range(8)]
     for i, value in enumerate(grey):
         ink = value if mode == "L" else (value, 120, 255 - value)
-        draw.ellipse((28 * i + 4, 3 + i, 28 * i + 22, 24), fill=ink)
+        draw.ellipse((side * i + 4, 3 + i, side * (i + 1) - 6, side - 4), fill=ink)
         if trigger:
-            draw.rectangle((28 * i + 24, 24, 28 * i + 26, 26), fill="white")
+            end = side * (i + 1)
+            draw.rectangle((end - 4, side - 4, end - 2, side - 2), fill="white")
     file = folder / "artefacts" / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     strip.save(file)
@@ -141,11 +150,11 @@ def grid(folder: Path, *, seeds: int = 1, attack: str = "badnets") -> list[Recor
                 label=f"{attack} victim seed {seed}",
                 settings={"attack": {"method": attack, "size": 3}, "seed": seed, "epochs": 8},
                 artefacts={"preview_clean": clean, "preview_triggered": triggered},
-                details={"preview_count": 8},
+                details={"preview_count": 8, "stealth": STEALTH},
                 **shared,
             )
         )
-        made.append(record(control, kind="control", label=f"control seed {seed}", **shared))
+        made.append(baseline(control, victim, label=f"control seed {seed}", **shared))
         made.append(
             record(
                 id=f"inversion-{attack}-{seed}",

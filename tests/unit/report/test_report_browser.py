@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from report_factory import grid, write_store
+from test_report_attacks import store
 
 from remission.report.page import write_report
 
@@ -24,6 +25,9 @@ MEASURE = """<script>addEventListener("load", () => {
     figures: all("figure").map(box), svg: all("figure svg").map(box),
     drawn: all("figure svg").map((e) => { const b = e.getBBox(); return [b.width, b.height]; }),
     clipped: all("figure svg [clip-path]").length,
+    cards: all(".card").map(box),
+    beside: all(".card").map((c) => c.querySelector("dl").getBoundingClientRect().left
+      - c.querySelector(".strips").getBoundingClientRect().right),
     images: all("img").map((e) => [e.naturalWidth, e.naturalHeight, ...box(e)]),
     requests: performance.getEntriesByType("resource").map((e) => e.name),
     overflow: document.documentElement.scrollWidth - innerWidth,
@@ -50,6 +54,24 @@ def test_a_browser_draws_every_figure_offline(tmp_path: Path) -> None:
     for natural_width, natural_height, width, height in measured["images"]:
         assert (natural_width, natural_height) == (8 * 28, 28)
         assert width / height == pytest.approx(8, rel=0.02)
+    assert [name for name in measured["requests"] if not name.startswith("data:")] == []
+    assert measured["overflow"] <= 0
+
+
+@pytest.mark.skipif(BROWSER is None, reason=f"none of {', '.join(BROWSERS)} is on PATH")
+def test_a_browser_lays_the_cards_of_a_gallery_side_by_side(tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    write_report(write_store(tmp_path / "store", store(tmp_path / "store")), out)
+    measuring = tmp_path / "measuring.html"
+    measuring.write_text(out.read_text().replace("</body>", f"{MEASURE}</body>"))
+    _, measured = browse(measuring, tmp_path)
+    assert len(measured["cards"]) == 5
+    for width, height in measured["cards"][:4]:  # the last one failed
+        assert 440 < width < 500  # two beside each other
+        assert 150 < height < 290
+    assert all(distance > 0 for distance in measured["beside"][:4])  # numbers beside the pictures
+    for natural_width, natural_height, width, height in measured["images"]:
+        assert width / height == pytest.approx(natural_width / natural_height, rel=0.03)
     assert [name for name in measured["requests"] if not name.startswith("data:")] == []
     assert measured["overflow"] <= 0
 

@@ -95,7 +95,7 @@ def test_every_figure_has_a_caption_and_a_spoken_label(page: Path) -> None:
     labels = [value for tag, name, value in html.found if (tag, name) == ("svg", "aria-label")]
     assert len(labels) == html.tags.count("svg") == 5  # per group relapse and path; one of oba
     assert all(len(label) > 40 for label in labels)
-    assert len([1 for tag, name, v in html.found if (tag, name) == ("img", "alt") and v]) == 12
+    assert len([1 for tag, name, v in html.found if (tag, name) == ("img", "alt") and v]) == 18
 
 
 def test_the_page_says_what_failed_and_who_relapses(page: Path) -> None:
