@@ -8,6 +8,7 @@ reports are made from records alone.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -198,6 +199,21 @@ def read_records(folder: Path) -> list[Record]:
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
         )
     return sorted(records, key=lambda r: (r.kind, r.label, r.id))
+
+
+def brief(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind
+    """A JSON value for people: pictures in it, ``data:`` URIs, as their kind and a digest.
+
+    ``png:1a2b3c4d`` is made of the whole URI: other pictures have other names.
+    """
+    if isinstance(value, dict):
+        return {key: brief(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [brief(each) for each in value]
+    if isinstance(value, str) and value.startswith("data:image/"):
+        kind = value.removeprefix("data:image/").partition(";")[0]
+        return f"{kind}:{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    return value
 
 
 def cells(records: Iterable[Record]) -> list[Cell]:

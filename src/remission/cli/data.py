@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from remission.data.fetch import fetch_into_cache
-from remission.data.sources import CATALOGUE, Source, find_source
+from remission.data.source import Source
+from remission.data.sources import CATALOGUE, find_source
 from remission.progress import listening
 
 app = typer.Typer(

@@ -71,6 +71,8 @@ def _text(entry: dict[str, Any]) -> str:
         lines.append(f"      paper: {entry['paper']}")
     if entry["needs"]:
         lines.append(f"      needs: {', '.join(entry['needs'])}")
+    if entry.get("has"):
+        lines.append(f"      has: {', '.join(entry['has'])}")
     lines += [
         f"      {parameter['name']} = {json.dumps(parameter['default'])}"
         f"   ({parameter['allowed']})  {parameter['meaning']}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -37,6 +38,21 @@ def reporting(quiet: bool) -> Iterator[Reporter]:
             yield bars
     else:
         yield LineReporter()
+
+
+@contextmanager
+def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
+    """A line that moves at a terminal while something short is done; silent elsewhere.
+
+    Args:
+        quiet: silent at a terminal too.
+        what: the line, until the function that is handed out is given another.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    with Console(stderr=True).status(escape(what)) as status:
+        yield lambda text: status.update(escape(text))
 
 
 def outcome_line(stage: Stage, record: Record) -> str:

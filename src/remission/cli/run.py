@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from remission.grid.reporter import Outcome
+    from remission.grid.run import Preview
     from remission.grid.spec import Spec
 
 
@@ -55,7 +58,7 @@ def run(
 
     loaded = read_spec(spec)
     if dry_run:
-        show_plan(loaded, store, only, device.value)
+        show_plan(loaded, store, only=only, device=device.value, jobs=jobs, quiet=quiet)
         return
     outcome = compute(loaded, store, device=device.value, jobs=jobs, only=only, quiet=quiet)
     if not quiet:
@@ -91,15 +94,54 @@ def compute(
     return outcome
 
 
-def show_plan(spec: Spec, store: Path, only: str | None, device: str) -> None:
-    """Prints every stage, one a line, and whether the store holds it; computes nothing."""
-    from remission.grid.run import plan_of, resolve_device
-    from remission.grid.store import Store
+def show_plan(
+    spec: Spec, store: Path, *, only: str | None, device: str, jobs: int | None, quiet: bool
+) -> None:
+    """Prints every stage, one a line, and how long it would take; computes nothing."""
+    from remission.cli.progress import waiting
+    from remission.grid.run import preview
 
-    known = Store(store) if store.is_dir() and any(store.iterdir()) else None
-    missing = 0
-    for stage in plan_of(spec, only, resolve_device(device)):
-        stored = bool(known and known.find(stage.kind, stage.id))
-        missing += not stored
-        print(f"{'stored ' if stored else 'compute'}  {stage.kind:<11}  {stage.id}  {stage.label}")
-    print(f"{missing} stages to compute", file=sys.stderr)
+    with waiting(quiet, "measuring step times") as tell:
+        found = preview(
+            spec,
+            store,
+            only=only,
+            device=device,
+            jobs=jobs,
+            tell=lambda stage: tell(f"measuring step times: {stage.label}"),
+        )
+    for stage in found.plan:
+        stored = stage.id in found.stored
+        line = f"{'stored ' if stored else 'compute'}  {stage.kind:<11}  {stage.id}  "
+        print(
+            line + (" " * 12 if stored else f"{_about(found.seconds[stage.id]):<12}") + stage.label
+        )
+    for line in _summary(found, spec.dataset):
+        print(line, file=sys.stderr)
+
+
+def _summary(found: Preview, dataset: str) -> Iterator[str]:
+    """What there is to do and how long it would take, a few lines."""
+    yield f"{len(found.seconds)} stages to compute"
+    if together := sum(seconds or 0.0 for seconds in found.seconds.values()):
+        yield (
+            f"{_about(found.elapsed)} with --jobs {found.jobs}, {_about(together)} one stage after "
+            "the other: estimated from step times measured on this machine just now"
+        )
+    if unknown := sum(seconds is None for seconds in found.seconds.values()):
+        yield f"not counting {unknown} of them, whose duration could not be measured"
+    if not found.here:
+        yield (
+            f"'{dataset}' is not on this computer: planned from its description, and what is "
+            f"stored cannot be told; 'remission data fetch {dataset}' brings it"
+        )
+
+
+def _about(seconds: float | None) -> str:
+    """A duration as people say it: ``~45 s``, ``~12 min``, ``~3 h 20 min``."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"~{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"~{minutes} min" if minutes < 90 else f"~{minutes // 60} h {minutes % 60:02} min"

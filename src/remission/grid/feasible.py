@@ -9,7 +9,7 @@ from remission.data import split_dataset
 from remission.errors import SpecError
 from remission.grid.spec import Spec
 from remission.metrics import goals
-from remission.models import build_model
+from remission.models import build_model, check_needs
 from remission.purifiers import TriggerPurifier
 from remission.seeding import Seed
 from remission.types import Dataset, Split, Target
@@ -20,20 +20,23 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
 
     Raises:
         DataError: the data set has fewer images than the split takes.
-        SpecError: images too small for the model or the trigger, a class that does not exist, too
-            few images for a poison rate or a budget.
+        SpecError: images too small for the model or the trigger, a model that lacks what a method
+            needs, a class that does not exist, too few images for a poison rate or a budget.
     """
     with torch.device("meta"):  # shapes only
-        build_model(
+        model = build_model(
             spec.arch,
             classes=len(dataset.classes),
             shape=dataset.train.shape,
             mean=dataset.mean,
             std=dataset.std,
         )
+        for method in (*spec.attacks(), *spec.purifiers(), *spec.reactivations()):
+            check_needs(method, model)
         if any(
             isinstance(p, TriggerPurifier) and p.trigger == "inverted" for p in spec.purifiers()
         ):
+            check_needs(spec.inverter(), model)
             spec.inverter().build_generator(dataset.train.shape, Seed(spec.seeds[0]), "fp32")
     for attack in spec.attacks():
         attack.trigger(dataset.train.shape, Seed(spec.seeds[0]))

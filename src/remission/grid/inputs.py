@@ -12,24 +12,29 @@ from torch import Tensor
 
 from remission.attacks import Victim
 from remission.data import load_dataset, split_dataset
+from remission.data.decode import Resize
 from remission.errors import DataError, StoreError
 from remission.grid.plan import Stage
-from remission.grid.previews import previews
+from remission.grid.previews import counted, previews
 from remission.grid.store import Store
 from remission.inversion import Inverted
+from remission.memory import chunks
 from remission.models import Classifier, build_model, load_weights, resolve_precision
 from remission.records import Record
 from remission.registry import make_attack, make_inversion
 from remission.seeding import Seed
+from remission.stealth import Stealth, measure_stealth
 from remission.training import Recipe, fit
 from remission.triggers import Trigger
 from remission.types import Dataset, Split, Target
 
+_COMPARED = 500  # test images behind the stealth of a trigger
+
 
 @lru_cache(maxsize=2)
-def dataset_of(name: str, size: int | None) -> Dataset:
+def dataset_of(name: str, size: int | None = None, resize: Resize = "crop") -> Dataset:
     """The data set, read once a process."""
-    return load_dataset(name, size=size)
+    return load_dataset(name, size=size, resize=resize)
 
 
 @lru_cache(maxsize=2)
@@ -38,16 +43,20 @@ def digest_of(dataset: Dataset) -> str:
     found = hashlib.sha256()
     for part in (dataset.train, dataset.test):
         found.update(repr(tuple(part.images.shape)).encode())
-        found.update(part.images.contiguous().numpy().tobytes())
-        found.update(part.labels.contiguous().numpy().tobytes())
+        for each in chunks(part.images):
+            found.update(part.images[each].reshape(-1).numpy().data)
+        found.update(part.labels.contiguous().numpy().data)
     return found.hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)
 def _split_of(
-    name: str, size: int | None, seed: int, counts: tuple[tuple[str, Any], ...], device: str
+    place: tuple[str, int | None, Resize],
+    seed: int,
+    counts: tuple[tuple[str, Any], ...],
+    device: str,
 ) -> Split:
-    split = split_dataset(dataset_of(name, size), Seed(seed).child("split"), **dict(counts))
+    split = split_dataset(dataset_of(*place), Seed(seed).child("split"), **dict(counts))
     return Split(
         victim=split.victim.to(device),
         defender=split.defender.to(device),
@@ -63,7 +72,7 @@ class StageInputs:
         self.stage, self.store, self.device = stage, store, device
         self.context: dict[str, Any] = stage.settings["context"]
         self.seed = Seed(self.context["seed"])
-        self.dataset = dataset_of(self.context["dataset"], self.context["size"])
+        self.dataset = dataset_of(*self._place)
         if digest_of(self.dataset) != self.context["data"]:
             raise DataError(
                 f"the data set '{self.context['dataset']}' changed during the run", "run again"
@@ -74,9 +83,13 @@ class StageInputs:
     @property
     def split(self) -> Split:
         """The four sets of images of this seed."""
-        name, size = self.context["dataset"], self.context["size"]
         counts = tuple(self.context["split"].items())
-        return _split_of(name, size, self.seed.root, counts, str(self.device))
+        return _split_of(self._place, self.seed.root, counts, str(self.device))
+
+    @property
+    def _place(self) -> tuple[str, int | None, Resize]:
+        """Which data set, and how it is read."""
+        return self.context["dataset"], self.context["size"], self.context.get("resize", "crop")
 
     def new_model(self) -> Classifier:
         """The untrained model: the same first weights for victim and control."""
@@ -124,6 +137,12 @@ class StageInputs:
     ) -> dict[str, bytes]:
         """A few test images before and after ``change``, see :func:`previews.previews`."""
         return previews(self.split.test, name, change, target, len(self.dataset.classes))
+
+    def stealth(self, trigger: Trigger, target: Target) -> Stealth:
+        """How little the trigger changes up to 500 of the test images behind the ASR."""
+        test = self.split.test
+        chosen = counted(test, target, len(self.dataset.classes), _COMPARED)
+        return measure_stealth(test[chosen], trigger)
 
     def train_victim(self) -> Victim:
         """Runs the attack."""

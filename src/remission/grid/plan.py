@@ -12,6 +12,7 @@ from remission.grid.identity import identity
 from remission.grid.spec import Spec
 from remission.method import Method
 from remission.purifiers import Purifier, TriggerPurifier
+from remission.records import brief
 
 Settings = dict[str, Any]
 
@@ -62,6 +63,8 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
             "split": spec.split.model_dump(),
             "recipe": spec.victim.model_dump(),
         }
+        if spec.resize != "crop":  # stored results of specs without the key keep their names
+            context["resize"] = spec.resize
         control = planner.add("control", f"control/seed{seed}", {"context": context})
         for label, attack in planner.attacks:
             base = {"context": context, "attack": table_of(attack)}
@@ -140,7 +143,7 @@ def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:
         differing = {
             key: value for key, value in own.items() if any(r[key] != value for r in rivals)
         }
-        text = ",".join(f"{key}={value}" for key, value in differing.items())
+        text = ",".join(f"{key}={brief(value)}" for key, value in differing.items())
         labels.append((f"{method.name}({text})" if text else method.name, method))
     return labels
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from remission.metrics import goals
-from remission.types import LabelledImages, Target, as_bytes, as_float
+from remission.types import LabelledImages, Target, as_bytes
 
 COUNT = 8
 """Images in a strip."""
@@ -23,7 +23,7 @@ def previews(
     target: Target,
     classes: int,
 ) -> dict[str, bytes]:
-    """The first test images of other classes, before and after ``change``, as two strips of PNG.
+    """A few test images of other classes, before and after ``change``, as two strips of PNG.
 
     Args:
         test: where the images come from.
@@ -32,10 +32,20 @@ def previews(
         target: the attacker's; images that have its class already are left out.
         classes: how many there are.
     """
-    others = test.images[test.labels != goals(test.labels, target, classes)][:COUNT]
+    others = test.floats(counted(test, target, classes, COUNT))
     with torch.inference_mode():
-        changed = change(as_float(others))
+        changed = change(others)
     return {"preview_clean.png": strip(others), f"preview_{name}.png": strip(changed)}
+
+
+def counted(test: LabelledImages, target: Target, classes: int, most: int) -> Tensor:
+    """(n,) indices of at most ``most`` test images behind the ASR, evenly spaced among them.
+
+    Not the first ones: the test images of a folder lie class by class.
+    """
+    found = (test.labels != goals(test.labels, target, classes)).nonzero().flatten()
+    count = min(most, len(found))
+    return found[torch.arange(count, device=found.device) * len(found) // max(count, 1)]
 
 
 def strip(images: Tensor) -> bytes:

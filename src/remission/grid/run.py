@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from remission.data import CATALOGUE
 from remission.errors import SpecError
+from remission.grid.estimate import elapsed, estimate, stand_in
 from remission.grid.feasible import check_against
 from remission.grid.inputs import dataset_of, digest_of
 from remission.grid.local import default_jobs, run_plan, threads
@@ -15,6 +20,7 @@ from remission.grid.reporter import Outcome, Reporter, SilentReporter
 from remission.grid.spec import Spec
 from remission.grid.store import Store
 from remission.models import resolve_precision
+from remission.types import Dataset
 
 
 def resolve_device(wanted: str) -> torch.device:
@@ -40,11 +46,79 @@ def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = N
         DataError: the data set cannot be had.
         SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
     """
-    dataset = dataset_of(spec.dataset, spec.size)
+    dataset = dataset_of(spec.dataset, spec.size, spec.resize)
+    return _plan(spec, dataset, digest_of(dataset), only, device or torch.device("cpu"))
+
+
+def _plan(
+    spec: Spec, dataset: Dataset, digest: str, only: str | None, device: torch.device
+) -> list[Stage]:
     check_against(spec, dataset)
-    precision = resolve_precision(spec.precision, device or torch.device("cpu"))
-    settled = spec.model_copy(update={"precision": precision})
-    return select(make_plan(settled, digest_of(dataset)), only)
+    settled = spec.model_copy(update={"precision": resolve_precision(spec.precision, device)})
+    return select(make_plan(settled, digest), only)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a run would do.
+
+    Args:
+        plan: all stages.
+        stored: identities of those that the store holds.
+        seconds: of each stage that it does not hold; None where no estimate was possible.
+        jobs: processes at once.
+        elapsed: seconds of the whole with that many.
+        here: the data set is on this computer; else it was planned from its description, and what
+            is stored cannot be told.
+    """
+
+    plan: list[Stage]
+    stored: set[str]
+    seconds: dict[str, float | None]
+    jobs: int
+    elapsed: float
+    here: bool
+
+
+def preview(
+    spec: Spec,
+    store: Path,
+    *,
+    only: str | None = None,
+    device: str = "auto",
+    jobs: int | None = None,
+    tell: Callable[[Stage], None] | None = None,
+) -> Preview:
+    """Plans a run and measures how long it would take; fetches, stores and trains nothing.
+
+    Arguments as for :func:`run`; ``tell`` is called with each stage that is rehearsed.
+
+    Raises:
+        UserError: something the user must change.
+    """
+    where = resolve_device(device)
+    source = CATALOGUE.get(spec.dataset)
+    here = source is None or source.found() is not None
+    if source is None or here:
+        dataset = dataset_of(spec.dataset, spec.size, spec.resize)
+        digest = digest_of(dataset)
+    else:
+        dataset, digest = stand_in(source), "not on this computer"
+    plan = _plan(spec, dataset, digest, only, where)
+    known = Store(store) if store.is_dir() and any(store.iterdir()) else None
+    stored = {stage.id for stage in plan if known and known.find(stage.kind, stage.id)}
+    missing = [stage for stage in plan if stage.id not in stored]
+    with _threads():
+        seconds = estimate(missing, dataset, where, tell=tell)
+    count = jobs or default_jobs(where)
+    return Preview(
+        plan=plan,
+        stored=stored,
+        seconds=seconds,
+        jobs=count,
+        elapsed=elapsed(missing, seconds, count),
+        here=here,
+    )
 
 
 def run(
@@ -74,9 +148,16 @@ def run(
     kept = Store(store)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
     count = jobs or default_jobs(where)
+    with _threads():
+        return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """Within this context torch has as many threads as a stage is given, see :func:`threads`."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads())
     try:
-        return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
+        yield
     finally:
         torch.set_num_threads(before)

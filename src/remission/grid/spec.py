@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+)
 
 from remission.attacks import Attack
-from remission.errors import SpecError, closest
+from remission.data.decode import Resize
+from remission.data.picture import image_uri
+from remission.errors import DataError, SpecError, closest
 from remission.inversion import Inversion
 from remission.method import explain
-from remission.models import parse_arch
+from remission.models import canonical_arch
 from remission.purifiers import Purifier
 from remission.reactivations import Reactivation
 from remission.registry import (
+    ATTACKS,
     make_attack,
     make_inversion,
     make_purifier,
@@ -42,10 +54,12 @@ class VictimSection(_Section):
 
     epochs: Count = 100
     """Passes over the victim's images."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """sgd, or adam: transformers from random weights learn little by SGD (use lr = 0.001)."""
     lr: float = Field(default=0.1, gt=0)
-    """Highest learning rate of SGD."""
+    """Highest learning rate."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD."""
+    """Momentum of SGD; Adam does not use it."""
     weight_decay: float = Field(default=5e-4, ge=0)
     """L2 penalty on all parameters."""
     schedule: Schedule = "cosine"
@@ -54,6 +68,14 @@ class VictimSection(_Section):
     """Images a batch."""
     augment: Augment = "crop_flip"
     """none, crop (zero padding by an eighth of the side) or crop_flip."""
+
+    @model_serializer(mode="wrap")
+    def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> Table:
+        """The key came later than stored results, whose identities must stay: SGD is unsaid."""
+        dumped: Table = handler(self)
+        if dumped["optimizer"] == "sgd":
+            del dumped["optimizer"]
+        return dumped
 
     def recipe(self) -> Recipe:
         """These values as a recipe."""
@@ -94,9 +116,14 @@ class Spec(_Section):
     dataset: str
     """A name of `remission data list`, or the path of an image folder."""
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Pixels that the images of a folder are resized and cropped to; None: as they are."""
+    """Pixels of a side that the images of a folder are brought to; None: as they are. Of shapes:
+    what they are drawn in."""
+    resize: Resize = "crop"
+    """How images of a folder come to that size: crop (cover it, cut the centre out), squash (change
+    the proportions) or pad (fit in, black around)."""
     arch: str = "resnet18"
-    """The model, with an optional width: resnet18:16 has 16 base channels."""
+    """The model, with an optional width: resnet18:16 has 16 base channels; or a model of another
+    package: timm:NAME, torchvision:NAME, torchvision:NAME@WEIGHTS for pretrained weights."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
     """Each seed is the whole grid once: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -119,8 +146,7 @@ class Spec(_Section):
     @field_validator("arch")
     @classmethod
     def _known_arch(cls, arch: str) -> str:
-        name, width = parse_arch(arch)
-        return name if parse_arch(name)[1] == width else f"{name}:{width}"
+        return canonical_arch(arch)
 
     def attacks(self) -> list[Attack]:
         """The attacks, built and checked."""
@@ -152,11 +178,43 @@ def read_spec(file: Path) -> Spec:
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"the spec '{file}' cannot be read ({error})", "check the file") from error
     try:
-        return parse_spec(tomllib.loads(text))
+        return parse_spec(_with_pictures(tomllib.loads(text), file.parent))
     except (ValueError, RecursionError) as error:
         if isinstance(error, SpecError):
             raise
         raise SpecError(f"'{file}' is no TOML ({error})", "mend the line it names") from error
+
+
+def _with_pictures(table: Table, folder: Path) -> Table:
+    """The same spec with pictures in place of their paths, which are relative to ``folder``.
+
+    So what a stage is called depends on what a picture shows, and a stored spec needs no file.
+
+    Raises:
+        SpecError: a picture is missing, too large or damaged.
+    """
+    attacks = table.get("attack")
+    if not isinstance(attacks, list):
+        return table
+    return {**table, "attack": [_with_picture(attack, folder) for attack in attacks]}
+
+
+def _with_picture(attack: object, folder: Path) -> object:
+    if not isinstance(attack, dict):
+        return attack
+    name, image = attack.get("method"), attack.get("image")
+    if not isinstance(name, str) or not isinstance(image, str) or image.startswith("data:"):
+        return attack
+    if not image or name not in ATTACKS or not _takes_picture(ATTACKS[name]):
+        return attack  # a method that takes none says so itself
+    try:
+        return {**attack, "image": image_uri(folder / image)}
+    except DataError as error:
+        raise SpecError(f"[attack] {name}: 'image': {error.problem}", error.remedy) from error
+
+
+def _takes_picture(attack: type[Attack]) -> bool:
+    return "image" in inspect.signature(attack).parameters
 
 
 def parse_spec(table: Table) -> Spec:

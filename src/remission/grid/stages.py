@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,14 +20,17 @@ from remission.metrics import Rates
 from remission.models.checkpoint import pack
 from remission.paths import linear_path
 from remission.purifiers import TriggerPurifier
-from remission.records import Cell, PathCurve, Record
+from remission.records import Cell, PathCurve, Record, brief
 from remission.registry import make_inversion, make_purifier, make_reactivation
 from remission.training import evaluate
 
 
 def cell_keys(stage: Stage) -> dict[str, Any]:
-    """The keys of a cell that the settings alone fix; also for a cell that failed."""
-    settings, context = stage.settings, stage.settings["context"]
+    """The keys of a cell that the settings alone fix; also for a cell that failed.
+
+    A picture among the parameters goes by its digest; the record's settings hold it.
+    """
+    settings, context = brief(stage.settings), stage.settings["context"]
     attack = dict(settings["attack"])
     purifier = dict(settings.get("purifier", {"method": "none"}))
     if stage.kind == "baseline":
@@ -89,7 +92,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.deterministic = True
     given, kept, began = StageInputs(stage, store, device), Kept(), time.perf_counter()
-    _STAGES[stage.kind](given, kept)
+    perform(given, kept)
     seconds = time.perf_counter() - began
     artefacts = store.keep_artefacts(stage.id, kept.files)
     record = Record(
@@ -111,6 +114,11 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
     return record
 
 
+def perform(given: StageInputs, kept: Kept) -> None:
+    """Computes and measures what the stage's kind asks for, and hands back what is to be kept."""
+    _STAGES[given.stage.kind](given, kept)
+
+
 def _victim(given: StageInputs, kept: Kept) -> None:
     victim = given.train_victim()
     victim.model.eval()
@@ -123,7 +131,8 @@ def _victim(given: StageInputs, kept: Kept) -> None:
     kept.details = {
         "poisoned": len(victim.poisoned),
         "losses": victim.trained.losses,
-        "preview_count": pictures.COUNT,
+        "stealth": asdict(given.stealth(victim.trigger, victim.target)),
+        "preview_count": min(pictures.COUNT, kept.rates.asr.total),
         "split": {
             name: len(getattr(given.split, name))
             for name in ("victim", "defender", "attacker", "test")

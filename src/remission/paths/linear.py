@@ -12,7 +12,7 @@ from torch import Tensor
 
 from remission.metrics import Rates
 from remission.models import Classifier
-from remission.progress import advance
+from remission.progress import tracked
 from remission.training import evaluate, recalibrate
 from remission.types import LabelledImages, Target
 
@@ -69,11 +69,11 @@ def linear_path(
     assert batchnorm == "interpolated" or clean is not None, "recalibration needs clean images"
     model = copy.deepcopy(start).eval()
     positions = [round(k / (points - 1), 10) for k in range(points)]
-    rates = []
-    for done, t in enumerate(positions):
+    walked, rates = [], []
+    for t in tracked(positions, f"path, batch norm {batchnorm}", points):
         interpolate(model, start, end, t)
         if batchnorm == "recalibrated" and clean is not None:
             recalibrate(model, clean)
+        walked.append(t)
         rates.append(evaluate(model, test, trigger, target))
-        advance(f"path, batch norm {batchnorm}", done + 1, points)
-    return PathPoints(positions, rates)
+    return PathPoints(walked, rates)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from remission.inversion import TriggerSource
 from remission.method import Method, field, method
-from remission.models import Classifier
+from remission.models import Classifier, check_needs
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.training.batches import Augment
@@ -50,8 +50,10 @@ class Purifier(Method, ABC):
 
         Raises:
             ValueError: a method that needs a trigger was not given one.
+            SpecError: the model lacks what the method needs, for example batch norm.
             DivergedError: a weight of the result is not finite.
         """
+        check_needs(self, victim)
         model = copy.deepcopy(victim).requires_grad_(True)
         purified = self._supply(model, clean, trigger, seed)
         shapes = {key: value.shape for key, value in victim.state_dict().items()}

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from remission.progress import tracked
 from remission.training.batches import batches
 from remission.types import LabelledImages
 
@@ -60,7 +61,8 @@ def recalibrate(model: nn.Module, data: LabelledImages, batch_size: int = 500) -
         model.train()
         for layer in layers:
             layer.reset_running_stats()
-        for images, _ in batches(data, batch_size, generator=None):
+        stream = batches(data, batch_size, generator=None)
+        for images, _ in tracked(stream, "", -(-len(data) // batch_size)):
             seen += len(images)
             for layer in layers:  # a running mean weighted by batch size
                 layer.momentum = len(images) / seen

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from remission.errors import DivergedError
 from remission.metrics import Rates, accuracy, attack_success_rate, goals, robust_accuracy
 from remission.models import Classifier
+from remission.progress import tracked
 from remission.training.batches import batches
 from remission.types import LabelledImages, Target, as_bytes, as_float
 
@@ -20,6 +21,7 @@ def predict(
     data: LabelledImages,
     *,
     trigger: Callable[[Tensor], Tensor] | None = None,
+    only: Tensor | None = None,
     batch_size: int = 500,
 ) -> Tensor:
     """The class that ``model`` gives each image, in eval mode, (N,) int64.
@@ -28,6 +30,7 @@ def predict(
         model: its train/eval state is put back.
         data: on the model's device.
         trigger: applied to the images first.
+        only: (n,) indices: the classes of these images, in this order.
         batch_size: images a forward pass.
 
     Raises:
@@ -36,15 +39,21 @@ def predict(
     was_training = model.training
     model.eval()
     try:
-        found = []
-        for images, _ in batches(data, batch_size, generator=None):
+        count = len(data if only is None else only)
+        found = torch.zeros(count, dtype=torch.int64, device=data.labels.device)
+        parts = zip(
+            torch.split(found, batch_size),
+            batches(data, batch_size, generator=None, only=only),
+            strict=True,
+        )
+        for part, (images, _) in tracked(parts, "", -(-count // batch_size)):
             logits = model(trigger(images) if trigger else images)
             if not bool(torch.isfinite(logits).all()):  # their argmax would be class 0
                 raise DivergedError("the model's outputs are not finite; use a smaller lr")
-            found.append(logits.argmax(1))
+            part.copy_(logits.argmax(1))
     finally:
         model.train(was_training)
-    return torch.cat(found)
+    return found
 
 
 def evaluate(
@@ -61,11 +70,11 @@ def evaluate(
         target: the attacker's.
     """
     wanted = goals(test.labels, target, model.classes)
-    counted = wanted != test.labels
-    others, wanted = test[counted], wanted[counted]
-    triggered = predict(model, others, trigger=lambda x: as_float(as_bytes(trigger(x))))
+    counted = (wanted != test.labels).nonzero().flatten()
+    labels, wanted = test.labels[counted], wanted[counted]
+    triggered = predict(model, test, trigger=lambda x: as_float(as_bytes(trigger(x))), only=counted)
     return Rates(
         clean_acc=accuracy(predict(model, test), test.labels),
-        asr=attack_success_rate(triggered, others.labels, wanted),
-        robust_acc=robust_accuracy(triggered, others.labels, wanted),
+        asr=attack_success_rate(triggered, labels, wanted),
+        robust_acc=robust_accuracy(triggered, labels, wanted),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -12,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
-from remission.progress import advance
+from remission.progress import tracked
 from remission.seeding import Seed
 from remission.training.batches import Augment, batches
 from remission.types import LabelledImages
@@ -108,41 +110,39 @@ def fit(
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = make_optimizer(parameters, recipe)
-    steps = len(data) // recipe.batch_size + (len(data) % recipe.batch_size > 1)
-    total = max(1, recipe.epochs * steps)
+    steps = max(1, len(data) // recipe.batch_size + (len(data) % recipe.batch_size > 1))
+    total = recipe.epochs * steps
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate(recipe.schedule, step / total)
     )
     loss = loss or (lambda images, labels: F.cross_entropy(model(images), labels))
     generator = seed.child("batches").generator()
+    epoch = partial(batches, data, recipe.batch_size, generator=generator, augment=recipe.augment)
+    stream = chain.from_iterable(epoch() for _ in range(recipe.epochs))
     losses: list[float] = []
-    done = 0
+    summed = torch.zeros((), device=data.labels.device)
     model.train()
-    for _ in range(recipe.epochs):
-        summed = torch.zeros((), device=data.labels.device)
-        for images, labels in batches(
-            data, recipe.batch_size, generator=generator, augment=recipe.augment
-        ):
-            optimizer.zero_grad()
-            batch = transform(images, labels) if transform else (images, labels)
+    for done, (images, labels) in enumerate(tracked(stream, what, total), start=1):
+        optimizer.zero_grad()
+        batch = transform(images, labels) if transform else (images, labels)
 
-            def backward(batch: tuple[Tensor, Tensor] = batch) -> Tensor:
-                value = loss(*batch)
-                value.backward()  # type: ignore[no-untyped-call]
-                return value.detach()
+        def backward(batch: tuple[Tensor, Tensor] = batch) -> Tensor:
+            value = loss(*batch)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value.detach()
 
-            summed += gradient(backward) if gradient else backward()
-            optimizer.step()
-            schedule.step()
-            if after_step:
-                after_step()
-            done += 1
-            advance(what, done, total)
-        losses.append(float(summed) / max(1, steps))
-        if not math.isfinite(losses[-1]):
-            raise DivergedError(
-                f"{what}: the loss is {losses[-1]} in epoch {len(losses)}; use a smaller lr"
-            )
+        summed += gradient(backward) if gradient else backward()
+        optimizer.step()
+        schedule.step()
+        if after_step:
+            after_step()
+        if done % steps == 0:
+            losses.append(float(summed) / steps)
+            summed.zero_()
+            if not math.isfinite(losses[-1]):
+                raise DivergedError(
+                    f"{what}: the loss is {losses[-1]} in epoch {len(losses)}; use a smaller lr"
+                )
     check_finite(model, what)
     return Trained(losses)
 

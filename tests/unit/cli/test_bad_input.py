@@ -91,6 +91,39 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
     ),
     "negative target": (("margin = 0", "margin = 0\ntarget = -1"), ("'target' is -1",)),
     "patch larger than the image": (("size = 2", "size = 9"), ("9 pixels", "8x8")),
+    "picture that is missing": (
+        ("margin = 0", 'margin = 0\nimage = "absent.png"'),
+        ("[attack] badnets: 'image': there is no image", "absent.png", "check its path"),
+    ),
+    "picture with a name too long": (
+        ("margin = 0", f"margin = 0\nimage = '{300 * 'a'}'"),
+        ("'image': there is no image",),
+    ),
+    "picture for an attack that takes none": (
+        ('method = "badnets"\nsize = 2\nmargin = 0', 'method = "wanet"\nimage = "absent.png"'),
+        ("[attack] wanet: unknown key 'image'",),
+    ),
+    "picture of an attack that is a list": (
+        ('method = "badnets"', 'method = ["badnets"]\nimage = "absent.png"'),
+        ("unknown attack",),
+    ),
+    "picture that is a folder": (
+        ("margin = 0", 'margin = 0\nimage = "."'),
+        ("'image': there is no image",),
+    ),
+    "picture that is text": (
+        ("margin = 0", 'margin = 0\nimage = "spec.toml"'),
+        ("spec.toml is damaged or not an image",),
+    ),
+    "picture that is a number": (("margin = 0", "margin = 0\nimage = 3"), ("'image' is 3",)),
+    "picture that holds nothing": (
+        ("margin = 0", 'margin = 0\nimage = "data:image/png;base64,AAAA"'),
+        ("'image' is a URI that holds no picture", "image_uri"),
+    ),
+    "picture of an unknown kind": (
+        ("margin = 0", 'margin = 0\nimage = "data:image/gif;base64,R0lGODdh"'),
+        ("'image' is 'data:image/gif;base64,", "give the path"),
+    ),
     "negative seed": (("seeds = [0]", "seeds = [-1]"), ("is -1",)),
     "no seed": (("seeds = [0]", "seeds = []"), ("'seeds' is []",)),
     "no name": (('name = "small"\n', ""), ("the spec has no 'name'", "add it")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from grid.small import LABELS, by_label, remission, run, snapshot, write_spec
 
+ESTIMATE = r"~\d+ (s|min) with --jobs \d, ~\d+ (s|min) one stage after the other: estimated .*"
+
 
 def test_a_dry_run_shows_the_plan_and_leaves_no_trace(spec: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
@@ -20,7 +23,8 @@ def test_a_dry_run_shows_the_plan_and_leaves_no_trace(spec: Path, tmp_path: Path
     assert told.status == 0
     assert sorted(line.split()[-1] for line in told.out.splitlines()) == LABELS
     assert {line.split()[0] for line in told.out.splitlines()} == {"compute"}
-    assert told.lines == [f"{len(LABELS)} stages to compute"]
+    assert told.lines[0] == f"{len(LABELS)} stages to compute"
+    assert re.fullmatch(ESTIMATE, told.lines[1]), told.lines
     assert list(tmp_path.iterdir()) == [spec]
 
 
@@ -36,12 +40,14 @@ def test_a_dry_run_on_a_store_says_what_it_holds(finished: Path, tmp_path: Path)
         ("compute", "badnets/seed0/ft/retuning-4"),
         ("stored", "badnets/seed0/ft/path"),
     ]
-    assert told.lines == ["1 stages to compute"]
+    assert told.lines[0] == "1 stages to compute"
+    assert re.fullmatch(ESTIMATE, told.lines[1]), told.lines
     assert snapshot(finished) == before
 
 
 def test_a_dry_run_names_the_identities_that_a_run_stores(finished: Path, spec: Path) -> None:
     told = remission("run", spec, "--store", finished, "--dry-run")
+    assert told.lines == ["0 stages to compute"], "and measures nothing"
     shown = {line.split()[-1]: line.split()[2] for line in told.out.splitlines()}
     assert shown == {label: record.id for label, record in by_label(finished).items()}
 

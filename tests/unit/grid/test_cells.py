@@ -91,7 +91,7 @@ def test_a_cell_says_how_it_was_made(cells: list[dict[str, Any]]) -> None:
     for cell in cells:
         assert (cell["dataset"], cell["arch"], cell["seed"]) == ("digits", "resnet18:2", 0)
         assert (cell["attack"], cell["poison_rate"], cell["target"]) == ("badnets", 0.1, 0)
-        assert cell["attack_params"] == {"size": 2, "margin": 0}
+        assert cell["attack_params"] == {"size": 2, "margin": 0, "image": ""}
         if cell["purifier"] == "pam":
             assert cell["purifier_params"]["rho"] == 0.5  # a default, spelled out
         if cell["reactivation"] == "retuning":

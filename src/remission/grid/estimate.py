@@ -1,0 +1,201 @@
+"""How long a plan would take, from step times measured on this machine.
+
+Every kind of stage is rehearsed once: its own code runs on an untrained model and images of the
+right size, and each of its loops is timed and cut short (:class:`remission.progress.Rehearsal`).
+So no method has to say what it costs, and the data set need not be here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from remission.data import split_dataset
+from remission.data.source import Source
+from remission.grid.inputs import StageInputs
+from remission.grid.plan import Stage
+from remission.grid.stages import Kept, perform
+from remission.inversion import Inverted
+from remission.models import Classifier, resolve_precision
+from remission.progress import Rehearsal, rehearsing
+from remission.records import Record
+from remission.registry import make_attack, make_inversion
+from remission.seeding import Seed
+from remission.training import Recipe
+from remission.triggers import Trigger
+from remission.types import Dataset, LabelledImages, Split, Target
+
+_DRAWN = 1000  # images of a stand-in; more would only be more of the same
+
+
+def stand_in(source: Source) -> Dataset:
+    """Random images, as many and as large as those of a data set that is not here."""
+    generator = Seed(0).child("stand-in").generator()
+    drawn = torch.randint(256, (_DRAWN, *source.shape), generator=generator).to(torch.uint8)
+
+    def images(count: int) -> LabelledImages:
+        order = torch.arange(count)
+        return LabelledImages(drawn[order % _DRAWN], order % source.classes)
+
+    channels = source.shape[0]
+    return Dataset(
+        name=source.name,
+        train=images(source.train),
+        test=images(source.test),
+        classes=tuple(map(str, range(source.classes))),
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+
+
+def estimate(
+    plan: Sequence[Stage],
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    tell: Callable[[Stage], None] | None = None,
+) -> dict[str, float | None]:
+    """Stage id -> seconds, or None for a stage whose rehearsal failed.
+
+    Args:
+        plan: the stages that are not stored yet.
+        dataset: the spec's, or a :func:`stand_in`.
+        device: where it would be computed.
+        tell: called before each rehearsal.
+    """
+    found: dict[str, float | None] = {}
+    rehearsed: dict[str, float | None] = {}
+    known: dict[str, dict[str, float]] = {}
+    splits: dict[str, Split] = {}
+    for stage in plan:
+        alike = _without_chance(stage)
+        if alike not in rehearsed:
+            if tell:
+                tell(stage)
+            counts = stage.settings["context"]["split"]
+            key = json.dumps(counts)
+            if key not in splits:
+                splits[key] = _split(dataset, counts, device)
+            given = _Rehearsed(stage, dataset, splits[key], device)
+            rehearsed[alike] = _rehearse(given, known.setdefault(_method(stage), {}))
+        found[stage.id] = rehearsed[alike]
+    return found
+
+
+def elapsed(plan: Sequence[Stage], seconds: dict[str, float | None], jobs: int) -> float:
+    """Seconds from start to end with ``jobs`` processes, each stage as soon as it can begin.
+
+    Args:
+        plan: the stages that are not stored yet, parents before children.
+        seconds: of each stage; None counts as nothing.
+        jobs: processes at once.
+    """
+    waiting, running = list(plan), list[tuple[float, str]]()
+    left, now = {stage.id for stage in plan}, 0.0
+    while left:
+        while len(running) < jobs and (
+            ready := next((s for s in waiting if not left & set(s.parents.values())), None)
+        ):
+            waiting.remove(ready)
+            heapq.heappush(running, (now + (seconds[ready.id] or 0.0), ready.id))
+        now, done = heapq.heappop(running)
+        left.discard(done)
+    return now
+
+
+def _rehearse(given: _Rehearsed, known: dict[str, float]) -> float | None:
+    cuda = given.device.type == "cuda"
+    rehearsal = Rehearsal(known, wait=torch.cuda.synchronize if cuda else None)
+    try:
+        with rehearsing(rehearsal):
+            perform(given, Kept())
+    except Exception:  # an estimate is not worth failing for: the run itself will say what is wrong
+        return None
+    return rehearsal.seconds
+
+
+def _split(dataset: Dataset, counts: dict[str, Any], device: torch.device) -> Split:
+    split = split_dataset(dataset, Seed(0), **counts)
+    return Split(
+        victim=split.victim.to(device),
+        defender=split.defender.to(device),
+        attacker=split.attacker.to(device),
+        test=split.test.to(device),
+    )
+
+
+def _without_chance(stage: Stage) -> str:
+    """What a stage's duration depends on: on its seed not, on what came before it hardly."""
+    settings = {**stage.settings, "budget": 0}
+    settings["context"] = {**settings["context"], "seed": 0}
+    if "attack" in settings and stage.kind != "victim":
+        settings["attack"] = settings["attack"]["method"]
+    if stage.kind in ("reactivated", "path"):
+        settings["purifier"] = ""
+    return json.dumps([stage.kind, settings], sort_keys=True)
+
+
+def _method(stage: Stage) -> str:
+    """Stages with the same loops, of the same duration per step."""
+    table = stage.settings.get(
+        {
+            "victim": "attack",
+            "inversion": "inversion",
+            "purified": "purifier",
+            "reactivated": "reactivation",
+        }.get(stage.kind, ""),
+        {},
+    )
+    return json.dumps([stage.kind, table.get("method"), table.get("batch_size")])
+
+
+class _Rehearsed(StageInputs):
+    """What a stage works on, without anything that was computed before."""
+
+    def __init__(self, stage: Stage, dataset: Dataset, split: Split, device: torch.device) -> None:
+        self.stage, self.device, self.dataset = stage, device, dataset
+        self.context = stage.settings["context"]
+        self.seed = Seed(0)
+        self.precision = resolve_precision(self.context["precision"], device)
+        self.recipe = Recipe(**self.context["recipe"])
+        self._given = split
+
+    @property
+    def split(self) -> Split:
+        """The four sets of images."""
+        return self._given
+
+    def parent(self, role: str, kinds: tuple[str, ...]) -> Record:
+        """A record that says nothing."""
+        return Record(
+            id=role,
+            kind=kinds[0],
+            label=role,
+            status="done",
+            settings={},
+            parents={},
+            details={"target": 0, "target_share": 0.0, "change": 0.0},
+        )
+
+    def model(self, role: str) -> Classifier:
+        """An untrained model."""
+        del role
+        return self.new_model().eval()
+
+    def trigger(self) -> tuple[Trigger, Target]:
+        """The attack's trigger, not yet learned."""
+        attack = make_attack(self.stage.settings["attack"])
+        trigger = attack.trigger(self.dataset.train.shape, self.seed)
+        return trigger.to(self.device).eval().requires_grad_(False), attack.target
+
+    def inverted(self) -> Inverted:
+        """An untrained generator."""
+        inversion = make_inversion(self.stage.settings["inversion"])
+        generator = inversion.build_generator(self.dataset.train.shape, self.seed, self.precision)
+        return Inverted(
+            generator=generator.to(self.device).eval(), target=0, target_share=0.0, change=0.0
+        )

@@ -1,0 +1,194 @@
+"""An estimate against the run itself, on a clock that counts steps instead of seconds."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from contract.cases import CASES
+from remission import progress
+from remission.data import CATALOGUE
+from remission.grid.estimate import elapsed, stand_in
+from remission.grid.plan import Stage
+from remission.grid.reporter import SilentReporter
+from remission.grid.run import Preview, preview, run
+from remission.grid.spec import Spec, parse_spec
+from remission.models import Classifier
+from remission.progress import Rehearsal, rehearsing, tracked
+from remission.records import Record
+
+from .small import SPEC
+
+
+class Clock:
+    """Seconds that pass only when somebody says so."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    return made
+
+
+@pytest.fixture
+def passes(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """A clock on which a forward pass of a classifier takes a second, and nothing else any time."""
+    features = Classifier.features
+
+    def counted(self: Classifier, images: torch.Tensor) -> torch.Tensor:
+        clock.now += 1
+        return features(self, images)
+
+    monkeypatch.setattr(Classifier, "features", counted)
+    return clock
+
+
+def test_a_loop_is_cut_short_and_counted_in_full(clock: Clock) -> None:
+    def work(items: int, each: float) -> int:
+        met = 0
+        for _ in tracked(range(items), "work", items):
+            clock.now += 0.9 if met == 0 else each  # the first is not like the others
+            met += 1
+        return met
+
+    rehearsal = Rehearsal({}, patience=1)
+    with rehearsing(rehearsal):
+        assert work(1000, 0.5) == 4
+        assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5)
+        assert rehearsal.known == {"work": pytest.approx(0.5)}
+        assert work(600, 7) == 0, "timed before"
+        assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5 + 600 * 0.5)
+    assert work(20, 0.5) == 20, "and outside of a rehearsal it is a loop like any other"
+
+
+def test_a_loop_within_a_loop(clock: Clock) -> None:
+    def inner() -> None:
+        for _ in tracked(range(50), "", 50):
+            clock.now += 2
+
+    rehearsal = Rehearsal({})
+    with rehearsing(rehearsal):
+        for _ in tracked(range(30), "outer", 30):
+            inner()
+            clock.now += 1
+    assert clock.now < 30
+    assert rehearsal.seconds == pytest.approx(30 * (50 * 2 + 1))
+
+
+def test_a_single_step_that_takes_long_is_enough(clock: Clock) -> None:
+    with rehearsing(rehearsal := Rehearsal({}, patience=3)):
+        for met in tracked(range(100), "slow", 100):
+            assert met == 0
+            clock.now += 4
+    assert rehearsal.seconds == pytest.approx(400)
+
+
+@dataclass
+class Stopwatch(SilentReporter):
+    """What each stage took."""
+
+    clock: Clock
+    took: dict[str, float] = field(default_factory=dict)
+    began: float = 0.0
+
+    def start(self, stage: Stage) -> None:
+        del stage
+        self.began = self.clock.now
+
+    def finish(self, stage: Stage, record: Record) -> None:
+        assert record.status == "done", record.error
+        self.took[stage.label] = self.clock.now - self.began
+
+
+def every_method() -> Spec:
+    """A grid in which each registered method occurs, with the parameters of the contract tests."""
+    tables: dict[str, list[dict[str, object]]] = {"attack": [], "purifier": [], "reactivation": []}
+    for case in CASES:
+        if case.kind in tables:
+            tables[case.kind].append({"method": case.name, **case.parameters})
+    for attack in tables["attack"]:
+        attack["poison_rate"] = 0.05  # whatever is poisoned, some batch has it
+    inversion = next(case for case in CASES if case.kind == "inversion")
+    split = {"defender": 100, "attacker": 100, "victim": 300, "test": 200}
+    return parse_spec(
+        {
+            "name": "all",
+            "dataset": "digits",
+            "arch": "resnet18:2",
+            "precision": "fp32",
+            "split": split,
+            "victim": {"epochs": 2, "augment": "none", "batch_size": 20},
+            "inversion": {"method": inversion.name, **inversion.parameters},
+            "path": {"points": 5},
+            **tables,
+        }
+    )
+
+
+def seconds_by_label(found: Preview) -> dict[str, float]:
+    missing = [stage for stage in found.plan if stage.id not in found.stored]
+    return {stage.label: found.seconds[stage.id] or 0.0 for stage in missing}
+
+
+def test_every_method_takes_as_long_as_was_estimated(passes: Clock, tmp_path: Path) -> None:
+    whole = every_method()
+    first = whole.model_copy(update={"attack": whole.attack[:1]})
+    rest = whole.model_copy(update={"purifier": [], "reactivation": [], "path": None})
+    for spec in (first, rest):
+        began, before = passes.now, sorted(tmp_path.rglob("*"))
+        foretold = preview(spec, tmp_path / "store", device="cpu", jobs=1)
+        assert None not in foretold.seconds.values(), "no stage fails in its rehearsal"
+        together = sum(seconds or 0.0 for seconds in foretold.seconds.values())
+        assert passes.now - began < 0.6 * together, "it is short"
+        assert sorted(tmp_path.rglob("*")) == before, "and leaves nothing behind"
+        watch = Stopwatch(passes)
+        run(spec, tmp_path / "store", device="cpu", jobs=1, reporter=watch)
+        estimated = seconds_by_label(foretold)
+        assert set(watch.took) <= set(estimated)
+        for label, took in watch.took.items():
+            assert estimated[label] == pytest.approx(took, rel=0.15, abs=4), label
+
+
+def test_processes_share_the_work(finished: Path) -> None:
+    del finished
+    plan = preview(parse_spec(tomllib.loads(SPEC)), Path("nowhere"), device="cpu", jobs=1).plan
+    alike: dict[str, float | None] = {stage.id: 2.0 for stage in plan}
+    assert elapsed(plan, alike, 1) == 2.0 * len(plan)
+    chain = longest(plan)
+    assert elapsed(plan, alike, len(plan)) == 2.0 * chain, "no stage begins before its parents"
+    assert 2.0 * chain <= elapsed(plan, alike, 2) <= 2.0 * (len(plan) / 2 + chain)
+    assert elapsed(plan, dict.fromkeys(alike), 2) == 0.0
+
+
+def longest(plan: list[Stage]) -> int:
+    """The number of stages in the longest chain of parents and children."""
+    depth: dict[str, int] = {}
+    for stage in plan:
+        depth[stage.id] = 1 + max((depth[parent] for parent in stage.parents.values()), default=0)
+    return max(depth.values())
+
+
+@pytest.mark.parametrize("name", ["cifar10", "gtsrb"])
+def test_a_data_set_that_is_not_here_is_planned_from_its_description(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REMISSION_DATA", str(tmp_path / "empty"))
+    spec = parse_spec({**tomllib.loads(SPEC), "dataset": name})
+    found = preview(spec, tmp_path / "store", device="cpu", jobs=2, only="*/victim")
+    assert not found.here
+    assert found.stored == set()
+    assert all((found.seconds[stage.id] or 0.0) > 0 for stage in found.plan)
+    made, source = stand_in(CATALOGUE[name]), CATALOGUE[name]
+    assert made.train.images.shape == (source.train, *source.shape)
+    assert made.test.images.shape == (source.test, *source.shape)
+    assert len(made.classes) == source.classes == int(made.train.labels.max()) + 1
