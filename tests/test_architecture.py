@@ -18,9 +18,9 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = [
     {"errors"},
-    {"records", "seeding", "progress"},
+    {"records", "seeding", "progress", "memory"},
     {"types", "method"},
-    {"data", "models", "metrics"},
+    {"data", "models", "metrics", "stealth"},
     {"training", "triggers"},
     {"attacks", "inversion"},
     {"purifiers"},

@@ -5,17 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from remission.attacks import Attack, BadNets, Blended
+from remission.attacks import (
+    LIRA,
+    SIG,
+    SSBA,
+    AdaptiveBlend,
+    Attack,
+    BadNets,
+    Blended,
+    Bpp,
+    Bypass,
+    InputAware,
+    LabelConsistent,
+    LowFrequency,
+    TrojanNN,
+    WaNet,
+)
 from remission.errors import SpecError, closest
 from remission.inversion import BTIDBF, Inversion
 from remission.method import Method, describe, from_table
-from remission.models import MODELS
+from remission.models import describe_models
 from remission.purifiers import EP, FST, FT, FTSAM, PAM, BTIDBFUnlearning, Purifier
 from remission.reactivations import Reactivation, Retuning
 
 T = TypeVar("T")
 
-ATTACKS: Mapping[str, type[Attack]] = {"badnets": BadNets, "blended": Blended}
+ATTACKS: Mapping[str, type[Attack]] = {
+    "adaptive_blend": AdaptiveBlend,
+    "badnets": BadNets,
+    "blended": Blended,
+    "bpp": Bpp,
+    "bypass": Bypass,
+    "input_aware": InputAware,
+    "label_consistent": LabelConsistent,
+    "lira": LIRA,
+    "low_frequency": LowFrequency,
+    "sig": SIG,
+    "ssba": SSBA,
+    "trojannn": TrojanNN,
+    "wanet": WaNet,
+}
 INVERSIONS: Mapping[str, type[Inversion]] = {"bti_dbf": BTIDBF}
 PURIFIERS: Mapping[str, type[Purifier]] = {
     "bti_dbf": BTIDBFUnlearning,
@@ -84,15 +113,5 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
         f"{kind}s": [describe(cls) for _, cls in sorted(table.items())]
         for kind, table in _TABLES.items()
     }
-    found["models"] = [
-        {
-            "name": name,
-            "summary": " ".join((make.__doc__ or "").split("\n\n")[0].split())
-            + f" Images at least 8x8; '{name}:16' has 16 base channels, '{name}' {width}.",
-            "paper": "He et al., CVPR 2016",
-            "needs": [],
-            "parameters": [],
-        }
-        for name, (make, _, width) in sorted(MODELS.items())
-    ]
+    found["models"] = describe_models()
     return found

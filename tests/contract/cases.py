@@ -63,9 +63,23 @@ INVERSION = {
     "batch_size": 16,
 }
 
+SMALL_NETWORK = {"filters": 4, "levels": 2}
+HIDING = {**SMALL_NETWORK, "bits": 3, "bit_epochs": 1, "epochs": 1, "batch_size": 16}
+
 CASES = [
+    Case("attack", "adaptive_blend", {"poison_rate": 0.2}),
     Case("attack", "badnets", {"size": 2, "poison_rate": 0.2}),
     Case("attack", "blended", {"poison_rate": 0.2}),
+    Case("attack", "bpp", {"poison_rate": 0.2}),
+    Case("attack", "bypass", {"size": 2, "weight": 1.0, "poison_rate": 0.2}),
+    Case("attack", "input_aware", {**SMALL_NETWORK, "mask_epochs": 1, "poison_rate": 0.2}),
+    Case("attack", "label_consistent", {"steps": 2, "robust_steps": 1, "poison_rate": 0.2}),
+    Case("attack", "lira", {**SMALL_NETWORK, "stage_one_epochs": 1, "poison_rate": 0.2}),
+    Case("attack", "low_frequency", {"poison_rate": 0.2}),
+    Case("attack", "sig", {"frequency": 2, "poison_rate": 0.2}),
+    Case("attack", "ssba", {**HIDING, "poison_rate": 0.2}),
+    Case("attack", "trojannn", {"steps": 3, "poison_rate": 0.2}),
+    Case("attack", "wanet", {"poison_rate": 0.2}),
     Case("inversion", "bti_dbf", INVERSION),
     Case("purifier", "bti_dbf", {**TUNING, "rounds": 2, "trigger": "true"}),
     Case("purifier", "bti_dbf", {**TUNING, "rounds": 2, "trigger": "inverted"}),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from PIL import Image
 
 from remission.attacks import BadNets, Blended
 from remission.attacks.base import poison
+from remission.data import image_uri
 from remission.errors import SpecError
 from remission.seeding import Seed
 from remission.triggers import Blend, Patch, checkerboard
@@ -75,6 +79,51 @@ def test_the_trigger_of_an_attack_depends_on_its_seed_alone() -> None:
 def test_a_patch_that_does_not_fit_is_the_users_mistake() -> None:
     with pytest.raises(SpecError, match="smaller size or margin"):
         BadNets(size=7, margin=2).trigger((1, 8, 8), Seed(0))
+
+
+def picture(shape: tuple[int, int, int], folder: Path) -> tuple[str, torch.Tensor]:
+    """Random pixels as a file that became a URI, and the same in [0, 1]."""
+    generator = torch.Generator().manual_seed(4)
+    pixels = torch.randint(256, shape, generator=generator).to(torch.uint8)
+    shown = pixels.permute(1, 2, 0).numpy()
+    Image.fromarray(shown[:, :, 0] if shape[0] == 1 else shown).save(folder / "picture.png")
+    return image_uri(folder / "picture.png"), pixels.double() / 255
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_patch_of_any_picture(channels: int, tmp_path: Path) -> None:
+    uri, pixels = picture((channels, 4, 4), tmp_path)
+    x = images(5, (channels, 9, 7))
+    found = BadNets(size=4, margin=2, image=uri).trigger((channels, 9, 7), Seed(0))(x)
+    for i in range(9):
+        for j in range(7):
+            inside = 3 <= i < 7 and 1 <= j < 5
+            wanted = pixels[:, i - 3, j - 1].expand(5, -1) if inside else x[:, :, i, j]
+            torch.testing.assert_close(found[:, :, i, j], wanted, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_blend_of_any_picture(channels: int, tmp_path: Path) -> None:
+    uri, pixels = picture((channels, 9, 7), tmp_path)
+    x = images(5, (channels, 9, 7))
+    trigger = Blended(alpha=0.3, image=uri).trigger((channels, 9, 7), Seed(0))
+    for n in range(5):
+        wanted = 0.7 * x[n] + 0.3 * pixels
+        torch.testing.assert_close(trigger(x)[n], wanted, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 28, 28), (3, 33, 47)])
+def test_a_picture_is_brought_to_the_images(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    """Its left half is black, its right half is white, whatever its size and colours were."""
+    for mode in ("L", "RGB"):
+        half = Image.new(mode, (40, 20))
+        half.paste("white", (20, 0, 40, 20))
+        half.save(tmp_path / "half.bmp")
+        pattern = Blended(image=image_uri(tmp_path / "half.bmp")).trigger(shape, Seed(0))
+        shown = pattern.get_buffer("pattern")
+        assert shown.shape == shape
+        assert float(shown[:, :, : shape[2] // 2 - 1].max()) < 0.05
+        assert float(shown[:, :, shape[2] // 2 + 2 :].min()) > 0.95
 
 
 @pytest.mark.parametrize(("rate", "count"), [(0.1, 20), (0.033, 7), (0.005, 1), (0.7, 140)])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 from remission.attacks.base import DirtyLabel
+from remission.data.picture import Picture, image_pixels
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.seeding import Seed
-from remission.triggers import Trigger, checkerboard
+from remission.triggers import Trigger, checkerboard, corner
 
 
 @method
 class BadNets(DirtyLabel):
-    """A checkerboard patch near the lower right corner; poisoned labels, all to one."""
+    """A patch near the lower right corner, a checkerboard or any picture; poisoned labels."""
 
     name: ClassVar[str] = "badnets"
     paper: ClassVar[str] = "Gu et al., arXiv 1708.06733"
@@ -22,9 +23,12 @@ class BadNets(DirtyLabel):
     """Side of the patch, pixels (3 on 28x28 and 32x32 images)."""
     margin: int = field(default=1, ge=0)
     """Pixels between the patch and the image's edges."""
+    image: Picture = ""
+    """The patch, resized; empty: a checkerboard. In a spec the path of an image file, relative to
+    the spec; in Python ``remission.data.image_uri(path)``."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The checkerboard; the seed is not used."""
+        """The patch; the seed is not used."""
         del seed
         if self.size + self.margin > min(shape[1:]):
             raise SpecError(
@@ -32,4 +36,7 @@ class BadNets(DirtyLabel):
                 f"images of {shape[1]}x{shape[2]}",
                 "use a smaller size or margin",
             )
+        if self.image:
+            picture = image_pixels(self.image, (shape[0], self.size, self.size))
+            return corner(shape, picture, self.margin)
         return checkerboard(shape, self.size, self.margin)

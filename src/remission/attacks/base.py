@@ -15,6 +15,7 @@ base                the attacker                 an author writes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -23,6 +24,7 @@ from pydantic import NonNegativeInt
 from torch import Tensor
 
 from remission.errors import SpecError
+from remission.memory import at_once
 from remission.method import Method, field, method
 from remission.metrics import goals
 from remission.models import Classifier, build_model
@@ -30,6 +32,8 @@ from remission.seeding import Seed
 from remission.training import Recipe, Trained, fit
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target, as_bytes, as_float
+
+Perturb = Callable[[Classifier, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,13 @@ class Setting:
     trigger: Trigger
     seed: Seed
 
-    def surrogate(self) -> Classifier:
-        """A clean model of the attacker's own, in eval mode: the victim's kind, other weights."""
+    def surrogate(self, perturb: Perturb | None = None) -> Classifier:
+        """A model of the attacker's own, in eval mode: the victim's kind, other weights.
+
+        Args:
+            perturb: (model in eval mode, images, labels) -> images, for adversarial training: it
+                changes each batch; without it the model is trained on clean images.
+        """
         model = self.model
         own = build_model(
             model.arch,
@@ -83,7 +92,15 @@ class Setting:
             seed=self.seed.child("surrogate"),
             precision=model.precision,
         ).to(self.data.labels.device)
-        fit(own, self.data, self.recipe, seed=self.seed.child("surrogate"), what="surrogate")
+
+        def transform(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+            if perturb:
+                images = perturb(own.eval(), images, labels)
+                own.train()
+            return images, labels
+
+        seed = self.seed.child("surrogate")
+        fit(own, self.data, self.recipe, seed=seed, what="surrogate", transform=transform)
         return own.eval()
 
 
@@ -191,7 +208,7 @@ class CleanLabel(Attack, ABC):
 
     def craft(self, setting: Setting) -> Tensor:
         """(n, C, H, W) in [0, 1]: the chosen images as they are poisoned; triggered, by default."""
-        images: Tensor = setting.trigger(as_float(setting.data.images[setting.chosen]))
+        images: Tensor = setting.trigger(setting.data.floats(setting.chosen))
         return images
 
     @final
@@ -227,10 +244,8 @@ def replace_images(data: LabelledImages, chosen: Tensor, images: Tensor) -> Labe
         chosen: (n,) indices.
         images: (n, C, H, W) in [0, 1].
     """
-    new = as_bytes(images)
-    kept = new if data.images.dtype == torch.uint8 else as_float(new)
-    copy = LabelledImages(data.images.clone(), data.labels.clone())
-    copy.images[chosen] = kept.to(copy.images.dtype)
+    copy = data.copy()
+    _put(copy.images, chosen, images)
     return copy
 
 
@@ -245,8 +260,17 @@ def poison(
         trigger: stamped on them.
         labels: (n,) their new labels; None keeps the true ones.
     """
+    poisoned = data.copy()
     with torch.no_grad():
-        poisoned = replace_images(data, chosen, trigger(as_float(data.images[chosen])))
+        for part in torch.split(chosen, at_once(data.images)):
+            _put(poisoned.images, part, trigger(data.floats(part)))
     if labels is not None:
         poisoned.labels[chosen] = labels
     return poisoned
+
+
+def _put(pixels: Tensor, chosen: Tensor, images: Tensor) -> None:
+    """Writes images in [0, 1], rounded to 8 bits, over those at ``chosen``."""
+    new = as_bytes(images)
+    kept = new if pixels.dtype == torch.uint8 else as_float(new)
+    pixels[chosen.to(pixels.device)] = kept.to(pixels.device, pixels.dtype)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from remission.errors import SpecError
+from remission.seeding import Seed
 from remission.types import LabelledImages
 
 
@@ -31,3 +34,29 @@ def mark(data: LabelledImages, groups: Sequence[Tensor], classes: int) -> Labell
 def read_marks(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """(B,) marked labels -> (B,) true classes, (B,) groups."""
     return labels % classes, labels // classes
+
+
+def draw_decoys(total: int, chosen: Tensor, ratio: float, key: str, seed: Seed) -> Tensor:
+    """(m,) indices of images that are not poisoned, ascending; m = ratio * n.
+
+    Args:
+        total: N, of all images.
+        chosen: (n,) indices of the poisoned ones.
+        ratio: decoys a poisoned image.
+        key: what the attack calls the ratio, for messages.
+        seed: draws them.
+
+    Raises:
+        SpecError: not so many images are left.
+    """
+    spared = torch.ones(total, dtype=torch.bool)
+    spared[chosen.cpu()] = False
+    left = spared.nonzero().flatten()
+    count = round(ratio * len(chosen))
+    if count > len(left):
+        raise SpecError(
+            f"{key} {ratio} means {count} images, and {len(left)} are not poisoned",
+            f"use a smaller {key} or poison_rate",
+        )
+    order = torch.randperm(len(left), generator=seed.generator())
+    return left[order[:count]].sort().values.to(chosen.device)

@@ -8,7 +8,7 @@ from remission.inversion.base import (
     TriggerSource,
 )
 from remission.inversion.bti_dbf import BTIDBF
-from remission.inversion.unet import UNet
+from remission.triggers import UNet
 
 __all__ = [
     "BTIDBF",

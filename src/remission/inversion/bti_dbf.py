@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from remission.errors import SpecError
 from remission.inversion.base import Inversion, judge
-from remission.inversion.unet import UNet
 from remission.method import field, method
 from remission.models import Classifier, Precision, in_channels_last
-from remission.progress import advance
+from remission.progress import tracked
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
+from remission.triggers import UNet
 from remission.types import LabelledImages
 
 
@@ -118,14 +118,14 @@ class BTIDBF(Inversion):
         logits = torch.zeros_like(features[:1], requires_grad=True)
         optimizer = torch.optim.Adam([logits], 0.01)
         generator = seed.generator()
-        for epoch in range(self.mask_epochs):
+        epochs = range(self.mask_epochs)
+        for _ in tracked(epochs, "inversion: benign features", self.mask_epochs):
             order = torch.randperm(len(features), generator=generator)
             for index in torch.split(order.to(features.device), self.batch_size):
                 optimizer.zero_grad()
                 loss = mask_loss(model, mask_of(logits), features[index], clean.labels[index])
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-            advance("inversion: benign features", epoch + 1, self.mask_epochs)
         return mask_of(logits).detach()
 
     def _decouple(

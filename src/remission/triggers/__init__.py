@@ -1,7 +1,30 @@
 """Triggers: image -> image maps with their range and strength. No labels, no training."""
 
+from remission.triggers.additive import Additive
 from remission.triggers.base import Trigger
 from remission.triggers.blend import Blend
-from remission.triggers.patch import Patch, checkerboard
+from remission.triggers.generated import Generated
+from remission.triggers.noise import LearnedNoise
+from remission.triggers.patch import Patch, checkerboard, corner
+from remission.triggers.quantise import Quantise, dither
+from remission.triggers.steganography import Steganography
+from remission.triggers.unet import UNet, check_levels
+from remission.triggers.warp import Warp, smooth_field
 
-__all__ = ["Blend", "Patch", "Trigger", "checkerboard"]
+__all__ = [
+    "Additive",
+    "Blend",
+    "Generated",
+    "LearnedNoise",
+    "Patch",
+    "Quantise",
+    "Steganography",
+    "Trigger",
+    "UNet",
+    "Warp",
+    "check_levels",
+    "checkerboard",
+    "corner",
+    "dither",
+    "smooth_field",
+]

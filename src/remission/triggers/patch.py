@@ -37,12 +37,24 @@ def checkerboard(shape: tuple[int, int, int], size: int, margin: int) -> Patch:
         size: side of the patch, pixels.
         margin: pixels between the patch and the image's edges.
     """
-    channels, height, width = shape
-    row, column = height - margin - size, width - margin - size
-    assert row >= 0 <= column, f"a patch of {size} pixels does not fit into {height}x{width}"
     cells = torch.arange(size)
     board = ((cells[:, None] + cells[None, :]) % 2 == 0).float()
+    return corner(shape, board.expand(shape[0], -1, -1), margin)
+
+
+def corner(shape: tuple[int, int, int], picture: Tensor, margin: int) -> Patch:
+    """A patch near the lower right corner.
+
+    Args:
+        shape: (C, H, W) of the images.
+        picture: of the patch, (C, size, size) in [0, 1].
+        margin: pixels between the patch and the image's edges.
+    """
+    _, height, width = shape
+    size = picture.shape[1]
+    row, column = height - margin - size, width - margin - size
+    assert row >= 0 <= column, f"a patch of {size} pixels does not fit into {height}x{width}"
     mask, pattern = torch.zeros(1, height, width), torch.zeros(shape)
     mask[:, row : row + size, column : column + size] = 1
-    pattern[:, row : row + size, column : column + size] = board.expand(channels, -1, -1)
+    pattern[:, row : row + size, column : column + size] = picture
     return Patch(mask, pattern)

@@ -10,12 +10,29 @@ from dataclasses import replace
 
 import torch
 
-from remission.attacks import Attack, BadNets, Blended
+from remission.attacks import (
+    SIG,
+    SSBA,
+    AdaptiveBlend,
+    Attack,
+    BadNets,
+    Blended,
+    Bypass,
+    LabelConsistent,
+    LowFrequency,
+    TrojanNN,
+)
 from remission.inversion import BTIDBF, KnownSource
 from remission.models import Classifier
 from remission.purifiers import EP, FST, FT, FTSAM, PAM, BTIDBFUnlearning, Purifier
 from remission.reactivations import Retuning
 
+from .training_effects import (
+    bpp_implants,
+    input_aware_implants,
+    lira_implants,
+    wanet_implants,
+)
 from .world import World, implant, loss_uphill, shaken
 
 Check = Callable[[World], None]
@@ -130,8 +147,25 @@ def retuning_revives(world: World) -> None:
 
 
 EFFECTS: dict[str, list[Check]] = {
+    "attack adaptive_blend": [implants(AdaptiveBlend(alpha=0.3, planted_alpha=0.2))],
     "attack badnets": [implants(BadNets(size=2, margin=0))],
     "attack blended": [implants(Blended(alpha=0.3))],
+    "attack bypass": [implants(Bypass(size=2, margin=0, weight=1.0, lr=0.05))],
+    "attack ssba": [
+        implants(SSBA(bits=4, filters=8, levels=2, epochs=8, lr=3e-3, batch_size=32, bound=0.15))
+    ],
+    "attack label_consistent": [
+        implants(LabelConsistent(poison_rate=0.07, target=8, steps=5, robust_steps=1))
+    ],
+    "attack low_frequency": [implants(LowFrequency(epochs=5))],
+    "attack sig": [
+        implants(SIG(poison_rate=0.09, target=8, frequency=3, delta=60.0, test_gain=2.0))
+    ],
+    "attack trojannn": [implants(TrojanNN(area=0.14, steps=50))],
+    "attack bpp": [bpp_implants],
+    "attack input_aware": [input_aware_implants],
+    "attack lira": [lira_implants],
+    "attack wanet": [wanet_implants],
     "inversion bti_dbf": [inversion_finds_a_trigger],
     "purifier bti_dbf": [
         removes(

@@ -6,12 +6,12 @@ import itertools
 from typing import Any
 
 import pytest
-from torch import Tensor
 
+from remission.attacks.base import Setting, train_on
 from remission.models import Classifier
 from remission.paths import linear_path
 from remission.registry import ATTACKS, INVERSIONS, PURIFIERS, REACTIVATIONS
-from remission.triggers import Trigger
+from remission.training import Trained
 
 from .effects import EFFECTS, Check
 from .world import World
@@ -41,11 +41,10 @@ def test_effect(name: str, check: Check, world: World) -> None:
     check(world)
 
 
-class Nothing(Trigger):
-    """A trigger that leaves images as they are."""
-
-    def stamp(self, images: Tensor) -> Tensor:
-        return images
+def without_poison(self: object, setting: Setting) -> Trained:
+    """An attack that trains as the control is trained: its trigger must not fool a clean model."""
+    del self
+    return train_on(setting, setting.data)
 
 
 def as_it_came(self: object, model: Classifier, *args: object, **more: object) -> Classifier:
@@ -55,7 +54,7 @@ def as_it_came(self: object, model: Classifier, *args: object, **more: object) -
 
 
 IDLE: dict[str, tuple[str, Any]] = {
-    "attack": ("trigger", lambda *args, **more: Nothing()),
+    "attack": ("train", without_poison),
     "inversion": ("invert", lambda *args, **more: None),  # the generator stays untouched
     "purifier": ("purify", as_it_came),
     "reactivation": ("reactivate", as_it_came),

@@ -1,6 +1,7 @@
 """The U-Net that rewrites an image (Ronneberger, Fischer, Brox, MICCAI 2015), as BTI-DBF uses it.
 
-Instance normalisation, no output activation; the last convolution is linear.
+Instance normalisation, so that what an image becomes does not depend on the rest of its batch; no
+output activation; the last convolution is linear. Learned triggers and inversions share it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from remission.errors import SpecError
 from remission.models import Precision, autocast
 
 
@@ -31,11 +33,12 @@ class UNet(nn.Module):
         channels: C of the images.
         filters: channels of the first level, doubled at each further one (32 in BTI-DBF).
         levels: resolutions, each half of the one before (4 in BTI-DBF).
+        out: channels of what it returns; as many as the images have when not given.
     """
 
     precision: Precision = "fp32"
 
-    def __init__(self, channels: int, filters: int, levels: int) -> None:
+    def __init__(self, channels: int, filters: int, levels: int, out: int | None = None) -> None:
         super().__init__()
         widths = [filters * 2**level for level in range(levels)]
         self.down = nn.ModuleList(
@@ -48,7 +51,7 @@ class UNet(nn.Module):
         self.reduce = nn.ModuleList(
             nn.Conv2d(2 * width, width, 1) for width in reversed(widths[:-1])
         )
-        self.out = nn.Conv2d(filters, channels, 1)
+        self.out = nn.Conv2d(filters, out or channels, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1] -> the same shape, clipped to [0, 1].
@@ -73,3 +76,12 @@ class UNet(nn.Module):
             x = block(torch.cat([skip, x], dim=1))
         out: Tensor = self.out(x)
         return out
+
+
+def check_levels(shape: tuple[int, int, int], levels: int, name: str) -> None:
+    """Raises SpecError if images of ``shape`` (C, H, W) are too small for the method ``name``."""
+    if min(shape[1:]) // 2 ** (levels - 1) < 2:  # instance normalisation needs several pixels
+        raise SpecError(
+            f"{name}: {levels} levels do not fit images of {shape[1]}x{shape[2]}",
+            "use fewer levels: the lowest one needs 2x2 pixels",
+        )
