@@ -103,13 +103,6 @@ class InputAware(TrainingAttack):
         crossed = self.crossed(setting)
         patterns = list(trigger.patterns.parameters())
         optimizer = torch.optim.Adam(patterns, self.generator_lr, betas=(0.5, 0.9))
-        recipe, steps = (
-            setting.recipe,
-            setting.recipe.epochs * setting.recipe.steps(len(setting.data)),
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate(recipe.schedule, step / steps)
-        )
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
             true, group = read_marks(labels, classes)
