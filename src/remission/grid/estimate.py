@@ -129,11 +129,12 @@ def _split(dataset: Dataset, counts: dict[str, Any], device: torch.device) -> Sp
 
 
 def _without_chance(stage: Stage) -> str:
-    """What a stage's duration depends on: on its seed not, on what came before it hardly."""
+    """What a stage's duration depends on: hardly on the seed, the poison and what came before."""
     settings = {**stage.settings, "budget": 0}
     settings["context"] = {**settings["context"], "seed": 0}
-    if "attack" in settings and stage.kind != "victim":
-        settings["attack"] = settings["attack"]["method"]
+    if "attack" in settings:
+        attack = {**settings["attack"], "poison_rate": 0, "target": 0}
+        settings["attack"] = attack if stage.kind == "victim" else attack["method"]
     if stage.kind in ("reactivated", "path"):
         settings["purifier"] = ""
     return json.dumps([stage.kind, settings], sort_keys=True)

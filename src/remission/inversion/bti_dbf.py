@@ -196,5 +196,12 @@ def mask_loss(model: Classifier, mask: Tensor, features: Tensor, labels: Tensor)
 @torch.no_grad()
 def _all_features(model: Classifier, clean: LabelledImages, batch_size: int) -> Tensor:
     """H of all clean images, (N, D, h, w) fp32: the mask's training needs no more than that."""
-    found = [model.features(x).float() for x, _ in batches(clean, batch_size, generator=None)]
-    return torch.cat(found)
+    parts = torch.split(torch.arange(len(clean), device=clean.labels.device), batch_size)
+    stream = zip(parts, batches(clean, batch_size, generator=None), strict=True)
+    found = torch.empty(0)
+    for part, (x, _) in tracked(stream, "", len(parts)):
+        h = model.features(x).float()
+        if not len(found):
+            found = h.new_zeros((len(clean), *h.shape[1:]))
+        found[part] = h
+    return found
