@@ -117,3 +117,12 @@ class Split:
     defender: LabelledImages
     attacker: LabelledImages
     test: LabelledImages
+
+    def to(self, device: torch.device | str) -> Split:
+        """The same four sets on ``device``."""
+        return Split(
+            victim=self.victim.to(device),
+            defender=self.defender.to(device),
+            attacker=self.attacker.to(device),
+            test=self.test.to(device),
+        )

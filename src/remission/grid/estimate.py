@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
@@ -79,7 +78,7 @@ def estimate(
             counts = stage.settings["context"]["split"]
             key = json.dumps(counts)
             if key not in splits:
-                splits[key] = _split(dataset, counts, device)
+                splits[key] = split_dataset(dataset, Seed(0), **counts).to(device)
             given = _Rehearsed(stage, dataset, splits[key], device)
             rehearsed[alike] = _rehearse(given, known.setdefault(_method(stage), {}))
         found[stage.id] = rehearsed[alike]
@@ -116,16 +115,6 @@ def _rehearse(given: _Rehearsed, known: dict[str, float]) -> float | None:
     except Exception:  # an estimate is not worth failing for: the run itself will say what is wrong
         return None
     return rehearsal.seconds
-
-
-def _split(dataset: Dataset, counts: dict[str, Any], device: torch.device) -> Split:
-    split = split_dataset(dataset, Seed(0), **counts)
-    return Split(
-        victim=split.victim.to(device),
-        defender=split.defender.to(device),
-        attacker=split.attacker.to(device),
-        test=split.test.to(device),
-    )
 
 
 def _without_chance(stage: Stage) -> str:

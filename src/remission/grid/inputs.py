@@ -57,12 +57,7 @@ def _split_of(
     device: str,
 ) -> Split:
     split = split_dataset(dataset_of(*place), Seed(seed).child("split"), **dict(counts))
-    return Split(
-        victim=split.victim.to(device),
-        defender=split.defender.to(device),
-        attacker=split.attacker.to(device),
-        test=split.test.to(device),
-    )
+    return split.to(device)
 
 
 class StageInputs:
