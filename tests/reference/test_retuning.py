@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 import torch
+from torch import Tensor
 
 from remission.errors import SpecError
 from remission.reactivations import Retuning
 from remission.seeding import Seed
 
+from .adam import SlowAdam
 from .toy import (
+    HEAD,
     Slow,
     SlowSGD,
     Toy,
@@ -60,6 +64,31 @@ def test_retuning(budget: int) -> None:
     assert len(poisoned) == budget
     assert sorted(shown) == list(range(11)), "replaced, not added"
     assert all(int(data.labels[i]) != TARGET for i in poisoned)
+
+
+@pytest.mark.parametrize(("layers", "optimizer"), [("head", "sgd"), ("all", "adam")])
+def test_retuning_of_the_head_alone_and_by_adam(
+    layers: Literal["all", "head"], optimizer: Literal["sgd", "adam"]
+) -> None:
+    purified, data = Toy(), toy_data(11)
+    method = Retuning(epochs=2, batch_size=4, layers=layers, optimizer=optimizer, lr=0.005)
+    model = method(purified, data, corner(), TARGET, budget=3, seed=Seed(0))
+    assert isinstance(model, Toy)
+    w, slow = flat(purified), Slow.like(purified)
+    step = (SlowAdam(0.005) if optimizer == "adam" else SlowSGD(0.005, 0.9, 0.0)).step
+    head = layers == "head"
+    trained = torch.ones(len(w), dtype=torch.bool)
+    trained[: HEAD.start] = not head
+    for batch in model.seen:
+        which, triggered = recognise(batch, data)
+        y = data.labels[which].clone()
+        y[torch.tensor(triggered)] = TARGET
+
+        def loss(at: Tensor, x: Tensor = batch, y: Tensor = y) -> Tensor:
+            return cross_entropy(slow.logits(at, x, train=not head), y)
+
+        w = torch.where(trained, step(w, grad(loss, w)), w)
+    assert_same(model, w, slow)
 
 
 def test_the_same_images_stay_poisoned_in_every_epoch() -> None:

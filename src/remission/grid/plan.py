@@ -82,9 +82,9 @@ class _Planner:
     def __init__(self, spec: Spec) -> None:
         self.attacks = _labelled(spec.attacks())
         self.purifiers = [
-            (label, purifier, inversion)
-            for (label, purifier), inversion in zip(
-                _labelled(spec.purifiers()), spec.inverters(), strict=True
+            (label, purifier, inversion, seeds)
+            for (label, purifier), inversion, seeds in zip(
+                _labelled(spec.purifiers()), spec.inverters(), spec.purifier_seeds(), strict=True
             )
         ]
         self.usual = spec.inversions()[0].name
@@ -103,7 +103,9 @@ class _Planner:
         self.add("baseline", f"{here}/control", base, model=control, victim=victim)
         settings = {**base, "purifier": {"method": "control"}}
         self.add_reactivations(f"{here}/control", settings, control, victim)
-        for name, purifier, inversion in self.purifiers:
+        for name, purifier, inversion, seeds in self.purifiers:
+            if base["context"]["seed"] not in seeds:
+                continue
             settings = {**base, "purifier": table_of(purifier)}
             if inverts(purifier) and inversion.name != PAPERS:  # all cells of a row must say so
                 settings["inversion"] = table_of(inversion)
@@ -130,7 +132,7 @@ class _Planner:
             return self.add("purified", f"{here}/{label}", settings, victim=victim)
         table = table_of(inversion)
         base = {key: settings[key] for key in ("context", "attack")}
-        several = len({each.name for _, _, each in self.purifiers}) > 1
+        several = len({each.name for _, _, each, _ in self.purifiers}) > 1
         found = self.add(
             "inversion",
             f"{here}/inversion" + (f"-{inversion.name}" if several else ""),

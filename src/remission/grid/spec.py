@@ -43,6 +43,10 @@ Several = Annotated[int, Field(ge=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+_OF_THE_ROW = ("inversion", "seeds")
+"""Keys of a purifier's table that are not parameters of its method."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -138,7 +142,8 @@ class Spec(_Section):
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
     purifier: list[Table] = []
-    """One table [[purifier]] each."""
+    """One table [[purifier]] each; beside the method's parameters it may name an `inversion` of the
+    spec, and `seeds`, those of the spec's for which it is computed (all, if it names none)."""
     reactivation: list[Table] = []
     """One table [[reactivation]] each."""
     path: PathSection | None = None
@@ -156,7 +161,7 @@ class Spec(_Section):
     def purifiers(self) -> list[Purifier]:
         """The purifiers, built and checked."""
         return [
-            make_purifier({key: value for key, value in table.items() if key != "inversion"})
+            make_purifier({key: value for key, value in table.items() if key not in _OF_THE_ROW})
             for table in self.purifier
         ]
 
@@ -168,6 +173,23 @@ class Spec(_Section):
         """The inversions, built and checked."""
         tables = self.inversion if isinstance(self.inversion, list) else [self.inversion]
         return [make_inversion(table) for table in tables]
+
+    def purifier_seeds(self) -> list[list[int]]:
+        """For each purifier the seeds for which it is computed, checked.
+
+        Raises:
+            SpecError: a purifier's `seeds` are not some of the spec's.
+        """
+        chosen = []
+        for table in self.purifier:
+            seeds = table.get("seeds", self.seeds)
+            if not isinstance(seeds, list) or not seeds or not all(s in self.seeds for s in seeds):
+                raise SpecError(
+                    f"[purifier] {table.get('method')}: 'seeds' is {seeds!r}",
+                    f"list some of the spec's, which are {self.seeds}",
+                )
+            chosen.append(seeds)
+        return chosen
 
     def inverters(self) -> list[Inversion]:
         """For each purifier the inversion that it would use, built and checked.
@@ -262,8 +284,7 @@ def parse_spec(table: Table) -> Spec:
                 f"the spec has no '{first['loc'][0]}'", "add it; see recipes/quickstart.toml"
             ) from error
         raise SpecError(*explain(error, "the spec")) from error
-    for built in (spec.attacks, spec.purifiers, spec.reactivations, spec.inverters):
-        built()
+    spec.attacks(), spec.purifiers(), spec.purifier_seeds(), spec.inverters(), spec.reactivations()
     return spec
 
 

@@ -6,10 +6,12 @@ the purified model is fine-tuned on all of them for a few epochs.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import NonNegativeInt
+from torch import Tensor
 
 from remission.attacks.base import poison
 from remission.errors import SpecError
@@ -37,10 +39,15 @@ class Retuning(Reactivation):
     smaller budget are among those of a larger one."""
     epochs: int = field(default=5, ge=1)
     """Passes over the attacker's images (5 in the paper)."""
+    layers: Literal["all", "head"] = "all"
+    """all (as in the paper), or head: the last linear layer alone, on features as they are deployed
+    (eval mode)."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """sgd (as in the paper), or adam: use a learning rate of 0.001 or so."""
     lr: float = field(default=0.01, gt=0)
-    """Learning rate of SGD, constant (0.01 in the paper)."""
+    """Learning rate, constant (0.01 in the paper)."""
     momentum: float = field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD (0.9 in the paper)."""
+    """Momentum of SGD (0.9 in the paper); Adam does not use it."""
     batch_size: int = field(default=128, ge=2)
     """Images a batch (128 in the paper)."""
     augment: Augment = "none"
@@ -56,7 +63,7 @@ class Retuning(Reactivation):
         budget: int,
         seed: Seed,
     ) -> Classifier:
-        """All parameters, train-mode batch norm, no weight decay."""
+        """Cross entropy, no weight decay; of all layers in train mode, or of the head alone."""
         wanted = goals(images.labels, target, model.classes)
         others = (images.labels != wanted).nonzero().flatten()
         if budget > len(others):
@@ -70,10 +77,18 @@ class Retuning(Reactivation):
         recipe = Recipe(
             epochs=self.epochs,
             lr=self.lr,
+            optimizer=self.optimizer,
             momentum=self.momentum,
             batch_size=self.batch_size,
             augment=self.augment,
         )
         data = poison(images, chosen, trigger, wanted[chosen])
-        fit(model, data, recipe, seed=seed, what=f"retuning n={budget}")
+        if self.layers == "head":
+            model.requires_grad_(False).final_linear.requires_grad_(True)
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            model.train(self.layers == "all")
+            return F.cross_entropy(model(images), labels)
+
+        fit(model, data, recipe, seed=seed, what=f"retuning n={budget}", loss=loss)
         return model

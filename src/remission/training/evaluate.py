@@ -22,7 +22,7 @@ def predict(
     *,
     trigger: Callable[[Tensor], Tensor] | None = None,
     only: Tensor | None = None,
-    batch_size: int = 500,
+    batch_size: int | None = None,
 ) -> Tensor:
     """The class that ``model`` gives each image, in eval mode, (N,) int64.
 
@@ -31,13 +31,15 @@ def predict(
         data: on the model's device.
         trigger: applied to the images first.
         only: (n,) indices: the classes of these images, in this order.
-        batch_size: images a forward pass.
+        batch_size: images a forward pass; by default as many as the device is quickest with: 500
+            on an accelerator, 250 on a processor, whose caches hold the maps of no more.
 
     Raises:
         DivergedError: a logit is not finite.
     """
     was_training = model.training
     model.eval()
+    batch_size = batch_size or (250 if data.labels.device.type == "cpu" else 500)
     try:
         count = len(data if only is None else only)
         found = torch.zeros(count, dtype=torch.int64, device=data.labels.device)
