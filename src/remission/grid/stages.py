@@ -78,6 +78,8 @@ class Kept:
     details: dict[str, Any] = field(default_factory=dict)
     rates: Rates | None = None
     paths: tuple[PathCurve, ...] = ()
+    seconds: float | None = None
+    """That the method itself took; None: what the stage took, loading and measuring included."""
     before: float = 0.0
     """Seconds of earlier stages that this cell's model alone has to answer for."""
 
@@ -96,6 +98,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
     given, kept, began = StageInputs(stage, store, device), Kept(), time.perf_counter()
     perform(given, kept)
     seconds = time.perf_counter() - began
+    of_method = (seconds if kept.seconds is None else kept.seconds) + kept.before
     artefacts = store.keep_artefacts(stage.id, kept.files)
     record = Record(
         id=stage.id,
@@ -104,7 +107,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         status="done",
         settings=stage.settings,
         parents=stage.parents,
-        cell=measured_cell(stage, kept.rates, seconds + kept.before) if kept.rates else None,
+        cell=measured_cell(stage, kept.rates, of_method) if kept.rates else None,
         paths=kept.paths,
         details=kept.details,
         artefacts=artefacts,
@@ -196,12 +199,12 @@ def _purified(given: StageInputs, kept: Kept) -> None:
                 given.inverted(),
                 lambda found: rounds.append(_described(found)),
             )
+    victim, clean = given.model("victim"), given.split.defender
+    began = time.perf_counter()
     purified = purifier(
-        given.model("victim"),
-        given.split.defender,
-        seed=given.seed.child("purifier", purifier.name),
-        trigger=source,
+        victim, clean, seed=given.seed.child("purifier", purifier.name), trigger=source
     )
+    kept.seconds = time.perf_counter() - began
     kept.rates = evaluate(purified.model, given.split.test, trigger, target)
     kept.files = {"weights.safetensors": pack(purified.model)}
     kept.details = {"later_inversions": rounds} if rounds else {}
