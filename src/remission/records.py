@@ -34,12 +34,13 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One measured model. Rates are fractions in [0, 1], None where the cell failed.
+    """One measured model. Rates are fractions in [0, 1], None where there are none.
 
     ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
     on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
     ASR and robust accuracy are measured on triggered test images whose class is not the one that
-    the attacker wants: ``target``, or the next class with ``"all-to-all"``.
+    the attacker wants: ``target``, or the next class with ``"all-to-all"``. ``attack`` is
+    ``"none"`` where the purifier was handed the control: no trigger, no target, no ASR.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -50,7 +51,7 @@ class Cell:
     attack: str
     attack_params: Json
     poison_rate: Rate
-    target: int | Literal["all-to-all"]
+    target: int | Literal["all-to-all"] | None
     seed: int
     purifier: str
     purifier_params: Json
@@ -69,8 +70,8 @@ class Cell:
     n_triggered: int = 0
     """Triggered test images behind ``asr`` and ``robust_acc``."""
     seconds: Seconds = 0.0
-    """Wall-clock seconds that made and measured this model: the control's with its training, a
-    purifier's with the inversion it uses."""
+    """Wall-clock seconds that made this model: a purifier's are its own and those of the inversion
+    it uses, without measuring; others hold loading and measuring, the control's its training."""
     status: Status = "done"
     error: str | None = None
     """Why a failed cell failed, one line."""
@@ -122,7 +123,7 @@ class Record:
     Args:
         id: the stage's identity: a hash of everything that changes its result.
         kind: ``victim``, ``control``, ``baseline``, ``inversion``, ``purified``,
-            ``reactivated`` or ``path``.
+            ``reactivated``, ``path`` or ``innocent``.
         label: a short name for people.
         settings: everything that the identity was made from.
         parents: role -> id of the stages whose results this one used.

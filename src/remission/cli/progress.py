@@ -60,8 +60,9 @@ def outcome_line(stage: Stage, record: Record) -> str:
     if record.status == "failed":
         return f"{stage.label}: failed: {record.error}"
     found = f"{stage.label}: {record.seconds:.1f} s"
-    if record.cell and record.cell.clean_acc is not None and record.cell.asr is not None:
-        found += f", C-Acc {record.cell.clean_acc:.1%}, ASR {record.cell.asr:.1%}"
+    if record.cell and record.cell.clean_acc is not None:
+        found += f", C-Acc {record.cell.clean_acc:.1%}"
+        found += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
     if "target" in record.details:
         target = record.details["target"]
         found += ", names no class" if target is None else f", names class {target}"

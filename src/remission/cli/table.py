@@ -16,6 +16,7 @@ class View(StrEnum):
     CELLS = "cells"
     PATHS = "paths"
     ATTACKS = "attacks"
+    INNOCENT = "innocent"
 
 
 class Format(StrEnum):

@@ -156,6 +156,7 @@ def _method(stage: Stage) -> str:
             "victim": "attack",
             "inversion": "inversion",
             "purified": "purifier",
+            "innocent": "purifier",
             "reactivated": "reactivation",
             "path": "attack",  # whose trigger is applied at every point
         }.get(stage.kind, ""),

@@ -14,6 +14,7 @@ VERSIONS = {
     "purified": 1,
     "reactivated": 1,
     "path": 1,
+    "innocent": 1,
 }
 """Raised when the code of a stage changes its result: what was stored before is then not reused."""
 

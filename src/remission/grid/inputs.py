@@ -14,7 +14,7 @@ from remission.attacks import Victim
 from remission.data import load_dataset, split_dataset
 from remission.data.decode import Resize
 from remission.errors import DataError, StoreError
-from remission.grid.plan import Stage
+from remission.grid.plan import NOBODY, Stage
 from remission.grid.previews import counted, previews
 from remission.grid.store import Store
 from remission.inversion import Inverted
@@ -117,6 +117,13 @@ class StageInputs:
         load_weights(model, self.store.file(record, "weights"))
         return model.eval()
 
+    @property
+    def target(self) -> Target | None:
+        """The attacker's; None where nobody attacked."""
+        if self.stage.settings["attack"]["method"] == NOBODY:
+            return None
+        return make_attack(self.stage.settings["attack"]).target
+
     def trigger(self) -> tuple[Trigger, Target]:
         """The victim's trigger and target."""
         attack = make_attack(self.stage.settings["attack"])
@@ -129,7 +136,7 @@ class StageInputs:
         return self.seed.child("victim")
 
     def previews(
-        self, name: str, change: Callable[[Tensor], Tensor], target: Target
+        self, name: str, change: Callable[[Tensor], Tensor], target: Target | None
     ) -> dict[str, bytes]:
         """A few test images before and after ``change``, see :func:`previews.previews`."""
         return previews(self.split.test, name, change, target, len(self.dataset.classes))

@@ -212,7 +212,7 @@ def attempt(stage: Stage, store: Store, device: torch.device) -> Record:
 
 def _failed(stage: Stage, reason: str) -> Record:
     """The record of a stage that has no result, with its cell if it would have measured one."""
-    measured = stage.kind in ("victim", "baseline", "purified", "reactivated")
+    measured = stage.kind in ("victim", "baseline", "purified", "reactivated", "innocent")
     return Record(
         id=stage.id,
         kind=stage.kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,13 @@ from remission.grid.identity import identity
 from remission.grid.spec import Spec
 from remission.inversion import Inversion
 from remission.method import Method
-from remission.purifiers import Purifier, inverts
+from remission.purifiers import Purifier, TriggerPurifier, inverts
 from remission.records import brief
 
 Settings = dict[str, Any]
 
+NOBODY = "none"
+"""The attack of a model that was never backdoored."""
 PAPERS = "bti_dbf"
 """The inversion that a purifier uses unless its cells say otherwise."""
 
@@ -73,6 +75,8 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
         for label, attack in planner.attacks:
             base = {"context": context, "attack": table_of(attack)}
             planner.add_attack(f"{label}/seed{seed}", base, control)
+        if seed in spec.innocent:
+            planner.add_innocent(f"{NOBODY}/seed{seed}", {"context": context}, control)
     return list(planner.stages.values())
 
 
@@ -103,24 +107,39 @@ class _Planner:
         self.add("baseline", f"{here}/control", base, model=control, victim=victim)
         settings = {**base, "purifier": {"method": "control"}}
         self.add_reactivations(f"{here}/control", settings, control, victim)
-        for name, purifier, inversion, seeds in self.purifiers:
-            if base["context"]["seed"] not in seeds:
-                continue
+        for label, purifier, inversion in self.rows(base["context"]["seed"]):
             settings = {**base, "purifier": table_of(purifier)}
             if inverts(purifier) and inversion.name != PAPERS:  # all cells of a row must say so
                 settings["inversion"] = table_of(inversion)
-            label = name
-            if inverts(purifier) and inversion.name != self.usual:
-                label += f"+{inversion.name}"
-            model = self.add_purified(here, label, settings, purifier, inversion, victim)
-            self.add_reactivations(f"{here}/{label}", settings, model, victim)
+            name = f"{here}/{label}"
+            model = self.add_purified("purified", name, settings, purifier, inversion, victim)
+            self.add_reactivations(name, settings, model, victim)
             if self.path:
                 walk = {**settings, "path": self.path}
-                self.add("path", f"{here}/{label}/path", walk, victim=victim, model=model)
+                self.add("path", f"{name}/path", walk, victim=victim, model=model)
+
+    def add_innocent(self, here: str, context: Settings, control: str) -> None:
+        """The control in the victim's place: measured as it is, and handed to the purifiers."""
+        base = {**context, "attack": {"method": NOBODY, "poison_rate": 0.0, "target": None}}
+        asis = {**base, "purifier": {"method": "control"}}
+        self.add("innocent", f"{here}/control", asis, victim=control)
+        for label, purifier, inversion in self.rows(context["context"]["seed"]):
+            if not isinstance(purifier, TriggerPurifier) or inverts(purifier):
+                settings = {**base, "purifier": table_of(purifier)}
+                self.add_purified(
+                    "innocent", f"{here}/{label}", settings, purifier, inversion, control
+                )
+
+    def rows(self, seed: int) -> Iterator[tuple[str, Purifier, Inversion]]:
+        """The purifiers that a seed is computed for, their labels and inversions."""
+        for label, purifier, inversion, seeds in self.purifiers:
+            if seed in seeds:
+                other = inverts(purifier) and inversion.name != self.usual
+                yield label + (f"+{inversion.name}" if other else ""), purifier, inversion
 
     def add_purified(
         self,
-        here: str,
+        kind: str,
         label: str,
         settings: Settings,
         purifier: Purifier,
@@ -129,22 +148,18 @@ class _Planner:
     ) -> str:
         """A purified model, and the inversion that it needs."""
         if not inverts(purifier):
-            return self.add("purified", f"{here}/{label}", settings, victim=victim)
+            return self.add(kind, label, settings, victim=victim)
         table = table_of(inversion)
         base = {key: settings[key] for key in ("context", "attack")}
         several = len({each.name for _, _, each, _ in self.purifiers}) > 1
         found = self.add(
             "inversion",
-            f"{here}/inversion" + (f"-{inversion.name}" if several else ""),
+            f"{label.rpartition('/')[0]}/inversion" + (f"-{inversion.name}" if several else ""),
             {**base, "inversion": table},
             victim=victim,
         )
         return self.add(
-            "purified",
-            f"{here}/{label}",
-            {**settings, "inversion": table},
-            victim=victim,
-            inversion=found,
+            kind, label, {**settings, "inversion": table}, victim=victim, inversion=found
         )
 
     def add_reactivations(self, here: str, settings: Settings, model: str, victim: str) -> None:

@@ -20,7 +20,7 @@ def previews(
     test: LabelledImages,
     name: str,
     change: Callable[[Tensor], Tensor],
-    target: Target,
+    target: Target | None,
     classes: int,
 ) -> dict[str, bytes]:
     """A few test images of other classes, before and after ``change``, as two strips of PNG.
@@ -29,7 +29,7 @@ def previews(
         test: where the images come from.
         name: of the second file: ``preview_<name>.png``.
         change: image -> image, (N, C, H, W) in [0, 1].
-        target: the attacker's; images that have its class already are left out.
+        target: the attacker's; images that have its class already are left out. None: nobody's.
         classes: how many there are.
     """
     others = test.floats(counted(test, target, classes, COUNT))
@@ -38,12 +38,14 @@ def previews(
     return {"preview_clean.png": strip(others), f"preview_{name}.png": strip(changed)}
 
 
-def counted(test: LabelledImages, target: Target, classes: int, most: int) -> Tensor:
+def counted(test: LabelledImages, target: Target | None, classes: int, most: int) -> Tensor:
     """(n,) indices of at most ``most`` test images behind the ASR, evenly spaced among them.
 
     Not the first ones: the test images of a folder lie class by class.
     """
-    found = (test.labels != goals(test.labels, target, classes)).nonzero().flatten()
+    found = torch.arange(len(test), device=test.labels.device)
+    if target is not None:
+        found = found[test.labels != goals(test.labels, target, classes)]
     count = min(most, len(found))
     return found[torch.arange(count, device=found.device) * len(found) // max(count, 1)]
 

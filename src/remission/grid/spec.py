@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
     field_validator,
     model_serializer,
+    model_validator,
 )
 
 from remission.attacks import Attack
@@ -144,10 +145,19 @@ class Spec(_Section):
     purifier: list[Table] = []
     """One table [[purifier]] each; beside the method's parameters it may name an `inversion` of the
     spec, and `seeds`, those of the spec's for which it is computed (all, if it names none)."""
+    innocent: list[Annotated[int, Field(ge=0)]] = []
+    """Seeds for which every purifier that does not need the true trigger is handed the control as
+    well: what it costs a model that was never backdoored, and what an inversion claims to find."""
     reactivation: list[Table] = []
     """One table [[reactivation]] each."""
     path: PathSection | None = None
     """The table [path]: without it no path is walked."""
+
+    @model_validator(mode="after")
+    def _innocent_seeds(self) -> Self:
+        if strange := set(self.innocent) - set(self.seeds):
+            raise ValueError(f"innocent: the spec's seeds are {self.seeds}, not {min(strange)}")
+        return self
 
     @field_validator("arch")
     @classmethod

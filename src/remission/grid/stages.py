@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,13 +16,14 @@ from remission.grid.inputs import StageInputs
 from remission.grid.plan import PAPERS, Stage
 from remission.grid.store import Store
 from remission.inversion import Inverted, InvertedSource, KnownSource, TriggerSource
-from remission.metrics import Rates
+from remission.metrics import Rate, Rates, accuracy
+from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.paths import linear_path
-from remission.purifiers import TriggerPurifier
+from remission.purifiers import TriggerPurifier, inverts
 from remission.records import Cell, PathCurve, Record, brief
 from remission.registry import make_inversion, make_purifier, make_reactivation
-from remission.training import evaluate
+from remission.training import evaluate, predict
 
 
 def cell_keys(stage: Stage) -> dict[str, Any]:
@@ -55,18 +56,24 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
     }
 
 
-def measured_cell(stage: Stage, rates: Rates, seconds: float) -> Cell:
-    """The cell of a measured model."""
-    return Cell(
+def measured_cell(stage: Stage, rates: Rates | Rate, seconds: float) -> Cell:
+    """The cell of a measured model; clean accuracy alone where nobody attacked."""
+    clean = rates if isinstance(rates, Rate) else rates.clean_acc
+    cell = Cell(
         **cell_keys(stage),
-        clean_acc=rates.clean_acc.value,
+        clean_acc=clean.value,
+        clean_acc_interval=clean.interval,
+        n_clean=clean.total,
+        seconds=seconds,
+    )
+    if isinstance(rates, Rate):
+        return cell
+    return replace(
+        cell,
         asr=rates.asr.value,
         robust_acc=rates.robust_acc.value,
-        clean_acc_interval=rates.clean_acc.interval,
         asr_interval=rates.asr.interval,
-        n_clean=rates.clean_acc.total,
         n_triggered=rates.asr.total,
-        seconds=seconds,
     )
 
 
@@ -76,7 +83,7 @@ class Kept:
 
     files: dict[str, bytes] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
-    rates: Rates | None = None
+    rates: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
     seconds: float | None = None
     """That the method itself took; None: what the stage took, loading and measuring included."""
@@ -127,7 +134,8 @@ def perform(given: StageInputs, kept: Kept) -> None:
 def _victim(given: StageInputs, kept: Kept) -> None:
     victim = given.train_victim()
     victim.model.eval()
-    kept.rates = evaluate(victim.model, given.split.test, victim.trigger, victim.target)
+    rates = evaluate(victim.model, given.split.test, victim.trigger, victim.target)
+    kept.rates = rates
     kept.files = {
         "weights.safetensors": pack(victim.model),
         "trigger.safetensors": pack(victim.trigger),
@@ -137,7 +145,7 @@ def _victim(given: StageInputs, kept: Kept) -> None:
         "poisoned": len(victim.poisoned),
         "losses": victim.trained.losses,
         "stealth": asdict(given.stealth(victim.trigger, victim.target)),
-        "preview_count": min(pictures.COUNT, kept.rates.asr.total),
+        "preview_count": min(pictures.COUNT, rates.asr.total),
         "split": {
             name: len(getattr(given.split, name))
             for name in ("victim", "defender", "attacker", "test")
@@ -164,10 +172,11 @@ def _inversion(given: StageInputs, kept: Kept) -> None:
         given.split.defender,
         seed=given.seed.child("inversion", inversion.name),
     )
-    _, target = given.trigger()
+    target = given.target
+    shown = found.target if target is None else target
     kept.files = {
         "generator.safetensors": pack(found.generator),
-        **given.previews("inverted", found.generator, target),
+        **given.previews("inverted", found.generator, shown),
     }
     kept.details = {
         **_described(found),
@@ -186,28 +195,43 @@ def _described(found: Inverted) -> dict[str, Any]:
 
 
 def _purified(given: StageInputs, kept: Kept) -> None:
+    model = _purify(given, kept)
+    kept.rates = evaluate(model, given.split.test, *given.trigger())
+    kept.files = {"weights.safetensors": pack(model)}
+
+
+def _innocent(given: StageInputs, kept: Kept) -> None:
+    handed = given.stage.settings["purifier"]["method"] == "control"
+    model = given.model("victim") if handed else _purify(given, kept)
+    test = given.split.test
+    kept.rates = accuracy(predict(model, test), test.labels)
+    if "inversion" in given.stage.parents:
+        kept.details["inversion"] = _described(given.inverted())
+
+
+def _purify(given: StageInputs, kept: Kept) -> Classifier:
+    """The purified model; what it cost, and what later inversions found, are noted in ``kept``."""
     purifier = make_purifier(given.stage.settings["purifier"])
-    trigger, target = given.trigger()
     rounds: list[dict[str, Any]] = []
     source: TriggerSource | None = None
-    if isinstance(purifier, TriggerPurifier):
-        source = KnownSource(trigger)
-        if purifier.trigger == "inverted":
-            kept.before = given.parent("inversion", ("inversion",)).seconds
-            source = InvertedSource(
-                make_inversion(given.stage.settings["inversion"]),
-                given.inverted(),
-                lambda found: rounds.append(_described(found)),
-            )
+    if inverts(purifier):
+        kept.before = given.parent("inversion", ("inversion",)).seconds
+        source = InvertedSource(
+            make_inversion(given.stage.settings["inversion"]),
+            given.inverted(),
+            lambda found: rounds.append(_described(found)),
+        )
+    elif isinstance(purifier, TriggerPurifier):
+        source = KnownSource(given.trigger()[0])
     victim, clean = given.model("victim"), given.split.defender
     began = time.perf_counter()
     purified = purifier(
         victim, clean, seed=given.seed.child("purifier", purifier.name), trigger=source
     )
     kept.seconds = time.perf_counter() - began
-    kept.rates = evaluate(purified.model, given.split.test, trigger, target)
-    kept.files = {"weights.safetensors": pack(purified.model)}
-    kept.details = {"later_inversions": rounds} if rounds else {}
+    if rounds:
+        kept.details["later_inversions"] = rounds
+    return purified.model
 
 
 def _reactivated(given: StageInputs, kept: Kept) -> None:
@@ -280,4 +304,5 @@ _STAGES: dict[str, Callable[[StageInputs, Kept], None]] = {
     "purified": _purified,
     "reactivated": _reactivated,
     "path": _path,
+    "innocent": _innocent,
 }

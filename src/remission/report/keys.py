@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from remission.records import Cell, PathCurve
 from remission.report.labels import Method
 
-VICTIM, CONTROL, BEFORE = "none", "control", "none"
+VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
 
 
@@ -20,7 +20,7 @@ class GroupKey:
     arch: str
     attack: Method
     poison_rate: float
-    target: int | str
+    target: int | str | None
 
     @classmethod
     def of(cls, cell: Cell | PathCurve) -> GroupKey:
@@ -35,7 +35,7 @@ class GroupKey:
 
     def order(self) -> tuple[str, str, Method, float, str]:
         """A key to sort by; a target that is no number comes after those that are."""
-        target = f"{self.target:>12}"
+        target = f"{self.target!s:>12}"
         return self.dataset, self.arch, self.attack, self.poison_rate, target
 
 

@@ -17,6 +17,7 @@ from remission.report import figures, series
 from remission.report.attacks import attacked
 from remission.report.estimates import show
 from remission.report.gallery import gallery, stealth_text
+from remission.report.innocent import innocent_parts
 from remission.report.labels import canonical, flat, printable
 from remission.report.pictures import Pictures, compare
 from remission.report.summary import Group, Row, ancestors, failures, summarise
@@ -88,6 +89,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         stealth=any(one.compared for one in attacked(records)),
         margin=f"{100 * MARGIN:.0f}",
         groups=[_group(group, records, folder, look, number) for group in groups],
+        innocent=innocent_parts(records),
         failures=failures(records),
         settings=_settings(records),
         environments=_environments(records),
@@ -118,6 +120,7 @@ def _group(
             for label, columns in series.reactivations(group).items()
         ],
         "rows": [_row(group, row, look) for row in group.rows],
+        "epochs": group.epoch() is not None,
         "saturated": taught,
         "saturation": f"{100 * SATURATED:.0f}",
         "relapse": _relapse_plots(group, look, number),
@@ -149,6 +152,7 @@ def _row(group: Group, row: Row, look: dict[str, figures.Style]) -> dict[str, An
         "heat": f"{before.mean or 0:.3f}",
         "robust_acc": show(row.number("robust_acc"), seeds=group.seeds),
         "seconds": show(row.number("seconds"), seeds=group.seeds, scale=1),
+        "epochs": show(row.number("seconds"), seeds=group.seeds, scale=1 / (group.epoch() or 1)),
         "after": after,
         "outcome": verdict.outcome if verdict else "",
         "verdict": printable(verdict.text) if verdict else "reference",

@@ -11,6 +11,7 @@ from remission.report.estimates import Estimate, Measure, estimate, gap
 from remission.report.keys import (
     BEFORE,
     CONTROL,
+    NOBODY,
     VICTIM,
     GroupKey,
     purifier_of,
@@ -71,6 +72,15 @@ class Group:
         """The first row of a purifier, by its name."""
         return next((row for row in self.rows if row.purifier.name == purifier), None)
 
+    def epoch(self) -> float | None:
+        """Seconds of one epoch of plain fine-tuning, the unit of cost; None without such a row."""
+        row = self.row("ft")
+        seconds = row.number("seconds").mean if row else None
+        epochs = row.purifier.parameters.get("epochs") if row else None
+        if not seconds or not isinstance(epochs, int):
+            return None
+        return seconds / epochs
+
     def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
         """ASR above the control's after the same reactivation at the same budget."""
         control = [
@@ -83,7 +93,19 @@ class Group:
 
 
 def summarise(records: Sequence[Record]) -> list[Group]:
-    """Groups the measured models and the paths, in a stable order."""
+    """Groups the measured models and the paths, in a stable order.
+
+    Without the never-backdoored models that purifiers were handed, see :func:`innocents`.
+    """
+    return [group for group in _groups(records) if group.key.attack.name != NOBODY]
+
+
+def innocents(records: Sequence[Record]) -> list[Group]:
+    """The never-backdoored models that purifiers were handed, a group a data set and model."""
+    return [group for group in _groups(records) if group.key.attack.name == NOBODY]
+
+
+def _groups(records: Sequence[Record]) -> list[Group]:
     measured = cells(records)
     paths: dict[GroupKey, list[PathCurve]] = {}
     for path in path_curves(records):

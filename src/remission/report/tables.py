@@ -10,12 +10,13 @@ from remission.errors import UserError, closest
 from remission.records import Cell, PathCurve, Record, cells, path_curves
 from remission.report.attacks import attack_objects, attack_tables
 from remission.report.estimates import FAILED, MISSING, Estimate, show
+from remission.report.innocent import innocent_objects, innocent_tables
 from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
 from remission.report.summary import Column, Group, Row, failures, summarise
 
-View = Literal["summary", "cells", "paths", "attacks"]
+View = Literal["summary", "cells", "paths", "attacks", "innocent"]
 Format = Literal["text", "markdown", "csv", "json"]
 
 
@@ -23,7 +24,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
     """The results as one string, without a newline at its end.
 
     ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
-    point of a path (one object a curve in JSON), ``attacks`` one line a victim.
+    point of a path (one object a curve in JSON), ``attacks`` one line a victim, ``innocent`` one
+    line a purifier that was handed a model without a backdoor.
 
     Raises:
         UserError: an unknown view or format.
@@ -53,6 +55,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "csv": lambda r: csv_table(attack_objects(r)),
             "json": lambda r: json_text(attack_objects(r)),
         },
+        "innocent": {
+            "text": lambda r: innocent_tables(r, text_table, "{}"),
+            "markdown": lambda r: innocent_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(innocent_objects(r)),
+            "json": lambda r: json_text(innocent_objects(r)),
+        },
     }
     if view not in views:
         raise UserError(f"--view {view} is unknown", closest(view, views))
@@ -68,6 +76,8 @@ def _summary(records: list[Record], table: Callable[[list[str], Lines], str], he
         if group.rows:
             block.append(table(*_summary_lines(group)))
         blocks.append("\n\n".join(block) if heading.startswith("#") else "\n".join(block))
+    if told := innocent_tables(records, table, heading):
+        blocks.append(told)
     if failed := failures(records):
         lines = [f"- {label}: {error}" for label, error in failed]
         blocks.append("\n".join(["Failed:", *(_plain(line, heading) for line in lines)]))
@@ -96,12 +106,17 @@ def _summary_lines(group: Group) -> tuple[list[str], Lines]:
     header = ["purifier", "C-Acc", "O-ASR", "O-RobustAcc"]
     header += [f"P-ASR {printable(column.title)}" for column in group.columns]
     header.append("seconds")
+    epoch = group.epoch()
+    if epoch:
+        header.append("ft epochs")
     lines = []
     for row in group.rows:
         line = [row.label]
         line += [show(row.number(m), seeds=group.seeds) for m in ("clean_acc", "asr", "robust_acc")]
         line += [_with_gap(group, row, column) for column in group.columns]
         line.append(show(row.number("seconds"), seeds=group.seeds, scale=1.0))
+        if epoch:
+            line.append(show(row.number("seconds"), seeds=group.seeds, scale=1 / epoch))
         lines.append(line)
     return header, lines
 
