@@ -72,6 +72,9 @@ class Cell:
     seconds: Seconds = 0.0
     """Wall-clock seconds that made this model: a purifier's are its own and those of the inversion
     it uses, without measuring; others hold loading and measuring, the control's its training."""
+    cpu_seconds: Seconds | None = None
+    """Processor seconds of the same, over all threads; other work on the machine leaves them alone.
+    None in records of before they were taken."""
     status: Status = "done"
     error: str | None = None
     """Why a failed cell failed, one line."""
@@ -130,6 +133,7 @@ class Record:
         details: what else was found (the target class an inversion names, losses, counts).
         environment: versions, processor, precision in force.
         seconds: wall-clock seconds of this stage alone.
+        cpu_seconds: processor seconds of it, over all threads; None in older records.
         finished: ISO 8601 time in UTC.
     """
 
@@ -147,6 +151,7 @@ class Record:
     artefacts: dict[str, Artefact] = field(default_factory=dict)
     environment: Json = field(default_factory=dict)
     seconds: Seconds = 0.0
+    cpu_seconds: Seconds | None = None
     finished: str = ""
     error: str | None = None
     format: int = FORMAT

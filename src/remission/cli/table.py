@@ -17,6 +17,7 @@ class View(StrEnum):
     PATHS = "paths"
     ATTACKS = "attacks"
     INNOCENT = "innocent"
+    OVERVIEW = "overview"
 
 
 class Format(StrEnum):

@@ -56,7 +56,7 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
     }
 
 
-def measured_cell(stage: Stage, rates: Rates | Rate, seconds: float) -> Cell:
+def measured_cell(stage: Stage, rates: Rates | Rate, spent: Spent) -> Cell:
     """The cell of a measured model; clean accuracy alone where nobody attacked."""
     clean = rates if isinstance(rates, Rate) else rates.clean_acc
     cell = Cell(
@@ -64,7 +64,8 @@ def measured_cell(stage: Stage, rates: Rates | Rate, seconds: float) -> Cell:
         clean_acc=clean.value,
         clean_acc_interval=clean.interval,
         n_clean=clean.total,
-        seconds=seconds,
+        seconds=spent.seconds,
+        cpu_seconds=spent.cpu,
     )
     if isinstance(rates, Rate):
         return cell
@@ -77,6 +78,34 @@ def measured_cell(stage: Stage, rates: Rates | Rate, seconds: float) -> Cell:
     )
 
 
+@dataclass(frozen=True)
+class Spent:
+    """Wall-clock seconds, and processor seconds over all threads (None: not known)."""
+
+    seconds: float = 0.0
+    cpu: float | None = 0.0
+
+    @classmethod
+    def until_now(cls) -> Spent:
+        """Since a moment of no meaning: subtract an earlier one."""
+        return cls(time.perf_counter(), time.process_time())
+
+    @classmethod
+    def on(cls, record: Record) -> Spent:
+        """By the stage of a record."""
+        return cls(record.seconds, record.cpu_seconds)
+
+    def __sub__(self, other: Spent) -> Spent:
+        """From an earlier moment to this one."""
+        cpu = None if self.cpu is None or other.cpu is None else self.cpu - other.cpu
+        return Spent(self.seconds - other.seconds, cpu)
+
+    def __add__(self, other: Spent) -> Spent:
+        """Both."""
+        cpu = None if self.cpu is None or other.cpu is None else self.cpu + other.cpu
+        return Spent(self.seconds + other.seconds, cpu)
+
+
 @dataclass
 class Kept:
     """What a stage hands back to be kept."""
@@ -85,10 +114,10 @@ class Kept:
     details: dict[str, Any] = field(default_factory=dict)
     rates: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
-    seconds: float | None = None
-    """That the method itself took; None: what the stage took, loading and measuring included."""
-    before: float = 0.0
-    """Seconds of earlier stages that this cell's model alone has to answer for."""
+    spent: Spent | None = None
+    """By the method itself; None: by the stage, loading and measuring included."""
+    before: Spent = Spent()
+    """In earlier stages that this cell's model alone has to answer for."""
 
 
 def execute(stage: Stage, store: Store, device: torch.device) -> Record:
@@ -102,10 +131,11 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
     if device.type == "cuda":  # fp32 means fp32, and the same numbers again
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.deterministic = True
-    given, kept, began = StageInputs(stage, store, device), Kept(), time.perf_counter()
+    began, kept = Spent.until_now(), Kept()
+    given = StageInputs(stage, store, device)
     perform(given, kept)
-    seconds = time.perf_counter() - began
-    of_method = (seconds if kept.seconds is None else kept.seconds) + kept.before
+    spent = Spent.until_now() - began
+    own = (kept.spent or spent) + kept.before
     artefacts = store.keep_artefacts(stage.id, kept.files)
     record = Record(
         id=stage.id,
@@ -114,12 +144,13 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         status="done",
         settings=stage.settings,
         parents=stage.parents,
-        cell=measured_cell(stage, kept.rates, of_method) if kept.rates else None,
+        cell=measured_cell(stage, kept.rates, own) if kept.rates else None,
         paths=kept.paths,
         details=kept.details,
         artefacts=artefacts,
         environment=environment(device, given.precision),
-        seconds=seconds,
+        seconds=spent.seconds,
+        cpu_seconds=spent.cpu,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     store.keep(record)
@@ -162,7 +193,7 @@ def _control(given: StageInputs, kept: Kept) -> None:
 def _baseline(given: StageInputs, kept: Kept) -> None:
     trigger, target = given.trigger()
     kept.rates = evaluate(given.model("model"), given.split.test, trigger, target)
-    kept.before = given.parent("model", ("control",)).seconds
+    kept.before = Spent.on(given.parent("model", ("control",)))
 
 
 def _inversion(given: StageInputs, kept: Kept) -> None:
@@ -215,7 +246,7 @@ def _purify(given: StageInputs, kept: Kept) -> Classifier:
     rounds: list[dict[str, Any]] = []
     source: TriggerSource | None = None
     if inverts(purifier):
-        kept.before = given.parent("inversion", ("inversion",)).seconds
+        kept.before = Spent.on(given.parent("inversion", ("inversion",)))
         source = InvertedSource(
             make_inversion(given.stage.settings["inversion"]),
             given.inverted(),
@@ -224,11 +255,11 @@ def _purify(given: StageInputs, kept: Kept) -> Classifier:
     elif isinstance(purifier, TriggerPurifier):
         source = KnownSource(given.trigger()[0])
     victim, clean = given.model("victim"), given.split.defender
-    began = time.perf_counter()
+    began = Spent.until_now()
     purified = purifier(
         victim, clean, seed=given.seed.child("purifier", purifier.name), trigger=source
     )
-    kept.seconds = time.perf_counter() - began
+    kept.spent = Spent.until_now() - began
     if rounds:
         kept.details["later_inversions"] = rounds
     return purified.model

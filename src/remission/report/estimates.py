@@ -9,7 +9,7 @@ from typing import Literal
 
 from remission.records import Cell
 
-Measure = Literal["clean_acc", "asr", "robust_acc", "seconds"]
+Measure = Literal["clean_acc", "asr", "robust_acc", "seconds", "cpu_seconds"]
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
@@ -35,6 +35,16 @@ class Estimate:
     n: int = 0
     failed: int = 0
     interval: Interval | None = None
+
+    def scaled(self, factor: float) -> Estimate:
+        """The number in another unit."""
+        return Estimate(
+            mean=None if self.mean is None else factor * self.mean,
+            half_width=None if self.half_width is None else factor * self.half_width,
+            n=self.n,
+            failed=self.failed,
+            interval=self.interval and (factor * self.interval[0], factor * self.interval[1]),
+        )
 
     @property
     def known(self) -> bool:

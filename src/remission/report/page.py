@@ -120,7 +120,7 @@ def _group(
             for label, columns in series.reactivations(group).items()
         ],
         "rows": [_row(group, row, look) for row in group.rows],
-        "epochs": group.epoch() is not None,
+        "epochs": any(group.cost(row).known for row in group.rows),
         "saturated": taught,
         "saturation": f"{100 * SATURATED:.0f}",
         "relapse": _relapse_plots(group, look, number),
@@ -152,7 +152,7 @@ def _row(group: Group, row: Row, look: dict[str, figures.Style]) -> dict[str, An
         "heat": f"{before.mean or 0:.3f}",
         "robust_acc": show(row.number("robust_acc"), seeds=group.seeds),
         "seconds": show(row.number("seconds"), seeds=group.seeds, scale=1),
-        "epochs": show(row.number("seconds"), seeds=group.seeds, scale=1 / (group.epoch() or 1)),
+        "epochs": show(group.cost(row), seeds=group.seeds, scale=1),
         "after": after,
         "outcome": verdict.outcome if verdict else "",
         "verdict": printable(verdict.text) if verdict else "reference",

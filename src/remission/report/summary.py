@@ -72,14 +72,14 @@ class Group:
         """The first row of a purifier, by its name."""
         return next((row for row in self.rows if row.purifier.name == purifier), None)
 
-    def epoch(self) -> float | None:
-        """Seconds of one epoch of plain fine-tuning, the unit of cost; None without such a row."""
-        row = self.row("ft")
-        seconds = row.number("seconds").mean if row else None
-        epochs = row.purifier.parameters.get("epochs") if row else None
+    def cost(self, row: Row) -> Estimate:
+        """In epochs of plain fine-tuning, by processor seconds; unknown without such a row."""
+        tuned = self.row("ft")
+        seconds = tuned.number("cpu_seconds").mean if tuned else None
+        epochs = tuned.purifier.parameters.get("epochs") if tuned else None
         if not seconds or not isinstance(epochs, int):
-            return None
-        return seconds / epochs
+            return Estimate()
+        return row.number("cpu_seconds").scaled(epochs / seconds)
 
     def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
         """ASR above the control's after the same reactivation at the same budget."""

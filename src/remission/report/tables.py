@@ -14,9 +14,10 @@ from remission.report.innocent import innocent_objects, innocent_tables
 from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
+from remission.report.overview import overview_objects, overview_tables
 from remission.report.summary import Column, Group, Row, failures, summarise
 
-View = Literal["summary", "cells", "paths", "attacks", "innocent"]
+View = Literal["summary", "cells", "paths", "attacks", "innocent", "overview"]
 Format = Literal["text", "markdown", "csv", "json"]
 
 
@@ -25,7 +26,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
 
     ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
     point of a path (one object a curve in JSON), ``attacks`` one line a victim, ``innocent`` one
-    line a purifier that was handed a model without a backdoor.
+    line a purifier that was handed a model without a backdoor, ``overview`` one line a purifier
+    with all attacks beside each other.
 
     Raises:
         UserError: an unknown view or format.
@@ -54,6 +56,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "markdown": lambda r: attack_tables(r, markdown_table, "### {}"),
             "csv": lambda r: csv_table(attack_objects(r)),
             "json": lambda r: json_text(attack_objects(r)),
+        },
+        "overview": {
+            "text": lambda r: overview_tables(r, text_table, "{}"),
+            "markdown": lambda r: overview_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(overview_objects(r)),
+            "json": lambda r: json_text(overview_objects(r)),
         },
         "innocent": {
             "text": lambda r: innocent_tables(r, text_table, "{}"),
@@ -106,17 +114,17 @@ def _summary_lines(group: Group) -> tuple[list[str], Lines]:
     header = ["purifier", "C-Acc", "O-ASR", "O-RobustAcc"]
     header += [f"P-ASR {printable(column.title)}" for column in group.columns]
     header.append("seconds")
-    epoch = group.epoch()
-    if epoch:
+    costs = [group.cost(row) for row in group.rows]
+    if priced := any(cost.known for cost in costs):
         header.append("ft epochs")
     lines = []
-    for row in group.rows:
+    for row, cost in zip(group.rows, costs, strict=True):
         line = [row.label]
         line += [show(row.number(m), seeds=group.seeds) for m in ("clean_acc", "asr", "robust_acc")]
         line += [_with_gap(group, row, column) for column in group.columns]
         line.append(show(row.number("seconds"), seeds=group.seeds, scale=1.0))
-        if epoch:
-            line.append(show(row.number("seconds"), seeds=group.seeds, scale=1 / epoch))
+        if priced:
+            line.append(show(cost, seeds=group.seeds, scale=1.0))
         lines.append(line)
     return header, lines
 

@@ -201,10 +201,10 @@ def results(folder: Path) -> dict[str, dict[str, object]]:
     found = {}
     for record in read_records(folder):
         content = json.loads(record.to_json())
-        for key in ("seconds", "finished", "environment"):
+        for key in ("seconds", "cpu_seconds", "finished", "environment"):
             del content[key]
         if content["cell"]:
-            del content["cell"]["seconds"]
+            del content["cell"]["seconds"], content["cell"]["cpu_seconds"]
         found[record.label] = content
     return found
 

@@ -84,6 +84,7 @@ def test_rates_are_fractions_of_the_images_they_are_measured_on(
             assert 0 <= cell[key] <= 1
         assert cell["asr"] + cell["robust_acc"] <= 1
         assert cell["seconds"] > 0
+        assert cell["cpu_seconds"] > 0
         assert cell["id"]
 
 

@@ -1,0 +1,181 @@
+"""All attacks in one table: a purifier a row, its largest gap to the control under each attack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from remission.records import Record
+from remission.report.estimates import FAILED, MISSING, Estimate, gap
+from remission.report.keys import VICTIM, GroupKey
+from remission.report.labels import Method, label_methods, printable
+from remission.report.layout import Lines, escape
+from remission.report.summary import Column, Group, Row, summarise
+from remission.report.verdict import judge
+
+Table = Callable[[list[str], Lines], str]
+_NOTE = (
+    "under each attack the P-ASR farthest above the control's after the same reactivation, in "
+    "points, and its number of poisoned images; “not purified” where the O-ASR itself lies above "
+    "it. C-Acc: change against the victim, in points, mean over the attacks. Ordered by the mean "
+    "over the attacks of the gap"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """How a purifier stands under one attack.
+
+    Args:
+        gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
+        column: the reactivation and budget of that gap; None if unknown.
+        survived: the backdoor outlived the purifier itself.
+        change: of clean accuracy against the victim.
+        o_asr: ASR before any reactivation.
+        epochs: cost in epochs of plain fine-tuning; None where there is no such row.
+    """
+
+    gap: Estimate
+    column: Column | None
+    survived: bool
+    change: Estimate
+    o_asr: Estimate
+    epochs: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A purifier, and how it stands under each attack (by its title) that it was tried on."""
+
+    label: str
+    purifier: Method
+    under: dict[str, Worst]
+
+    @property
+    def mean_gap(self) -> float:
+        """Over the attacks; infinite where none is known."""
+        mean = _mean([each.gap.mean for each in self.under.values()])
+        return math.inf if mean is None else mean
+
+
+def worst(group: Group, row: Row) -> Worst:
+    """How a purifier stands in one group."""
+    gaps = [(group.gap(row, column), column) for column in group.columns]
+    known = [(found, column) for found, column in gaps if found.mean is not None]
+    largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=(Estimate(), None))
+    victim = group.row(VICTIM)
+    before = victim.cells.get(None, ()) if victim else ()
+    return Worst(
+        gap=largest,
+        column=column,
+        survived=judge(group, row).outcome == "survived",
+        change=gap(row.cells.get(None, ()), before, "clean_acc"),
+        o_asr=row.number("asr"),
+        epochs=group.cost(row).mean,
+    )
+
+
+def standings(groups: Sequence[Group]) -> list[Standing]:
+    """The purifiers of these groups, those that relapse least first."""
+    named, found = titles(groups), dict[Method, Standing]()
+    for group in groups:
+        for row in group.rows:
+            if not row.reference:
+                one = Standing(label=row.label, purifier=row.purifier, under={})
+                found.setdefault(row.purifier, one).under[named[group.key]] = worst(group, row)
+    return sorted(found.values(), key=lambda each: (each.mean_gap, each.label))
+
+
+def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
+    """The attack of each group; where two have one name, with what else tells them apart."""
+    labels = label_methods(group.key.attack for group in groups)
+    found = {group.key: labels[group.key.attack] for group in groups}
+    for key, label in found.items():
+        if list(found.values()).count(label) > 1:
+            rate = f"{100 * key.poison_rate:g} %"
+            found = {**found, key: f"{label}, {rate}, target {key.target}"}
+    return found
+
+
+def overviews(records: Sequence[Record]) -> list[list[Group]]:
+    """The groups that hold purified models, those of one data set and model together."""
+    groups = [g for g in summarise(records) if any(not row.reference for row in g.rows)]
+    return [list(same) for _, same in groupby(groups, key=lambda g: (g.key.dataset, g.key.arch))]
+
+
+def overview_tables(records: Sequence[Record], table: Table, heading: str) -> str:
+    """For people: a table for each data set and architecture."""
+    markdown, blocks = heading.startswith("#"), []
+    for groups in overviews(records):
+        key = groups[0].key
+        title = printable(f"{key.dataset} · {key.arch} · all attacks")
+        parts = [heading.format(escape(title) if markdown else title), _NOTE]
+        parts.append(table(*overview_lines(groups)))
+        blocks.append(("\n\n" if markdown else "\n").join(parts))
+    return "\n\n".join(blocks)
+
+
+def overview_lines(groups: Sequence[Group]) -> tuple[list[str], Lines]:
+    """Header and rows."""
+    named = list(titles(groups).values())
+    lines = []
+    for one in standings(groups):
+        under = one.under.values()
+        change = _mean([each.change.mean for each in under])
+        cost = _mean([each.epochs for each in under])
+        o_asr = [each.o_asr.mean for each in under if each.o_asr.mean is not None]
+        lines.append(
+            [
+                one.label,
+                *(_cell(one.under.get(name)) for name in named),
+                f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
+                MISSING if change is None else f"{100 * change + 0.0:+.1f}",
+                MISSING if cost is None else f"{cost:.0f}",
+            ]
+        )
+    return ["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"], lines
+
+
+def _cell(one: Worst | None) -> str:
+    if one is None:
+        return MISSING
+    if one.survived:
+        return "not purified"
+    if one.gap.mean is None or one.column is None:
+        return FAILED if one.gap.failed else MISSING
+    place = "" if one.column.budget is None else f" (n={one.column.budget})"
+    return f"{100 * one.gap.mean + 0.0:+.1f}{place}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """For programs: one object a purifier and attack, rates as fractions."""
+    return [
+        {
+            "dataset": groups[0].key.dataset,
+            "arch": groups[0].key.arch,
+            "attack": name,
+            "purifier": one.purifier.name,
+            "purifier_params": one.purifier.parameters,
+            "label": one.label,
+            "gap_to_control": each.gap.mean,
+            "gap_half_width": each.gap.half_width,
+            "seeds": each.gap.n,
+            "reactivation": each.column.reactivation.name if each.column else None,
+            "budget": each.column.budget if each.column else None,
+            "survived": each.survived,
+            "o_asr": each.o_asr.mean,
+            "clean_acc_change": each.change.mean,
+            "ft_epochs": each.epochs,
+        }
+        for groups in overviews(records)
+        for one in standings(groups)
+        for name, each in one.under.items()
+    ]
