@@ -35,7 +35,8 @@ def table(
         View,
         typer.Option(
             help="summary: a row a purifier; cells: a row a model; paths: along the path; "
-            "attacks: a row a victim, with the stealth of its trigger"
+            "attacks: a row a victim, with the stealth of its trigger; overview: a row a purifier, "
+            "all attacks beside each other; innocent: purifiers on a model without a backdoor"
         ),
     ] = View.SUMMARY,
     format: Annotated[

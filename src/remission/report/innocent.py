@@ -95,8 +95,7 @@ def _line(group: Group, row: Row, said: dict[str, Claim]) -> list[str]:
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        ", ".join("no class" if c.target is None else f"class {c.target}" for c in found)
-        or MISSING,
+        ", ".join("none" if c.target is None else str(c.target) for c in found) or MISSING,
         _mean([c.share for c in found], scale=100),
         _mean([c.anomaly for c in found]),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),

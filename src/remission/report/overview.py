@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -65,7 +66,8 @@ def worst(group: Group, row: Row) -> Worst:
     """How a purifier stands in one group."""
     gaps = [(group.gap(row, column), column) for column in group.columns]
     known = [(found, column) for found, column in gaps if found.mean is not None]
-    largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=(Estimate(), None))
+    nothing = (Estimate(failed=sum(found.failed for found, _ in gaps)), None)
+    largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
     before = victim.cells.get(None, ()) if victim else ()
     return Worst(
@@ -92,12 +94,15 @@ def standings(groups: Sequence[Group]) -> list[Standing]:
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
     """The attack of each group; where two have one name, with what else tells them apart."""
     labels = label_methods(group.key.attack for group in groups)
-    found = {group.key: labels[group.key.attack] for group in groups}
-    for key, label in found.items():
-        if list(found.values()).count(label) > 1:
-            rate = f"{100 * key.poison_rate:g} %"
-            found = {**found, key: f"{label}, {rate}, target {key.target}"}
-    return found
+    count = Counter(labels[group.key.attack] for group in groups)
+
+    def title(key: GroupKey) -> str:
+        label = labels[key.attack]
+        if count[label] == 1:
+            return label
+        return f"{label}, {100 * key.poison_rate:g} %, target {key.target}"
+
+    return {group.key: title(group.key) for group in groups}
 
 
 def overviews(records: Sequence[Record]) -> list[list[Group]]:
@@ -109,21 +114,38 @@ def overviews(records: Sequence[Record]) -> list[list[Group]]:
 def overview_tables(records: Sequence[Record], table: Table, heading: str) -> str:
     """For people: a table for each data set and architecture."""
     markdown, blocks = heading.startswith("#"), []
-    for groups in overviews(records):
-        key = groups[0].key
-        title = printable(f"{key.dataset} · {key.arch} · all attacks")
-        parts = [heading.format(escape(title) if markdown else title), _NOTE]
-        parts.append(table(*overview_lines(groups)))
+    for part in overview_parts(records):
+        title = escape(part.title) if markdown else part.title
+        parts = [heading.format(title), part.note, table(part.header, part.lines)]
         blocks.append(("\n\n" if markdown else "\n").join(parts))
     return "\n\n".join(blocks)
 
 
-def overview_lines(groups: Sequence[Group]) -> tuple[list[str], Lines]:
-    """Header and rows."""
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """A table for people, and how dark each cell of an attack is drawn."""
+
+    title: str
+    note: str
+    header: list[str]
+    lines: Lines
+    heat: list[list[float | None]]
+    """In each row, for each cell: the gap in [0, 1]; None for cells that are no gap."""
+
+
+def overview_parts(records: Sequence[Record]) -> list[Overview]:
+    """A table for each data set and architecture."""
+    return [_part(groups) for groups in overviews(records)]
+
+
+def _part(groups: Sequence[Group]) -> Overview:
     named = list(titles(groups).values())
-    lines = []
+    lines: Lines = []
+    heat: list[list[float | None]] = []
     for one in standings(groups):
         under = one.under.values()
+        shades = [_heat(one.under.get(name)) for name in named]
+        heat.append([None, *shades, None, None, None])
         change = _mean([each.change.mean for each in under])
         cost = _mean([each.epochs for each in under])
         o_asr = [each.o_asr.mean for each in under if each.o_asr.mean is not None]
@@ -136,7 +158,20 @@ def overview_lines(groups: Sequence[Group]) -> tuple[list[str], Lines]:
                 MISSING if cost is None else f"{cost:.0f}",
             ]
         )
-    return ["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"], lines
+    key = groups[0].key
+    return Overview(
+        title=printable(f"{key.dataset} · {key.arch} · all attacks"),
+        note=_NOTE,
+        header=["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"],
+        lines=lines,
+        heat=heat,
+    )
+
+
+def _heat(one: Worst | None) -> float | None:
+    if one is None or one.gap.mean is None:
+        return None
+    return 1.0 if one.survived else max(0.0, one.gap.mean)
 
 
 def _cell(one: Worst | None) -> str:
@@ -145,7 +180,7 @@ def _cell(one: Worst | None) -> str:
     if one.survived:
         return "not purified"
     if one.gap.mean is None or one.column is None:
-        return FAILED if one.gap.failed else MISSING
+        return FAILED if one.gap.failed or one.o_asr.failed else MISSING
     place = "" if one.column.budget is None else f" (n={one.column.budget})"
     return f"{100 * one.gap.mean + 0.0:+.1f}{place}"
 

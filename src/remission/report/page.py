@@ -19,6 +19,7 @@ from remission.report.estimates import show
 from remission.report.gallery import gallery, stealth_text
 from remission.report.innocent import innocent_parts
 from remission.report.labels import canonical, flat, printable
+from remission.report.overview import overview_parts
 from remission.report.pictures import Pictures, compare
 from remission.report.summary import Group, Row, ancestors, failures, summarise
 from remission.report.svg import inline
@@ -89,6 +90,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         stealth=any(one.compared for one in attacked(records)),
         margin=f"{100 * MARGIN:.0f}",
         groups=[_group(group, records, folder, look, number) for group in groups],
+        overview=[part for part in overview_parts(records) if len(part.header) > 5],
         innocent=innocent_parts(records),
         failures=failures(records),
         settings=_settings(records),
