@@ -159,3 +159,27 @@ class FineTuning:
             batch_size=self.batch_size,
             augment=self.augment,
         )
+
+
+@method
+class Relearning:
+    """What both methods of Siddiqui et al. (arXiv 2505.22310) have: Adam on clean images."""
+
+    epochs: int = field(default=100, ge=1)
+    """Passes over the clean images (100 in the public code)."""
+    lr: float = field(default=4e-4, gt=0)
+    """Learning rate of Adam."""
+    batch_size: int = field(default=128, ge=2)
+    """Images a batch (128 in the public code)."""
+    augment: Augment = "crop_flip"
+    """Augmentation of the clean images."""
+
+    def recipe(self) -> Recipe:
+        """These parameters as a recipe."""
+        return Recipe(
+            epochs=self.epochs,
+            lr=self.lr,
+            optimizer="adam",
+            batch_size=self.batch_size,
+            augment=self.augment,
+        )

@@ -20,15 +20,14 @@ from torch import Tensor
 
 from remission.method import field, method
 from remission.models import Classifier
-from remission.purifiers.base import CleanPurifier
+from remission.purifiers.base import CleanPurifier, Relearning
 from remission.seeding import Seed
-from remission.training import Recipe, fit
-from remission.training.batches import Augment
+from remission.training import fit
 from remission.types import LabelledImages
 
 
 @method
-class WeightDistReg(CleanPurifier):
+class WeightDistReg(Relearning, CleanPurifier):
     """Trains on clean images and drives all weights away from the backdoored ones."""
 
     name: ClassVar[str] = "weight_dist_reg"
@@ -36,14 +35,6 @@ class WeightDistReg(CleanPurifier):
 
     alpha: float = field(default=1.0, ge=0)
     """Weight of the distance (1 in the public code)."""
-    epochs: int = field(default=100, ge=1)
-    """Passes over the clean images (100 in the public code)."""
-    lr: float = field(default=4e-4, gt=0)
-    """Learning rate of Adam."""
-    batch_size: int = field(default=128, ge=2)
-    """Images a batch (128 in the public code)."""
-    augment: Augment = "crop_flip"
-    """Augmentation of the clean images."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Runs the objective above."""
@@ -55,17 +46,10 @@ class WeightDistReg(CleanPurifier):
             squares = [(w - w0).square().sum() for w, w0 in zip(weights, old, strict=True)]
             return (torch.stack(squares).sum() / count + 1e-8).sqrt()
 
-        recipe = Recipe(
-            epochs=self.epochs,
-            lr=self.lr,
-            optimizer="adam",
-            batch_size=self.batch_size,
-            augment=self.augment,
-        )
         fit(
             model,
             clean,
-            recipe,
+            self.recipe(),
             seed=seed,
             what=self.name,
             loss=lambda images, labels: (

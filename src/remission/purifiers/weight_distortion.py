@@ -19,15 +19,14 @@ import torch
 
 from remission.method import field, method
 from remission.models import Classifier
-from remission.purifiers.base import CleanPurifier
+from remission.purifiers.base import CleanPurifier, Relearning
 from remission.seeding import Seed
-from remission.training import Recipe, fit
-from remission.training.batches import Augment
+from remission.training import fit
 from remission.types import LabelledImages
 
 
 @method
-class WeightDistortion(CleanPurifier):
+class WeightDistortion(Relearning, CleanPurifier):
     """Adds noise to all weights, then trains them on clean images."""
 
     name: ClassVar[str] = "weight_distortion"
@@ -35,14 +34,6 @@ class WeightDistortion(CleanPurifier):
 
     sigma: float = field(default=0.02, gt=0)
     """Standard deviation of the noise, in units of the weights (0.02 in the public code)."""
-    epochs: int = field(default=100, ge=1)
-    """Passes over the clean images (100 in the public code)."""
-    lr: float = field(default=4e-4, gt=0)
-    """Learning rate of Adam."""
-    batch_size: int = field(default=128, ge=2)
-    """Images a batch (128 in the public code)."""
-    augment: Augment = "crop_flip"
-    """Augmentation of the clean images."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Adds the noise and trains."""
@@ -51,12 +42,5 @@ class WeightDistortion(CleanPurifier):
             for w in model.parameters():
                 z = torch.randn(w.shape, generator=generator)  # the same numbers on every device
                 w.add_(z.to(w), alpha=self.sigma)
-        recipe = Recipe(
-            epochs=self.epochs,
-            lr=self.lr,
-            optimizer="adam",
-            batch_size=self.batch_size,
-            augment=self.augment,
-        )
-        fit(model, clean, recipe, seed=seed, what=self.name)
+        fit(model, clean, self.recipe(), seed=seed, what=self.name)
         return model
