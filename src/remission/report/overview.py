@@ -22,7 +22,7 @@ _NOTE = (
     "under each attack the P-ASR farthest above the control's after the same reactivation, in "
     "points, and its number of poisoned images; “not purified” where the O-ASR itself lies above "
     "it. C-Acc: change against the victim, in points, mean over the attacks. Ordered by the mean "
-    "over the attacks of the gap"
+    "over the attacks of the gap, which is 100 where the model was not purified"
 )
 
 
@@ -57,8 +57,8 @@ class Standing:
 
     @property
     def mean_gap(self) -> float:
-        """Over the attacks; infinite where none is known."""
-        mean = _mean([each.gap.mean for each in self.under.values()])
+        """Over the attacks, 1 where the backdoor survived; infinite where none is known."""
+        mean = _mean([1.0 if each.survived else each.gap.mean for each in self.under.values()])
         return math.inf if mean is None else mean
 
 

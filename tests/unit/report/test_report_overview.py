@@ -105,7 +105,11 @@ def test_a_backdoor_that_outlives_the_purifier_is_not_a_relapse() -> None:
     ]
     assert overview(alive)["ft", "badnets"]["survived"]
     text = render(records(*alive), "overview", "text")
-    assert "not purified" in next(line for line in text.splitlines() if line.startswith("ft"))
+    rows = [line for line in text.splitlines() if line.startswith(("ft", "pam"))]
+    assert "not purified" in rows[-1]
+    alive[-1] = cell(attack="badnets", attack_params={}, **PAM, **RETUNED, budget=5, asr=0.98)
+    rows = render(records(*alive), "overview", "text").splitlines()
+    assert rows[-1].startswith("ft"), "a backdoor that never went ranks behind any relapse"
 
 
 def test_one_attack_at_two_rates_has_two_columns() -> None:
