@@ -40,8 +40,11 @@ class GroupKey:
 
 
 def purifier_of(item: Cell | PathCurve) -> Method:
-    """The purifier as a key."""
-    return Method.of(item.purifier, item.purifier_params)
+    """The purifier as a key; cells say which inversion it used where it is not the paper's."""
+    params = item.purifier_params
+    if params.get("trigger") == "inverted":
+        params = {"inversion": "bti_dbf", **params}
+    return Method.of(item.purifier, params)
 
 
 def reactivation_of(cell: Cell) -> Method:

@@ -229,3 +229,16 @@ def test_an_unknown_view_or_format_names_the_known_ones() -> None:
         render([], "cell", "text")  # type: ignore[arg-type]
     with pytest.raises(UserError, match="known: csv, json, markdown, text"):
         render([], "cells", "xml")  # type: ignore[arg-type]
+
+
+def test_rows_of_two_inversions_say_which() -> None:
+    asked = {"trigger": "inverted"}
+    made = [cell(purifier="pam", purifier_params=asked, seed=seed) for seed in (0, 1)]
+    made.append(cell(purifier="pam", purifier_params={**asked, "inversion": "universal"}))
+    made.append(cell(purifier="pam", purifier_params={"trigger": "true"}))
+    (group,) = summarise(records(*made))
+    assert [row.label for row in group.rows] == [
+        "pam (inversion=bti_dbf, trigger=inverted)",
+        "pam (inversion=universal, trigger=inverted)",
+        "pam (inversion=–, trigger=true)",
+    ]
