@@ -45,8 +45,9 @@ def note(found: Explanation) -> str:
         "Spearman's rank correlation of the relapse gap with each predictor, a purified model of "
         f"one seed an observation; in brackets the 95 % interval of a bootstrap ({SAMPLES} "
         "samples) that draws whole clusters: all models of one attack and seed, or, within one "
-        "attack, all of one purifier. In the header the sign that the explanation by the path expects. Lines "
-        f"with batch norm {found.batchnorm}. Purified: O-ASR at most 10 points above the control's"
+        "attack, all of one purifier. In the header the sign that the explanation by the path "
+        f"expects. Lines with batch norm {found.batchnorm}. Purified: O-ASR at most 10 points "
+        "above the control's"
     )
 
 
