@@ -138,7 +138,8 @@ def test_distances() -> None:
 def test_every_point_of_the_plane() -> None:
     models = [Toy(seed) for seed in (0, 9, 5)]
     test, clean = toy_data(30, seed=3), toy_data(12, seed=4)
-    found = plane(*models, test, corner(), TARGET, clean=clean, points=4)
+    a, b, c = models
+    found = plane(a, b, c, test, corner(), TARGET, clean=clean, points=4)
     first, second, third = (flat(model) for model in models)
     u = (second - first) / (second - first).norm()
     v = third - first

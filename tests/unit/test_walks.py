@@ -85,7 +85,9 @@ def test_lists_of_different_length() -> None:
         "n_clean": 1,
         "n_triggered": 1,
     }
-    rows = {key: [[0.5, 0.5]] for key in ("clean_loss", "backdoor_loss", "asr", "clean_acc")}
+    rows: dict[str, Any] = {
+        key: [[0.5, 0.5]] for key in ("clean_loss", "backdoor_loss", "asr", "clean_acc")
+    }
     Plane(**plane, **rows)
     with pytest.raises(ValueError, match="differ in length"):
         Plane(**plane, **rows | {"asr": [[0.5]]})

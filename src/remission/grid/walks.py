@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -63,7 +62,8 @@ class Walks:
     def line(self, name: str, start: Classifier, end: Classifier) -> None:
         """The straight line, once for each policy of batch normalisation."""
         apart = weight_distance(start, end)
-        self.details[f"layers, {name}"] = asdict(apart)["layers"]
+        # a list: the keys of a record are sorted, and layers have an order
+        self.details[f"layers, {name}"] = [[key, *both] for key, both in apart.layers.items()]
         lengths = {"distance": apart.total, "relative_distance": apart.relative}
         for policy in self.asked["batchnorm"]:
             found = linear_path(

@@ -102,7 +102,7 @@ def _flattened(model: Classifier) -> Tensor:
 
 @torch.no_grad()
 def _put(into: Direction, point: Tensor) -> None:
-    parts = point.split([parameter.numel() for parameter in into])
+    parts = torch.split(point, [parameter.numel() for parameter in into])
     for parameter, part in zip(into, parts, strict=True):
         parameter.copy_(part.view(parameter.shape))
 

@@ -116,9 +116,12 @@ def _layers(group: Group, records: Sequence[Record], look: Look) -> Drawing | No
     lines, names = [], list[str]()
     for label, record in _walks_of(group, records):
         layers = record.details.get("layers, line")
-        if isinstance(layers, dict) and layers and (not names or list(layers) == names):
-            names = list(layers)
-            y = [100 * share if (share := each[1]) else math.nan for each in layers.values()]
+        if not isinstance(layers, list) or not layers:
+            continue
+        here = [str(name) for name, _, _ in layers]
+        if not names or here == names:
+            names = here
+            y = [100 * share if share else math.nan for _, _, share in layers]
             x = [float(k) for k in range(len(y))]
             lines.append(Series(label=label, x=x, y=y, low=y, high=y))
     if not lines:
@@ -158,7 +161,7 @@ def barriers(group: Group) -> Barriers | None:
     best = "recalibrated" if any(row[2] == "recalibrated" for row in rows) else BATCHNORM[0]
     lines = [
         [label, _NAMES[walk], *_numbers(curves)]
-        for label, walk, policy, curves in sorted(rows, key=lambda row: row[:2])
+        for label, walk, policy, curves in sorted(rows, key=lambda r: (r[0], _ORDER.index(r[1])))
         if policy == best
     ]
     header = ["purifier", "walk", "mean backdoor error", "t_back"]
@@ -180,6 +183,9 @@ _NAMES = {
     "bezier": "curve, victim to purified",
     "retuned": "line, purified to retuned",
 }
+
+
+_ORDER = list(_NAMES)
 
 
 def _numbers(curves: Sequence[PathCurve]) -> list[str]:

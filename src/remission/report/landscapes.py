@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from remission.records import Plane
 from remission.report.figures import RC, Style, draw, svg_of
@@ -49,6 +50,9 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[s
         for line in lines:
             draw(axes, line, look, bars=False)
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         step = math.ceil(len(layers) / 40)
         axes.set_xticks(range(0, len(layers), step), layers[::step], rotation=90, fontsize=7.5)
         axes.set_ylabel("distance / norm at t = 0 (%)")
@@ -83,7 +87,7 @@ def _contours(
     drawn = axes.contourf(plane.x, plane.y, logs, levels=levels, cmap=colours)
     axes.contour(plane.x, plane.y, logs, levels=levels, colors="white", linewidths=0.3)
     bar = figure.colorbar(drawn, ax=axes, format=lambda x, _: f"{10**x:.2g}", shrink=0.9)
-    bar.outline.set_visible(False)  # type: ignore[operator]  # a spine, whatever the stubs say
+    bar.outline.set_visible(False)
     for name, (x, y) in plane.models.items():
         marker, text = _MARKS[name]
         axes.plot([x], [y], marker, color="white", markeredgecolor="black", markersize=8)

@@ -10,7 +10,8 @@ from remission.records import Record
 from remission.report.estimates import FAILED, MISSING, Estimate
 from remission.report.labels import printable
 from remission.report.layout import Lines, escape
-from remission.report.scores import Bound, Reach, Score, scores
+from remission.report.relapse import Bound
+from remission.report.scores import Reach, Score, scores
 from remission.report.summary import Group, summarise
 
 Table = Callable[[list[str], Lines], str]
