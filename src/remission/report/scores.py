@@ -97,7 +97,8 @@ def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
 def seed_gaps(group: Group, row: Row, columns: Sequence[Column]) -> dict[int, float]:
     """Seed -> relapse gap over the budgets that the purified model and the control both have.
 
-    Only seeds whose budgets span the widest range are counted: areas over others are no match.
+    Only seeds with the same budgets are counted, those that most of them were measured at: an area
+    over others is another number.
 
     Args:
         group: that the row belongs to.
@@ -117,11 +118,11 @@ def seed_gaps(group: Group, row: Row, columns: Sequence[Column]) -> dict[int, fl
     long = {seed: points for seed, points in curves.items() if len(points) > 1}
     if not long:
         return {}
-    widest = max(((p[0][0], p[-1][0]) for p in long.values()), key=lambda e: e[1] / e[0])
+    fullest = max(([n for n, _, _ in points] for points in long.values()), key=len)
     return {
         seed: area_between(*zip(*points, strict=True))
         for seed, points in sorted(long.items())
-        if (points[0][0], points[-1][0]) == widest
+        if [n for n, _, _ in points] == fullest
     }
 
 

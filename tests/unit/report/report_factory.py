@@ -255,7 +255,7 @@ def _enriched(walked: Record, number: int) -> Record:
             relative_distance=None,
         )
     )
-    layers = {f"layer{k}": [0.1 * k + 0.1, 0.02 * (1 + k % 3) * (1 + number)] for k in range(12)}
+    layers = [[f"layer{k}", 0.1 * k, 0.02 * (1 + k % 3) * (1 + number)] for k in range(12)]
     return dataclasses.replace(
         walked,
         paths=tuple(lines),

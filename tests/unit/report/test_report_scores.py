@@ -112,11 +112,13 @@ def test_the_interval_of_one_seed_by_hand() -> None:
     assert found.purified.last.value == pytest.approx(10 ** (1 / 3))
 
 
-def test_seeds_without_the_whole_range_are_left_out() -> None:
+def test_seeds_without_all_budgets_are_left_out() -> None:
     made = store({1: 0.5, 100: 0.5}, {1: 0.0, 100: 0.0})
     short = [c for c in store({1: 0.9, 100: 0.9}, {1: 0.0, 100: 0.0}, seed=1) if c.budget != 100]
     found = one(made + short)
     assert (found.gap.mean, found.gap.n) == (pytest.approx(0.5), 1)
+    within = store({1: 0.9, 10: 0.9, 100: 0.9}, {1: 0.0, 10: 0.0, 100: 0.0}, seed=2)
+    assert one(made + within).gap.mean == pytest.approx(0.9), "the fullest curve"
     gone = failed(purifier="ft", reactivation="retuning", budget=10)
     assert one([*made, gone]).gap.failed == 1
     assert one([*made, gone]).gap.mean == pytest.approx(0.5)
