@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from remission.grid.spec import PathSection, Spec, SplitSection, VictimSection
+from remission.grid.sections import PathSection, SplitSection, VictimSection
+from remission.grid.spec import Spec
 from remission.records import read_records
 from remission.registry import catalogue
 from remission.report.estimates import MISSING

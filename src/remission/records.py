@@ -19,6 +19,23 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from remission.errors import StoreError
+from remission.walks import Json, PathCurve, Plane, Quantity, Rate
+
+__all__ = [
+    "FORMAT",
+    "STORE_MARK",
+    "Artefact",
+    "Cell",
+    "Json",
+    "PathCurve",
+    "Plane",
+    "Quantity",
+    "Record",
+    "brief",
+    "cells",
+    "path_curves",
+    "read_records",
+]
 
 FORMAT = 1
 """Version of the JSON layout; a reader refuses a newer one."""
@@ -27,8 +44,6 @@ STORE_MARK = "remission-store.json"
 """The file that makes a folder a store."""
 
 Status = Literal["done", "failed"]
-Json = dict[str, Any]
-Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -81,34 +96,6 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathCurve:
-    """Rates along the straight line in weight space; t = 0 backdoored, t = 1 purified."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
-
-    id: str
-    dataset: str
-    arch: str
-    attack: str
-    attack_params: Json
-    poison_rate: Rate
-    target: int | Literal["all-to-all"]
-    seed: int
-    purifier: str
-    purifier_params: Json
-    batchnorm: Literal["interpolated", "recalibrated"]
-    t: list[Rate]
-    asr: list[Rate]
-    clean_acc: list[Rate]
-    n_clean: int
-    n_triggered: int
-
-    def __post_init__(self) -> None:
-        if not len(self.t) == len(self.asr) == len(self.clean_acc) > 0:
-            raise ValueError("a path whose lists differ in length")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Artefact:
     """A file of the store that belongs to a record, named relative to the store's folder."""
 
@@ -147,6 +134,7 @@ class Record:
     parents: dict[str, str]
     cell: Cell | None = None
     paths: tuple[PathCurve, ...] = ()
+    plane: Plane | None = None
     details: Json = field(default_factory=dict)
     artefacts: dict[str, Artefact] = field(default_factory=dict)
     environment: Json = field(default_factory=dict)

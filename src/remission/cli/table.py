@@ -18,6 +18,8 @@ class View(StrEnum):
     ATTACKS = "attacks"
     INNOCENT = "innocent"
     OVERVIEW = "overview"
+    SCORES = "scores"
+    EXPLANATION = "explanation"
 
 
 class Format(StrEnum):
@@ -36,7 +38,9 @@ def table(
         typer.Option(
             help="summary: a row a purifier; cells: a row a model; paths: along the path; "
             "attacks: a row a victim, with the stealth of its trigger; overview: a row a purifier, "
-            "all attacks beside each other; innocent: purifiers on a model without a backdoor"
+            "all attacks beside each other; scores: relapse curves in single numbers; "
+            "explanation: what these correlate with on the path; "
+            "innocent: purifiers on a model without a backdoor"
         ),
     ] = View.SUMMARY,
     format: Annotated[

@@ -66,6 +66,13 @@ def _check_budgets(spec: Spec, split: Split, target: Target, classes: int) -> No
                 f"poisoned images, and the attacker has {others} images outside the target class",
                 "use smaller budgets, or give the attacker more images in [split]",
             )
+    retuned = spec.path.retuned if spec.path else None
+    if retuned is not None and retuned > others:
+        raise SpecError(
+            f"[path]: retuned = {retuned} poisoned images, and the attacker has {others} images "
+            "outside the target class",
+            "use fewer, or give the attacker more images in [split]",
+        )
     if not outside(split.test.labels):
         raise SpecError(
             f"none of the {len(split.test)} test images lies outside the target class {target}",

@@ -94,6 +94,8 @@ class _Planner:
         self.usual = spec.inversions()[0].name
         self.reactivations = _labelled(spec.reactivations())
         self.path = spec.path.model_dump() if spec.path else None
+        self.retuning = table_of(retuning) if (retuning := spec.retuning()) else {}
+        self.retuning.pop("budgets", None)
         self.stages: dict[str, Stage] = {}
 
     def add(self, kind: str, label: str, settings: Settings, **parents: str) -> str:
@@ -116,6 +118,8 @@ class _Planner:
             self.add_reactivations(name, settings, model, victim)
             if self.path:
                 walk = {**settings, "path": self.path}
+                if "retuned" in self.path:
+                    walk["retuning"] = self.retuning
                 self.add("path", f"{name}/path", walk, victim=victim, model=model)
 
     def add_innocent(self, here: str, context: Settings, control: str) -> None:

@@ -5,23 +5,15 @@ from __future__ import annotations
 import inspect
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from remission.attacks import Attack
 from remission.data.decode import Resize
 from remission.data.picture import image_uri
 from remission.errors import DataError, SpecError, closest
+from remission.grid.sections import STRICT, PathSection, SplitSection, Table, VictimSection
 from remission.inversion import Inversion
 from remission.method import explain
 from remission.models import canonical_arch
@@ -34,87 +26,15 @@ from remission.registry import (
     make_purifier,
     make_reactivation,
 )
-from remission.training import Recipe
-from remission.training.batches import Augment
-from remission.training.loop import Schedule
-
-Table = dict[str, Any]
-Count = Annotated[int, Field(ge=1)]
-Several = Annotated[int, Field(ge=2)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-
 
 _OF_THE_ROW = ("inversion", "seeds")
 """Keys of a purifier's table that are not parameters of its method."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class VictimSection(_Section):
-    """How victim and control are trained; the defaults are the paper's."""
-
-    epochs: Count = 100
-    """Passes over the victim's images."""
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    """sgd, or adam: transformers from random weights learn little by SGD (use lr = 0.001)."""
-    lr: float = Field(default=0.1, gt=0)
-    """Highest learning rate."""
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD; Adam does not use it."""
-    weight_decay: float = Field(default=5e-4, ge=0)
-    """L2 penalty on all parameters."""
-    schedule: Schedule = "cosine"
-    """constant, cosine (down to 0) or one_cycle (up over the first 30 %, cosine down to 0)."""
-    batch_size: int = Field(default=128, ge=2)
-    """Images a batch."""
-    augment: Augment = "crop_flip"
-    """none, crop (zero padding by an eighth of the side) or crop_flip."""
-
-    @model_serializer(mode="wrap")
-    def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> Table:
-        """The key came later than stored results, whose identities must stay: SGD is unsaid."""
-        dumped: Table = handler(self)
-        if dumped["optimizer"] == "sgd":
-            del dumped["optimizer"]
-        return dumped
-
-    def recipe(self) -> Recipe:
-        """These values as a recipe."""
-        return Recipe(**self.model_dump())
-
-
-class SplitSection(_Section):
-    """Sizes of the four disjoint sets: shares of the training images, or counts."""
-
-    defender: Several | Share = 0.05
-    """Clean images that every purifier gets."""
-    attacker: Several | Share = 0.02
-    """Images that a reactivation draws its clean and its poisoned ones from."""
-    victim: Several | None = None
-    """At most so many of the rest; None: all of it."""
-    test: Count | None = None
-    """Test images behind every cell, stratified; None: all."""
-
-
-class PathSection(_Section):
-    """The walk from the backdoored to the purified model."""
-
-    points: int = Field(default=21, ge=2, le=10001)
-    """Positions, evenly spaced, both ends included."""
-    batchnorm: list[Literal["interpolated", "recalibrated"]] = Field(
-        default=["interpolated", "recalibrated"], min_length=1, max_length=2
-    )
-    """Running statistics: interpolated like weights, or collected anew at every position."""
-    test: Annotated[int, Field(ge=50)] | None = None
-    """Test images behind every point, at most those of the cells; None: the same."""
-
-
-class Spec(_Section):
+class Spec(BaseModel):
     """A whole grid: one data set, one model, and every combination of the methods."""
+
+    model_config = STRICT
 
     name: str = Field(min_length=1, max_length=100)
     """What the grid is called."""
@@ -178,6 +98,10 @@ class Spec(_Section):
     def reactivations(self) -> list[Reactivation]:
         """The reactivations, built and checked."""
         return [make_reactivation(table) for table in self.reactivation]
+
+    def retuning(self) -> Reactivation | None:
+        """The first retuning, after which a path may go on; None without one."""
+        return next((each for each in self.reactivations() if each.name == "retuning"), None)
 
     def inversions(self) -> list[Inversion]:
         """The inversions, built and checked."""
@@ -295,6 +219,8 @@ def parse_spec(table: Table) -> Spec:
             ) from error
         raise SpecError(*explain(error, "the spec")) from error
     spec.attacks(), spec.purifiers(), spec.purifier_seeds(), spec.inverters(), spec.reactivations()
+    if spec.path and spec.path.retuned is not None and spec.retuning() is None:
+        raise SpecError("[path]: retuned without a retuning", "add a [[reactivation]] retuning")
     return spec
 
 

@@ -15,13 +15,13 @@ from remission.grid.environment import environment
 from remission.grid.inputs import StageInputs
 from remission.grid.plan import PAPERS, Stage
 from remission.grid.store import Store
+from remission.grid.walks import Walks
 from remission.inversion import Inverted, InvertedSource, KnownSource, TriggerSource
 from remission.metrics import Rate, Rates, accuracy
 from remission.models import Classifier
 from remission.models.checkpoint import pack
-from remission.paths import linear_path
 from remission.purifiers import TriggerPurifier, inverts
-from remission.records import Cell, PathCurve, Record, brief
+from remission.records import Cell, PathCurve, Plane, Record, brief
 from remission.registry import make_inversion, make_purifier, make_reactivation
 from remission.training import evaluate, predict
 
@@ -114,6 +114,7 @@ class Kept:
     details: dict[str, Any] = field(default_factory=dict)
     rates: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
+    plane: Plane | None = None
     spent: Spent | None = None
     """By the method itself; None: by the stage, loading and measuring included."""
     before: Spent = Spent()
@@ -146,6 +147,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         parents=stage.parents,
         cell=measured_cell(stage, kept.rates, own) if kept.rates else None,
         paths=kept.paths,
+        plane=kept.plane,
         details=kept.details,
         artefacts=artefacts,
         environment=environment(device, given.precision),
@@ -280,52 +282,10 @@ def _reactivated(given: StageInputs, kept: Kept) -> None:
 
 
 def _path(given: StageInputs, kept: Kept) -> None:
-    trigger, target = given.trigger()
-    walk = given.stage.settings["path"]
-    test = given.split.test
-    if walk["test"]:
-        order = torch.randperm(len(test), generator=given.seed.child("path").generator())
-        test = test[order[: walk["test"]].to(given.device)]
-    start, end = given.model("victim"), given.model("model")
-    keys = cell_keys(given.stage)
-    curves = []
-    for policy in walk["batchnorm"]:
-        found = linear_path(
-            start,
-            end,
-            test,
-            trigger,
-            target,
-            points=walk["points"],
-            batchnorm=policy,
-            clean=given.split.defender,
-        )
-        curves.append(
-            PathCurve(
-                **{key: keys[key] for key in _PATH_KEYS},
-                batchnorm=policy,
-                t=found.t,
-                asr=[rates.asr.value for rates in found.rates],
-                clean_acc=[rates.clean_acc.value for rates in found.rates],
-                n_clean=found.rates[0].clean_acc.total,
-                n_triggered=found.rates[0].asr.total,
-            )
-        )
-    kept.paths = tuple(curves)
+    walks = Walks(given, cell_keys(given.stage))
+    walks.go()
+    kept.paths, kept.plane, kept.details = tuple(walks.curves), walks.plane, walks.details
 
-
-_PATH_KEYS = (
-    "id",
-    "dataset",
-    "arch",
-    "attack",
-    "attack_params",
-    "poison_rate",
-    "target",
-    "seed",
-    "purifier",
-    "purifier_params",
-)
 
 _STAGES: dict[str, Callable[[StageInputs, Kept], None]] = {
     "victim": _victim,

@@ -1,5 +1,17 @@
-"""Lines in weight space between two models, and what is measured along them."""
+"""Walks and planes in weight space between models, and what is measured there."""
 
-from remission.paths.linear import PathPoints, linear_path
+from remission.paths.bezier import bezier_path
+from remission.paths.distance import Distance, weight_distance
+from remission.paths.linear import linear_path
+from remission.paths.planes import PlanePoints, plane
+from remission.paths.walk import PathPoints
 
-__all__ = ["PathPoints", "linear_path"]
+__all__ = [
+    "Distance",
+    "PathPoints",
+    "PlanePoints",
+    "bezier_path",
+    "linear_path",
+    "plane",
+    "weight_distance",
+]

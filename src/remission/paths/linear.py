@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from remission.metrics import Rate, Rates
 from remission.models import Classifier
-from remission.progress import tracked
-from remission.training import evaluate, recalibrate
+from remission.paths.walk import PathPoints, evenly, walk
 from remission.types import LabelledImages, Target
 
 BatchNorm = Literal["interpolated", "recalibrated"]
-
-
-@dataclass(frozen=True)
-class PathPoints:
-    """What was measured along a line.
-
-    Args:
-        t: positions, from 0 (start) to 1 (end).
-        rates: one a position.
-    """
-
-    t: list[float]
-    rates: list[Rates]
 
 
 def interpolate(model: Classifier, start: Classifier, end: Classifier, t: float) -> None:
@@ -54,6 +38,9 @@ def linear_path(
 ) -> PathPoints:
     """Walks from ``start`` (backdoored, t = 0) to ``end`` (purified, t = 1).
 
+    At every t backdoor error, clean error, and the loss of both; the heights of the barriers in
+    them are what :meth:`PathPoints.barriers` says.
+
     Args:
         start: a model; it stays as it is.
         end: a model of the same architecture; it stays as it is.
@@ -65,15 +52,15 @@ def linear_path(
             ``"recalibrated"``: collected anew on ``clean`` at every position, both ends included.
         clean: the defender's images, for ``"recalibrated"``.
     """
-    assert points >= 2, "a line has two ends"
     assert batchnorm == "interpolated" or clean is not None, "recalibration needs clean images"
     model = copy.deepcopy(start).eval()
-    positions = [round(k / (points - 1), 10) for k in range(points)]
-    nothing = Rate(0, len(test))
-    rates = [Rates(nothing, nothing, nothing)] * points
-    for place, t in enumerate(tracked(positions, f"path, batch norm {batchnorm}", points)):
-        interpolate(model, start, end, t)
-        if batchnorm == "recalibrated" and clean is not None:
-            recalibrate(model, clean)
-        rates[place] = evaluate(model, test, trigger, target)
-    return PathPoints(positions, rates)
+    return walk(
+        model,
+        lambda t: interpolate(model, start, end, t),
+        evenly(points),
+        test,
+        trigger,
+        target,
+        clean=clean if batchnorm == "recalibrated" else None,
+        what=f"path, batch norm {batchnorm}",
+    )

@@ -19,7 +19,7 @@ from remission.report.series import Panel, Series
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 _GREY = "#6b6b6b"
-_RC: Any = {  # matplotlib types the names of its settings, differently in each version
+RC: Any = {  # matplotlib types the names of its settings, differently in each version
     "svg.fonttype": "none",  # text stays text: it can be searched, and the page is smaller
     "svg.hashsalt": "remission",  # the same records give the same bytes
     "text.parse_math": False,  # names come from users: a dollar sign is a dollar sign
@@ -65,11 +65,11 @@ def relapse_figure(
     series: Sequence[Series], look: Mapping[str, Style], victim: float | None
 ) -> str:
     """ASR in percent against the number of poisoned images, on an axis that also shows 0."""
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         figure = Figure(figsize=(8.2, max(3.9, 0.23 * len(series) + 1.2)), layout="constrained")
         axes = figure.add_subplot()
         for line in series:
-            _draw(axes, line, look, bars=True)
+            draw(axes, line, look, bars=True)
         if victim is not None:
             axes.axhline(victim, color=_GREY, linewidth=0.9, zorder=1)
             axes.annotate(
@@ -91,26 +91,31 @@ def relapse_figure(
         axes.set_xlabel("poisoned images that the reactivation used (0: none, O-ASR)")
         axes.set_ylabel("ASR (%)")
         _label_ends(axes, series, look)
-        return _svg(figure)
+        return svg_of(figure)
 
 
-def path_figure(panels: Sequence[Panel], look: Mapping[str, Style]) -> str:
-    """Backdoor error above, clean accuracy below; one column for each batch-norm policy."""
-    with mpl.rc_context(_RC):
-        figure = Figure(figsize=(8.8 if len(panels) > 1 else 5.4, 5.4), layout="constrained")
+def path_figure(
+    panels: Sequence[Panel],
+    look: Mapping[str, Style],
+    across: str = "t (0: backdoored, 1: purified)",
+) -> str:
+    """Backdoor error above, clean accuracy below; one column for each panel."""
+    with mpl.rc_context(RC):
+        width = (5.4, 8.8, 11.0)[min(len(panels), 3) - 1]
+        figure = Figure(figsize=(width, 5.4), layout="constrained")
         grid = figure.subplots(
             2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=(2, 1)
         )
         for column, panel in enumerate(panels):
             upper, lower = grid[0][column], grid[1][column]
-            upper.set_title(f"batch norm {panel.batchnorm}", fontsize=10, loc="left")
+            upper.set_title(panel.title, fontsize=10, loc="left")
             for line in panel.error:
-                _draw(upper, line, look, bars=False)
+                draw(upper, line, look, bars=False)
             for line in panel.clean_acc:
-                _draw(lower, line, look, bars=False, width=1.0)
+                draw(lower, line, look, bars=False, width=1.0)
             upper.set_ylim(-3, 103)
             lower.set_xlim(-0.02, 1.02)
-            lower.set_xlabel("t (0: backdoored, 1: purified)")
+            lower.set_xlabel(across)
         low, high = grid[1][0].get_ylim()
         if high - low < 10:  # points: a flat line shall look flat
             grid[1][0].set_ylim((low + high) / 2 - 5, (low + high) / 2 + 5)
@@ -120,12 +125,12 @@ def path_figure(panels: Sequence[Panel], look: Mapping[str, Style]) -> str:
         figure.legend(
             handles, names, loc="outside upper left", ncols=min(5, len(names)), frameon=False
         )
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def before_after_figure(rows: Sequence[tuple[Series, Series]], look: Mapping[str, Style]) -> str:
     """One line a model: a hollow mark for O-ASR, a full one for P-ASR."""
-    with mpl.rc_context(_RC | {"axes.grid.axis": "x"}):
+    with mpl.rc_context(RC | {"axes.grid.axis": "x"}):
         figure = Figure(figsize=(8.2, 0.32 * len(rows) + 1.1), layout="constrained")
         axes = figure.add_subplot()
         for place, (before, after) in enumerate(rows):
@@ -141,16 +146,17 @@ def before_after_figure(rows: Sequence[tuple[Series, Series]], look: Mapping[str
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(-3, 103)
         axes.set_xlabel("ASR (%): hollow before, full after the reactivation")
-        return _svg(figure)
+        return svg_of(figure)
 
 
 def _style(line: Series, look: Mapping[str, Style]) -> Style:
     return CONTROL_STYLE if line.control else look.get(line.label, Style(_GREY, "o"))
 
 
-def _draw(
+def draw(
     axes: Axes, line: Series, look: Mapping[str, Style], *, bars: bool, width: float | None = None
 ) -> None:
+    """One line, with bars or a band for its intervals; no markers where ``width`` is given."""
     style = _style(line, look)
     order = 4 if line.control else 3
     axes.plot(
@@ -218,7 +224,8 @@ def _spread(values: Sequence[float], step: float, top: float) -> list[float]:
     return places
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """The figure as SVG text, the same bytes for the same figure."""
     out = io.StringIO()
     with warnings.catch_warnings():
         # A letter that the drawing font lacks only costs exact spacing: the browser has the font.

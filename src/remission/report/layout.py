@@ -35,7 +35,7 @@ def csv_table(lines: Sequence[dict[str, Any]]) -> str:
 
 
 def _numeric(lines: Lines, index: int) -> bool:
-    return all(line[index][:1] in "+-–f0123456789" for line in lines)
+    return all(line[index][:1] in "+-–f0123456789<>≤≥" for line in lines)
 
 
 def text_table(header: list[str], lines: Lines) -> str:

@@ -15,12 +15,17 @@ from remission.errors import StoreError
 from remission.records import STORE_MARK, Record, brief, read_records
 from remission.report import figures, series
 from remission.report.attacks import attacked
+from remission.report.connections import barriers, drawings
 from remission.report.estimates import show
+from remission.report.explanation import explanations
+from remission.report.explanation_tables import conclusion, note, table_lines
 from remission.report.gallery import gallery, stealth_text
 from remission.report.innocent import innocent_parts
 from remission.report.labels import canonical, flat, printable
+from remission.report.landscapes import explanation_figure
 from remission.report.overview import overview_parts
 from remission.report.pictures import Pictures, compare
+from remission.report.score_tables import score_table
 from remission.report.summary import Group, Row, ancestors, failures, summarise
 from remission.report.svg import inline
 from remission.report.verdict import MARGIN, SATURATED, headline, judge, saturated, sentence
@@ -91,6 +96,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         margin=f"{100 * MARGIN:.0f}",
         groups=[_group(group, records, folder, look, number) for group in groups],
         overview=[part for part in overview_parts(records) if len(part.header) > 5],
+        explained=_explained(records, number),
         innocent=innocent_parts(records),
         failures=failures(records),
         settings=_settings(records),
@@ -126,7 +132,9 @@ def _group(
         "saturated": taught,
         "saturation": f"{100 * SATURATED:.0f}",
         "relapse": _relapse_plots(group, look, number),
-        "path": _path_plot(group, look, number),
+        "scores": score_table(group),
+        "paths": _path_plots(group, records, look, number),
+        "barriers": barriers(group),
         "pictures": _pictures(group, records, folder),
     }
 
@@ -192,21 +200,34 @@ def _relapse_plots(group: Group, look: dict[str, figures.Style], number: count[i
     return plots
 
 
-def _path_plot(group: Group, look: dict[str, figures.Style], number: count[int]) -> Plot | None:
-    panels = series.panels(group)
-    if not panels:
-        return None
-    caption = (
-        "The straight line in weight space from the backdoored model (t = 0) to the purified one "
-        "(t = 1). Above: the share of triggered images that no longer reach the target class. A "
-        "line that stays low until close to t = 1 says that the purified model lies at the edge of "
-        "the backdoored region, a small step from relapse. Below: clean accuracy on the way. "
-        "Interpolated batch-norm statistics can break both curves for reasons that have nothing to "
-        "do with the backdoor; recalibrated ones are measured anew at every t."
-    )
-    if any(len(curves) > 1 for curves in group.paths.values()):
-        caption += " Lines are means over seeds, bands 95 % Student-t intervals."
-    return _plot(figures.path_figure(panels, look), caption, "Path curves", number)
+def _path_plots(
+    group: Group, records: Sequence[Record], look: dict[str, figures.Style], number: count[int]
+) -> list[Plot]:
+    found = drawings(group, records, look)
+    return [_plot(each.svg, each.caption, each.title, number) for each in found]
+
+
+def _explained(records: Sequence[Record], number: count[int]) -> list[dict[str, Any]]:
+    """The test of the explanation: what follows, its table, its picture."""
+    parts = []
+    for found in explanations(records):
+        header, lines = table_lines(found)
+        svg = explanation_figure(found, figures.styles(found.attacks))
+        caption = (
+            "The relapse gap of every purified model of each seed against each predictor; hollow "
+            "where the O-ASR lies more than 10 points above the control's."
+        )
+        parts.append(
+            {
+                "title": found.title,
+                "conclusion": conclusion(found),
+                "note": note(found),
+                "header": header,
+                "lines": lines,
+                "plot": _plot(svg, caption, found.title, number),
+            }
+        )
+    return parts
 
 
 def _plot(svg: str, caption: str, title: str, number: count[int]) -> Plot:

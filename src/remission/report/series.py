@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from remission.records import PathCurve
+from remission.records import PathCurve, Quantity
 from remission.report.estimates import Estimate, student_half_width
 from remission.report.keys import CONTROL, VICTIM
 from remission.report.summary import Column, Group, Row
@@ -29,9 +29,9 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One batch-norm policy: rates along the path against t."""
+    """Walks of one kind with one batch-norm policy: rates against t."""
 
-    batchnorm: str
+    title: str
     error: list[Series]
     """Backdoor error, 1 - ASR."""
     clean_acc: list[Series]
@@ -81,19 +81,65 @@ def victim_asr(group: Group) -> float | None:
 
 
 def panels(group: Group) -> list[Panel]:
-    """The batch-norm policies that were walked, the interpolated one first."""
+    """The straight lines from victim to purified, interpolated first, and the curves beside."""
     found = []
     for policy in BATCHNORM:
         lines = {label: curves for (label, name), curves in group.paths.items() if name == policy}
         if lines:
-            found.append(
-                Panel(
-                    batchnorm=policy,
-                    error=[_walk(k, v, backdoor_error=True) for k, v in lines.items()],
-                    clean_acc=[_walk(k, v, backdoor_error=False) for k, v in lines.items()],
-                )
-            )
+            found.append(_panel(f"batch norm {policy}", lines))
+    if bent := _others(group, "bezier", "recalibrated"):
+        found.append(_panel("Bezier curve, recalibrated", bent))
     return found
+
+
+def onward(group: Group) -> list[Panel]:
+    """The straight lines from the purified to the retuned model."""
+    found = [(policy, _others(group, "retuned", policy)) for policy in BATCHNORM]
+    return [_panel(f"batch norm {policy}", lines) for policy, lines in found if lines]
+
+
+def losses(group: Group) -> Panel | None:
+    """Losses along the straight line, in nats and not in percent, with one policy of batch norm.
+
+    ``error`` holds the backdoor loss and ``clean_acc`` the clean one. Older records have neither.
+    """
+    for policy in reversed(BATCHNORM):
+        lines = {
+            label: [curve for curve in curves if curve.clean_loss is not None]
+            for (label, name), curves in group.paths.items()
+            if name == policy
+        }
+        known = {label: curves for label, curves in lines.items() if curves}
+        if known:
+            return Panel(
+                title=f"batch norm {policy}",
+                error=[_loss(label, found, "backdoor_loss") for label, found in known.items()],
+                clean_acc=[_loss(label, found, "clean_loss") for label, found in known.items()],
+            )
+    return None
+
+
+def _panel(title: str, lines: Mapping[str, Sequence[PathCurve]]) -> Panel:
+    return Panel(
+        title=title,
+        error=[_walk(k, v, backdoor_error=True) for k, v in lines.items()],
+        clean_acc=[_walk(k, v, backdoor_error=False) for k, v in lines.items()],
+    )
+
+
+def _others(group: Group, walk: str, policy: str) -> dict[str, Sequence[PathCurve]]:
+    return {
+        label: curves
+        for (label, name, batchnorm), curves in group.walks.items()
+        if (name, batchnorm) == (walk, policy)
+    }
+
+
+def _loss(label: str, curves: Sequence[PathCurve], of: Quantity) -> Series:
+    t = curves[0].t
+    found = [curve.values(of) or [] for curve in curves if curve.t == t]
+    y = [math.fsum(values) / len(values) for values in zip(*found, strict=True)]
+    return Series(label=label, x=t, y=y, low=y, high=y)
 
 
 def _series(row: Row, points: Sequence[tuple[float, Estimate]]) -> Series:

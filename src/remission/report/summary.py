@@ -62,7 +62,9 @@ class Group:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)
-    """(purifier label, batch-norm policy) -> one curve a seed."""
+    """(purifier label, batch-norm policy) -> one straight line a seed, victim to purified."""
+    walks: Mapping[tuple[str, str, str], Sequence[PathCurve]] = field(repr=False)
+    """(purifier label, walk, batch-norm policy) -> one a seed, of the other walks."""
     seeds: int
     """Most seeds that any number of the group rests on."""
     repeated: int
@@ -157,8 +159,13 @@ def _group(
         for method in sorted(found, key=lambda m: rank(m, purifiers))
     ]
     curves: dict[tuple[str, str], list[PathCurve]] = {}
+    walks: dict[tuple[str, str, str], list[PathCurve]] = {}
     for path in sorted(paths, key=lambda p: (rank(purifier_of(p), purifiers), p.seed, p.id)):
-        curves.setdefault((purifiers[purifier_of(path)], path.batchnorm), []).append(path)
+        label = purifiers[purifier_of(path)]
+        if path.walk == "line":
+            curves.setdefault((label, path.batchnorm), []).append(path)
+        else:
+            walks.setdefault((label, path.walk, path.batchnorm), []).append(path)
     slots = [cells_ for row in found.values() for cells_ in row.values()]
     return Group(
         key=key,
@@ -166,6 +173,7 @@ def _group(
         columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
         rows=tuple(rows),
         paths=curves,
+        walks=walks,
         seeds=max((len({c.seed for c in slot if c.status == "done"}) for slot in slots), default=0),
         repeated=sum(len(slot) - len({c.seed for c in slot}) for slot in slots),
     )

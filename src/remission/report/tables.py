@@ -10,14 +10,18 @@ from remission.errors import UserError, closest
 from remission.records import Cell, PathCurve, Record, cells, path_curves
 from remission.report.attacks import attack_objects, attack_tables
 from remission.report.estimates import FAILED, MISSING, Estimate, show
+from remission.report.explanation_tables import explanation_objects, explanation_tables
 from remission.report.innocent import innocent_objects, innocent_tables
 from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
 from remission.report.overview import overview_objects, overview_tables
+from remission.report.score_tables import score_objects, score_tables
 from remission.report.summary import Column, Group, Row, failures, summarise
 
-View = Literal["summary", "cells", "paths", "attacks", "innocent", "overview"]
+View = Literal[
+    "summary", "cells", "paths", "attacks", "innocent", "overview", "scores", "explanation"
+]
 Format = Literal["text", "markdown", "csv", "json"]
 
 
@@ -27,7 +31,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
     ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
     point of a path (one object a curve in JSON), ``attacks`` one line a victim, ``innocent`` one
     line a purifier that was handed a model without a backdoor, ``overview`` one line a purifier
-    with all attacks beside each other.
+    with all attacks beside each other, ``scores`` the relapse curves in single numbers,
+    ``explanation`` what these correlate with.
 
     Raises:
         UserError: an unknown view or format.
@@ -62,6 +67,18 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "markdown": lambda r: overview_tables(r, markdown_table, "### {}"),
             "csv": lambda r: csv_table(overview_objects(r)),
             "json": lambda r: json_text(overview_objects(r)),
+        },
+        "scores": {
+            "text": lambda r: score_tables(r, text_table, "{}"),
+            "markdown": lambda r: score_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(score_objects(r)),
+            "json": lambda r: json_text(score_objects(r)),
+        },
+        "explanation": {
+            "text": lambda r: explanation_tables(r, text_table, "{}"),
+            "markdown": lambda r: explanation_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(explanation_objects(r)),
+            "json": lambda r: json_text(explanation_objects(r)),
         },
         "innocent": {
             "text": lambda r: innocent_tables(r, text_table, "{}"),
@@ -247,7 +264,9 @@ def _path_points(records: list[Record]) -> list[dict[str, Any]]:
     points = []
     for path in _paths(records):
         curve = dataclasses.asdict(path)
-        lists = {key: curve.pop(key) for key in ("t", "asr", "clean_acc")}
+        every = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
+        nothing = [None] * len(path.t)
+        lists = {key: curve.pop(key) or nothing for key in every}
         rows = zip(*lists.values(), strict=True)
         points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
     return points
@@ -255,14 +274,14 @@ def _path_points(records: list[Record]) -> list[dict[str, Any]]:
 
 def _path_lines(records: list[Record]) -> tuple[list[str], Lines]:
     header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
-    header += ["batchnorm", "t", "ASR", "C-Acc"]
+    header += ["walk", "batchnorm", "t", "ASR", "C-Acc"]
     lines = []
     for point in _path_points(records):
         line = [point["dataset"], point["arch"]]
         line.append(_with_params(point["attack"], point["attack_params"]))
         line += [f"{100 * point['poison_rate']:g} %", str(point["target"]), str(point["seed"])]
         line.append(_with_params(point["purifier"], point["purifier_params"]))
-        line += [point["batchnorm"], f"{point['t']:.3g}"]
+        line += [point["walk"], point["batchnorm"], f"{point['t']:.3g}"]
         line += [f"{100 * point[key]:.1f}" for key in ("asr", "clean_acc")]
         lines.append(line)
     return header, lines

@@ -3,13 +3,14 @@
 from remission.training.batches import batches
 from remission.training.batchnorm import frozen_statistics, recalibrate
 from remission.training.curve import Curve, connect
-from remission.training.evaluate import evaluate, predict
+from remission.training.evaluate import Measured, evaluate, measure, predict
 from remission.training.loop import Recipe, Trained, fit
 from remission.training.matching import match
 from remission.training.weights import Weights
 
 __all__ = [
     "Curve",
+    "Measured",
     "Recipe",
     "Trained",
     "Weights",
@@ -19,6 +20,7 @@ __all__ = [
     "fit",
     "frozen_statistics",
     "match",
+    "measure",
     "predict",
     "recalibrate",
 ]

@@ -1,10 +1,12 @@
-"""Predictions of a model, and the three rates that every cell reports."""
+"""Predictions of a model, the three rates that every cell reports, and cross entropies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
@@ -15,7 +17,22 @@ from remission.training.batches import batches
 from remission.types import LabelledImages, Target, as_bytes, as_float
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Measured:
+    """What is measured of one model.
+
+    Args:
+        rates: as in every cell.
+        clean_loss: mean cross entropy of the clean images and their labels.
+        backdoor_loss: mean cross entropy of the triggered images behind the ASR and the classes
+            that the attacker wants of them.
+    """
+
+    rates: Rates
+    clean_loss: float
+    backdoor_loss: float
+
+
 def predict(
     model: nn.Module,
     data: LabelledImages,
@@ -37,25 +54,39 @@ def predict(
     Raises:
         DivergedError: a logit is not finite.
     """
+    return _answers(model, data, None, trigger, only, batch_size)[0]
+
+
+@torch.inference_mode()
+def _answers(
+    model: nn.Module,
+    data: LabelledImages,
+    wanted: Tensor | None,
+    trigger: Callable[[Tensor], Tensor] | None,
+    only: Tensor | None,
+    batch_size: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Classes (N,), and the cross entropy (N,) of each image and ``wanted`` (N,), if given."""
     was_training = model.training
     model.eval()
     batch_size = batch_size or (250 if data.labels.device.type == "cpu" else 500)
     try:
         count = len(data if only is None else only)
         found = torch.zeros(count, dtype=torch.int64, device=data.labels.device)
-        parts = zip(
-            torch.split(found, batch_size),
-            batches(data, batch_size, generator=None, only=only),
-            strict=True,
-        )
-        for part, (images, _) in tracked(parts, "", -(-count // batch_size)):
+        losses = torch.zeros(count, device=data.labels.device)
+        begins = range(0, max(count, 1), batch_size)
+        parts = zip(begins, batches(data, batch_size, generator=None, only=only), strict=True)
+        for begin, (images, _) in tracked(parts, "", len(begins)):
             logits = model(trigger(images) if trigger else images)
             if not bool(torch.isfinite(logits).all()):  # their argmax would be class 0
                 raise DivergedError("the model's outputs are not finite; use a smaller lr")
-            part[: len(logits)] = logits.argmax(1)
+            part = slice(begin, begin + len(logits))
+            found[part] = logits.argmax(1)
+            if wanted is not None:
+                losses[part] = F.cross_entropy(logits, wanted[part], reduction="none")
     finally:
         model.train(was_training)
-    return found
+    return found, losses
 
 
 def evaluate(
@@ -71,12 +102,28 @@ def evaluate(
         trigger: image -> triggered image; the result is rounded to 8 bits, as files are.
         target: the attacker's.
     """
+    return measure(model, test, trigger, target).rates
+
+
+def measure(
+    model: Classifier, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: Target
+) -> Measured:
+    """The rates of :func:`evaluate` and the losses on the same images; arguments as there."""
     wanted = goals(test.labels, target, model.classes)
     counted = (wanted != test.labels).nonzero().flatten()
     labels, wanted = test.labels[counted], wanted[counted]
-    triggered = predict(model, test, trigger=lambda x: as_float(as_bytes(trigger(x))), only=counted)
-    return Rates(
-        clean_acc=accuracy(predict(model, test), test.labels),
-        asr=attack_success_rate(triggered, labels, wanted),
-        robust_acc=robust_accuracy(triggered, labels, wanted),
+
+    def triggered(images: Tensor) -> Tensor:
+        return as_float(as_bytes(trigger(images)))
+
+    fooled, backdoor_losses = _answers(model, test, wanted, triggered, counted)
+    predicted, clean_losses = _answers(model, test, test.labels, None, None)
+    return Measured(
+        rates=Rates(
+            clean_acc=accuracy(predicted, test.labels),
+            asr=attack_success_rate(fooled, labels, wanted),
+            robust_acc=robust_accuracy(fooled, labels, wanted),
+        ),
+        clean_loss=float(clean_losses.double().mean()),
+        backdoor_loss=float(backdoor_losses.double().mean()),
     )

@@ -9,7 +9,8 @@ import pytest
 
 from remission.errors import SpecError
 from remission.grid.plan import Stage, make_plan
-from remission.grid.spec import Table, parse_spec
+from remission.grid.sections import Table
+from remission.grid.spec import parse_spec
 from remission.records import read_records
 from remission.training import Recipe
 

@@ -12,7 +12,8 @@ from remission.errors import DataError, SpecError
 from remission.grid.inputs import dataset_of
 from remission.grid.plan import make_plan
 from remission.grid.run import plan_of
-from remission.grid.spec import Table, parse_spec
+from remission.grid.sections import Table
+from remission.grid.spec import parse_spec
 from remission.records import read_records
 
 QUICKSTART = Path(__file__).parents[3] / "results" / "quickstart"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from remission.records import Artefact, Cell, PathCurve, Record
+from remission.records import Artefact, Cell, PathCurve, Plane, Record
 
 BUDGETS = (1, 5, 20, 100)
 PURIFIERS: dict[str, tuple[dict[str, Any], float, float]] = {
@@ -131,8 +132,14 @@ def _asr(budget: int, half: float, start: float) -> float:
     return start + (0.97 - start) / (1 + math.pow(half / budget, 1.6))
 
 
-def grid(folder: Path, *, seeds: int = 1, attack: str = "badnets") -> list[Record]:
-    """Victim, control, five purifiers, retuning at four budgets, paths, one failed branch."""
+def grid(
+    folder: Path, *, seeds: int = 1, attack: str = "badnets", rich: bool = False
+) -> list[Record]:
+    """Victim, control, five purifiers, retuning at four budgets, paths, one failed branch.
+
+    ``rich``: the paths have losses and distances, and go on to the retuned model, the curve and
+    the plane; otherwise they are as older records hold them.
+    """
     made: list[Record] = []
     environment = {"torch": "2.6.0", "python": "3.12.1", "threads": 2, "precision": "fp32"}
     clean = preview(folder, f"{attack}-clean", trigger=False)
@@ -187,7 +194,8 @@ def grid(folder: Path, *, seeds: int = 1, attack: str = "badnets") -> list[Recor
                 made.append(
                     record(one, kind="reactivated", label=name, parents={"purified": purified.id})
                 )
-            made.append(_walk(label, purified, number, shift))
+            walked = _walk(label, purified, number, shift)
+            made.append(_enriched(walked, number) if rich else walked)
     return made
 
 
@@ -216,6 +224,63 @@ def _walk(label: str, purified: Cell, number: int, shift: float) -> Record:
         label=f"path {label}",
         parents={"purified": purified.id},
         paths=paths,
+    )
+
+
+def _enriched(walked: Record, number: int) -> Record:
+    """The same walk with all that a spec can ask for."""
+    length = 3.0 + 2 * number
+    lines = [
+        dataclasses.replace(
+            line,
+            clean_loss=[0.3 + 2 * (0.905 - rate) for rate in line.clean_acc],
+            backdoor_loss=[0.01 + 5 * (1 - rate) for rate in line.asr],
+            distance=length,
+            relative_distance=length / 20,
+        )
+        for line in walked.paths
+    ]
+    last = lines[-1]
+    lines += [
+        dataclasses.replace(line, walk="retuned", asr=line.asr[::-1], distance=0.4)
+        for line in lines
+    ]
+    lines.append(
+        dataclasses.replace(
+            last,
+            walk="bezier",
+            asr=[rate**2 for rate in last.asr],
+            clean_acc=[0.905] * len(last.t),
+            distance=None,
+            relative_distance=None,
+        )
+    )
+    layers = [[f"layer{k}", 0.1 * k, 0.02 * (1 + k % 3) * (1 + number)] for k in range(12)]
+    return dataclasses.replace(
+        walked,
+        paths=tuple(lines),
+        plane=plane(length),
+        details={"layers, line": layers, "layers, retuned": layers},
+    )
+
+
+def plane(length: float = 3.0, points: int = 9) -> Plane:
+    """A valley of clean loss along the line, and one of backdoor loss around the victim."""
+    x = [length * (-0.25 + 1.5 * k / (points - 1)) for k in range(points)]
+    y = [0.5 * (-0.25 + 1.5 * k / (points - 1)) for k in range(points)]
+    clean = [[0.25 + b * b + 0.01 * (a - length / 2) ** 2 for a in x] for b in y]
+    backdoor = [[0.002 + (a / length) ** 2 * (2 - 2 * b) for a in x] for b in y]
+    return Plane(
+        x=x,
+        y=y,
+        models={"victim": (0.0, 0.0), "purified": (length, 0.0), "retuned": (0.8 * length, 0.5)},
+        budget=5,
+        clean_loss=clean,
+        backdoor_loss=backdoor,
+        asr=[[math.exp(-value) for value in row] for row in backdoor],
+        clean_acc=[[max(0.0, 1 - value) for value in row] for row in clean],
+        n_clean=500,
+        n_triggered=450,
     )
 
 

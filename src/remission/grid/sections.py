@@ -1,0 +1,127 @@
+"""The tables [victim], [split] and [path] of a spec, checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from remission.errors import SpecError
+from remission.training import Recipe
+from remission.training.batches import Augment
+from remission.training.loop import Schedule
+
+Table = dict[str, Any]
+Count = Annotated[int, Field(ge=1)]
+Several = Annotated[int, Field(ge=2)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+STRICT = ConfigDict(
+    extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+)
+"""Unknown keys and values of another type are refused."""
+
+
+class _Section(BaseModel):
+    model_config = STRICT
+
+
+class VictimSection(_Section):
+    """How victim and control are trained; the defaults are the paper's."""
+
+    epochs: Count = 100
+    """Passes over the victim's images."""
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    """sgd, or adam: transformers from random weights learn little by SGD (use lr = 0.001)."""
+    lr: float = Field(default=0.1, gt=0)
+    """Highest learning rate."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD; Adam does not use it."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """L2 penalty on all parameters."""
+    schedule: Schedule = "cosine"
+    """constant, cosine (down to 0) or one_cycle (up over the first 30 %, cosine down to 0)."""
+    batch_size: int = Field(default=128, ge=2)
+    """Images a batch."""
+    augment: Augment = "crop_flip"
+    """none, crop (zero padding by an eighth of the side) or crop_flip."""
+
+    @model_serializer(mode="wrap")
+    def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> Table:
+        """The key came later than stored results, whose identities must stay: SGD is unsaid."""
+        dumped: Table = handler(self)
+        if dumped["optimizer"] == "sgd":
+            del dumped["optimizer"]
+        return dumped
+
+    def recipe(self) -> Recipe:
+        """These values as a recipe."""
+        return Recipe(**self.model_dump())
+
+
+class SplitSection(_Section):
+    """Sizes of the four disjoint sets: shares of the training images, or counts."""
+
+    defender: Several | Share = 0.05
+    """Clean images that every purifier gets."""
+    attacker: Several | Share = 0.02
+    """Images that a reactivation draws its clean and its poisoned ones from."""
+    victim: Several | None = None
+    """At most so many of the rest; None: all of it."""
+    test: Count | None = None
+    """Test images behind every cell, stratified; None: all."""
+
+
+class PathSection(_Section):
+    """The walk from the backdoored to the purified model."""
+
+    points: int = Field(default=21, ge=2, le=10001)
+    """Positions, evenly spaced, both ends included."""
+    batchnorm: list[Literal["interpolated", "recalibrated"]] = Field(
+        default=["interpolated", "recalibrated"], min_length=1, max_length=2
+    )
+    """Running statistics: interpolated like weights, or collected anew at every position."""
+    test: Annotated[int, Field(ge=50)] | None = None
+    """Test images behind every point, at most those of the cells; None: the same."""
+    retuned: Annotated[int, Field(ge=0)] | None = None
+    """Poisoned images: walk on, from the purified model to the same after the spec's first retuning
+    with so many; None: do not."""
+    plane: Annotated[int, Field(ge=0, le=201)] = 0
+    """Points along each side of a grid on the plane through the backdoored, the purified and the
+    retuned model (needs `retuned`), drawn as a contour picture; 0: none."""
+    plane_test: Annotated[int, Field(ge=50)] = 500
+    """Test images behind every point of that grid, stratified, at most those of the cells."""
+    curve: Annotated[int, Field(ge=0)] = 0
+    """Passes over the defender's images that train a quadratic Bezier curve of low clean loss from
+    the backdoored to the purified model, which is then walked beside the line; 0: none."""
+
+    @model_validator(mode="after")
+    def _plane_has_three_models(self) -> Self:
+        if self.plane and self.retuned is None:
+            raise SpecError(
+                "[path]: plane without a retuned model",
+                "add the number of poisoned images: retuned",
+            )
+        if self.plane == 1:
+            raise SpecError("[path]: plane is 1", "give 0 or at least 2 points a side")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> Table:
+        """These keys came later than stored results, whose identities must stay."""
+        dumped: Table = handler(self)
+        if not self.plane:
+            del dumped["plane"], dumped["plane_test"]
+        if self.retuned is None:
+            del dumped["retuned"]
+        if not self.curve:
+            del dumped["curve"]
+        return dumped

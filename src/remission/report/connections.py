@@ -1,0 +1,211 @@
+"""The page's section on weight space: walks, barriers, distances, planes, each with its caption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from remission.records import PathCurve, Quantity, Record
+from remission.report import figures, landscapes, series
+from remission.report.estimates import MISSING, student_half_width
+from remission.report.keys import GroupKey
+from remission.report.layout import Lines
+from remission.report.series import BATCHNORM, Series
+from remission.report.summary import Group
+
+Look = Mapping[str, figures.Style]
+_STEPS: tuple[tuple[Quantity, str, float], ...] = (
+    ("backdoor_error", "backdoor error", 100),
+    ("clean_error", "clean error", 100),
+    ("backdoor_loss", "backdoor loss", 1),
+    ("clean_loss", "clean loss", 1),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure, what to call it and how to read it."""
+
+    svg: str
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Barriers:
+    """Heights of barriers and distances of one group, for people."""
+
+    header: list[str]
+    lines: Lines
+    note: str
+
+
+def drawings(group: Group, records: Sequence[Record], look: Look) -> list[Drawing]:
+    """Everything that was measured in weight space between the models of a group."""
+    found = [_walked(group, look), _losses(group, look), _onward(group, look)]
+    found.append(_layers(group, records, look))
+    found += _planes(group, records)
+    return [each for each in found if each is not None]
+
+
+def _walked(group: Group, look: Look) -> Drawing | None:
+    panels = series.panels(group)
+    if not panels:
+        return None
+    caption = (
+        "The straight line in weight space from the backdoored model (t = 0) to the purified one "
+        "(t = 1). Above: the share of triggered images that no longer reach the target class. A "
+        "line that stays low until close to t = 1 says that the purified model lies at the edge of "
+        "the backdoored region, a small step from relapse. Below: clean accuracy on the way. "
+        "Interpolated batch-norm statistics can break both curves for reasons that have nothing to "
+        "do with the backdoor; recalibrated ones are measured anew at every t."
+    )
+    if any(walk == "bezier" for _, walk, _ in group.walks):
+        caption += (
+            " Beside the lines a quadratic Bezier curve between the same ends, whose bend was "
+            "trained on the defender's clean images: whether a way of low clean error is there "
+            "where the line has a barrier, and where the backdoor is on it."
+        )
+    if any(len(curves) > 1 for curves in group.paths.values()):
+        caption += " Lines are means over seeds, bands 95 % Student-t intervals."
+    return Drawing(svg=figures.path_figure(panels, look), title="Path curves", caption=caption)
+
+
+def _losses(group: Group, look: Look) -> Drawing | None:
+    if (panel := series.losses(group)) is None:
+        return None
+    caption = (
+        f"Cross entropy along the straight line, {panel.title}: left of triggered images and the "
+        "class that the attacker wants (low: the backdoor works), right of clean images and their "
+        "labels. Means over seeds."
+    )
+    return Drawing(svg=landscapes.loss_figure(panel, look), title="Losses", caption=caption)
+
+
+def _onward(group: Group, look: Look) -> Drawing | None:
+    panels = series.onward(group)
+    if not panels:
+        return None
+    across = "t (0: purified, 1: retuned)"
+    caption = (
+        "The straight line on, from the purified model (t = 0) to the same after the first "
+        "retuning of the spec (t = 1): how far the retuning has to go before the backdoor is back."
+    )
+    svg = figures.path_figure(panels, look, across)
+    return Drawing(svg=svg, title="Path to the retuned model", caption=caption)
+
+
+def _walks_of(group: Group, records: Sequence[Record]) -> list[tuple[str, Record]]:
+    """(label of the purifier, record) of each path stage of a group, one seed a purifier."""
+    labels = {
+        curve.id: label
+        for (label, _), curves in group.paths.items()
+        for curve in curves
+        if curve.seed == min(other.seed for other in curves)
+    }
+    found: dict[str, Record] = {}
+    for record in records:
+        ours = [path for path in record.paths if GroupKey.of(path) == group.key]
+        if ours and ours[0].id in labels:
+            found.setdefault(labels[ours[0].id], record)
+    return sorted(found.items())
+
+
+def _layers(group: Group, records: Sequence[Record], look: Look) -> Drawing | None:
+    lines, names = [], list[str]()
+    for label, record in _walks_of(group, records):
+        layers = record.details.get("layers, line")
+        if not isinstance(layers, list) or not layers:
+            continue
+        here = [str(name) for name, _, _ in layers]
+        if not names or here == names:
+            names = here
+            y = [100 * share if share else math.nan for _, _, share in layers]
+            x = [float(k) for k in range(len(y))]
+            lines.append(Series(label=label, x=x, y=y, low=y, high=y))
+    if not lines:
+        return None
+    caption = (
+        "How far each layer of the purified model lies from the backdoored one's, as a share of "
+        "that one's norm, from the first layer to the last (first seed)."
+    )
+    svg = landscapes.layer_figure(lines, names, look)
+    return Drawing(svg=svg, title="Distance layer by layer", caption=caption)
+
+
+def _planes(group: Group, records: Sequence[Record]) -> list[Drawing]:
+    found = []
+    for label, record in _walks_of(group, records):
+        if (plane := record.plane) is None:
+            continue
+        caption = (
+            f"{label}: the plane through the backdoored, the purified and the retuned model "
+            f"({plane.budget} poisoned images), {len(plane.x)} × {len(plane.y)} points, batch norm "
+            f"recalibrated at each, losses over {plane.n_clean} clean and {plane.n_triggered} "
+            "triggered test images, on a logarithmic scale. Dark is low: on the left where the "
+            "model works, on the right where the backdoor does. The axes are distances in weight "
+            "space, drawn to different scales."
+        )
+        svg = landscapes.plane_figure(plane)
+        found.append(Drawing(svg=svg, title=f"Plane of {label}", caption=caption))
+    return found
+
+
+def barriers(group: Group) -> Barriers | None:
+    """A line a purifier and walk, with recalibrated statistics where they were measured."""
+    rows = [(label, "line", policy, curves) for (label, policy), curves in group.paths.items()]
+    rows += [(label, walk, policy, found) for (label, walk, policy), found in group.walks.items()]
+    if not rows:
+        return None
+    best = "recalibrated" if any(row[2] == "recalibrated" for row in rows) else BATCHNORM[0]
+    lines = [
+        [label, _NAMES[walk], *_numbers(curves)]
+        for label, walk, policy, curves in sorted(rows, key=lambda r: (r[0], _ORDER.index(r[1])))
+        if policy == best
+    ]
+    header = ["purifier", "walk", "mean backdoor error", "t_back"]
+    header += [f"barrier: {title}" for _, title, _ in _STEPS]
+    return Barriers(
+        header=[*header, "distance (L2)", "relative"],
+        lines=lines,
+        note=(
+            f"batch norm {best}; errors in percent, losses in nats, means over seeds ± half width "
+            "of the 95 % Student-t interval. t_back: how far from the purified end, in t, the ASR "
+            "is above 50 %. Barrier: the largest excess over the straight line between the values "
+            "at the two ends. Relative: distance over the norm of the model at t = 0, in percent"
+        ),
+    )
+
+
+_NAMES = {
+    "line": "line, victim to purified",
+    "bezier": "curve, victim to purified",
+    "retuned": "line, purified to retuned",
+}
+
+
+_ORDER = list(_NAMES)
+
+
+def _numbers(curves: Sequence[PathCurve]) -> list[str]:
+    onward = curves[0].walk == "retuned"
+    return [
+        _mean([curve.mean_backdoor_error for curve in curves], 100, 1),
+        MISSING if onward else _mean([curve.t_back for curve in curves], 1, 2),
+        *(
+            _mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
+            for of, _, scale in _STEPS
+        ),
+        _mean([curve.distance for curve in curves], 1, 2),
+        _mean([curve.relative_distance for curve in curves], 100, 1),
+    ]
+
+
+def _mean(values: Sequence[float | None], scale: float, digits: int) -> str:
+    known = [scale * value for value in values if value is not None]
+    if not known:
+        return MISSING
+    text = f"{math.fsum(known) / len(known) + 0.0:.{digits}f}"
+    half = student_half_width(known)
+    return text if half is None else f"{text} ± {half:.{digits}f}"

@@ -1,0 +1,144 @@
+"""Figures of weight space beside the walks: losses, layers, planes, and what predicts relapse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from remission.records import Plane
+from remission.report.figures import RC, Style, draw, svg_of
+from remission.report.series import Panel, Series
+
+if TYPE_CHECKING:
+    from remission.report.explanation import Explanation
+
+_MARKS = {"victim": ("X", "victim"), "purified": ("o", "purified"), "retuned": ("^", "retuned")}
+
+
+def loss_figure(panel: Panel, look: Mapping[str, Style]) -> str:
+    """Backdoor loss beside clean loss along the line."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(8.8, 3.6), layout="constrained")
+        for axes, lines, name in zip(
+            figure.subplots(1, 2),
+            (panel.error, panel.clean_acc),
+            ("backdoor loss (triggered images, target)", "clean loss"),
+            strict=True,
+        ):
+            for line in lines:
+                draw(axes, line, look, bars=False)
+            axes.set_title(name, fontsize=10, loc="left")
+            axes.set_ylim(bottom=0)
+            axes.set_xlim(-0.02, 1.02)
+            axes.set_xlabel("t (0: backdoored, 1: purified)")
+        figure.axes[0].set_ylabel("cross entropy (nats)")
+        _legend(figure)
+        return svg_of(figure)
+
+
+def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[str, Style]) -> str:
+    """Relative distance of each layer, first to last, on a logarithmic axis."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(8.8, 4.4), layout="constrained")
+        axes = figure.add_subplot()
+        for line in lines:
+            draw(axes, line, look, bars=False)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+        step = math.ceil(len(layers) / 40)
+        axes.set_xticks(range(0, len(layers), step), layers[::step], rotation=90, fontsize=7.5)
+        axes.set_ylabel("distance / norm at t = 0 (%)")
+        _legend(figure)
+        return svg_of(figure)
+
+
+def plane_figure(plane: Plane) -> str:
+    """Contours of clean loss and of backdoor loss side by side, the three models marked."""
+    with mpl.rc_context(RC | {"axes.grid": False}):
+        figure = Figure(figsize=(8.8, 3.9), layout="constrained")
+        pair = figure.subplots(1, 2, sharey=True)
+        for axes, values, name, colours in (
+            (pair[0], plane.clean_loss, "clean loss", "viridis"),
+            (pair[1], plane.backdoor_loss, "backdoor loss", "magma"),
+        ):
+            _contours(figure, axes, plane, values, colours)
+            axes.set_title(name, fontsize=10, loc="left")
+            axes.set_xlabel("distance from the victim towards the purified model")
+        pair[0].set_ylabel("distance at right angles,\ntowards the retuned model")
+        return svg_of(figure)
+
+
+def _contours(
+    figure: Figure, axes: Axes, plane: Plane, values: Sequence[Sequence[float]], colours: str
+) -> None:
+    floor = 1e-3  # smaller losses look alike
+    logs = [[math.log10(max(floor, value)) for value in row] for row in values]
+    low, high = (pick(pick(row) for row in logs) for pick in (min, max))
+    high = max(high, low + 0.1)
+    levels = [low + k * (high - low) / 12 for k in range(13)]
+    drawn = axes.contourf(plane.x, plane.y, logs, levels=levels, cmap=colours)
+    axes.contour(plane.x, plane.y, logs, levels=levels, colors="white", linewidths=0.3)
+    bar = figure.colorbar(drawn, ax=axes, format=lambda x, _: f"{10**x:.2g}", shrink=0.9)
+    bar.outline.set_visible(False)
+    for name, (x, y) in plane.models.items():
+        marker, text = _MARKS[name]
+        axes.plot([x], [y], marker, color="white", markeredgecolor="black", markersize=8)
+        axes.annotate(
+            text,
+            (x, y),
+            xytext=(0, 8),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
+        )
+
+
+def explanation_figure(found: Explanation, colours: Mapping[str, Style]) -> str:
+    """Relapse gap against each predictor, a panel each; hollow where nothing was purified."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(10.4, 6.4), layout="constrained")
+        grid = figure.subplots(2, 3, sharey=True)
+        panels = list(grid.flat)
+        for axes, predictor in zip(panels, found.predictors, strict=False):
+            for attack, style in colours.items():
+                points = [
+                    (case.values[predictor.key], case.gap, case.purified)
+                    for case in found.cases
+                    if case.attack == attack and case.values[predictor.key] is not None
+                ]
+                for purified in (True, False):
+                    some = [(x, y) for x, y, pure in points if pure == purified]
+                    axes.plot(
+                        [x for x, _ in some],
+                        [y for _, y in some],
+                        style.marker,
+                        linestyle="none",
+                        color=style.colour,
+                        markerfacecolor=style.colour if purified else "white",
+                        label=attack if purified else None,
+                        alpha=0.8,
+                    )
+            axes.axhline(0, color="#6b6b6b", linewidth=0.8, zorder=1)
+            axes.set_xlabel(predictor.title)
+        for axes in panels[len(found.predictors) :]:
+            axes.set_axis_off()
+        for row in grid:
+            row[0].set_ylabel("relapse gap")
+        _legend(figure)
+        return svg_of(figure)
+
+
+def _legend(figure: Figure) -> None:
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside upper left", ncols=min(5, max(1, len(names))), frameon=False
+    )

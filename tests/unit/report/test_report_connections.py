@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from report_factory import cell, curve, grid, plane, record, write_store
+
+from remission.report.connections import barriers, drawings
+from remission.report.figures import styles
+from remission.report.page import build_page
+from remission.report.summary import summarise
+from remission.report.tables import render
+
+
+def test_barriers_of_older_records_and_of_new_ones(tmp_path: Path) -> None:
+    (old,) = summarise(grid(tmp_path))
+    table = barriers(old)
+    assert table is not None
+    assert [line[1] for line in table.lines] == ["line, victim to purified"] * 5
+    assert table.lines[0][-2:] == ["–", "–"], "no distances, no losses"
+    (new,) = summarise(grid(tmp_path, seeds=3, rich=True))
+    table = barriers(new)
+    assert table is not None
+    assert len(table.lines) == 15
+    by_walk = {line[1]: line for line in table.lines if line[0] == "ft"}
+    line = by_walk["line, victim to purified"]
+    assert line[-2] == "3.00 ± 0.00"
+    assert line[5].startswith("1.0"), "a hump of one point of clean accuracy"
+    assert by_walk["curve, victim to purified"][5].startswith("0.0")
+    assert by_walk["line, purified to retuned"][3] == "–", "t_back is of the victim's line"
+    (none,) = summarise([record(cell())])
+    assert barriers(none) is None
+
+
+def test_every_drawing(tmp_path: Path) -> None:
+    made = grid(tmp_path, rich=True)
+    (group,) = summarise(made)
+    look = styles(row.label for row in group.rows)
+    found = {each.title: each for each in drawings(group, made, look)}
+    assert list(found)[:4] == [
+        "Path curves",
+        "Losses",
+        "Path to the retuned model",
+        "Distance layer by layer",
+    ]
+    assert len([title for title in found if title.startswith("Plane of")]) == 5
+    assert "Bezier curve, recalibrated" in found["Path curves"].svg
+    assert "t (0: purified, 1: retuned)" in found["Path to the retuned model"].svg
+    for text in ("victim", "purified", "retuned", "clean loss", "backdoor loss"):
+        assert text in found["Plane of ft"].svg
+    old = grid(tmp_path)
+    (group,) = summarise(old)
+    assert [each.title for each in drawings(group, old, look)] == ["Path curves"]
+
+
+def test_a_flat_plane_and_strange_details_are_drawn(tmp_path: Path) -> None:
+    even = plane()
+    same = [[0.0] * len(even.x) for _ in even.y]
+    even = dataclasses.replace(even, clean_loss=same, backdoor_loss=same)
+    walked = record(
+        id="walk", kind="path", paths=(curve(),), plane=even, details={"layers, line": "nothing"}
+    )
+    page = build_page([record(cell()), walked], write_store(tmp_path, [walked]))
+    assert "The plane through the backdoored" in page or "plane through the backdoored" in page
+
+
+def test_the_view_of_paths_says_which_walk(tmp_path: Path) -> None:
+    made = grid(tmp_path, rich=True)
+    walks = {path["walk"] for path in json.loads(render(made, "paths", "json"))}
+    assert walks == {"line", "retuned", "bezier"}
+    header, *lines = render(made, "paths", "csv").splitlines()
+    assert "clean_loss" in header.split(",")
+    assert len(lines) == 5 * 5 * 21
+    assert "bezier" in render(made, "paths", "text")
+    assert render(grid(tmp_path), "paths", "csv").splitlines()[1].endswith(",,")
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_page(tmp_path: Path, seeds: int) -> None:
+    made = grid(tmp_path, seeds=seeds, rich=True)
+    page = build_page(made, write_store(tmp_path, made))
+    assert "Barriers and distances" in page
+    assert page.count("plane through the backdoored") >= 5
