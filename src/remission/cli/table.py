@@ -18,6 +18,7 @@ class View(StrEnum):
     ATTACKS = "attacks"
     INNOCENT = "innocent"
     OVERVIEW = "overview"
+    TRANSFER = "transfer"
 
 
 class Format(StrEnum):
@@ -36,7 +37,8 @@ def table(
         typer.Option(
             help="summary: a row a purifier; cells: a row a model; paths: along the path; "
             "attacks: a row a victim, with the stealth of its trigger; overview: a row a purifier, "
-            "all attacks beside each other; innocent: purifiers on a model without a backdoor"
+            "all attacks beside each other; innocent: purifiers on a model without a backdoor; "
+            "transfer: perturbations made for one model, tried on all"
         ),
     ] = View.SUMMARY,
     format: Annotated[

@@ -13,6 +13,7 @@ import torch
 from remission.grid import previews as pictures
 from remission.grid.environment import environment
 from remission.grid.inputs import StageInputs
+from remission.grid.perturbed import Shown, try_everywhere, wake
 from remission.grid.plan import PAPERS, Stage
 from remission.grid.store import Store
 from remission.inversion import Inverted, InvertedSource, KnownSource, TriggerSource
@@ -21,6 +22,7 @@ from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.paths import linear_path
 from remission.purifiers import TriggerPurifier, inverts
+from remission.reactivations import InputReactivation, WeightReactivation
 from remission.records import Cell, PathCurve, Record, brief
 from remission.registry import make_inversion, make_purifier, make_reactivation
 from remission.training import evaluate, predict
@@ -114,6 +116,8 @@ class Kept:
     details: dict[str, Any] = field(default_factory=dict)
     rates: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the cell."""
     spent: Spent | None = None
     """By the method itself; None: by the stage, loading and measuring included."""
     before: Spent = Spent()
@@ -144,7 +148,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         status="done",
         settings=stage.settings,
         parents=stage.parents,
-        cell=measured_cell(stage, kept.rates, own) if kept.rates else None,
+        cell=replace(measured_cell(stage, kept.rates, own), **kept.more) if kept.rates else None,
         paths=kept.paths,
         details=kept.details,
         artefacts=artefacts,
@@ -267,6 +271,10 @@ def _purify(given: StageInputs, kept: Kept) -> Classifier:
 
 def _reactivated(given: StageInputs, kept: Kept) -> None:
     reactivation = make_reactivation(given.stage.settings["reactivation"])
+    if isinstance(reactivation, InputReactivation):
+        _perturbed(given, kept, reactivation)
+        return
+    assert isinstance(reactivation, WeightReactivation)
     trigger, target = given.trigger()
     model = reactivation(
         given.model("model"),
@@ -277,6 +285,15 @@ def _reactivated(given: StageInputs, kept: Kept) -> None:
         seed=given.seed.child("reactivation", reactivation.name),
     )
     kept.rates = evaluate(model, given.split.test, trigger, target)
+
+
+def _perturbed(given: StageInputs, kept: Kept, reactivation: InputReactivation) -> None:
+    shown = Shown.of(given, reactivation, wake(given, reactivation))
+    kept.rates, kept.more, kept.details, kept.files = shown.kept()
+
+
+def _transfer(given: StageInputs, kept: Kept) -> None:
+    kept.details = {"transfer": try_everywhere(given, cell_keys(given.stage))}
 
 
 def _path(given: StageInputs, kept: Kept) -> None:
@@ -336,4 +353,5 @@ _STAGES: dict[str, Callable[[StageInputs, Kept], None]] = {
     "reactivated": _reactivated,
     "path": _path,
     "innocent": _innocent,
+    "transfer": _transfer,
 }

@@ -15,9 +15,10 @@ from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
 from remission.report.overview import overview_objects, overview_tables
+from remission.report.perturbed import transfer_objects, transfer_tables
 from remission.report.summary import Column, Group, Row, failures, summarise
 
-View = Literal["summary", "cells", "paths", "attacks", "innocent", "overview"]
+View = Literal["summary", "cells", "paths", "attacks", "innocent", "overview", "transfer"]
 Format = Literal["text", "markdown", "csv", "json"]
 
 
@@ -27,7 +28,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
     ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
     point of a path (one object a curve in JSON), ``attacks`` one line a victim, ``innocent`` one
     line a purifier that was handed a model without a backdoor, ``overview`` one line a purifier
-    with all attacks beside each other.
+    with all attacks beside each other, ``transfer`` a matrix a reactivation: perturbations made for
+    one model, tried on all.
 
     Raises:
         UserError: an unknown view or format.
@@ -62,6 +64,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "markdown": lambda r: overview_tables(r, markdown_table, "### {}"),
             "csv": lambda r: csv_table(overview_objects(r)),
             "json": lambda r: json_text(overview_objects(r)),
+        },
+        "transfer": {
+            "text": lambda r: transfer_tables(r, text_table, "{}"),
+            "markdown": lambda r: transfer_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(transfer_objects(r)),
+            "json": lambda r: json_text(transfer_objects(r)),
         },
         "innocent": {
             "text": lambda r: innocent_tables(r, text_table, "{}"),
