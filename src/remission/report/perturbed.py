@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import MISSING, show
+from remission.report.estimates import MISSING, Measure, show
 from remission.report.keys import SHOWN_APART, VICTIM, GroupKey
 from remission.report.labels import Method, printable
 from remission.report.layout import Lines, escape
@@ -19,6 +19,14 @@ _HEADER = [
     *("purifier", "O-ASR", "ASR triggered", "ASR clean", "control triggered", "control clean"),
     *("C-Acc perturbed", "queries"),
 ]
+
+_MEASURES: tuple[Measure, ...] = (
+    "asr",
+    "asr_clean",
+    "control_asr",
+    "control_asr_clean",
+    "clean_acc",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +50,7 @@ def _part(group: Group, column: Column) -> Part:
     over = "one seed" if group.seeds < 2 else f"mean over n = {group.seeds} seeds"
     lines = []
     for row in rows:
-        asr = ("asr", "asr_clean", "control_asr", "control_asr_clean", "clean_acc")
-        numbers = [show(row.number(m, column), seeds=group.seeds) for m in asr]  # type: ignore[arg-type]
+        numbers = [show(row.number(measure, column), seeds=group.seeds) for measure in _MEASURES]
         queries = row.number("queries", column)
         lines.append(
             [
