@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from remission.reactivations import QRA, Retuning
-from remission.reactivations.base import Attacker
+from remission.reactivations.attacker import Attacker
 from remission.seeding import Seed
 from remission.types import LabelledImages
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from remission.reactivations import QRABlackBox
 from remission.reactivations.access import Oracle, answering
-from remission.reactivations.base import Attacker
+from remission.reactivations.attacker import Attacker
 from remission.reactivations.qra_blackbox import Answered, changed
 from remission.seeding import Seed
 from remission.types import as_bytes

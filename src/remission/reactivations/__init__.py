@@ -2,8 +2,8 @@
 
 from remission.reactivations.access import Access, Oracle, OracleError, QueriesSpentError
 from remission.reactivations.alternative import Alternative
+from remission.reactivations.attacker import Attacker
 from remission.reactivations.base import (
-    Attacker,
     InputReactivation,
     Perturbed,
     Reactivation,

@@ -24,7 +24,8 @@ from remission.method import field, method
 from remission.models import Classifier
 from remission.progress import tracked
 from remission.reactivations.access import Access, Oracle
-from remission.reactivations.base import Attacker, InputReactivation, Other
+from remission.reactivations.attacker import Attacker, Other
+from remission.reactivations.base import InputReactivation
 from remission.reactivations.perturbations import Perturbation, Shape, Universal
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit

@@ -5,17 +5,14 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import ClassVar, final
 
 from pydantic import NonNegativeInt
-from torch import Tensor
 
-from remission.attacks.base import poison
-from remission.errors import SpecError
 from remission.method import Method, field, method
-from remission.metrics import goals
 from remission.models import Classifier
 from remission.reactivations.access import Access, Oracle, answering
+from remission.reactivations.attacker import Attacker, Other
 from remission.reactivations.perturbations import Perturbation, Shape
 from remission.seeding import Seed
 from remission.training.loop import check_finite
@@ -88,51 +85,6 @@ class WeightReactivation(Reactivation, ABC):
         mine = copy.deepcopy(model).requires_grad_(True)
         done = self.reactivate(mine, images, trigger, target, budget=budget, seed=seed)
         return done.eval()
-
-
-Other = Literal["victim", "control"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attacker:
-    """What the attacker has beside the model under attack.
-
-    Args:
-        images: his clean images with labels, on the models' device.
-        trigger: his.
-        target: his.
-        classes: K.
-        victim: the backdoored model, frozen and in eval mode, for methods that ask for it.
-        control: a model that was never backdoored, in the same way.
-    """
-
-    images: LabelledImages
-    trigger: Trigger
-    target: Target
-    classes: int
-    victim: Classifier | None = None
-    control: Classifier | None = None
-
-    def others(self) -> Tensor:
-        """(n,) indices of his images outside the target class.
-
-        Raises:
-            SpecError: there are none.
-        """
-        wanted = goals(self.images.labels, self.target, self.classes)
-        found = (self.images.labels != wanted).nonzero().flatten()
-        if not len(found):
-            raise SpecError(
-                "all of the attacker's images are of the target class",
-                "give the attacker more images in [split]",
-            )
-        return found
-
-    def triggered(self) -> LabelledImages:
-        """His images outside the target class with the trigger, and the classes he wants."""
-        clean = self.images[self.others()]
-        every = clean.labels.new_tensor(range(len(clean)))
-        return poison(clean, every, self.trigger, goals(clean.labels, self.target, self.classes))
 
 
 @dataclass(frozen=True)

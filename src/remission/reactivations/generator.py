@@ -21,7 +21,8 @@ from remission.attacks.base import poison
 from remission.method import field, method
 from remission.models import Classifier
 from remission.progress import tracked
-from remission.reactivations.base import Attacker, InputReactivation, Poisoning
+from remission.reactivations.attacker import Attacker
+from remission.reactivations.base import InputReactivation, Poisoning
 from remission.reactivations.perturbations import Generator, Perturbation, Shape
 from remission.reactivations.retuning import Retuning
 from remission.seeding import Seed

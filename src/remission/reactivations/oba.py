@@ -35,7 +35,8 @@ from remission.models import Classifier
 from remission.progress import tracked
 from remission.purifiers import EP, FST, FTSAM, Purifier
 from remission.reactivations.access import Access, Answers, Oracle, QueriesSpentError
-from remission.reactivations.base import Attacker, InputReactivation, Other
+from remission.reactivations.attacker import Attacker, Other
+from remission.reactivations.base import InputReactivation
 from remission.reactivations.perturbations import Perturbation, Shape, Universal
 from remission.seeding import Seed
 from remission.training import Recipe, fit

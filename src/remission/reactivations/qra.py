@@ -18,7 +18,7 @@ from typing import ClassVar
 from remission.method import method
 from remission.models import Classifier
 from remission.reactivations.access import Oracle
-from remission.reactivations.base import Attacker, Other
+from remission.reactivations.attacker import Attacker, Other
 from remission.reactivations.generator import GeneratorReactivation
 from remission.reactivations.perturbations import Perturbation
 from remission.seeding import Seed

@@ -26,7 +26,7 @@ from remission.method import field, method
 from remission.models import Classifier
 from remission.progress import enough, tracked
 from remission.reactivations.access import Access, Answers, Oracle, QueriesSpentError
-from remission.reactivations.base import Attacker, Other
+from remission.reactivations.attacker import Attacker, Other
 from remission.reactivations.generator import GeneratorReactivation
 from remission.reactivations.perturbations import Perturbation
 from remission.seeding import Seed
