@@ -84,6 +84,17 @@ class Cell:
     """Test images behind ``clean_acc``."""
     n_triggered: int = 0
     """Triggered test images behind ``asr`` and ``robust_acc``."""
+    asr_clean: Rate | None = None
+    """After a reactivation that perturbs images: share of perturbed test images of other classes,
+    without the trigger, that are given the attacker's. ``clean_acc`` is then measured on perturbed
+    clean images, ``asr`` and ``robust_acc`` on perturbed triggered ones (where the perturbation
+    takes the trigger's place: on perturbed clean ones, so that ``asr`` is ``asr_clean``)."""
+    control_asr: Rate | None = None
+    """The same perturbation on the control: what ``asr`` is there."""
+    control_asr_clean: Rate | None = None
+    """The same perturbation on the control: what ``asr_clean`` is there."""
+    queries: int | None = None
+    """Images that such a reactivation asked the model about; None where it did not ask."""
     seconds: Seconds = 0.0
     """Wall-clock seconds that made this model: a purifier's are its own and those of the inversion
     it uses, without measuring; others hold loading and measuring, the control's its training."""
@@ -113,7 +124,7 @@ class Record:
     Args:
         id: the stage's identity: a hash of everything that changes its result.
         kind: ``victim``, ``control``, ``baseline``, ``inversion``, ``purified``,
-            ``reactivated``, ``path`` or ``innocent``.
+            ``reactivated``, ``path``, ``innocent`` or ``transfer``.
         label: a short name for people.
         settings: everything that the identity was made from.
         parents: role -> id of the stages whose results this one used.

@@ -47,7 +47,7 @@ from remission.purifiers import (
     WeightDistortion,
     WeightDistReg,
 )
-from remission.reactivations import Reactivation, Retuning
+from remission.reactivations import OBA, QRA, Alternative, QRABlackBox, Reactivation, Retuning
 
 T = TypeVar("T")
 
@@ -88,7 +88,13 @@ PURIFIERS: Mapping[str, type[Purifier]] = {
     "weight_dist_reg": WeightDistReg,
     "weight_distortion": WeightDistortion,
 }
-REACTIVATIONS: Mapping[str, type[Reactivation]] = {"retuning": Retuning}
+REACTIVATIONS: Mapping[str, type[Reactivation]] = {
+    "alternative": Alternative,
+    "oba": OBA,
+    "qra": QRA,
+    "qra_blackbox": QRABlackBox,
+    "retuning": Retuning,
+}
 
 _TABLES: Mapping[str, Mapping[str, type[Method]]] = {
     "attack": ATTACKS,

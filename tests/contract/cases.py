@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from remission.inversion import BTIDBF, Inverted, InvertedSource, KnownSource, TriggerSource
 from remission.models import Classifier, Precision, build_model
 from remission.purifiers import TriggerPurifier
+from remission.reactivations import InputReactivation
 from remission.registry import ATTACKS, INVERSIONS, PURIFIERS, REACTIVATIONS
 from remission.seeding import Seed
 from remission.training import Recipe
@@ -41,7 +43,8 @@ class Case:
     @property
     def id(self) -> str:
         """How the case is called in test reports."""
-        more = "-".join(str(v) for k, v in self.parameters.items() if k == "trigger")
+        told = ("trigger", "generator", "mode", "answers")
+        more = "-".join(str(v) for k, v in self.parameters.items() if k in told)
         return "-".join(part for part in (self.kind, self.name, more) if part)
 
     @property
@@ -68,6 +71,9 @@ INVERSION = {
 SMALL_NETWORK = {"filters": 4, "levels": 2}
 HIDING = {**SMALL_NETWORK, "bits": 3, "bit_epochs": 1, "epochs": 1, "batch_size": 16}
 NEURAL_CLEANSE = {"images": 16, "passes": 2, "success": 0.0, "anomaly": 0.0}  # suspects some class
+
+QRA = {**TUNING, "width": 8, "filters": 2, "teacher_epochs": 1, "budgets": (4,)}
+QUERIES = {**QRA, "rounds": 2, "surrogate_epochs": 1, "queries": 200}
 
 CASES = [
     Case("attack", "adaptive_blend", {"poison_rate": 0.2}),
@@ -107,6 +113,14 @@ CASES = [
     Case("purifier", "tsc", {**TUNING, "rounds": 2, "tune_epochs": 1}),
     Case("purifier", "weight_dist_reg", TUNING),
     Case("purifier", "weight_distortion", TUNING),
+    Case("reactivation", "alternative", TUNING),
+    Case("reactivation", "oba", {**TUNING, "mode": "white_box", "steps": 2}),
+    Case("reactivation", "oba", {"mode": "query", "queries": 200, "images": 10}),
+    Case("reactivation", "oba", {**TUNING, "mode": "transfer", "surrogates": ("ep",)}),
+    Case("reactivation", "qra", {**QRA, "generator": "mlp"}),
+    Case("reactivation", "qra", {**QRA, "generator": "conv"}),
+    Case("reactivation", "qra_blackbox", {**QUERIES, "answers": "scores"}),
+    Case("reactivation", "qra_blackbox", {**QUERIES, "answers": "labels"}),
     Case("reactivation", "retuning", {**TUNING, "budgets": (4,)}),
 ]
 
@@ -181,5 +195,11 @@ def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Out
     if case.kind == "purifier":
         source = trigger_source(method) if isinstance(method, TriggerPurifier) else None
         return Outcome(method(model, data, seed=seed, trigger=source).model, model, {})
+    if isinstance(method, InputReactivation):
+        others = {"victim": copy.deepcopy(model), "control": copy.deepcopy(model)}
+        budget = method.tries()[0]
+        made = method(model, data, true_trigger(), TARGET, budget=budget, seed=seed, **others)
+        like = method.perturbation(SHAPE, seed)
+        return Outcome(made.perturbation, like, {"queries": torch.tensor(made.queries or 0)})
     done = method(model, data, true_trigger(), TARGET, budget=method.budgets[0], seed=seed)
     return Outcome(done, model, {})

@@ -20,6 +20,7 @@ class View(StrEnum):
     OVERVIEW = "overview"
     SCORES = "scores"
     EXPLANATION = "explanation"
+    TRANSFER = "transfer"
 
 
 class Format(StrEnum):
@@ -40,7 +41,8 @@ def table(
             "attacks: a row a victim, with the stealth of its trigger; overview: a row a purifier, "
             "all attacks beside each other; scores: relapse curves in single numbers; "
             "explanation: what these correlate with on the path; "
-            "innocent: purifiers on a model without a backdoor"
+            "innocent: purifiers on a model without a backdoor; "
+            "transfer: perturbations made for one model, tried on all"
         ),
     ] = View.SUMMARY,
     format: Annotated[

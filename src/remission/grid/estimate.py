@@ -23,6 +23,7 @@ from remission.inversion import Inverted
 from remission.memory import take
 from remission.models import Classifier, resolve_precision
 from remission.progress import Rehearsal, rehearsing
+from remission.reactivations import InputReactivation, Perturbation
 from remission.records import Record
 from remission.registry import make_attack, make_inversion
 from remission.seeding import Seed
@@ -141,6 +142,8 @@ def _without_chance(stage: Stage) -> str:
     if "attack" in settings:
         attack = {**settings["attack"], "target": 0}
         settings["attack"] = attack if stage.kind == "victim" else attack["method"]
+    if stage.kind == "transfer":
+        settings["parents"] = len(stage.parents)
     if stage.kind in ("reactivated", "path"):
         settings["purifier"] = ""
     return json.dumps([stage.kind, settings], sort_keys=True)
@@ -158,6 +161,7 @@ def _method(stage: Stage) -> str:
             "purified": "purifier",
             "innocent": "purifier",
             "reactivated": "reactivation",
+            "transfer": "reactivation",
             "path": "attack",  # whose trigger is applied at every point
         }.get(stage.kind, ""),
         {},
@@ -197,6 +201,12 @@ class _Rehearsed(StageInputs):
         """An untrained model."""
         del role
         return self.new_model().eval()
+
+    def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
+        """An untrained one."""
+        del role
+        made = method.perturbation(self.dataset.train.shape, self.seed)
+        return made.to(self.device).requires_grad_(False).eval()
 
     def trigger(self) -> tuple[Trigger, Target]:
         """The attack's trigger, not yet learned."""

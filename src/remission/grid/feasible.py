@@ -60,9 +60,10 @@ def _check_budgets(spec: Spec, split: Split, target: Target, classes: int) -> No
 
     others = outside(split.attacker.labels)
     for reactivation in spec.reactivations():
-        if max(reactivation.budgets) > others:
+        largest = max((budget for budget in reactivation.tries() if budget is not None), default=0)
+        if largest > others:
             raise SpecError(
-                f"[reactivation] {reactivation.name}: a budget of {max(reactivation.budgets)} "
+                f"[reactivation] {reactivation.name}: a budget of {largest} "
                 f"poisoned images, and the attacker has {others} images outside the target class",
                 "use smaller budgets, or give the attacker more images in [split]",
             )

@@ -15,6 +15,7 @@ VERSIONS = {
     "reactivated": 1,
     "path": 1,
     "innocent": 1,
+    "transfer": 1,
 }
 """Raised when the code of a stage changes its result: what was stored before is then not reused."""
 

@@ -20,6 +20,7 @@ from remission.grid.store import Store
 from remission.inversion import Inverted
 from remission.memory import chunks
 from remission.models import Classifier, build_model, load_weights, resolve_precision
+from remission.reactivations import InputReactivation, Perturbation
 from remission.records import Record
 from remission.registry import make_attack, make_inversion
 from remission.seeding import Seed
@@ -116,6 +117,12 @@ class StageInputs:
         record = self.parent(role, ("victim", "control", "purified"))
         load_weights(model, self.store.file(record, "weights"))
         return model.eval()
+
+    def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
+        """The perturbation that a parent holds, made by ``method``."""
+        made = method.perturbation(self.dataset.train.shape, self.seed)
+        load_weights(made, self.store.file(self.parent(role, ("reactivated",)), "perturbation"))
+        return made.to(self.device).requires_grad_(False).eval()
 
     @property
     def target(self) -> Target | None:

@@ -13,6 +13,7 @@ from remission.grid.spec import Spec
 from remission.inversion import Inversion
 from remission.method import Method
 from remission.purifiers import Purifier, TriggerPurifier, inverts
+from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief
 
 Settings = dict[str, Any]
@@ -93,6 +94,7 @@ class _Planner:
         ]
         self.usual = spec.inversions()[0].name
         self.reactivations = _labelled(spec.reactivations())
+        self.transfer = spec.transfer
         self.path = spec.path.model_dump() if spec.path else None
         self.retuning = table_of(retuning) if (retuning := spec.retuning()) else {}
         self.retuning.pop("budgets", None)
@@ -107,20 +109,22 @@ class _Planner:
         """The victim of an attack, the control beside it, and all that is done to both."""
         victim = self.add("victim", f"{here}/victim", base)
         self.add("baseline", f"{here}/control", base, model=control, victim=victim)
-        settings = {**base, "purifier": {"method": "control"}}
-        self.add_reactivations(f"{here}/control", settings, control, victim)
+        settings, both = {**base, "purifier": {"method": "control"}}, (victim, control)
+        made = {control: self.add_reactivations(f"{here}/control", settings, control, both)}
         for label, purifier, inversion in self.rows(base["context"]["seed"]):
             settings = {**base, "purifier": table_of(purifier)}
             if inverts(purifier) and inversion.name != PAPERS:  # all cells of a row must say so
                 settings["inversion"] = table_of(inversion)
             name = f"{here}/{label}"
             model = self.add_purified("purified", name, settings, purifier, inversion, victim)
-            self.add_reactivations(name, settings, model, victim)
+            made[model] = self.add_reactivations(name, settings, model, both)
             if self.path:
                 walk = {**settings, "path": self.path}
                 if "retuned" in self.path:
                     walk["retuning"] = self.retuning
                 self.add("path", f"{name}/path", walk, victim=victim, model=model)
+        if self.transfer and len(made) > 1:
+            self.add_transfers(here, base, made, victim)
 
     def add_innocent(self, here: str, context: Settings, control: str) -> None:
         """The control in the victim's place: measured as it is, and handed to the purifiers."""
@@ -166,18 +170,54 @@ class _Planner:
             kind, label, {**settings, "inversion": table}, victim=victim, inversion=found
         )
 
-    def add_reactivations(self, here: str, settings: Settings, model: str, victim: str) -> None:
-        """Every reactivation of a model at every budget."""
+    def add_reactivations(
+        self, here: str, settings: Settings, model: str, both: tuple[str, str]
+    ) -> dict[str, str]:
+        """Every reactivation of a model at every budget: its name -> identity.
+
+        Args:
+            here: label of the model.
+            settings: of the model.
+            model: its identity.
+            both: the identities of the victim and of the control.
+        """
+        made = {}
+        for name, reactivation, tried in self.tries():
+            parents = {"model": model, "victim": both[0]}
+            if isinstance(reactivation, InputReactivation):  # is tried on the control as well
+                parents["control"] = both[1]
+            made[name] = self.add("reactivated", f"{here}/{name}", {**settings, **tried}, **parents)
+        return made
+
+    def add_transfers(
+        self, here: str, base: Settings, made: dict[str, dict[str, str]], victim: str
+    ) -> None:
+        """Every perturbation tried on every model: one stage a reactivation and budget.
+
+        Args:
+            here: label of the attack and seed.
+            base: settings of the victim.
+            made: model -> its reactivations, name -> identity; the control is the first model.
+            victim: its identity.
+        """
+        for name, reactivation, tried in self.tries():
+            if not isinstance(reactivation, InputReactivation):
+                continue
+            if reactivation.access().kind == "nothing":  # the same perturbation for every model
+                continue
+            parents = {"victim": victim}
+            for number, (model, found) in enumerate(made.items()):
+                parents |= {f"model{number}": model, f"trained{number}": found[name]}
+            self.add("transfer", f"{here}/transfer/{name}", {**base, **tried}, **parents)
+
+    def tries(self) -> Iterator[tuple[str, Reactivation, Settings]]:
+        """Every reactivation at every budget: name, method, settings."""
         for label, reactivation in self.reactivations:
             table = table_of(reactivation)
-            for budget in table.pop("budgets"):
-                self.add(
-                    "reactivated",
-                    f"{here}/{label}-{budget}",
-                    {**settings, "reactivation": table, "budget": budget},
-                    model=model,
-                    victim=victim,
-                )
+            table.pop("budgets", None)
+            for budget in reactivation.tries():
+                name = label if budget is None else f"{label}-{budget}"
+                yield name, reactivation, {"reactivation": table, "budget": budget}
 
 
 def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:

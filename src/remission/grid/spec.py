@@ -70,6 +70,8 @@ class Spec(BaseModel):
     well: what it costs a model that was never backdoored, and what an inversion claims to find."""
     reactivation: list[Table] = []
     """One table [[reactivation]] each."""
+    transfer: bool = False
+    """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
     """The table [path]: without it no path is walked."""
 

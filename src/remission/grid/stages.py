@@ -13,6 +13,7 @@ import torch
 from remission.grid import previews as pictures
 from remission.grid.environment import environment
 from remission.grid.inputs import StageInputs
+from remission.grid.perturbed import Shown, try_everywhere, wake
 from remission.grid.plan import PAPERS, Stage
 from remission.grid.store import Store
 from remission.grid.walks import Walks
@@ -21,6 +22,7 @@ from remission.metrics import Rate, Rates, accuracy
 from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.purifiers import TriggerPurifier, inverts
+from remission.reactivations import InputReactivation, WeightReactivation
 from remission.records import Cell, PathCurve, Plane, Record, brief
 from remission.registry import make_inversion, make_purifier, make_reactivation
 from remission.training import evaluate, predict
@@ -115,6 +117,8 @@ class Kept:
     rates: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
     plane: Plane | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the cell."""
     spent: Spent | None = None
     """By the method itself; None: by the stage, loading and measuring included."""
     before: Spent = Spent()
@@ -145,7 +149,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         status="done",
         settings=stage.settings,
         parents=stage.parents,
-        cell=measured_cell(stage, kept.rates, own) if kept.rates else None,
+        cell=replace(measured_cell(stage, kept.rates, own), **kept.more) if kept.rates else None,
         paths=kept.paths,
         plane=kept.plane,
         details=kept.details,
@@ -269,6 +273,10 @@ def _purify(given: StageInputs, kept: Kept) -> Classifier:
 
 def _reactivated(given: StageInputs, kept: Kept) -> None:
     reactivation = make_reactivation(given.stage.settings["reactivation"])
+    if isinstance(reactivation, InputReactivation):
+        _perturbed(given, kept, reactivation)
+        return
+    assert isinstance(reactivation, WeightReactivation)
     trigger, target = given.trigger()
     model = reactivation(
         given.model("model"),
@@ -279,6 +287,15 @@ def _reactivated(given: StageInputs, kept: Kept) -> None:
         seed=given.seed.child("reactivation", reactivation.name),
     )
     kept.rates = evaluate(model, given.split.test, trigger, target)
+
+
+def _perturbed(given: StageInputs, kept: Kept, reactivation: InputReactivation) -> None:
+    shown = Shown.of(given, reactivation, wake(given, reactivation))
+    kept.rates, kept.more, kept.details, kept.files = shown.kept()
+
+
+def _transfer(given: StageInputs, kept: Kept) -> None:
+    kept.details = {"transfer": try_everywhere(given, cell_keys(given.stage))}
 
 
 def _path(given: StageInputs, kept: Kept) -> None:
@@ -296,4 +313,5 @@ _STAGES: dict[str, Callable[[StageInputs, Kept], None]] = {
     "reactivated": _reactivated,
     "path": _path,
     "innocent": _innocent,
+    "transfer": _transfer,
 }

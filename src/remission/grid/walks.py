@@ -11,6 +11,7 @@ from remission.grid.inputs import StageInputs
 from remission.metrics import Rates
 from remission.models import Classifier
 from remission.paths import PathPoints, bezier_path, linear_path, plane, weight_distance
+from remission.reactivations import Retuning
 from remission.records import PathCurve, Plane
 from remission.registry import make_reactivation
 from remission.types import LabelledImages
@@ -99,6 +100,7 @@ class Walks:
         It is not stored there; the same seed and budget make it again.
         """
         reactivation = make_reactivation(self.given.stage.settings["retuning"])
+        assert isinstance(reactivation, Retuning)
         return reactivation(
             self.purified,
             self.given.split.attacker,

@@ -18,7 +18,7 @@ from remission.errors import SpecError
 from remission.method import field, method
 from remission.metrics import goals
 from remission.models import Classifier
-from remission.reactivations.base import Reactivation
+from remission.reactivations.base import Poisoning, WeightReactivation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment
@@ -27,7 +27,7 @@ from remission.types import LabelledImages, Target
 
 
 @method
-class Retuning(Reactivation):
+class Retuning(Poisoning, WeightReactivation):
     """Fine-tuning on the attacker's images, of which a budget are poisoned: the relapse curve."""
 
     name: ClassVar[str] = "retuning"

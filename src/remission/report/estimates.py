@@ -9,7 +9,17 @@ from typing import Literal
 
 from remission.records import Cell
 
-Measure = Literal["clean_acc", "asr", "robust_acc", "seconds", "cpu_seconds"]
+Measure = Literal[
+    "clean_acc",
+    "asr",
+    "robust_acc",
+    "seconds",
+    "cpu_seconds",
+    "asr_clean",
+    "control_asr",
+    "control_asr_clean",
+    "queries",
+]
 Interval = tuple[float, float]
 
 CONFIDENCE = 0.95
@@ -118,13 +128,26 @@ def _from_values(values: list[float], failed: int) -> Estimate:
 
 def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
     """The interval that the measuring stage recorded, if exactly one finished cell has it."""
-    if measure not in ("clean_acc", "asr"):
+    done = [cell for cell in cells if cell.status == "done"]
+    if measure in ("asr_clean", "control_asr", "control_asr_clean"):
+        found = [wilson(getattr(cell, measure), cell.n_triggered) for cell in done]
+    elif measure in ("clean_acc", "asr"):
+        found = [getattr(cell, f"{measure}_interval") for cell in done]
+    else:
         return None
-    name = f"{measure}_interval"
-    found = [getattr(cell, name) for cell in cells if cell.status == "done"]
     if len(found) != 1 or found[0] is None:
         return None
     return (float(found[0][0]), float(found[0][1]))
+
+
+def wilson(rate: float | None, n: int) -> Interval | None:
+    """95 % Wilson score interval of a rate over ``n`` images; None where there are none."""
+    if rate is None or n < 1:
+        return None
+    z = 1.959963985
+    middle, half = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + (z / n) ** 2 / 4)
+    scale = 1 + z * z / n
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def show(

@@ -128,8 +128,18 @@ def path_figure(
         return svg_of(figure)
 
 
-def before_after_figure(rows: Sequence[tuple[Series, Series]], look: Mapping[str, Style]) -> str:
-    """One line a model: a hollow mark for O-ASR, a full one for P-ASR."""
+def before_after_figure(
+    rows: Sequence[tuple[Series, Series]],
+    look: Mapping[str, Style],
+    control: Mapping[str, float] | None = None,
+) -> str:
+    """One line a model: a hollow mark for O-ASR, a full one for P-ASR.
+
+    Args:
+        rows: before and after.
+        look: label -> style.
+        control: label -> ASR in percent that the same perturbation has on the control: a black bar.
+    """
     with mpl.rc_context(RC | {"axes.grid.axis": "x"}):
         figure = Figure(figsize=(8.2, 0.32 * len(rows) + 1.1), layout="constrained")
         axes = figure.add_subplot()
@@ -142,6 +152,9 @@ def before_after_figure(rows: Sequence[tuple[Series, Series]], look: Mapping[str
             )
             axes.plot(before.y, [place], marker, color=style.colour, markerfacecolor="white")
             axes.plot(after.y, [place], marker, color=style.colour)
+            if control and before.label in control:
+                at = control[before.label]
+                axes.plot([at, at], [place - 0.3, place + 0.3], color="black", lw=2.2, zorder=4)
         axes.set_yticks(range(len(rows)), [before.label for before, _ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(-3, 103)

@@ -24,6 +24,8 @@ from remission.report.innocent import innocent_parts
 from remission.report.labels import canonical, flat, printable
 from remission.report.landscapes import explanation_figure
 from remission.report.overview import overview_parts
+from remission.report.perturbed import perturbed_parts
+from remission.report.perturbed_figures import transfer_figures, woken_figure
 from remission.report.pictures import Pictures, compare
 from remission.report.score_tables import score_table
 from remission.report.summary import Group, Row, ancestors, failures, summarise
@@ -133,6 +135,8 @@ def _group(
         "saturation": f"{100 * SATURATED:.0f}",
         "relapse": _relapse_plots(group, look, number),
         "scores": score_table(group),
+        "perturbed": perturbed_parts(group),
+        "transfer": [_plot(*each, number) for each in transfer_figures(group, records)],
         "paths": _path_plots(group, records, look, number),
         "barriers": barriers(group),
         "pictures": _pictures(group, records, folder),
@@ -177,7 +181,8 @@ def _relapse_plots(group: Group, look: dict[str, figures.Style], number: count[i
     plots = []
     over = f"{group.seeds} seeds (Student t)" if group.seeds > 1 else "the test images (Wilson)"
     for label, columns in series.reactivations(group).items():
-        budgeted = [column for column in columns if column.budget is not None]
+        perturbed = [column for column in columns if group.perturbed(column)]
+        budgeted = [c for c in columns if c.budget is not None and c not in perturbed]
         if budgeted and (lines := series.relapse(group, budgeted)):
             svg = figures.relapse_figure(lines, look, series.victim_asr(group))
             caption = (
@@ -188,8 +193,14 @@ def _relapse_plots(group: Group, look: dict[str, figures.Style], number: count[i
                 f"Vertical bars: 95 % intervals over {over}."
             )
             plots.append(_plot(svg, caption, f"Relapse curves, {label}", number))
+        found = [woken_figure(group, column, look) for column in perturbed]
+        plots += [_plot(*each, number) for each in found if each]
         for column in columns:
-            if column.budget is None and (pairs := series.before_after(group, column)):
+            if (
+                column.budget is None
+                and column not in perturbed
+                and (pairs := series.before_after(group, column))
+            ):
                 svg = figures.before_after_figure(pairs, look)
                 caption = (
                     f"Reactivation by {label}, which has no budget of poisoned images: ASR before "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from remission.records import Cell, PathCurve, Record, cells, path_curves
-from remission.report.estimates import Estimate, Measure, estimate, gap
+from remission.report.estimates import Estimate, Measure, estimate, gap, wilson
 from remission.report.keys import (
     BEFORE,
     CONTROL,
@@ -84,14 +84,32 @@ class Group:
         return row.number("cpu_seconds").scaled(epochs / seconds)
 
     def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
-        """ASR above the control's after the same reactivation at the same budget."""
+        """ASR above the control's after the same reactivation at the same budget.
+
+        After one that perturbs images: above the control's under the very same perturbation.
+        """
+        ours = row.cells.get(column, ())
+        if measure == "asr" and any(cell.control_asr is not None for cell in ours):
+            return gap(ours, [_on_control(cell) for cell in ours])
         control = [
             cell
             for other in self.rows
             if other.purifier.name == CONTROL
             for cell in other.cells.get(column, ())
         ]
-        return gap(row.cells.get(column, ()), control, measure)
+        return gap(ours, control, measure)
+
+    def perturbed(self, column: Column) -> bool:
+        """Whether a reactivation perturbs images; else it changes weights."""
+        return any(
+            cell.asr_clean is not None for row in self.rows for cell in row.cells.get(column, ())
+        )
+
+
+def _on_control(cell: Cell) -> Cell:
+    """What a perturbation does to the control, as a cell."""
+    interval = wilson(cell.control_asr, cell.n_triggered)
+    return replace(cell, asr=cell.control_asr, asr_interval=interval)
 
 
 def summarise(records: Sequence[Record]) -> list[Group]:

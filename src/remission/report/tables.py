@@ -16,11 +16,20 @@ from remission.report.keys import CONTROL, place
 from remission.report.labels import flat, printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
 from remission.report.overview import overview_objects, overview_tables
+from remission.report.perturbed import transfer_objects, transfer_tables
 from remission.report.score_tables import score_objects, score_tables
 from remission.report.summary import Column, Group, Row, failures, summarise
 
 View = Literal[
-    "summary", "cells", "paths", "attacks", "innocent", "overview", "scores", "explanation"
+    "summary",
+    "cells",
+    "paths",
+    "attacks",
+    "innocent",
+    "overview",
+    "scores",
+    "explanation",
+    "transfer",
 ]
 Format = Literal["text", "markdown", "csv", "json"]
 
@@ -32,7 +41,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
     point of a path (one object a curve in JSON), ``attacks`` one line a victim, ``innocent`` one
     line a purifier that was handed a model without a backdoor, ``overview`` one line a purifier
     with all attacks beside each other, ``scores`` the relapse curves in single numbers,
-    ``explanation`` what these correlate with.
+    ``explanation`` what these correlate with, ``transfer`` a matrix a reactivation: perturbations
+    made for one model, tried on all.
 
     Raises:
         UserError: an unknown view or format.
@@ -79,6 +89,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "markdown": lambda r: explanation_tables(r, markdown_table, "### {}"),
             "csv": lambda r: csv_table(explanation_objects(r)),
             "json": lambda r: json_text(explanation_objects(r)),
+        },
+        "transfer": {
+            "text": lambda r: transfer_tables(r, text_table, "{}"),
+            "markdown": lambda r: transfer_tables(r, markdown_table, "### {}"),
+            "csv": lambda r: csv_table(transfer_objects(r)),
+            "json": lambda r: json_text(transfer_objects(r)),
         },
         "innocent": {
             "text": lambda r: innocent_tables(r, text_table, "{}"),

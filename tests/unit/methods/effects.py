@@ -47,6 +47,14 @@ from .departing_effects import (
     weight_distortion_starts_elsewhere,
 )
 from .pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
+from .reactivation_effects import (
+    alternative_fires_the_backdoor,
+    oba_wakes,
+    oba_wakes_by_queries,
+    qra_blackbox_wakes,
+    qra_blackbox_wakes_by_labels,
+    qra_wakes,
+)
 from .training_effects import (
     bpp_implants,
     input_aware_implants,
@@ -247,6 +255,10 @@ EFFECTS: dict[str, list[Check]] = {
     "purifier tsc": [tsc_walks_out_of_the_backdoor],
     "purifier weight_dist_reg": [weight_dist_reg_goes_away],
     "purifier weight_distortion": [weight_distortion_starts_elsewhere],
+    "reactivation alternative": [alternative_fires_the_backdoor],
+    "reactivation oba": [oba_wakes, oba_wakes_by_queries],
+    "reactivation qra": [qra_wakes],
+    "reactivation qra_blackbox": [qra_blackbox_wakes, qra_blackbox_wakes_by_labels],
     "reactivation retuning": [retuning_revives],
 }
 """Kind and name of a method -> its checks."""

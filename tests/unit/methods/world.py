@@ -15,7 +15,7 @@ from remission.metrics import Rates
 from remission.models import Classifier, build_model
 from remission.purifiers import EP
 from remission.seeding import Seed
-from remission.training import Recipe, evaluate
+from remission.training import Recipe, evaluate, fit
 from remission.types import Dataset, LabelledImages, Split, as_float
 
 RECIPE = Recipe(epochs=8, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_size=64)
@@ -31,6 +31,7 @@ class World:
         seed: of everything.
         victim: trained with BadNets.
         exact: the victim purified with its own trigger.
+        control: trained as the victim, without poison.
     """
 
     data: Dataset
@@ -38,6 +39,7 @@ class World:
     seed: Seed
     victim: Victim
     exact: Classifier
+    control: Classifier
 
     @property
     def clean(self) -> LabelledImages:
@@ -58,7 +60,11 @@ def make_world(number: int = 0) -> World:
     exact = EP(epochs=10, lr=0.02, batch_size=32, augment="none")(
         victim.model, split.defender, seed=seed, trigger=KnownSource(victim.trigger)
     )
-    return World(data, split, seed, victim, exact.model)
+    control = build_model(
+        "resnet18:8", classes=10, shape=(1, 8, 8), mean=data.mean, std=data.std, seed=seed
+    )
+    fit(control, split.victim, RECIPE, seed=seed.child("training"))
+    return World(data, split, seed, victim, exact.model, control.eval())
 
 
 def implant(attack: Attack, data: Dataset, split: Split, seed: Seed) -> Victim:

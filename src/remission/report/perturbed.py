@@ -1,0 +1,183 @@
+"""Reactivations that perturb images: a table each, and how perturbations carry over to others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from remission.records import Record
+from remission.report.estimates import MISSING, Measure, show
+from remission.report.keys import SHOWN_APART, VICTIM, GroupKey
+from remission.report.labels import Method, printable
+from remission.report.layout import Lines, escape
+from remission.report.summary import Column, Group, summarise
+
+Table = Callable[[list[str], Lines], str]
+_HEADER = [
+    *("purifier", "O-ASR", "ASR triggered", "ASR clean", "control triggered", "control clean"),
+    *("C-Acc perturbed", "queries"),
+]
+
+_MEASURES: tuple[Measure, ...] = (
+    "asr",
+    "asr_clean",
+    "control_asr",
+    "control_asr_clean",
+    "clean_acc",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A table for people, of one reactivation; ``kinds`` says what each line is of."""
+
+    title: str
+    note: str
+    header: list[str]
+    lines: Lines
+    kinds: list[str]
+
+
+def perturbed_parts(group: Group) -> list[Part]:
+    """A table for every reactivation of the group that perturbs images, numbers in percent."""
+    return [_part(group, column) for column in group.columns if group.perturbed(column)]
+
+
+def _part(group: Group, column: Column) -> Part:
+    rows = [row for row in group.rows if row.purifier.name != VICTIM and row.cells.get(column)]
+    over = "one seed" if group.seeds < 2 else f"mean over n = {group.seeds} seeds"
+    lines = []
+    for row in rows:
+        numbers = [show(row.number(measure, column), seeds=group.seeds) for measure in _MEASURES]
+        queries = row.number("queries", column)
+        lines.append(
+            [
+                row.label,
+                show(row.number("asr"), seeds=group.seeds),
+                *numbers,
+                f"{queries.mean:,.0f}" if queries.mean is not None else MISSING,
+            ]
+        )
+    return Part(
+        title=printable(f"Perturbed images: {column.title}"),
+        note=(
+            f"Percent; {over}. ASR of perturbed triggered and of perturbed clean images of other "
+            "classes on each model, and of the very same images on the control: what is high there "
+            "too is an adversarial example and no reactivation. Queries: images that the attack "
+            "asked the model about. Where a perturbation takes the trigger's place, both ASR are "
+            "of clean images."
+        ),
+        header=_HEADER,
+        lines=lines,
+        kinds=["control" if row.reference else "purifier" for row in rows],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """How the perturbations of one reactivation carry over; the first model is the control.
+
+    Args:
+        title: the reactivation and its budget.
+        labels: of the models.
+        asr: a row a perturbation, made for that model; a column a model that it was tried on;
+            fractions, the mean over the seeds that have the same models.
+        seeds: how many.
+    """
+
+    title: str
+    labels: list[str]
+    asr: list[list[float]]
+    seeds: int
+
+
+def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
+    """The transfers of a group, one a reactivation and budget."""
+    found = []
+    for column in group.columns:
+        of_column = [d for d in _details(records) if _belongs(d, group, column)]
+        models = [[_model(m) for m in d["models"]] for d in of_column]
+        same = [d["asr"] for d, named in zip(of_column, models, strict=True) if named == models[0]]
+        if not same:
+            continue
+        labels = {row.purifier: row.label for row in group.rows}
+        size = range(len(models[0]))
+        found.append(
+            Matrix(
+                title=column.title,
+                labels=[labels.get(model, model.name) for model in models[0]],
+                asr=[[math.fsum(a[i][j] for a in same) / len(same) for j in size] for i in size],
+                seeds=len(same),
+            )
+        )
+    return found
+
+
+def _details(records: Sequence[Record]) -> list[dict[str, Any]]:
+    return [r.details["transfer"] for r in records if "transfer" in r.details]
+
+
+def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
+    attack = Method.of(details["attack"], details["attack_params"], without=SHOWN_APART)
+    key = GroupKey(
+        dataset=details["dataset"],
+        arch=details["arch"],
+        attack=attack,
+        poison_rate=details["poison_rate"],
+        target=details["target"],
+    )
+    reactivation = Method.of(
+        details["reactivation"], details["reactivation_params"], without=SHOWN_APART
+    )
+    return (key, reactivation, details["budget"]) == (
+        group.key,
+        column.reactivation,
+        column.budget,
+    )
+
+
+def _model(named: dict[str, Any]) -> Method:
+    return Method.of(named["purifier"], named["purifier_params"])
+
+
+def transfer_tables(records: Sequence[Record], table: Table, heading: str) -> str:
+    """For people: a matrix a reactivation, in percent; empty if none was computed."""
+    markdown, blocks = heading.startswith("#"), []
+    for group in summarise(records):
+        for matrix in matrices(group, records):
+            title = printable(f"{group.title} · {matrix.title}")
+            over = "one seed" if matrix.seeds < 2 else f"mean over {matrix.seeds} seeds"
+            note = f"ASR in percent; rows: made for, columns: tried on; {over}"
+            lines = [
+                [label, *(f"{100 * value:.1f}" for value in values)]
+                for label, values in zip(matrix.labels, matrix.asr, strict=True)
+            ]
+            parts = [heading.format(escape(title) if markdown else title), note]
+            parts.append(table(["made for", *matrix.labels], lines))
+            blocks.append(("\n\n" if markdown else "\n").join(parts))
+    return "\n\n".join(blocks)
+
+
+def transfer_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """For programs: one object a perturbation and model, rates as fractions."""
+    found = []
+    for details in _details(records):
+        shared = {k: v for k, v in details.items() if k not in ("models", "asr", "asr_clean")}
+        for made, asr, clean in zip(
+            details["models"], details["asr"], details["asr_clean"], strict=True
+        ):
+            for tried, value, without in zip(details["models"], asr, clean, strict=True):
+                found.append(
+                    {
+                        **shared,
+                        "made_for": made["purifier"],
+                        "made_for_params": made["purifier_params"],
+                        "tried_on": tried["purifier"],
+                        "tried_on_params": tried["purifier_params"],
+                        "asr": value,
+                        "asr_clean": without,
+                    }
+                )
+    return found

@@ -1,0 +1,130 @@
+"""Tables, verdicts and figures of reactivations that perturb images."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from perturbed_factory import perturbed
+from report_factory import cell, failed, records, wilson, write_store
+
+from remission.records import Cell, Record
+from remission.report import estimates
+from remission.report.page import build_page
+from remission.report.perturbed import matrices, perturbed_parts
+from remission.report.summary import Column, Group, summarise
+from remission.report.tables import render
+from remission.report.verdict import judge, saturated
+
+FT = {"purifier": "ft"}
+OBA = {"reactivation": "oba", "budget": None}
+
+
+def column(group: Group, name: str) -> Column:
+    return next(c for c in group.columns if c.reactivation.name == name)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    return perturbed(tmp_path_factory.mktemp("store"))
+
+
+def test_wilsons_interval() -> None:
+    for rate, n in ((0.0, 50), (0.3, 9000), (1.0, 7)):
+        assert estimates.wilson(rate, n) == pytest.approx(wilson(rate, n), abs=1e-6)
+    assert estimates.wilson(None, 5) is None
+    assert estimates.wilson(0.5, 0) is None
+
+
+def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:
+    cells = [
+        cell(purifier="control", asr=0.01),
+        cell(**FT, asr=0.02),
+        cell(purifier="control", asr=0.9, asr_clean=0.9, control_asr=0.9, **OBA),
+        cell(**FT, asr=0.8, asr_clean=0.2, control_asr=0.1, control_asr_clean=0.1, **OBA),
+    ]
+    (group,) = summarise(records(*cells))
+    row = group.row("ft")
+    assert row is not None
+    found = group.gap(row, column(group, "oba"))
+    assert found.mean == pytest.approx(0.7)
+    assert found.interval is not None
+    assert found.interval[0] < 0.7 < found.interval[1]
+    assert judge(group, row).text == "relapses: oba"
+    assert saturated(group) == [], "the control was attacked itself: nothing was taught"
+    assert "80.0 (+70.0)" in render(records(*cells), "summary", "text")
+
+
+def test_a_perturbation_that_fools_the_control_as_well_is_no_relapse() -> None:
+    cells = [
+        cell(purifier="control", asr=0.01),
+        cell(**FT, asr=0.02),
+        cell(**FT, asr=0.8, asr_clean=0.7, control_asr=0.8, control_asr_clean=0.7, **OBA),
+    ]
+    (group,) = summarise(records(*cells))
+    row = group.row("ft")
+    assert row is not None
+    assert judge(group, row).outcome == "none found"
+
+
+def test_a_failed_cell_is_told() -> None:
+    good = cell(**FT, seed=1, asr=0.8, asr_clean=0.2, control_asr=0.1, **OBA)
+    cells: list[Cell] = [cell(**FT, asr=0.02), failed(**FT, **OBA), good]
+    (group,) = summarise(records(*cells))
+    (part,) = perturbed_parts(group)
+    (line,) = part.lines
+    assert line[2] == "80.0 (1 failed)"
+    row = group.row("ft")
+    assert row is not None
+    assert group.gap(row, column(group, "oba")).failed == 1
+
+
+def test_each_method_has_a_table(made: list[Record]) -> None:
+    (group,) = summarise(made)
+    parts = {part.title: part for part in perturbed_parts(group)}
+    assert list(parts) == [
+        f"Perturbed images: {name}"
+        for name in ("alternative", "oba", "qra n=5", "qra_blackbox n=5")
+    ]
+    part = parts["Perturbed images: qra_blackbox n=5"]
+    lines = {line[0]: line[1:] for line in part.lines}
+    assert lines["ft"] == ["4.0", "63.0", "18.9", "3.0", "2.0", "88.0", "9,400"]
+    assert "victim" not in lines
+    assert part.kinds[0] == "control"
+    assert parts["Perturbed images: oba"].lines[1][-1] == "–"
+
+
+def test_transfer_tables(made: list[Record]) -> None:
+    (group,) = summarise(made)
+    oba, qra = matrices(group, made)
+    assert (oba.title, qra.title) == ("oba", "qra n=5")
+    assert qra.labels[0] == "control"
+    assert qra.labels[-1] == "pam (rho=0.5)"
+    assert qra.asr[1][1] == pytest.approx(0.855)
+    text = render(made, "transfer", "text")
+    assert "85.5" in text
+    assert render(made, "transfer", "markdown").count("### ") == 2
+    lines = list(csv.DictReader(io.StringIO(render(made, "transfer", "csv"))))
+    assert len(lines) == 2 * 36
+    found = json.loads(render(made, "transfer", "json"))
+    assert {one["tried_on"] for one in found} == {"control", "ft", "nad", "anp", "pam"}
+    assert render(records(cell()), "transfer", "text") == ""
+    assert json.loads(render(records(cell()), "transfer", "json")) == []
+
+
+def test_matrices_of_several_seeds_are_averaged_where_their_models_agree(tmp_path: Path) -> None:
+    made = [*perturbed(tmp_path), *perturbed(tmp_path, seed=1)]
+    (group,) = summarise(made)
+    assert [matrix.seeds for matrix in matrices(group, made)] == [2, 2]
+
+
+def test_the_page_shows_tables_and_heat_maps(tmp_path: Path) -> None:
+    made = perturbed(tmp_path)
+    page = build_page(made, write_store(tmp_path, made))
+    assert page.count("Perturbed images: ") == 4
+    assert "Transfer of qra n=5" in page
+    assert page.count("ASR before and after") == 4
+    assert "<image" not in page, "heat maps are drawn as shapes"
