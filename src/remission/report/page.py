@@ -21,7 +21,11 @@ from remission.report.innocent import innocent_parts
 from remission.report.labels import canonical, flat, printable
 from remission.report.overview import overview_parts
 from remission.report.perturbed import perturbed_parts
-from remission.report.perturbed_figures import transfer_figures, woken_figure
+from remission.report.perturbed_figures import (
+    perturbation_pictures,
+    transfer_figures,
+    woken_figure,
+)
 from remission.report.pictures import Pictures, compare
 from remission.report.summary import Group, Row, ancestors, failures, summarise
 from remission.report.svg import inline
@@ -247,7 +251,7 @@ def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pic
                     folder, record, other="preview_inverted", other_title="inverted", title=title
                 )
             )
-    return found
+    return found + perturbation_pictures(records, victim, folder)
 
 
 def _inverted(record: Record) -> str:
