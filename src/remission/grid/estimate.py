@@ -17,8 +17,9 @@ import torch
 from remission.data import split_dataset
 from remission.data.source import Source
 from remission.grid.inputs import StageInputs
+from remission.grid.kept import Kept
 from remission.grid.plan import Stage
-from remission.grid.stages import Kept, perform
+from remission.grid.stages import perform
 from remission.inversion import Inverted
 from remission.memory import take
 from remission.models import Classifier, resolve_precision

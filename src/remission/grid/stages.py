@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from remission.grid import previews as pictures
 from remission.grid.environment import environment
 from remission.grid.inputs import StageInputs
+from remission.grid.kept import Kept, Spent
 from remission.grid.perturbed import Shown, try_everywhere, wake
 from remission.grid.plan import PAPERS, Stage
 from remission.grid.store import Store
@@ -23,7 +23,7 @@ from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.purifiers import TriggerPurifier, inverts
 from remission.reactivations import InputReactivation, WeightReactivation
-from remission.records import Cell, PathCurve, Plane, Record, brief
+from remission.records import Cell, Record, brief
 from remission.registry import make_inversion, make_purifier, make_reactivation
 from remission.training import evaluate, predict
 
@@ -78,51 +78,6 @@ def measured_cell(stage: Stage, rates: Rates | Rate, spent: Spent) -> Cell:
         asr_interval=rates.asr.interval,
         n_triggered=rates.asr.total,
     )
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Wall-clock seconds, and processor seconds over all threads (None: not known)."""
-
-    seconds: float = 0.0
-    cpu: float | None = 0.0
-
-    @classmethod
-    def until_now(cls) -> Spent:
-        """Since a moment of no meaning: subtract an earlier one."""
-        return cls(time.perf_counter(), time.process_time())
-
-    @classmethod
-    def on(cls, record: Record) -> Spent:
-        """By the stage of a record."""
-        return cls(record.seconds, record.cpu_seconds)
-
-    def __sub__(self, other: Spent) -> Spent:
-        """From an earlier moment to this one."""
-        cpu = None if self.cpu is None or other.cpu is None else self.cpu - other.cpu
-        return Spent(self.seconds - other.seconds, cpu)
-
-    def __add__(self, other: Spent) -> Spent:
-        """Both."""
-        cpu = None if self.cpu is None or other.cpu is None else self.cpu + other.cpu
-        return Spent(self.seconds + other.seconds, cpu)
-
-
-@dataclass
-class Kept:
-    """What a stage hands back to be kept."""
-
-    files: dict[str, bytes] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
-    rates: Rates | Rate | None = None
-    paths: tuple[PathCurve, ...] = ()
-    plane: Plane | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-    """Further fields of the cell."""
-    spent: Spent | None = None
-    """By the method itself; None: by the stage, loading and measuring included."""
-    before: Spent = Spent()
-    """In earlier stages that this cell's model alone has to answer for."""
 
 
 def execute(stage: Stage, store: Store, device: torch.device) -> Record:

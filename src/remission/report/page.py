@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Record, brief, read_records
+from remission.records import STORE_MARK, Record, read_records
 from remission.report import figures, series
 from remission.report.attacks import attacked
 from remission.report.connections import barriers, drawings
@@ -21,12 +20,17 @@ from remission.report.explanation import explanations
 from remission.report.explanation_tables import conclusion, note, table_lines
 from remission.report.gallery import gallery, stealth_text
 from remission.report.innocent import innocent_parts
-from remission.report.labels import canonical, flat, printable
+from remission.report.labels import printable
 from remission.report.landscapes import explanation_figure
 from remission.report.overview import overview_parts
 from remission.report.perturbed import perturbed_parts
-from remission.report.perturbed_figures import transfer_figures, woken_figure
+from remission.report.perturbed_figures import (
+    perturbation_pictures,
+    transfer_figures,
+    woken_figure,
+)
 from remission.report.pictures import Pictures, compare
+from remission.report.provenance import environments, settings
 from remission.report.score_tables import score_table
 from remission.report.summary import Group, Row, ancestors, failures, summarise
 from remission.report.svg import inline
@@ -101,8 +105,8 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         explained=_explained(records, number),
         innocent=innocent_parts(records),
         failures=failures(records),
-        settings=_settings(records),
-        environments=_environments(records),
+        settings=settings(records),
+        environments=environments(records),
         models=sum(r.cell is not None and r.cell.status == "done" for r in records),
         finished=max((record.finished for record in records), default=""),
     )
@@ -268,7 +272,7 @@ def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pic
                     folder, record, other="preview_inverted", other_title="inverted", title=title
                 )
             )
-    return found
+    return found + perturbation_pictures(records, victim, folder)
 
 
 def _inverted(record: Record) -> str:
@@ -280,24 +284,3 @@ def _inverted(record: Record) -> str:
     if isinstance(anomaly := record.details.get("anomaly"), int | float):
         text += f"; it stands out from the other classes by {anomaly:.1f} deviations"
     return text
-
-
-def _settings(records: Sequence[Record]) -> dict[str, list[tuple[str, str]]]:
-    """Kind -> (label, JSON) of each distinct settings block."""
-    found: dict[str, dict[str, tuple[str, str]]] = {}
-    for record in records:
-        shown = brief(record.settings)
-        text = json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False)
-        blocks = found.setdefault(record.kind, {})
-        blocks.setdefault(canonical(record.settings), (printable(record.label), text))
-    return {kind: list(blocks.values()) for kind, blocks in sorted(found.items())}
-
-
-def _environments(records: Sequence[Record]) -> list[tuple[int, dict[str, str]]]:
-    """(records made in it, its entries) of each distinct environment, the commonest first."""
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        if record.environment:
-            found.setdefault(canonical(record.environment), []).append(record)
-    ordered = sorted(found.values(), key=len, reverse=True)
-    return [(len(made), flat(made[0].environment)) for made in ordered]

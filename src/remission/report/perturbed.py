@@ -29,6 +29,14 @@ _MEASURES: tuple[Measure, ...] = (
 )
 
 
+_TOLD = (
+    "ASR of perturbed triggered and of perturbed clean images of other classes on each model, and "
+    "of the very same images on the control: what is high there too is an adversarial example and "
+    "no reactivation. Queries: images that the attack asked the model about. Where a perturbation "
+    "takes the trigger's place, both ASR are of clean images."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A table for people, of one reactivation; ``kinds`` says what each line is of."""
@@ -42,10 +50,11 @@ class Part:
 
 def perturbed_parts(group: Group) -> list[Part]:
     """A table for every reactivation of the group that perturbs images, numbers in percent."""
-    return [_part(group, column) for column in group.columns if group.perturbed(column)]
+    columns = [column for column in group.columns if group.perturbed(column)]
+    return [_part(group, column, told=number == 0) for number, column in enumerate(columns)]
 
 
-def _part(group: Group, column: Column) -> Part:
+def _part(group: Group, column: Column, *, told: bool) -> Part:
     rows = [row for row in group.rows if row.purifier.name != VICTIM and row.cells.get(column)]
     over = "one seed" if group.seeds < 2 else f"mean over n = {group.seeds} seeds"
     lines = []
@@ -62,13 +71,7 @@ def _part(group: Group, column: Column) -> Part:
         )
     return Part(
         title=printable(f"Perturbed images: {column.title}"),
-        note=(
-            f"Percent; {over}. ASR of perturbed triggered and of perturbed clean images of other "
-            "classes on each model, and of the very same images on the control: what is high there "
-            "too is an adversarial example and no reactivation. Queries: images that the attack "
-            "asked the model about. Where a perturbation takes the trigger's place, both ASR are "
-            "of clean images."
-        ),
+        note=f"Percent; {over}. {_TOLD if told else 'Columns as above.'}",
         header=_HEADER,
         lines=lines,
         kinds=["control" if row.reference else "purifier" for row in rows],

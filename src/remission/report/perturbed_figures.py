@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
@@ -11,8 +12,10 @@ from matplotlib.figure import Figure
 from remission.records import Record
 from remission.report import series
 from remission.report.figures import RC, Style, before_after_figure, svg_of
+from remission.report.keys import CONTROL
 from remission.report.perturbed import Matrix, matrices
-from remission.report.summary import Column, Group
+from remission.report.pictures import Pictures, compare
+from remission.report.summary import Column, Group, ancestors
 
 _COLOURS = LinearSegmentedColormap.from_list("asr", ["#ffffff", "#f3c4a0", "#D55E00"])
 
@@ -28,6 +31,7 @@ def woken_figure(group: Group, column: Column, look: Mapping[str, Style]) -> Tol
         return None
     found = {row.label: row.number("control_asr", column).mean for row in group.rows}
     control = {label: 100 * mean for label, mean in found.items() if mean is not None}
+    control.pop(CONTROL, None)  # there it is the full mark itself
     caption = (
         f"Reactivation by {column.title}, which leaves the models as they are and perturbs the "
         "images: ASR before (hollow) and under the perturbation made for each model (full). Black "
@@ -36,6 +40,35 @@ def woken_figure(group: Group, column: Column, look: Mapping[str, Style]) -> Tol
     )
     svg = before_after_figure(pairs, look, control)
     return svg, caption, f"ASR before and after {column.title}"
+
+
+def perturbation_pictures(
+    records: Sequence[Record], victim: Record, folder: Path
+) -> list[Pictures]:
+    """What each reactivation does to images: of the first model of a victim that was purified."""
+    by_id = {record.id: record for record in records}
+    first: dict[tuple[str, int | None], Record] = {}
+    for record in records:
+        if "preview_perturbed" in record.artefacts and victim in ancestors(record, by_id):
+            cell = record.cell
+            if cell and cell.purifier != CONTROL:
+                first.setdefault((cell.reactivation, cell.budget), record)
+    return [
+        compare(
+            folder,
+            record,
+            other="preview_perturbed",
+            other_title="perturbed",
+            title=record.label,
+            before=_before(record),
+        )
+        for record in first.values()
+    ]
+
+
+def _before(record: Record) -> str:
+    """The strip of what was perturbed: triggered images, or clean ones in the trigger's place."""
+    return "preview_triggered" if "preview_triggered" in record.artefacts else "preview_clean"
 
 
 def transfer_figures(group: Group, records: Sequence[Record]) -> list[Told]:
@@ -66,8 +99,8 @@ def transfer_figure(matrix: Matrix) -> str:
             cmap=_COLOURS,
             vmin=0,
             vmax=100,
-            edgecolors="white",
-            linewidth=1.5,
+            edgecolors="#ebe8e4",
+            linewidth=0.8,
         )
         for i, row in enumerate(matrix.asr):
             for j, value in enumerate(row):

@@ -70,33 +70,44 @@ def compare(
     other_title: str,
     title: str,
     first: int | None = None,
+    before: str = "preview_clean",
 ) -> Pictures:
     """Clean images, the same with a trigger, and what the trigger changed.
 
     Args:
         folder: the store.
-        record: has the artefacts ``preview_clean`` and ``other``, PNG strips of equal size.
+        record: has the artefacts ``before`` and ``other``, PNG strips of equal size.
         other: role of the strip with the trigger.
         other_title: what to call it.
         title: what to call the whole.
         first: show compact strips of so many images; None: all images, as large as they are.
+        before: role of the strip with what was changed: ``preview_`` and what to call it.
     """
-    found = comparison(folder, record, other=other, first=first)
+    found = comparison(folder, record, other=other, first=first, before=before)
     if isinstance(found, str):
         return Pictures(title=title, note=f"No pictures: {found}.")
     shown = f"difference ×{found.factor:g}" if found.factor else "no difference"
-    named = {"clean": found.clean, other_title: found.changed, shown: found.difference}
+    named = {
+        before.removeprefix("preview_"): found.clean,
+        other_title: found.changed,
+        shown: found.difference,
+    }
     make = _compact if first else _strip
     strips = tuple(make(name, image, found.count) for name, image in named.items())
     return Pictures(title=title, strips=strips, count=found.count)
 
 
 def comparison(
-    folder: Path, record: Record, *, other: str, first: int | None = None
+    folder: Path,
+    record: Record,
+    *,
+    other: str,
+    first: int | None = None,
+    before: str = "preview_clean",
 ) -> Comparison | str:
     """The strips of a record, or why they cannot be shown; arguments as for :func:`compare`."""
     loaded = []
-    for role in ("preview_clean", other):
+    for role in (before, other):
         found = _load(folder, record.artefacts.get(role))
         if isinstance(found, str):
             return found

@@ -7,17 +7,24 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from remission.errors import UserError, closest
-from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.records import Record
 from remission.report.attacks import attack_objects, attack_tables
 from remission.report.estimates import FAILED, MISSING, Estimate, show
 from remission.report.explanation_tables import explanation_objects, explanation_tables
 from remission.report.innocent import innocent_objects, innocent_tables
-from remission.report.keys import CONTROL, place
-from remission.report.labels import flat, printable
+from remission.report.keys import CONTROL
+from remission.report.labels import printable
 from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
 from remission.report.overview import overview_objects, overview_tables
 from remission.report.perturbed import transfer_objects, transfer_tables
 from remission.report.score_tables import score_objects, score_tables
+from remission.report.single import (
+    cell_lines,
+    ordered_cells,
+    ordered_paths,
+    path_lines,
+    path_points,
+)
 from remission.report.summary import Column, Group, Row, failures, summarise
 
 View = Literal[
@@ -55,16 +62,16 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "json": lambda r: json_text([_group_json(group) for group in summarise(r)]),
         },
         "cells": {
-            "text": lambda r: text_table(*_cell_lines(r)),
-            "markdown": lambda r: markdown_table(*_cell_lines(r)),
-            "csv": lambda r: csv_table([dataclasses.asdict(cell) for cell in _cells(r)]),
-            "json": lambda r: json_text([dataclasses.asdict(cell) for cell in _cells(r)]),
+            "text": lambda r: text_table(*cell_lines(r)),
+            "markdown": lambda r: markdown_table(*cell_lines(r)),
+            "csv": lambda r: csv_table([dataclasses.asdict(cell) for cell in ordered_cells(r)]),
+            "json": lambda r: json_text([dataclasses.asdict(cell) for cell in ordered_cells(r)]),
         },
         "paths": {
-            "text": lambda r: text_table(*_path_lines(r)),
-            "markdown": lambda r: markdown_table(*_path_lines(r)),
-            "csv": lambda r: csv_table(_path_points(r)),
-            "json": lambda r: json_text([dataclasses.asdict(path) for path in _paths(r)]),
+            "text": lambda r: text_table(*path_lines(r)),
+            "markdown": lambda r: markdown_table(*path_lines(r)),
+            "csv": lambda r: csv_table(path_points(r)),
+            "json": lambda r: json_text([dataclasses.asdict(path) for path in ordered_paths(r)]),
         },
         "attacks": {
             "text": lambda r: attack_tables(r, text_table, "{}"),
@@ -234,70 +241,3 @@ def _summary_csv(records: list[Record]) -> str:
                 line |= {f"{name} {part}": value for part, value in number.items()}
             lines.append(line)
     return csv_table(lines)
-
-
-def _cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
-    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
-    header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
-    lines = []
-    for cell in _cells(records):
-        failed = cell.status == "failed"
-        rates = (cell.clean_acc, cell.asr, cell.robust_acc)
-        shown = [FAILED if failed else MISSING if r is None else f"{100 * r:.1f}" for r in rates]
-        lines.append(
-            [
-                cell.dataset,
-                cell.arch,
-                _with_params(cell.attack, cell.attack_params),
-                f"{100 * cell.poison_rate:g} %",
-                str(cell.target),
-                str(cell.seed),
-                _with_params(cell.purifier, cell.purifier_params),
-                _with_params(cell.reactivation, cell.reactivation_params),
-                MISSING if cell.budget is None else str(cell.budget),
-                *shown,
-                f"{cell.seconds:.1f}",
-                cell.id[:12],
-            ]
-        )
-    return header, lines
-
-
-def _cells(records: list[Record]) -> list[Cell]:
-    return sorted(cells(records), key=place)
-
-
-def _paths(records: list[Record]) -> list[PathCurve]:
-    return sorted(path_curves(records), key=place)
-
-
-def _with_params(name: str, params: dict[str, Any]) -> str:
-    shown = ", ".join(f"{key}={value}" for key, value in sorted(flat(params).items()))
-    return f"{name} ({shown})" if shown else name
-
-
-def _path_points(records: list[Record]) -> list[dict[str, Any]]:
-    points = []
-    for path in _paths(records):
-        curve = dataclasses.asdict(path)
-        every = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
-        nothing = [None] * len(path.t)
-        lists = {key: curve.pop(key) or nothing for key in every}
-        rows = zip(*lists.values(), strict=True)
-        points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
-    return points
-
-
-def _path_lines(records: list[Record]) -> tuple[list[str], Lines]:
-    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
-    header += ["walk", "batchnorm", "t", "ASR", "C-Acc"]
-    lines = []
-    for point in _path_points(records):
-        line = [point["dataset"], point["arch"]]
-        line.append(_with_params(point["attack"], point["attack_params"]))
-        line += [f"{100 * point['poison_rate']:g} %", str(point["target"]), str(point["seed"])]
-        line.append(_with_params(point["purifier"], point["purifier_params"]))
-        line += [point["walk"], point["batchnorm"], f"{point['t']:.3g}"]
-        line += [f"{100 * point[key]:.1f}" for key in ("asr", "clean_acc")]
-        lines.append(line)
-    return header, lines

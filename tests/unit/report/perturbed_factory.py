@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from report_factory import PURIFIERS, cell, grid, record
+from report_factory import PURIFIERS, cell, grid, preview, record
 
 from remission.records import Record
 
@@ -22,6 +22,11 @@ PARAMS: dict[str, Any] = {"epsilon": 0.0627}
 def perturbed(folder: Path, *, attack: str = "badnets", seed: int = 0) -> list[Record]:
     """A grid whose models are shown perturbed images, and a matrix for two of the methods."""
     made = grid(folder, attack=attack)
+    strips = {
+        "preview_triggered": preview(folder, f"{attack}-before", trigger=True),
+        "preview_perturbed": preview(folder, f"{attack}-after", trigger=False),
+    }
+    victim = next(r for r in made if r.kind == "victim")
     models: list[tuple[str, dict[str, Any], float]] = [("control", {}, 0.01)]
     models += [
         (label.partition("/")[0], params, 0.9 - 0.2 * number)
@@ -44,7 +49,16 @@ def perturbed(folder: Path, *, attack: str = "badnets", seed: int = 0) -> list[R
                 control_asr_clean=0.02,
                 clean_acc=0.88,
             )
-            made.append(record(one, kind="reactivated", label=f"{purifier} {name}"))
+            made.append(
+                record(
+                    one,
+                    kind="reactivated",
+                    label=f"{purifier} {name}",
+                    parents={"victim": victim.id},
+                    artefacts=strips,
+                    details={"preview_count": 8},
+                )
+            )
         if name in ("qra", "oba"):
             made.append(_transfer(name, attack, budget, seed, models, strength))
     return made

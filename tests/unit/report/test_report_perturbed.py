@@ -127,4 +127,6 @@ def test_the_page_shows_tables_and_heat_maps(tmp_path: Path) -> None:
     assert page.count("Perturbed images: ") == 4
     assert "Transfer of qra n=5" in page
     assert page.count("ASR before and after") == 4
+    assert page.count(">perturbed</span>") == 4, "the first purified model of each method"
+    assert "<strong>ft qra.</strong>" in page
     assert "<image" not in page, "heat maps are drawn as shapes"

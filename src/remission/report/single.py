@@ -1,0 +1,84 @@
+"""Cells and paths one by one, as lines of a table."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.report.estimates import FAILED, MISSING
+from remission.report.keys import place
+from remission.report.labels import flat
+from remission.report.layout import Lines
+
+
+def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
+    """Header and rows of the measured models."""
+    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
+    header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
+    lines = []
+    for cell in ordered_cells(records):
+        failed = cell.status == "failed"
+        rates = (cell.clean_acc, cell.asr, cell.robust_acc)
+        shown = [FAILED if failed else MISSING if r is None else f"{100 * r:.1f}" for r in rates]
+        lines.append(
+            [
+                cell.dataset,
+                cell.arch,
+                _with_params(cell.attack, cell.attack_params),
+                f"{100 * cell.poison_rate:g} %",
+                str(cell.target),
+                str(cell.seed),
+                _with_params(cell.purifier, cell.purifier_params),
+                _with_params(cell.reactivation, cell.reactivation_params),
+                MISSING if cell.budget is None else str(cell.budget),
+                *shown,
+                f"{cell.seconds:.1f}",
+                cell.id[:12],
+            ]
+        )
+    return header, lines
+
+
+def ordered_cells(records: list[Record]) -> list[Cell]:
+    """The measured models in the order of the summary."""
+    return sorted(cells(records), key=place)
+
+
+def ordered_paths(records: list[Record]) -> list[PathCurve]:
+    """The paths in the order of the summary."""
+    return sorted(path_curves(records), key=place)
+
+
+def _with_params(name: str, params: dict[str, Any]) -> str:
+    shown = ", ".join(f"{key}={value}" for key, value in sorted(flat(params).items()))
+    return f"{name} ({shown})" if shown else name
+
+
+def path_points(records: list[Record]) -> list[dict[str, Any]]:
+    """One object a point of a path."""
+    points = []
+    for path in ordered_paths(records):
+        curve = dataclasses.asdict(path)
+        every = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
+        nothing = [None] * len(path.t)
+        lists = {key: curve.pop(key) or nothing for key in every}
+        rows = zip(*lists.values(), strict=True)
+        points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
+    return points
+
+
+def path_lines(records: list[Record]) -> tuple[list[str], Lines]:
+    """Header and rows of the points of all paths."""
+    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
+    header += ["walk", "batchnorm", "t", "ASR", "C-Acc"]
+    lines = []
+    for point in path_points(records):
+        line = [point["dataset"], point["arch"]]
+        line.append(_with_params(point["attack"], point["attack_params"]))
+        line += [f"{100 * point['poison_rate']:g} %", str(point["target"]), str(point["seed"])]
+        line.append(_with_params(point["purifier"], point["purifier_params"]))
+        line += [point["walk"], point["batchnorm"], f"{point['t']:.3g}"]
+        line += [f"{100 * point[key]:.1f}" for key in ("asr", "clean_acc")]
+        lines.append(line)
+    return header, lines
