@@ -55,7 +55,7 @@ PREDICTORS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One purified model of one seed.
+    """One purified model of one seed, retuned at every budget of its group.
 
     Args:
         attack: its title.
@@ -161,7 +161,7 @@ def _of_row(
     control = group.row(CONTROL)
     reference = by_seed(control.cells.get(None, ()), "asr") if control else {}
     found = []
-    for seed, gap in seed_gaps(group, row, columns).items():
+    for seed, gap in seed_gaps(group, row, columns, whole=True).items():
         if (line := lines.get(seed)) is None:
             continue
         o_asr = before.get(seed)

@@ -34,7 +34,7 @@ def loss_figure(panel: Panel, look: Mapping[str, Style]) -> str:
             for line in lines:
                 draw(axes, line, look, bars=False)
             axes.set_title(name, fontsize=10, loc="left")
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.06 * max((y for line in lines for y in line.y), default=1) or 1)
             axes.set_xlim(-0.02, 1.02)
             axes.set_xlabel("t (0: backdoored, 1: purified)")
         figure.axes[0].set_ylabel("cross entropy (nats)")

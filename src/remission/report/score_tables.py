@@ -73,7 +73,9 @@ def _gap(number: Estimate, seeds: int) -> str:
         text += f" ± {number.half_width:.2f}"
     elif number.interval:
         text += f" [{number.interval[0]:+.2f}, {number.interval[1]:+.2f}]"
-    return text if number.n == seeds else f"{text} (n={number.n})"
+    notes = [f"n={number.n}"] if number.n != seeds else []
+    notes += [f"{number.failed} failed"] if number.failed else []
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _reach(found: Reach) -> str:

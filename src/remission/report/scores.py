@@ -94,7 +94,9 @@ def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
     )
 
 
-def seed_gaps(group: Group, row: Row, columns: Sequence[Column]) -> dict[int, float]:
+def seed_gaps(
+    group: Group, row: Row, columns: Sequence[Column], *, whole: bool = False
+) -> dict[int, float]:
     """Seed -> relapse gap over the budgets that the purified model and the control both have.
 
     Only seeds with the same budgets are counted, those that most of them were measured at: an area
@@ -104,6 +106,7 @@ def seed_gaps(group: Group, row: Row, columns: Sequence[Column]) -> dict[int, fl
         group: that the row belongs to.
         row: a purifier.
         columns: one reactivation at its budgets, which are above 0.
+        whole: count only seeds that have all of these budgets.
     """
     control = group.row(CONTROL)
     if control is None:
@@ -116,9 +119,9 @@ def seed_gaps(group: Group, row: Row, columns: Sequence[Column]) -> dict[int, fl
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}
-    if not long:
+    fullest = max(([n for n, _, _ in points] for points in long.values()), key=len, default=[])
+    if whole and len(fullest) < len({column.budget for column in columns}):
         return {}
-    fullest = max(([n for n, _, _ in points] for points in long.values()), key=len)
     return {
         seed: area_between(*zip(*points, strict=True))
         for seed, points in sorted(long.items())
