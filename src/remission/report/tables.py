@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from remission.errors import UserError, closest
@@ -41,6 +41,21 @@ View = Literal[
 Format = Literal["text", "markdown", "csv", "json"]
 
 
+Rendered = Callable[[list[Record]], str]
+Tables = Callable[[Sequence[Record], Callable[[list[str], Lines], str], str], str]
+Objects = Callable[[Sequence[Record]], list[dict[str, Any]]]
+
+
+def _formats(tables: Tables, objects: Objects) -> dict[str, Rendered]:
+    """All formats of a view: tables for people, objects for programs."""
+    return {
+        "text": lambda records: tables(records, text_table, "{}"),
+        "markdown": lambda records: tables(records, markdown_table, "### {}"),
+        "csv": lambda records: csv_table(objects(records)),
+        "json": lambda records: json_text(objects(records)),
+    }
+
+
 def render(records: list[Record], view: View, format: Format) -> str:
     """The results as one string, without a newline at its end.
 
@@ -54,7 +69,7 @@ def render(records: list[Record], view: View, format: Format) -> str:
     Raises:
         UserError: an unknown view or format.
     """
-    views: dict[str, dict[str, Callable[[list[Record]], str]]] = {
+    views: dict[str, dict[str, Rendered]] = {
         "summary": {
             "text": lambda r: _summary(r, text_table, "{}"),
             "markdown": lambda r: _summary(r, markdown_table, "### {}"),
@@ -73,42 +88,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "csv": lambda r: csv_table(path_points(r)),
             "json": lambda r: json_text([dataclasses.asdict(path) for path in ordered_paths(r)]),
         },
-        "attacks": {
-            "text": lambda r: attack_tables(r, text_table, "{}"),
-            "markdown": lambda r: attack_tables(r, markdown_table, "### {}"),
-            "csv": lambda r: csv_table(attack_objects(r)),
-            "json": lambda r: json_text(attack_objects(r)),
-        },
-        "overview": {
-            "text": lambda r: overview_tables(r, text_table, "{}"),
-            "markdown": lambda r: overview_tables(r, markdown_table, "### {}"),
-            "csv": lambda r: csv_table(overview_objects(r)),
-            "json": lambda r: json_text(overview_objects(r)),
-        },
-        "scores": {
-            "text": lambda r: score_tables(r, text_table, "{}"),
-            "markdown": lambda r: score_tables(r, markdown_table, "### {}"),
-            "csv": lambda r: csv_table(score_objects(r)),
-            "json": lambda r: json_text(score_objects(r)),
-        },
-        "explanation": {
-            "text": lambda r: explanation_tables(r, text_table, "{}"),
-            "markdown": lambda r: explanation_tables(r, markdown_table, "### {}"),
-            "csv": lambda r: csv_table(explanation_objects(r)),
-            "json": lambda r: json_text(explanation_objects(r)),
-        },
-        "transfer": {
-            "text": lambda r: transfer_tables(r, text_table, "{}"),
-            "markdown": lambda r: transfer_tables(r, markdown_table, "### {}"),
-            "csv": lambda r: csv_table(transfer_objects(r)),
-            "json": lambda r: json_text(transfer_objects(r)),
-        },
-        "innocent": {
-            "text": lambda r: innocent_tables(r, text_table, "{}"),
-            "markdown": lambda r: innocent_tables(r, markdown_table, "### {}"),
-            "csv": lambda r: csv_table(innocent_objects(r)),
-            "json": lambda r: json_text(innocent_objects(r)),
-        },
+        "attacks": _formats(attack_tables, attack_objects),
+        "overview": _formats(overview_tables, overview_objects),
+        "scores": _formats(score_tables, score_objects),
+        "explanation": _formats(explanation_tables, explanation_objects),
+        "transfer": _formats(transfer_tables, transfer_objects),
+        "innocent": _formats(innocent_tables, innocent_objects),
     }
     if view not in views:
         raise UserError(f"--view {view} is unknown", closest(view, views))

@@ -187,7 +187,9 @@ def test_every_method_takes_as_long_as_was_estimated(passes: Clock, tmp_path: Pa
         estimated = seconds_by_label(foretold)
         assert set(watch.took) <= set(estimated)
         for label, took in watch.took.items():
-            assert estimated[label] == pytest.approx(took, rel=0.15, abs=4), label
+            spends = "queries=" in label or "qra_blackbox" in label  # may stop before its last step
+            near = pytest.approx(took, rel=0.4 if spends else 0.15, abs=5 if spends else 4)
+            assert estimated[label] == near, label
 
 
 def test_one_method_with_other_parameters_takes_another_time(passes: Clock, tmp_path: Path) -> None:
