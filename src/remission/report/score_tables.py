@@ -68,14 +68,18 @@ def _line(one: Score, seeds: int, several: bool) -> list[str]:
 def _gap(number: Estimate, seeds: int) -> str:
     if number.mean is None:
         return FAILED if number.failed else MISSING
-    text = f"{number.mean + 0.0:+.2f}"
+    text = _signed(number.mean)
     if number.half_width is not None:
         text += f" ± {number.half_width:.2f}"
     elif number.interval:
-        text += f" [{number.interval[0]:+.2f}, {number.interval[1]:+.2f}]"
+        text += f" [{_signed(number.interval[0])}, {_signed(number.interval[1])}]"
     notes = [f"n={number.n}"] if number.n != seeds else []
     notes += [f"{number.failed} failed"] if number.failed else []
     return f"{text} ({', '.join(notes)})" if notes else text
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
 
 
 def _reach(found: Reach) -> str:
