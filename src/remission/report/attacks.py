@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -14,9 +14,8 @@ from remission.records import Cell, Record
 from remission.report.estimates import FAILED, MISSING
 from remission.report.keys import CONTROL, GroupKey
 from remission.report.labels import label_methods, printable
-from remission.report.layout import Lines, escape
+from remission.report.layout import Section
 
-Table = Callable[[list[str], Lines], str]
 HEADER = [
     *("attack", "attacker controls", "poison rate", "target", "seed", "C-Acc", "control C-Acc"),
     *("ASR", "control ASR", "PSNR", "SSIM", "largest change", "seconds"),
@@ -96,19 +95,19 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
     return sorted(found, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
 
 
-def attack_tables(records: Sequence[Record], table: Table, heading: str) -> str:
+def attack_sections(records: Sequence[Record]) -> list[Section]:
     """For people: a table for each data set and architecture, numbers in percent."""
-    found = attacked(records)
-    if not found:
-        return table(HEADER, [])
-    blocks = []
-    for place, members in groupby(found, key=lambda one: one.key.order()[:2]):
-        title = printable(" · ".join(place))
-        if heading.startswith("#"):
-            title = escape(title)
-        parts = [heading.format(title), _NOTE, table(HEADER, [line(one) for one in members])]
-        blocks.append(("\n\n" if heading.startswith("#") else "\n").join(parts))
-    return "\n\n".join(blocks)
+    groups = groupby(attacked(records), key=lambda one: one.key.order()[:2])
+    found = [
+        Section(
+            title=printable(" · ".join(place)),
+            notes=[_NOTE],
+            header=HEADER,
+            lines=[line(one) for one in members],
+        )
+        for place, members in groups
+    ]
+    return found or [Section(title="", notes=[], header=HEADER, lines=[])]
 
 
 def line(one: Attacked) -> list[str]:

@@ -144,10 +144,23 @@ def wilson(rate: float | None, n: int) -> Interval | None:
     """95 % Wilson score interval of a rate over ``n`` images; None where there are none."""
     if rate is None or n < 1:
         return None
-    z = 1.959963985
-    middle, half = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + (z / n) ** 2 / 4)
-    scale = 1 + z * z / n
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    from scipy.stats import binomtest
+
+    bounds = binomtest(round(rate * n), n).proportion_ci(CONFIDENCE, method="wilson")
+    return float(bounds.low), float(bounds.high)
+
+
+def over_seeds(count: int) -> str:
+    """What the numbers of a table with that many seeds are."""
+    if count < 2:
+        return "one seed"
+    return f"mean ± half width of the 95 % Student-t interval over n={count} seeds"
+
+
+def mean_known(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known; None if none is."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def show(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
 from remission.report.estimates import MISSING
 from remission.report.explanation import Explanation, Predictor, Scope, explanations
-from remission.report.layout import Lines, escape
+from remission.report.layout import Lines, Section
 from remission.report.rank_correlation import SAMPLES, Correlation
 
-Table = Callable[[list[str], Lines], str]
 _FEW = 10  # clusters, below which intervals are known to be too narrow
 
 
@@ -87,15 +86,14 @@ def _told(predictor: Predictor, each: Correlation) -> str:
     return f"{predictor.title} ({ends}{', against what is expected' if against else ''})"
 
 
-def explanation_tables(records: Sequence[Record], table: Table, heading: str) -> str:
+def explanation_sections(records: Sequence[Record]) -> list[Section]:
     """For people: a table a test, and what follows from it."""
-    markdown, blocks = heading.startswith("#"), []
-    for found in explanations(records):
-        title = escape(found.title) if markdown else found.title
-        lines = [heading.format(title), conclusion(found), note(found)]
-        lines.append(table(*table_lines(found)))
-        blocks.append(("\n\n" if markdown else "\n").join(lines))
-    return "\n\n".join(blocks)
+    found = []
+    for each in explanations(records):
+        header, lines = table_lines(each)
+        notes = [conclusion(each), note(each)]
+        found.append(Section(title=each.title, notes=notes, header=header, lines=lines))
+    return found
 
 
 def explanation_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import MISSING, show
+from remission.report.estimates import MISSING, mean_known, over_seeds, show
 from remission.report.keys import CONTROL
 from remission.report.labels import printable
-from remission.report.layout import Lines, escape
+from remission.report.layout import Section
 from remission.report.summary import Group, Row, innocents
 
-Table = Callable[[list[str], Lines], str]
+_NOTE = "what an inversion names here is a false alarm"
 _HEADER = [
     *("purifier", "C-Acc", "C-Acc change", "class named", "images reached", "anomaly"),
     "seconds",
@@ -49,44 +48,18 @@ def claims(records: Sequence[Record]) -> dict[str, Claim]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A table for people, of one data set and architecture."""
-
-    title: str
-    note: str
-    header: list[str]
-    lines: Lines
-
-
-def innocent_parts(records: Sequence[Record]) -> list[Part]:
+def innocent_sections(records: Sequence[Record]) -> list[Section]:
     """A table for each data set and architecture, numbers in percent."""
     said = claims(records)
     return [
-        Part(
+        Section(
             title=printable(f"{group.key.dataset} · {group.key.arch} · never backdoored"),
-            note=_note(group),
+            notes=[f"percent; {over_seeds(group.seeds)}; {_NOTE}"],
             header=_HEADER,
             lines=[_line(group, row, said) for row in group.rows],
         )
         for group in innocents(records)
     ]
-
-
-def innocent_tables(records: Sequence[Record], table: Table, heading: str) -> str:
-    """The same as text; empty if no such model was handed over."""
-    markdown, blocks = heading.startswith("#"), []
-    for part in innocent_parts(records):
-        title = escape(part.title) if markdown else part.title
-        parts = [heading.format(title), part.note, table(part.header, part.lines)]
-        blocks.append(("\n\n" if markdown else "\n").join(parts))
-    return "\n\n".join(blocks)
-
-
-def _note(group: Group) -> str:
-    several = f"mean ± half width of the 95 % Student-t interval over n={group.seeds} seeds"
-    over = several if group.seeds > 1 else "one seed"
-    return f"percent; {over}; what an inversion names here is a false alarm"
 
 
 def _line(group: Group, row: Row, said: dict[str, Claim]) -> list[str]:
@@ -115,8 +88,8 @@ def _claimed(row: Row, said: dict[str, Claim]) -> list[Claim]:
 
 
 def _mean(values: Sequence[float | None], scale: float = 1.0) -> str:
-    known = [value for value in values if value is not None]
-    return f"{scale * math.fsum(known) / len(known):.1f}" if known else MISSING
+    mean = mean_known(values)
+    return MISSING if mean is None else f"{scale * mean:.1f}"
 
 
 def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -6,11 +6,30 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from remission.report.labels import canonical, printable
 
 Lines = list[list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A table for people.
+
+    Args:
+        title: above it; may be empty.
+        notes: how to read it.
+        header: names of the columns; none where there is no table.
+        lines: the rows.
+    """
+
+    title: str
+    notes: Sequence[str]
+    header: list[str]
+    lines: Lines
+
 
 _WIDE = 100_000
 """Columns of the console that rich draws on: a table is as wide as its content, never cut."""
@@ -72,3 +91,31 @@ def markdown_table(header: list[str], lines: Lines) -> str:
     rule = [":--", *("--:" if _numeric(lines, i) else ":--" for i in range(1, len(header)))]
     rows = [map(escape, header), rule, *(map(escape, line) for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def text_sections(sections: Sequence[Section]) -> str:
+    """Sections for a terminal or a pipe."""
+    return "\n\n".join(
+        "\n".join(
+            [
+                *([section.title] if section.title else []),
+                *section.notes,
+                *([text_table(section.header, section.lines)] if section.header else []),
+            ]
+        )
+        for section in sections
+    )
+
+
+def markdown_sections(sections: Sequence[Section]) -> str:
+    """Sections as Markdown; titles come from users."""
+    return "\n\n".join(
+        "\n\n".join(
+            [
+                *([f"### {escape(section.title)}"] if section.title else []),
+                *section.notes,
+                *([markdown_table(section.header, section.lines)] if section.header else []),
+            ]
+        )
+        for section in sections
+    )

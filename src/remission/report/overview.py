@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import FAILED, MISSING, Estimate, gap
+from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known
 from remission.report.keys import VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
-from remission.report.layout import Lines, escape
+from remission.report.layout import Lines, Section
 from remission.report.summary import Column, Group, Row, summarise
 from remission.report.verdict import judge
 
-Table = Callable[[list[str], Lines], str]
 _NOTE = (
     "under each attack the P-ASR farthest above the control's after the same reactivation, in "
     "points, and its number of poisoned images; “not purified” where the O-ASR itself lies above "
@@ -58,7 +57,7 @@ class Standing:
     @property
     def mean_gap(self) -> float:
         """Over the attacks, 1 where the backdoor survived; infinite where none is known."""
-        mean = _mean([1.0 if each.survived else each.gap.mean for each in self.under.values()])
+        mean = mean_known([1.0 if each.survived else each.gap.mean for each in self.under.values()])
         return math.inf if mean is None else mean
 
 
@@ -111,29 +110,15 @@ def overviews(records: Sequence[Record]) -> list[list[Group]]:
     return [list(same) for _, same in groupby(groups, key=lambda g: (g.key.dataset, g.key.arch))]
 
 
-def overview_tables(records: Sequence[Record], table: Table, heading: str) -> str:
-    """For people: a table for each data set and architecture."""
-    markdown, blocks = heading.startswith("#"), []
-    for part in overview_parts(records):
-        title = escape(part.title) if markdown else part.title
-        parts = [heading.format(title), part.note, table(part.header, part.lines)]
-        blocks.append(("\n\n" if markdown else "\n").join(parts))
-    return "\n\n".join(blocks)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Overview:
-    """A table for people, and how dark each cell of an attack is drawn."""
+class Overview(Section):
+    """With how dark each cell of an attack is drawn."""
 
-    title: str
-    note: str
-    header: list[str]
-    lines: Lines
     heat: list[list[float | None]]
     """In each row, for each cell: the gap in [0, 1]; None for cells that are no gap."""
 
 
-def overview_parts(records: Sequence[Record]) -> list[Overview]:
+def overview_sections(records: Sequence[Record]) -> list[Overview]:
     """A table for each data set and architecture."""
     return [_part(groups) for groups in overviews(records)]
 
@@ -146,8 +131,8 @@ def _part(groups: Sequence[Group]) -> Overview:
         under = one.under.values()
         shades = [_heat(one.under.get(name)) for name in named]
         heat.append([None, *shades, None, None, None])
-        change = _mean([each.change.mean for each in under])
-        cost = _mean([each.epochs for each in under])
+        change = mean_known([each.change.mean for each in under])
+        cost = mean_known([each.epochs for each in under])
         o_asr = [each.o_asr.mean for each in under if each.o_asr.mean is not None]
         lines.append(
             [
@@ -161,7 +146,7 @@ def _part(groups: Sequence[Group]) -> Overview:
     key = groups[0].key
     return Overview(
         title=printable(f"{key.dataset} · {key.arch} · all attacks"),
-        note=_NOTE,
+        notes=[_NOTE],
         header=["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"],
         lines=lines,
         heat=heat,
@@ -183,11 +168,6 @@ def _cell(one: Worst | None) -> str:
         return FAILED if one.gap.failed or one.o_asr.failed else MISSING
     place = "" if one.column.budget is None else f" (n={one.column.budget})"
     return f"{100 * one.gap.mean + 0.0:+.1f}{place}"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
 
 
 def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

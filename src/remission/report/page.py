@@ -19,10 +19,10 @@ from remission.report.estimates import show
 from remission.report.explanation import explanations
 from remission.report.explanation_tables import conclusion, note, table_lines
 from remission.report.gallery import gallery, stealth_text
-from remission.report.innocent import innocent_parts
+from remission.report.innocent import innocent_sections
 from remission.report.labels import printable
 from remission.report.landscapes import explanation_figure
-from remission.report.overview import overview_parts
+from remission.report.overview import overview_sections
 from remission.report.perturbed import perturbed_parts
 from remission.report.perturbed_figures import (
     perturbation_pictures,
@@ -101,9 +101,9 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         stealth=any(one.compared for one in attacked(records)),
         margin=f"{100 * MARGIN:.0f}",
         groups=[_group(group, records, folder, look, number) for group in groups],
-        overview=[part for part in overview_parts(records) if len(part.header) > 5],
+        overview=[part for part in overview_sections(records) if len(part.header) > 5],
         explained=_explained(records, number),
-        innocent=innocent_parts(records),
+        innocent=innocent_sections(records),
         failures=failures(records),
         settings=settings(records),
         environments=environments(records),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,9 @@ from remission.records import Record
 from remission.report.estimates import MISSING, Measure, show
 from remission.report.keys import SHOWN_APART, VICTIM, GroupKey
 from remission.report.labels import Method, printable
-from remission.report.layout import Lines, escape
+from remission.report.layout import Section
 from remission.report.summary import Column, Group, summarise
 
-Table = Callable[[list[str], Lines], str]
 _HEADER = [
     *("purifier", "O-ASR", "ASR triggered", "ASR clean", "control triggered", "control clean"),
     *("C-Acc perturbed", "queries"),
@@ -38,13 +37,9 @@ _TOLD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A table for people, of one reactivation; ``kinds`` says what each line is of."""
+class Part(Section):
+    """With what each line is of."""
 
-    title: str
-    note: str
-    header: list[str]
-    lines: Lines
     kinds: list[str]
 
 
@@ -71,7 +66,7 @@ def _part(group: Group, column: Column, *, told: bool) -> Part:
         )
     return Part(
         title=printable(f"Perturbed images: {column.title}"),
-        note=f"Percent; {over}. {_TOLD if told else 'Columns as above.'}",
+        notes=[f"Percent; {over}. {_TOLD if told else 'Columns as above.'}"],
         header=_HEADER,
         lines=lines,
         kinds=["control" if row.reference else "purifier" for row in rows],
@@ -145,22 +140,24 @@ def _model(named: dict[str, Any]) -> Method:
     return Method.of(named["purifier"], named["purifier_params"])
 
 
-def transfer_tables(records: Sequence[Record], table: Table, heading: str) -> str:
-    """For people: a matrix a reactivation, in percent; empty if none was computed."""
-    markdown, blocks = heading.startswith("#"), []
+def transfer_sections(records: Sequence[Record]) -> list[Section]:
+    """For people: a matrix a reactivation, in percent."""
+    found = []
     for group in summarise(records):
         for matrix in matrices(group, records):
-            title = printable(f"{group.title} · {matrix.title}")
             over = "one seed" if matrix.seeds < 2 else f"mean over {matrix.seeds} seeds"
-            note = f"ASR in percent; rows: made for, columns: tried on; {over}"
-            lines = [
-                [label, *(f"{100 * value:.1f}" for value in values)]
-                for label, values in zip(matrix.labels, matrix.asr, strict=True)
-            ]
-            parts = [heading.format(escape(title) if markdown else title), note]
-            parts.append(table(["made for", *matrix.labels], lines))
-            blocks.append(("\n\n" if markdown else "\n").join(parts))
-    return "\n\n".join(blocks)
+            found.append(
+                Section(
+                    title=printable(f"{group.title} · {matrix.title}"),
+                    notes=[f"ASR in percent; rows: made for, columns: tried on; {over}"],
+                    header=["made for", *matrix.labels],
+                    lines=[
+                        [label, *(f"{100 * value:.1f}" for value in values)]
+                        for label, values in zip(matrix.labels, matrix.asr, strict=True)
+                    ],
+                )
+            )
+    return found
 
 
 def transfer_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

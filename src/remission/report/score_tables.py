@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
 from remission.report.estimates import FAILED, MISSING, Estimate
-from remission.report.labels import printable
-from remission.report.layout import Lines, escape
+from remission.report.layout import Section
 from remission.report.relapse import Bound
 from remission.report.scores import Reach, Score, scores
 from remission.report.summary import Group, summarise
 
-Table = Callable[[list[str], Lines], str]
 
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreTable:
-    """The scores of one group for people."""
-
-    header: list[str]
-    lines: Lines
-    note: str
-
-
-def score_table(group: Group) -> ScoreTable | None:
+def score_table(group: Group) -> Section | None:
     """The scores of a group; None where no relapse curve has two budgets."""
     found = scores(group)
     if not found:
@@ -34,8 +21,11 @@ def score_table(group: Group) -> ScoreTable | None:
     several = len({one.column.label for one in found}) > 1
     header = ["purifier", *(["reactivation"] if several else []), "relapse gap"]
     header += ["n at ASR 50 %", "control's n", "ratio"]
-    return ScoreTable(
-        header=header, lines=[_line(one, group.seeds, several) for one in found], note=_note(found)
+    return Section(
+        title=group.title,
+        notes=[_note(found)],
+        header=header,
+        lines=[_line(one, group.seeds, several) for one in found],
     )
 
 
@@ -88,15 +78,9 @@ def _reach(found: Reach) -> str:
     return f"{found.at} [{found.first}, {found.last}]"
 
 
-def score_tables(records: Sequence[Record], table: Table, heading: str) -> str:
+def score_sections(records: Sequence[Record]) -> list[Section]:
     """For people: a table a group."""
-    markdown, blocks = heading.startswith("#"), []
-    for group in summarise(records):
-        if part := score_table(group):
-            title = escape(printable(group.title)) if markdown else group.title
-            lines = [heading.format(title), part.note, table(part.header, part.lines)]
-            blocks.append(("\n\n" if markdown else "\n").join(lines))
-    return "\n\n".join(blocks)
+    return [section for group in summarise(records) if (section := score_table(group))]
 
 
 def score_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -8,16 +8,26 @@ from typing import Any, Literal
 
 from remission.errors import UserError, closest
 from remission.records import Record
-from remission.report.attacks import attack_objects, attack_tables
-from remission.report.estimates import FAILED, MISSING, Estimate, show
-from remission.report.explanation_tables import explanation_objects, explanation_tables
-from remission.report.innocent import innocent_objects, innocent_tables
+from remission.report.attacks import attack_objects, attack_sections
+from remission.report.estimates import FAILED, MISSING, Estimate, over_seeds, show
+from remission.report.explanation_tables import explanation_objects, explanation_sections
+from remission.report.innocent import innocent_objects, innocent_sections
 from remission.report.keys import CONTROL
 from remission.report.labels import printable
-from remission.report.layout import Lines, csv_table, escape, json_text, markdown_table, text_table
-from remission.report.overview import overview_objects, overview_tables
-from remission.report.perturbed import transfer_objects, transfer_tables
-from remission.report.score_tables import score_objects, score_tables
+from remission.report.layout import (
+    Lines,
+    Section,
+    csv_table,
+    escape,
+    json_text,
+    markdown_sections,
+    markdown_table,
+    text_sections,
+    text_table,
+)
+from remission.report.overview import overview_objects, overview_sections
+from remission.report.perturbed import transfer_objects, transfer_sections
+from remission.report.score_tables import score_objects, score_sections
 from remission.report.single import (
     cell_lines,
     ordered_cells,
@@ -42,15 +52,15 @@ Format = Literal["text", "markdown", "csv", "json"]
 
 
 Rendered = Callable[[list[Record]], str]
-Tables = Callable[[Sequence[Record], Callable[[list[str], Lines], str], str], str]
+Sections = Callable[[Sequence[Record]], Sequence[Section]]
 Objects = Callable[[Sequence[Record]], list[dict[str, Any]]]
 
 
-def _formats(tables: Tables, objects: Objects) -> dict[str, Rendered]:
-    """All formats of a view: tables for people, objects for programs."""
+def _formats(sections: Sections, objects: Objects) -> dict[str, Rendered]:
+    """All formats of a view: sections for people, objects for programs."""
     return {
-        "text": lambda records: tables(records, text_table, "{}"),
-        "markdown": lambda records: tables(records, markdown_table, "### {}"),
+        "text": lambda records: text_sections(sections(records)),
+        "markdown": lambda records: markdown_sections(sections(records)),
         "csv": lambda records: csv_table(objects(records)),
         "json": lambda records: json_text(objects(records)),
     }
@@ -71,8 +81,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
     """
     views: dict[str, dict[str, Rendered]] = {
         "summary": {
-            "text": lambda r: _summary(r, text_table, "{}"),
-            "markdown": lambda r: _summary(r, markdown_table, "### {}"),
+            "text": lambda r: _with_failures(text_sections(_summary(r)), r, str),
+            "markdown": lambda r: _with_failures(markdown_sections(_summary(r)), r, escape),
             "csv": _summary_csv,
             "json": lambda r: json_text([_group_json(group) for group in summarise(r)]),
         },
@@ -88,12 +98,12 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "csv": lambda r: csv_table(path_points(r)),
             "json": lambda r: json_text([dataclasses.asdict(path) for path in ordered_paths(r)]),
         },
-        "attacks": _formats(attack_tables, attack_objects),
-        "overview": _formats(overview_tables, overview_objects),
-        "scores": _formats(score_tables, score_objects),
-        "explanation": _formats(explanation_tables, explanation_objects),
-        "transfer": _formats(transfer_tables, transfer_objects),
-        "innocent": _formats(innocent_tables, innocent_objects),
+        "attacks": _formats(attack_sections, attack_objects),
+        "overview": _formats(overview_sections, overview_objects),
+        "scores": _formats(score_sections, score_objects),
+        "explanation": _formats(explanation_sections, explanation_objects),
+        "transfer": _formats(transfer_sections, transfer_objects),
+        "innocent": _formats(innocent_sections, innocent_objects),
     }
     if view not in views:
         raise UserError(f"--view {view} is unknown", closest(view, views))
@@ -102,28 +112,25 @@ def render(records: list[Record], view: View, format: Format) -> str:
     return views[view][format](records)
 
 
-def _summary(records: list[Record], table: Callable[[list[str], Lines], str], heading: str) -> str:
-    blocks = []
+def _summary(records: list[Record]) -> list[Section]:
+    """A table a group, and those of models that were never backdoored."""
+    found = []
     for group in summarise(records):
-        block = [heading.format(_plain(group.title, heading)), *_summary_notes(group)]
-        if group.rows:
-            block.append(table(*_summary_lines(group)))
-        blocks.append("\n\n".join(block) if heading.startswith("#") else "\n".join(block))
-    if told := innocent_tables(records, table, heading):
-        blocks.append(told)
-    if failed := failures(records):
-        lines = [f"- {label}: {error}" for label, error in failed]
-        blocks.append("\n".join(["Failed:", *(_plain(line, heading) for line in lines)]))
-    return "\n\n".join(blocks)
+        header, lines = _summary_lines(group) if group.rows else ([], [])
+        notes = _summary_notes(group)
+        found.append(Section(title=group.title, notes=notes, header=header, lines=lines))
+    return [*found, *innocent_sections(records)]
 
 
-def _plain(text: str, heading: str) -> str:
-    return escape(text) if heading.startswith("#") else text
+def _with_failures(text: str, records: list[Record], written: Callable[[str], str]) -> str:
+    """The text, and below it what failed."""
+    lines = [written(f"- {label}: {error}") for label, error in failures(records)]
+    blocks = [text] if text else []
+    return "\n\n".join([*blocks, "\n".join(["Failed:", *lines])] if lines else blocks)
 
 
 def _summary_notes(group: Group) -> list[str]:
-    several = f"mean ± half width of the 95 % Student-t interval over n={group.seeds} seeds"
-    notes = [f"percent; {several if group.seeds > 1 else 'one seed'}"]
+    notes = [f"percent; {over_seeds(group.seeds)}"]
     if group.columns and group.row(CONTROL):
         notes[0] += "; in brackets: above the control after the same reactivation, in points"
     if group.repeated:
