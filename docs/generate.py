@@ -12,7 +12,7 @@ from remission.grid.sections import PathSection, SplitSection, VictimSection
 from remission.grid.spec import Spec
 from remission.records import read_records
 from remission.registry import catalogue
-from remission.report.estimates import MISSING
+from remission.report.estimates import MISSING, points
 from remission.report.gallery import firsts, stealth_text
 from remission.report.layout import escape, markdown_table
 from remission.report.overview import titles
@@ -141,7 +141,7 @@ def settings_table(store: Path) -> str:
                 known = [gap for gap in gaps if gap is not None]
                 if known and not row.reference:
                     cells = found.setdefault((row.label, label), {})
-                    cells[named[group.key]] = f"{100 * max(known) + 0.0:+.1f}"
+                    cells[named[group.key]] = points(max(known))
     header = ["purifier", "reactivation", *named.values()]
     lines = [
         [*place, *(cells.get(name, MISSING) for name in named.values())]

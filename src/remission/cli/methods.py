@@ -64,8 +64,8 @@ def methods(
 
 def _only(found: dict[str, list[dict[str, Any]]], which: str) -> dict[str, list[dict[str, Any]]]:
     """One kind, or the methods of one name, which several kinds may have."""
-    if which in found:
-        return {which: found[which]}
+    if kind := next((kind for kind in found if which in (kind, kind.removesuffix("s"))), None):
+        return {kind: found[kind]}
     named = {
         kind: [entry for entry in entries if entry["name"] == which]
         for kind, entries in found.items()

@@ -47,7 +47,8 @@ def run(
         str | None,
         typer.Option(
             metavar="GLOB",
-            help="Only stages whose label matches, as 'badnets/*/pam*', and their parents.",
+            help="Only stages whose label matches, as 'badnets/*/pam*', what they build upon, and "
+            "the control's that they are compared with.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ class View(StrEnum):
     SCORES = "scores"
     EXPLANATION = "explanation"
     TRANSFER = "transfer"
+    INVERSIONS = "inversions"
 
 
 class Format(StrEnum):
@@ -30,6 +32,19 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
     CSV = "csv"
     JSON = "json"
+
+
+_EMPTY = {
+    View.SUMMARY: "no model is measured yet",
+    View.ATTACKS: "no victim is measured yet",
+    View.OVERVIEW: "no purified model is measured yet",
+    View.INNOCENT: "the spec has no `innocent = [SEED]`",
+    View.SCORES: "no purified model is retuned yet",
+    View.EXPLANATION: "the spec has no [path], or no purified model is retuned yet",
+    View.TRANSFER: "the spec has no `transfer = true`, or no reactivation that perturbs images",
+    View.INVERSIONS: "no purifier of the spec inverts the trigger",
+}
+"""What to say of a view without content."""
 
 
 def table(
@@ -42,7 +57,8 @@ def table(
             "all attacks beside each other; scores: relapse curves in single numbers; "
             "explanation: what these correlate with on the path; "
             "innocent: purifiers on a model without a backdoor; "
-            "transfer: perturbations made for one model, tried on all"
+            "transfer: perturbations made for one model, tried on all; "
+            "inversions: which class each names, and which is the true one"
         ),
     ] = View.SUMMARY,
     format: Annotated[
@@ -53,4 +69,7 @@ def table(
     from remission.records import read_records
     from remission.report.tables import render
 
-    print(render(read_records(store), view.value, format.value))
+    text = render(read_records(store), view.value, format.value)
+    print(text)
+    if not text and view in _EMPTY:
+        print(f"remission: nothing to show: {_EMPTY[view]}", file=sys.stderr)

@@ -236,7 +236,7 @@ def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:
 
 
 def select(plan: list[Stage], only: str | None) -> list[Stage]:
-    """The stages whose label matches a glob, and everything they build upon.
+    """The stages whose label matches a glob, the control's beside them, and what they build upon.
 
     Raises:
         SpecError: nothing matches.
@@ -249,7 +249,31 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
             f"--only '{only}' matches none of {len(plan)} stages",
             f"their labels look like '{plan[-1].label}'; see them all with --dry-run",
         )
-    for stage in reversed(plan):  # parents come before their children
+    _with_parents(plan, chosen)
+    controls = {_compared(stage): stage.id for stage in plan if _of_control(stage)}
+    wanted = {
+        _compared(stage) for stage in plan if stage.id in chosen and "purifier" in stage.settings
+    }
+    chosen |= {found for key, found in controls.items() if key in wanted}
+    _with_parents(plan, chosen)
+    return [stage for stage in plan if stage.id in chosen]
+
+
+def _with_parents(plan: list[Stage], chosen: set[str]) -> None:
+    """Adds what the chosen stages build upon; parents come before their children in a plan."""
+    for stage in reversed(plan):
         if stage.id in chosen:
             chosen.update(stage.parents.values())
-    return [stage for stage in plan if stage.id in chosen]
+
+
+def _of_control(stage: Stage) -> bool:
+    """Whether a stage measures the control, which rows of purifiers are compared with."""
+    purifier = stage.settings.get("purifier", {})
+    return stage.kind == "baseline" or purifier.get("method") == "control"
+
+
+def _compared(stage: Stage) -> str:
+    """What a stage has in common with the control's that it is compared with."""
+    kind = "baseline" if stage.kind == "purified" else stage.kind
+    shared = {k: v for k, v in stage.settings.items() if k not in ("purifier", "inversion")}
+    return identity(kind, shared, {})

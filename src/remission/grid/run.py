@@ -135,7 +135,8 @@ def run(
     Args:
         spec: see :func:`remission.grid.spec.read_spec`.
         store: folder of the store, made if missing.
-        only: a glob over stage labels; what matches, and what that builds upon.
+        only: a glob over stage labels; what matches, the control's beside it, and what these build
+            upon.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         jobs: processes at once; on a CPU one a core (at most 4) when not given.
         reporter: told how it goes.

@@ -163,6 +163,11 @@ def mean_known(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
+def points(fraction: float) -> str:
+    """A difference of rates in signed points: ``+25.3``; nothing is ``+0.0``, never ``-0.0``."""
+    return f"{round(100 * fraction, 1) + 0.0:+.1f}"
+
+
 def show(
     number: Estimate,
     *,

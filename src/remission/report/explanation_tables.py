@@ -32,7 +32,7 @@ def _cell(scope: Scope, predictor: Predictor) -> str:
     each = scope.of[predictor.key]
     if each.rho is None:
         return MISSING
-    text = f"{each.rho + 0.0:+.2f}"
+    text = f"{round(each.rho, 2) + 0.0:+.2f}"
     if each.interval:
         text += f" [{each.interval[0]:+.2f}, {each.interval[1]:+.2f}]"
     return text if each.n == scope.n else f"{text} (n={each.n})"

@@ -9,8 +9,6 @@ from typing import Any
 
 from remission.records import Json
 
-ABSENT = "–"
-
 
 def canonical(value: object) -> str:
     """Compact JSON of a JSON value with sorted keys: equal values give equal text."""
@@ -58,7 +56,8 @@ def label_methods(methods: Iterable[Method]) -> dict[Method, str]:
         keys = sorted({key for values in params.values() for key in values})
         differing = [k for k in keys if len({params[v].get(k) for v in variants}) > 1]
         for variant in variants:
-            parts = [f"{key}={params[variant].get(key, ABSENT)}" for key in differing]
+            own = params[variant]
+            parts = [f"{key}={own[key]}" for key in differing if key in own]
             labels[variant] = printable(f"{name} ({', '.join(parts)})" if parts else name)
     return labels
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ class Section:
     lines: Lines
 
 
+_LINE = 100
+"""Columns that a note takes at most in text."""
 _WIDE = 100_000
 """Columns of the console that rich draws on: a table is as wide as its content, never cut."""
 
@@ -99,7 +102,7 @@ def text_sections(sections: Sequence[Section]) -> str:
         "\n".join(
             [
                 *([section.title] if section.title else []),
-                *section.notes,
+                *(textwrap.fill(printable(note), _LINE) for note in section.notes),
                 *([text_table(section.header, section.lines)] if section.header else []),
             ]
         )

@@ -10,19 +10,28 @@ from itertools import groupby
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known
-from remission.report.keys import VICTIM, GroupKey
+from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known, points
+from remission.report.keys import CONTROL, VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Lines, Section
 from remission.report.summary import Column, Group, Row, summarise
-from remission.report.verdict import judge
+from remission.report.verdict import MARGIN, judge
 
+KNOWS = " †"
+"""Behind a purifier that is given the attacker's own trigger."""
 _NOTE = (
-    "under each attack the P-ASR farthest above the control's after the same reactivation, in "
-    "points, and its number of poisoned images; “not purified” where the O-ASR itself lies above "
-    "it. C-Acc: change against the victim, in points, mean over the attacks. Ordered by the mean "
-    "over the attacks of the gap, which is 100 where the model was not purified"
+    "in points, {seeds}; under each attack the P-ASR farthest above the control's after the same "
+    "reactivation, and its number of poisoned images: a relapse if more than {margin:.0f} points; "
+    "“not purified” where the O-ASR already lies more than {margin:.0f} points above the "
+    "control's. First the control's own highest ASR, in percent: where it is high, the "
+    "reactivation teaches the backdoor anew, and a small gap says little"
 )
+_COLUMNS = (
+    "C-Acc change: against the victim, mean over the attacks. Ft epochs: cost in epochs of plain "
+    "fine-tuning on the same clean images, inversion included, mean over the attacks. Ordered by "
+    "the mean gap over the attacks that were measured, 100 where the model was not purified"
+)
+_TOLD = "† is given the attacker's own trigger: what a perfect inversion would allow, no defence"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +62,11 @@ class Standing:
     label: str
     purifier: Method
     under: dict[str, Worst]
+
+    @property
+    def told(self) -> bool:
+        """Whether it was given the attacker's own trigger."""
+        return self.purifier.parameters.get("trigger") == "true"
 
     @property
     def mean_gap(self) -> float:
@@ -125,9 +139,10 @@ def overview_sections(records: Sequence[Record]) -> list[Overview]:
 
 def _part(groups: Sequence[Group]) -> Overview:
     named = list(titles(groups).values())
-    lines: Lines = []
-    heat: list[list[float | None]] = []
-    for one in standings(groups):
+    found = standings(groups)
+    lines: Lines = [["control", *(_control(group) for group in groups), *[MISSING] * 3]]
+    heat: list[list[float | None]] = [[None] * len(lines[0])]
+    for one in found:
         under = one.under.values()
         shades = [_heat(one.under.get(name)) for name in named]
         heat.append([None, *shades, None, None, None])
@@ -136,21 +151,54 @@ def _part(groups: Sequence[Group]) -> Overview:
         o_asr = [each.o_asr.mean for each in under if each.o_asr.mean is not None]
         lines.append(
             [
-                one.label,
+                one.label + (KNOWS if one.told else ""),
                 *(_cell(one.under.get(name)) for name in named),
                 f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
-                MISSING if change is None else f"{100 * change + 0.0:+.1f}",
+                MISSING if change is None else points(change),
                 MISSING if cost is None else f"{cost:.0f}",
             ]
         )
     key = groups[0].key
     return Overview(
         title=printable(f"{key.dataset} · {key.arch} · all attacks"),
-        notes=[_NOTE],
+        notes=[
+            _NOTE.format(seeds=_seeds(found), margin=100 * MARGIN),
+            _COLUMNS,
+            *([_TOLD] if any(one.told for one in found) else []),
+        ],
         header=["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"],
         lines=lines,
         heat=heat,
     )
+
+
+def _seeds(found: Sequence[Standing]) -> str:
+    """How many seeds the gaps rest on."""
+    counts = sorted({each.gap.n for one in found for each in one.under.values() if each.gap.n})
+    if not counts or counts == [1]:
+        return "one seed"
+    if len(counts) == 1:
+        return f"mean over {counts[0]} seeds"
+    return f"mean over the seeds of each purifier ({counts[0]} to {counts[-1]})"
+
+
+def _control(group: Group) -> str:
+    """The control's highest ASR: ``97.4 (n=100)``."""
+    row = group.row(CONTROL)
+    places = [None, *group.columns]
+    known = [(row.number("asr", p).mean, p) for p in places] if row else []
+    rate, column = max(
+        ((rate, p) for rate, p in known if rate is not None),
+        key=lambda each: each[0],
+        default=(None, None),
+    )
+    if rate is None:
+        return MISSING
+    return f"{100 * rate:.1f}{_place(column)}"
+
+
+def _place(column: Column | None) -> str:
+    return "" if column is None or column.budget is None else f" (n={column.budget})"
 
 
 def _heat(one: Worst | None) -> float | None:
@@ -166,8 +214,7 @@ def _cell(one: Worst | None) -> str:
         return "not purified"
     if one.gap.mean is None or one.column is None:
         return FAILED if one.gap.failed or one.o_asr.failed else MISSING
-    place = "" if one.column.budget is None else f" (n={one.column.budget})"
-    return f"{100 * one.gap.mean + 0.0:+.1f}{place}"
+    return points(one.gap.mean) + _place(one.column)
 
 
 def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from remission.report.explanation import explanations
 from remission.report.explanation_tables import conclusion, note, table_lines
 from remission.report.gallery import gallery, stealth_text
 from remission.report.innocent import innocent_sections
+from remission.report.inversions import inversion_sections
 from remission.report.labels import printable
 from remission.report.landscapes import explanation_figure
 from remission.report.overview import overview_sections
@@ -103,7 +104,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         groups=[_group(group, records, folder, look, number) for group in groups],
         overview=[part for part in overview_sections(records) if len(part.header) > 5],
         explained=_explained(records, number),
-        innocent=innocent_sections(records),
+        tables=[*innocent_sections(records), *inversion_sections(records)],
         failures=failures(records),
         settings=settings(records),
         environments=environments(records),

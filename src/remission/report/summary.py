@@ -75,11 +75,11 @@ class Group:
         return next((row for row in self.rows if row.purifier.name == purifier), None)
 
     def cost(self, row: Row) -> Estimate:
-        """In epochs of plain fine-tuning, by processor seconds; unknown without such a row."""
+        """A purifier's, in epochs of plain fine-tuning by processor seconds; needs a row `ft`."""
         tuned = self.row("ft")
         seconds = tuned.number("cpu_seconds").mean if tuned else None
         epochs = tuned.purifier.parameters.get("epochs") if tuned else None
-        if not seconds or not isinstance(epochs, int):
+        if row.reference or not seconds or not isinstance(epochs, int):
             return Estimate()
         return row.number("cpu_seconds").scaled(epochs / seconds)
 

@@ -12,6 +12,7 @@ from remission.report.attacks import attack_objects, attack_sections
 from remission.report.estimates import FAILED, MISSING, Estimate, over_seeds, show
 from remission.report.explanation_tables import explanation_objects, explanation_sections
 from remission.report.innocent import innocent_objects, innocent_sections
+from remission.report.inversions import inversion_objects, inversion_sections
 from remission.report.keys import CONTROL
 from remission.report.labels import printable
 from remission.report.layout import (
@@ -47,6 +48,7 @@ View = Literal[
     "scores",
     "explanation",
     "transfer",
+    "inversions",
 ]
 Format = Literal["text", "markdown", "csv", "json"]
 
@@ -74,7 +76,7 @@ def render(records: list[Record], view: View, format: Format) -> str:
     line a purifier that was handed a model without a backdoor, ``overview`` one line a purifier
     with all attacks beside each other, ``scores`` the relapse curves in single numbers,
     ``explanation`` what these correlate with, ``transfer`` a matrix a reactivation: perturbations
-    made for one model, tried on all.
+    made for one model, tried on all; ``inversions`` one line an attack and inversion.
 
     Raises:
         UserError: an unknown view or format.
@@ -104,6 +106,7 @@ def render(records: list[Record], view: View, format: Format) -> str:
         "explanation": _formats(explanation_sections, explanation_objects),
         "transfer": _formats(transfer_sections, transfer_objects),
         "innocent": _formats(innocent_sections, innocent_objects),
+        "inversions": _formats(inversion_sections, inversion_objects),
     }
     if view not in views:
         raise UserError(f"--view {view} is unknown", closest(view, views))
@@ -113,13 +116,13 @@ def render(records: list[Record], view: View, format: Format) -> str:
 
 
 def _summary(records: list[Record]) -> list[Section]:
-    """A table a group, and those of models that were never backdoored."""
+    """A table a group, those of models that were never backdoored, those of the inversions."""
     found = []
     for group in summarise(records):
         header, lines = _summary_lines(group) if group.rows else ([], [])
         notes = _summary_notes(group)
         found.append(Section(title=group.title, notes=notes, header=header, lines=lines))
-    return [*found, *innocent_sections(records)]
+    return [*found, *innocent_sections(records), *inversion_sections(records)]
 
 
 def _with_failures(text: str, records: list[Record], written: Callable[[str], str]) -> str:

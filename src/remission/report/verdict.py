@@ -159,11 +159,16 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
         if verdict.outcome == "relapse":
             named += f" ({verdict.text.removeprefix('relapses: ')})"
         by_outcome.setdefault(verdict.outcome, []).append(named)
-    relapsing = by_outcome.get("relapse", [])
-    shown = "is only" if len(relapsing) == 1 else "are only"
+    relapsing, survived = by_outcome.get("relapse", []), by_outcome.get("survived", [])
+    kept = f"The backdoor survived purification itself with {_listed(survived)}"
     if relapsing:
+        shown = "is only" if len(relapsing) == 1 else "are only"
         count = f"{len(relapsing)} of {len(rows)} purified models {shown} in remission"
         first = f"{count}: {_listed(relapsing)}."
+    elif survived:  # worse than a relapse, so it comes first
+        first = f"{kept}."
+        if len(survived) < len(rows):
+            first += " None of the others is shown to be only in remission."
     else:
         first = f"None of {len(rows)} purified models is shown to be only in remission."
     rest = []
@@ -173,8 +178,8 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
             f"No relapse was found for {_listed(names)}: {stays} within {100 * MARGIN:.0f} points "
             "of the control at every budget that has a result"
         )
-    if names := by_outcome.get("survived"):
-        rest.append(f"The backdoor survived purification itself with {_listed(names)}")
+    if relapsing and survived:
+        rest.append(kept)
     if names := by_outcome.get("unclear"):
         rest.append(f"The intervals are too wide to judge {_listed(names)}")
     if names := by_outcome.get("no backdoor"):

@@ -261,7 +261,7 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "verify a file": (["store", "verify", "SPEC"], ("there is no store at",)),
     "verify an empty folder": (["store", "verify", "EMPTY"], ("there is no store at",)),
     "gc of an empty folder": (["store", "gc", "EMPTY"], ("there is no store at",)),
-    "unknown kind of method": (["methods", "attack"], ("'attack'", "'attacks'")),
+    "unknown kind of method": (["methods", "atacks"], ("'atacks'", "'attacks'")),
     "unknown method to list": (["methods", "badnet"], ("'badnet'", "'badnets'")),
     "unknown data set": (["data", "fetch", "digit"], ("'digit'", "'digits'?")),
 }

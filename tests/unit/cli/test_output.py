@@ -34,13 +34,17 @@ def test_a_dry_run_on_a_store_says_what_it_holds(finished: Path, tmp_path: Path)
     told = remission("run", spec, "--store", finished, "--dry-run", "--only", "*/ft*")
     shown = [(line.split()[0], line.split()[-1]) for line in told.out.splitlines()]
     assert shown == [
+        ("stored", "control/seed0"),
         ("stored", "badnets/seed0/victim"),
+        ("stored", "badnets/seed0/control"),
+        ("stored", "badnets/seed0/control/retuning-0"),
+        ("compute", "badnets/seed0/control/retuning-4"),
         ("stored", "badnets/seed0/ft"),
         ("stored", "badnets/seed0/ft/retuning-0"),
         ("compute", "badnets/seed0/ft/retuning-4"),
         ("stored", "badnets/seed0/ft/path"),
     ]
-    assert told.lines[0] == "1 stages to compute"
+    assert told.lines[0] == "2 stages to compute"
     assert re.fullmatch(ESTIMATE, told.lines[1]), told.lines
     assert snapshot(finished) == before
 

@@ -244,18 +244,35 @@ def test_an_inversion_that_the_spec_does_not_have(
         parse_spec(spec)
 
 
-def test_only_selects_what_matches_and_its_ancestors() -> None:
+def test_only_selects_what_matches_its_ancestors_and_the_control_beside_it() -> None:
     plan = plan_of(tomllib.loads(SPEC))
     assert sorted(stage.label for stage in plan) == LABELS
     chosen = {stage.label for stage in select(plan, "*/pam/path")}
     assert chosen == {
+        "control/seed0",
         "badnets/seed0/victim",
         "badnets/seed0/inversion",
+        "badnets/seed0/control",
         "badnets/seed0/pam",
         "badnets/seed0/pam/path",
     }
     assert select(plan, "*") == plan
     assert select(plan, None) == plan
+    victim = [stage.label for stage in select(plan, "*/victim")]
+    assert victim == ["badnets/seed0/victim"]  # nothing that would be compared
+
+
+def test_only_brings_the_controls_retuning_of_the_same_attack_and_budget() -> None:
+    spec = tables()
+    spec["seeds"] = [0, 1]
+    spec["reactivation"] = [{"method": "retuning", "budgets": [5, 20]}]
+    found = [s.label for s in select(plan_of(spec), "*/seed1/pam/retuning-20")]
+    reactivated = [label for label in found if "retuning" in label]
+    assert sorted(reactivated) == [
+        "badnets/seed1/control/retuning-20",
+        "badnets/seed1/pam/retuning-20",
+    ]
+    assert "badnets/seed1/control" in found
 
 
 def test_only_that_matches_nothing_says_what_labels_look_like() -> None:
