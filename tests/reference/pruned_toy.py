@@ -20,7 +20,7 @@ def weighted(w: Tensor, scale: Tensor | Sequence[float], shift: Tensor | Sequenc
     return torch.cat([*parts, w[SHIFT.stop :]])
 
 
-def pruned(w: Tensor, channels: Sequence[bool], *, keep_shift: bool = False) -> Tensor:
+def pruned(w: Tensor, channels: Sequence[bool], *, keep_shift: bool = True) -> Tensor:
     """The weights without some channels."""
     w = w.clone()
     for k in range(FEATURES):

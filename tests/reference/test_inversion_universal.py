@@ -59,9 +59,10 @@ def test_sizes_are_root_mean_squares() -> None:
     assert size(theta).tolist() == pytest.approx([math.sqrt(12.5), math.sqrt(2)])
 
 
-def test_the_anomaly_is_the_distance_from_the_median_in_deviations() -> None:
-    sizes, shares = [0.1, 1.0, 1.4, 2.0, 0.9], [0.95, 0.5, 0.9, 0.001, 0.9]
-    found = Searched(torch.zeros(5, 1), torch.tensor(sizes), torch.tensor(shares)).anomaly()
+@pytest.mark.parametrize("count", [4, 5])
+def test_the_anomaly_is_the_distance_from_the_median_in_deviations(count: int) -> None:
+    sizes, shares = [0.1, 1.0, 1.4, 2.0, 0.9][:count], [0.95, 0.5, 0.9, 0.001, 0.9][:count]
+    found = Searched(torch.zeros(count, 1), torch.tensor(sizes), torch.tensor(shares)).anomaly()
     logs = [math.log(s / max(a, 0.01)) for s, a in zip(sizes, shares, strict=True)]
     middle = statistics.median(logs)
     spread = 1.4826 * statistics.median(abs(v - middle) for v in logs)

@@ -47,7 +47,7 @@ def test_every_update(along: float, t_max: float, average: float) -> None:
     assert isinstance(done, Toy)
     victim.eval()
     w_bd = flat(victim)
-    w = mean = w_bd
+    w, summed = w_bd, torch.zeros_like(w_bd)
     slow, sgd = Slow.like(victim), SlowSGD(0.1, momentum=0.9)
     seen, visited = done.seen[:8], done.visited[:8]  # then the statistics are collected
     for step in range(4):
@@ -62,7 +62,8 @@ def test_every_update(along: float, t_max: float, average: float) -> None:
             wanted = victim(clean)
         g = (1 - along) * _gradient(slow, x, wanted, w) + along * _gradient(slow, x, wanted, at)
         w = sgd.step(w, g, schedule("cosine", step, total=4))
-        mean = average * mean + (1 - average) * w
+        summed = average * summed + (1 - average) * w
+    mean = summed / (1 - average ** (step + 1))  # so that the weights of w_1, ..., w_k add up to 1
     torch.testing.assert_close(flat(done), mean, rtol=1e-8, atol=1e-10)
 
 

@@ -69,7 +69,7 @@ def test_a_given_strength(u: float) -> None:
     done = CLP(u=u)(victim, toy_data(), seed=Seed(0)).model
     wanted = beyond(bounds(victim), u)
     assert wanted == ([False, True, False] if u <= 1 else [False] * 3), "3 values: at most 1.15 std"
-    assert_only_channels_changed(done, victim, pruned(flat(victim), wanted))
+    assert_only_channels_changed(done, victim, pruned(flat(victim), wanted, keep_shift=False))
 
 
 @pytest.mark.parametrize("max_drop", [0.0, 0.05, 0.2, 0.5, 1.0])
@@ -80,7 +80,7 @@ def test_the_search(max_drop: float) -> None:
         done = CLP(max_drop=max_drop)(victim, data, seed=Seed(0)).model
         w, slow = flat(victim), Slow.like(victim)
         strengths = [10 - step / 2 for step in range(21)]
-        candidates = [pruned(w, beyond(bounds(victim), u)) for u in strengths]
+        candidates = [pruned(w, beyond(bounds(victim), u), keep_shift=False) for u in strengths]
         found = [hits(slow, at, data) for at in candidates]
         best = strongest(found, hits(slow, w, data), len(data), max_drop)
         assert best is not None, "u = 10 prunes nothing"

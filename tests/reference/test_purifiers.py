@@ -142,9 +142,8 @@ def test_bti_dbf_u(share: float) -> None:
     source = KnownSource(corner())
     purified = result(method(victim, data, seed=Seed(0), trigger=source).model)
     w, slow = flat(victim).requires_grad_(True), Slow.like(victim)
+    optimizer = torch.optim.Adam([w], 0.01)  # one for both rounds
     for step, shown in enumerate(purified.seen):
-        if step % 6 == 0:  # a new round
-            optimizer = torch.optim.Adam([w], 0.01)
         size = [4, 4, 3][step % 3]
         count = max(1, round(share * size))
         which, triggered = recognise(shown, data)
@@ -155,7 +154,7 @@ def test_bti_dbf_u(share: float) -> None:
         for a, b in zip(h[:count].flatten(), h[size:].flatten(), strict=True):
             squares = squares + (a - b) ** 2
         y = data.labels[which[:size]]
-        loss = cross_entropy(slow.classify(w, h[:size]), y) + squares / h[:count].numel()
+        loss = cross_entropy(slow.classify(w, h[:size]), y) + squares / h[:size].numel()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -17,7 +17,8 @@ VERSIONS = {
     "innocent": 1,
     "transfer": 1,
 }
-"""Raised when the code of a stage changes its result: what was stored before is then not reused."""
+"""Raised when the code of a stage changes its result: what was stored before is then not reused.
+Where only one method's code changed, its own :attr:`remission.method.Method.version` is raised."""
 
 
 def identity(kind: str, settings: dict[str, Any], parents: dict[str, str]) -> str:

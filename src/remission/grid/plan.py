@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from remission.attacks import Attack
 from remission.errors import SpecError
 from remission.grid.identity import identity
 from remission.grid.spec import Spec
@@ -51,6 +52,12 @@ def table_of(method: Method) -> Settings:
     return {"method": method.name, **method.parameters()}
 
 
+def versions(**roles: Method) -> Settings:
+    """What the settings of a stage say of the versions of its methods; nothing of first ones."""
+    later = {role: method.version for role, method in roles.items() if method.version > 1}
+    return {"versions": later} if later else {}
+
+
 def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
     """Unrolls a spec; every stage comes after its parents, those shared stand once.
 
@@ -75,7 +82,7 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
         control = planner.add("control", f"control/seed{seed}", {"context": context})
         for label, attack in planner.attacks:
             base = {"context": context, "attack": table_of(attack)}
-            planner.add_attack(f"{label}/seed{seed}", base, control)
+            planner.add_attack(f"{label}/seed{seed}", base, attack, control)
         if seed in spec.innocent:
             planner.add_innocent(f"{NOBODY}/seed{seed}", {"context": context}, control)
     return list(planner.stages.values())
@@ -105,9 +112,9 @@ class _Planner:
         stage = Stage(kind, label, settings, parents)
         return self.stages.setdefault(stage.id, stage).id
 
-    def add_attack(self, here: str, base: Settings, control: str) -> None:
+    def add_attack(self, here: str, base: Settings, attack: Attack, control: str) -> None:
         """The victim of an attack, the control beside it, and all that is done to both."""
-        victim = self.add("victim", f"{here}/victim", base)
+        victim = self.add("victim", f"{here}/victim", {**base, **versions(attack=attack)})
         self.add("baseline", f"{here}/control", base, model=control, victim=victim)
         settings, both = {**base, "purifier": {"method": "control"}}, (victim, control)
         made = {control: self.add_reactivations(f"{here}/control", settings, control, both)}
@@ -155,6 +162,7 @@ class _Planner:
         victim: str,
     ) -> str:
         """A purified model, and the inversion that it needs."""
+        settings = {**settings, **versions(purifier=purifier)}
         if not inverts(purifier):
             return self.add(kind, label, settings, victim=victim)
         table = table_of(inversion)
@@ -163,7 +171,7 @@ class _Planner:
         found = self.add(
             "inversion",
             f"{label.rpartition('/')[0]}/inversion" + (f"-{inversion.name}" if several else ""),
-            {**base, "inversion": table},
+            {**base, "inversion": table, **versions(inversion=inversion)},
             victim=victim,
         )
         return self.add(
@@ -217,7 +225,12 @@ class _Planner:
             table.pop("budgets", None)
             for budget in reactivation.tries():
                 name = label if budget is None else f"{label}-{budget}"
-                yield name, reactivation, {"reactivation": table, "budget": budget}
+                tried = {
+                    "reactivation": table,
+                    "budget": budget,
+                    **versions(reactivation=reactivation),
+                }
+                yield name, reactivation, tried
 
 
 def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:
@@ -275,5 +288,6 @@ def _of_control(stage: Stage) -> bool:
 def _compared(stage: Stage) -> str:
     """What a stage has in common with the control's that it is compared with."""
     kind = "baseline" if stage.kind == "purified" else stage.kind
-    shared = {k: v for k, v in stage.settings.items() if k not in ("purifier", "inversion")}
+    own = ("purifier", "inversion", "versions")
+    shared = {k: v for k, v in stage.settings.items() if k not in own}
     return identity(kind, shared, {})

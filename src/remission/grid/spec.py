@@ -17,7 +17,7 @@ from remission.grid.sections import STRICT, PathSection, SplitSection, Table, Vi
 from remission.inversion import Inversion
 from remission.method import explain
 from remission.models import canonical_arch
-from remission.purifiers import Purifier
+from remission.purifiers import Purifier, inverts
 from remission.reactivations import Reactivation
 from remission.registry import (
     ATTACKS,
@@ -78,7 +78,10 @@ class Spec(BaseModel):
     @model_validator(mode="after")
     def _innocent_seeds(self) -> Self:
         if strange := set(self.innocent) - set(self.seeds):
-            raise ValueError(f"innocent: the spec's seeds are {self.seeds}, not {min(strange)}")
+            raise SpecError(
+                f"'innocent' names seed {min(strange)}",
+                f"list some of the spec's, which are {self.seeds}",
+            )
         return self
 
     @field_validator("arch")
@@ -119,7 +122,8 @@ class Spec(BaseModel):
         chosen = []
         for table in self.purifier:
             seeds = table.get("seeds", self.seeds)
-            if not isinstance(seeds, list) or not seeds or not all(s in self.seeds for s in seeds):
+            listed = seeds if isinstance(seeds, list) else []
+            if not listed or not all(type(s) is int and s in self.seeds for s in listed):
                 raise SpecError(
                     f"[purifier] {table.get('method')}: 'seeds' is {seeds!r}",
                     f"list some of the spec's, which are {self.seeds}",
@@ -138,9 +142,14 @@ class Spec(BaseModel):
         if len(known) < len(built):
             raise SpecError("[[inversion]]: two of one method", "keep one of them")
         chosen = []
-        for table in self.purifier:
+        for table, purifier in zip(self.purifier, self.purifiers(), strict=True):
             name = table.get("inversion", built[0].name)
-            if name not in known:
+            if "inversion" in table and not inverts(purifier):
+                raise SpecError(
+                    f"[purifier] {purifier.name}: 'inversion' is {name!r}, and it inverts nothing",
+                    "leave the key out",
+                )
+            if not isinstance(name, str) or name not in known:
                 raise SpecError(
                     f"[purifier] {table.get('method')}: the spec has no inversion {name!r}",
                     closest(str(name), known),

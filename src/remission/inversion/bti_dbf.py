@@ -6,7 +6,11 @@
 3. G learns to keep benign features and to change the others:
    while MSE(x, G(x)) or MSE(m * h(x), m * h(G(x))) is above its bound, min MSE(x, G(x)); else
    min 0.01 * MSE(m * h(x), m * h(G(x))) - MSE((1 - m) * h(x), (1 - m) * h(G(x)));
-   from the second round on plus CE(f(G(x)), t), t the class named by the round before.
+   from the second round on plus CE(f(G(x)), t) in either case, t the class named by the round
+   before.
+
+The authors' code begins the mask at noise and learns it with the classifier in train mode; ours
+begins at m = 1/2 and leaves the classifier in eval mode, as it is when it is used.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ class BTIDBF(Inversion):
     """Backdoor trigger inversion by decoupling benign features; names the target class."""
 
     name: ClassVar[str] = "bti_dbf"
+    version: ClassVar[int] = 2
     paper: ClassVar[str] = "Xu et al., ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last feature map")
 
@@ -165,9 +170,8 @@ class BTIDBF(Inversion):
         changed = model.features(rewritten)
         benign = F.mse_loss(mask * changed.float(), mask * features.float())
         rest = F.mse_loss((1 - mask) * changed.float(), (1 - mask) * features.float())
-        if bool(image_error > self.image_bound) or bool(benign > self.feature_bound):
-            return image_error
-        loss = 0.01 * benign - rest
+        outside = bool(image_error > self.image_bound) or bool(benign > self.feature_bound)
+        loss = image_error if outside else 0.01 * benign - rest
         if target is not None:
             goal = torch.full((len(images),), target, device=images.device)
             loss = loss + F.cross_entropy(model.classify(changed), goal)

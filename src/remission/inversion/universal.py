@@ -12,10 +12,10 @@ lowered while it does not; the smallest theta that sent enough is kept. Families
 pixels). With s_t the size found, divided by the share of images that arrive at t, the anomaly of t
 in its family is
 
-    a_t = (median log s - log s_t) / (1.4826 * median |log s - median log s|);
+    a_t = (median log s - log s_t) / (1.4826 * median |log s - median log s|),
 
-the largest of all families names the target class. Its perturbation, searched further on its own so
-that more images arrive, is the trigger.
+the divisor at least 0.1. The largest of all families names the target class. Its perturbation,
+searched further on its own so that more images arrive, is the trigger.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Searched:
         logs = (self.size.clamp_min(1e-6) / self.share.clamp_min(0.01)).log()
         if len(logs) < 3:
             return torch.zeros_like(logs)
-        below = logs.median() - logs
-        return below / (1.4826 * below.abs().median()).clamp_min(0.1)
+        below = logs.quantile(0.5) - logs  # torch's median is the lower one of the middle two
+        return below / (1.4826 * below.abs().quantile(0.5)).clamp_min(0.1)
 
 
 @method
@@ -68,6 +68,7 @@ class Universal(Inversion):
     """The universal perturbation, additive or a warp, that sends all to a class at least cost."""
 
     name: ClassVar[str] = "universal"
+    version: ClassVar[int] = 2
     paper: ClassVar[str] = "this project, after Moosavi-Dezfooli et al., CVPR 2017"
     needs: ClassVar[tuple[str, ...]] = ("clean images",)
 
@@ -159,7 +160,6 @@ class Universal(Inversion):
             loss = (_mean(ce.view_as(other), other) + cost * size(theta)).sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
             with torch.no_grad():
                 share, now = _mean((logits.argmax(2) == goal).float(), other), size(theta)
                 arrived = 0.8 * arrived + 0.2 * share
@@ -169,6 +169,7 @@ class Universal(Inversion):
                 smaller = (enough & (now < least)) | least.isinf()
                 best[smaller] = theta[smaller]
                 least = torch.where(enough & smaller, now, least)
+            optimizer.step()
         return Searched(best, size(best), self.arriving(model, clean, best, family, classes))
 
     def first(

@@ -11,8 +11,11 @@ toward the backdoored w_bd. Here the point is drawn from the way itself, every b
 f_bd the victim, which answers the clean image x; x~ = clip(x + u * (G(x) - x)), u ~ U(1, strength),
 in a share of the batch, G the inverted trigger. So the purified model learns to answer a triggered
 image as the victim answers the clean one, labels are not used, and it does so on nearly all of the
-line to w_bd. The result is the exponential moving average of w; batch-norm statistics are not
-collected at the points of the way, and are collected anew at the end.
+line to w_bd. The result is the exponential moving average of w, free of its start, which is w_bd:
+
+    m_k = m_{k-1} + (1 - b) / (1 - b^k) * (w_k - m_{k-1}),  m_1 = w_1.
+
+Batch-norm statistics are not collected at the points of the way, and are collected anew at the end.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ class PAMPath(FineTuning, TriggerPurifier):
     """Unlearning with gradients taken along the whole way back to the backdoored weights."""
 
     name: ClassVar[str] = "pam_path"
+    version: ClassVar[int] = 2
     paper: ClassVar[str] = "remission, after PAM: Min et al., NeurIPS 2024, arXiv 2410.09838"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
 
@@ -55,8 +59,8 @@ class PAMPath(FineTuning, TriggerPurifier):
     strength: float = field(default=2.0, ge=1)
     """How many times the trigger's change is added at the most."""
     average: float = field(default=0.98, ge=0, lt=1)
-    """Decay a step of the moving average of the weights; 0 takes the last ones."""
-    epochs: int = field(default=20, ge=1)
+    """B, decay a step of the moving average of the weights; 0 takes the last ones."""
+    epochs: int = field(default=60, ge=1)
     """Passes over the clean images."""
     augment: Augment = "none"
     """Augmentation of the clean images: the victim must know what it is asked about."""
@@ -68,7 +72,7 @@ class PAMPath(FineTuning, TriggerPurifier):
         victim = copy.deepcopy(model).eval().requires_grad_(False)
         weights, draws = Weights(model), seed.child("draws").generator()
         backdoored = [w.detach().clone() for w in weights.now]
-        mean = [w.detach().clone() for w in weights.now]
+        mean, done = [w.detach().clone() for w in weights.now], 0
         wanted = torch.empty(0)  # the victim's logits of the batch
 
         def transform(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,8 +86,10 @@ class PAMPath(FineTuning, TriggerPurifier):
             return self.gradient(model, weights, backdoored, t, backward)
 
         def follow() -> None:
+            nonlocal done
+            done += 1
             with torch.no_grad():
-                torch._foreach_lerp_(mean, weights.now, 1 - self.average)
+                torch._foreach_lerp_(mean, weights.now, self.newest(done))
 
         fit(
             model,
@@ -100,6 +106,10 @@ class PAMPath(FineTuning, TriggerPurifier):
             torch._foreach_copy_(weights.now, mean)
         recalibrate(model, clean)
         return model
+
+    def newest(self, done: int) -> float:
+        """(1 - b) / (1 - b^k), the weight of w_k in the average after ``done`` = k steps."""
+        return (1 - self.average) / (1 - self.average**done)
 
     def stamp(self, trigger: TriggerSource, images: Tensor, draws: torch.Generator) -> Tensor:
         """x~ in the first ``share`` of a (shuffled) batch; one u for all of it."""

@@ -181,9 +181,9 @@ class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
 
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)] | Literal["search"] = "search"
     """Channels whose mask is at most this are pruned; searched: 0 to 0.9 in steps of 0.05."""
-    keep_shift: bool = False
-    """Leave the shift of a pruned channel as it is, as the public code does, whose masks too act on
-    the scale alone; else it is zeroed with the scale, so that nothing is left of the channel."""
+    keep_shift: bool = True
+    """Leave the shift of a pruned channel as it is: the masks too were learnt on the scale alone;
+    else it is zeroed with the scale, so that nothing is left of the channel."""
     lr: float = field(default=0.2, gt=0)
     """Learning rate of the masks (0.2 in the paper)."""
     momentum: float = field(default=0.9, ge=0, lt=1)

@@ -50,11 +50,14 @@ def recalibrate(model: nn.Module, data: LabelledImages, batch_size: int = 500) -
     Args:
         model: changed in place; nothing happens if it has no batch normalisation.
         data: clean images on the model's device; labels are not used.
-        batch_size: images a batch.
+        batch_size: images a batch; a few more where a single image would be left over, which batch
+            normalisation cannot train on.
     """
     layers = batchnorm_layers(model)
     if not layers:
         return
+    while len(data) % batch_size == 1 < len(data):
+        batch_size += 1
     was_training, momenta = model.training, [layer.momentum for layer in layers]
     seen = 0
     try:

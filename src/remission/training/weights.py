@@ -30,10 +30,11 @@ class Weights:
         self._kept: Direction = [torch.empty_like(p) for p in self.now]
 
     def gradients(self) -> Direction:
-        """The gradients, which a backward pass must have left."""
-        found = [p.grad for p in self.now]
-        assert all(g is not None for g in found), "a backward pass comes first"
-        return [g for g in found if g is not None]
+        """The gradients that a backward pass has left; zeros where it reached no weight."""
+        for parameter in self.now:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self.now if parameter.grad is not None]
 
     def towards(self, other: Direction) -> Direction:
         """The vector from here to ``other``."""

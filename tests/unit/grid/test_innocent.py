@@ -61,7 +61,8 @@ def test_seeds_that_the_spec_does_not_have(seeds: object) -> None:
 
 
 def test_an_innocent_seed_that_the_spec_does_not_have() -> None:
-    with pytest.raises(SpecError, match=r"innocent: the spec's seeds are \[0\], not 1"):
+    message = r"^the spec: 'innocent' names seed 1; list some of the spec's, which are \[0\]"
+    with pytest.raises(SpecError, match=message):
         parse_spec(tables(innocent=[1]))
 
 

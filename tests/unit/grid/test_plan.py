@@ -232,6 +232,8 @@ def test_purifiers_choose_among_several_inversions() -> None:
         (["bti_dbf", "bti_dbf"], "bti_dbf", "two of one method"),
         ([], "bti_dbf", "inversion"),
         (["bti_dbf"], 3, "the spec has no inversion 3"),
+        (["bti_dbf"], ["bti_dbf"], r"the spec has no inversion \['bti_dbf'\]"),
+        (["bti_dbf"], {"method": "bti_dbf"}, "the spec has no inversion {'method': 'bti_dbf'}"),
     ],
 )
 def test_an_inversion_that_the_spec_does_not_have(

@@ -41,7 +41,7 @@ def anp_prunes(world: World) -> None:
     model = pruned(world, method)
     rates = world.rates(model)
     assert rates.asr.value < 0.7, rates
-    assert rates.clean_acc.value > 0.9, rates
+    assert rates.clean_acc.value > 0.85, rates
     assert 0 < off(world.victim.model, model) < 0.25
 
 
@@ -51,7 +51,7 @@ def rnp_prunes(world: World) -> None:
     model = pruned(world, method)
     rates = world.rates(model)
     assert rates.asr.value < 0.7, rates
-    assert rates.clean_acc.value > 0.9, rates
+    assert rates.clean_acc.value > 0.85, rates
     assert 0 < off(world.victim.model, model) < 0.25
 
 

@@ -1,0 +1,67 @@
+"""The keys of a purifier's table that say for what it is computed; the versions of methods."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from grid.small import FURTHER_PURIFIER, SPEC
+from remission.errors import SpecError
+from remission.grid.plan import Stage, make_plan
+from remission.grid.spec import parse_spec
+from remission.inversion import BTIDBF
+from remission.method import Method
+from remission.purifiers import PAM
+from remission.reactivations import Retuning
+
+
+def tables() -> dict[str, Any]:
+    """The small spec, with a further purifier, as nested tables."""
+    return tomllib.loads(SPEC + FURTHER_PURIFIER)
+
+
+def plan() -> dict[str, Stage]:
+    """Its stages, by their labels."""
+    return {stage.label: stage for stage in make_plan(parse_spec(tables()), "0123456789abcdef")}
+
+
+@pytest.mark.parametrize("purifier", [{"method": "ft"}, {"method": "pam", "trigger": "true"}])
+def test_an_inversion_for_a_purifier_that_inverts_nothing(purifier: dict[str, Any]) -> None:
+    spec = tables()
+    spec["purifier"] = [{**purifier, "inversion": "bti_dbf"}]
+    with pytest.raises(SpecError, match=f"{purifier['method']}: 'inversion' is 'bti_dbf', and it"):
+        parse_spec(spec)
+
+
+@pytest.mark.parametrize("seeds", [[True], [0.0], [False], "0", []])
+def test_seeds_of_a_purifier_that_are_no_list_of_the_specs(seeds: object) -> None:
+    spec = tables()
+    spec["seeds"] = [0, 1]
+    spec["purifier"] = [{"method": "ft", "seeds": seeds}]
+    with pytest.raises(SpecError, match=r"ft: 'seeds' is .*list some of the spec's"):
+        parse_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("method", "own", "follow"),
+    [
+        (PAM, ["badnets/seed0/pam"], ["badnets/seed0/pam/path"]),
+        (BTIDBF, ["badnets/seed0/inversion"], ["badnets/seed0/pam", "badnets/seed0/pam/path"]),
+        (Retuning, ["badnets/seed0/control/retuning-3", "badnets/seed0/pam/retuning-3"], []),
+    ],
+)
+def test_a_later_version_of_a_method_is_another_stage(
+    method: type[Method], own: list[str], follow: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(method, "version", 1)
+    before = plan()
+    monkeypatch.setattr(method, "version", 7)
+    after = plan()
+    assert all(7 in after[label].settings["versions"].values() for label in own)
+    assert not any(7 in s.settings.get("versions", {}).values() for s in before.values())
+    for label in [*own, *follow]:
+        assert after[label].id != before[label].id
+    for label in ["control/seed0", "badnets/seed0/victim", "badnets/seed0/ft"]:
+        assert after[label].id == before[label].id
