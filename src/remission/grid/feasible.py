@@ -14,6 +14,8 @@ from remission.purifiers import inverts
 from remission.seeding import Seed
 from remission.types import Dataset, Split, Target
 
+_FEWEST = 3
+
 
 def check_against(spec: Spec, dataset: Dataset) -> None:
     """Tries every choice that a stage would refuse, without training anything.
@@ -42,6 +44,11 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
     for number in spec.seeds:
         seed = Seed(number)
         split = split_dataset(dataset, seed.child("split"), **spec.split.model_dump())
+        if spec.purifier and len(split.defender) < _FEWEST:
+            raise SpecError(
+                f"[split]: the defender has {len(split.defender)} clean images",
+                f"give {_FEWEST} at least: a search holds one out, batch norm trains on two",
+            )
         for attack in spec.attacks():
             try:
                 attack.select(split.victim.labels, len(dataset.classes), seed)

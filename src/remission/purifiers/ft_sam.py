@@ -3,6 +3,10 @@
 g = grad L(w);  eps = rho * (w * w * g) / || |w| * g ||_2;  w <- SGD(w, grad L(w + eps)),
 products element by element, the norm global, L cross entropy with smoothed labels. The running
 statistics of batch norm are collected in the first pass only.
+
+BackdoorBench steps its cosine of 100 epochs once a batch, so that the rate goes up and down several
+times, and its command line overrides the rho of its configurations; here the cosine spans the
+training, and rho is what it says.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ backdoored weights w_bd:
 
 the norm global over all parameters (batch-norm scale and shift included, running statistics not);
 a share of the batch x~ carries the trigger, y is true. The running statistics are collected at w'.
+The trigger is inverted anew before every round; in the authors' code the generator is frozen after
+the first.
 """
 
 from __future__ import annotations

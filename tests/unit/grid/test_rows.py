@@ -10,6 +10,7 @@ import pytest
 from grid.small import FURTHER_PURIFIER, SPEC
 from remission.errors import SpecError
 from remission.grid.plan import Stage, make_plan
+from remission.grid.run import plan_of
 from remission.grid.spec import parse_spec
 from remission.inversion import BTIDBF
 from remission.method import Method
@@ -65,3 +66,15 @@ def test_a_later_version_of_a_method_is_another_stage(
         assert after[label].id != before[label].id
     for label in ["control/seed0", "badnets/seed0/victim", "badnets/seed0/ft"]:
         assert after[label].id == before[label].id
+
+
+@pytest.mark.parametrize("defender", [2, 0.001])
+def test_a_defender_with_too_few_images_is_told_before_anything_is_computed(
+    defender: float,
+) -> None:
+    spec = tables()
+    spec["split"]["defender"] = defender
+    with pytest.raises(SpecError, match=r"the defender has [12] clean images; give 3 at least"):
+        plan_of(parse_spec(spec))
+    del spec["purifier"]
+    plan_of(parse_spec(spec))
