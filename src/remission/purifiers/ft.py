@@ -1,7 +1,7 @@
 """Plain fine-tuning on clean images: the baseline of every paper.
 
-The public code of Min et al. (NeurIPS 2024) projects the last layer's norm as FST does; here nothing
-is projected.
+The public code of Min et al. (NeurIPS 2024) projects the last layer's norm as FST does; here
+nothing is projected.
 """
 
 from __future__ import annotations
