@@ -50,13 +50,15 @@ class Style:
     width: float = 1.6
 
 
+_DASHES = ("-", ":", "-.")
 CONTROL_STYLE = Style("#000000", "", "--", 2.6)
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
-    """Label -> style; colour and marker repeat at different lengths, so that pairs stay unique."""
+    """Label -> style, all different: where colours come round again, lines are drawn otherwise."""
+    colours, markers, dashes = len(_COLOURS), len(_MARKERS), len(_DASHES)
     return {
-        label: Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)])
+        label: Style(_COLOURS[i % colours], _MARKERS[i % markers], _DASHES[i // colours % dashes])
         for i, label in enumerate(dict.fromkeys(labels))
     }
 
