@@ -100,7 +100,12 @@ class _Planner:
             )
         ]
         self.usual = spec.inversions()[0].name
-        self.reactivations = _labelled(spec.reactivations())
+        self.reactivations = [
+            (label, reactivation, attacks)
+            for (label, reactivation), attacks in zip(
+                _labelled(spec.reactivations()), spec.reactivated(), strict=True
+            )
+        ]
         self.transfer = spec.transfer
         self.path = spec.path.model_dump() if spec.path else None
         self.retuning = table_of(retuning) if (retuning := spec.retuning()) else {}
@@ -190,7 +195,7 @@ class _Planner:
             both: the identities of the victim and of the control.
         """
         made = {}
-        for name, reactivation, tried in self.tries():
+        for name, reactivation, tried in self.tries(settings):
             parents = {"model": model, "victim": both[0]}
             if isinstance(reactivation, InputReactivation):  # is tried on the control as well
                 parents["control"] = both[1]
@@ -208,7 +213,7 @@ class _Planner:
             made: model -> its reactivations, name -> identity; the control is the first model.
             victim: its identity.
         """
-        for name, reactivation, tried in self.tries():
+        for name, reactivation, tried in self.tries(base):
             if not isinstance(reactivation, InputReactivation):
                 continue
             if reactivation.access().kind == "nothing":  # the same perturbation for every model
@@ -218,9 +223,11 @@ class _Planner:
                 parents |= {f"model{number}": model, f"trained{number}": found[name]}
             self.add("transfer", f"{here}/transfer/{name}", {**base, **tried}, **parents)
 
-    def tries(self) -> Iterator[tuple[str, Reactivation, Settings]]:
-        """Every reactivation at every budget: name, method, settings."""
-        for label, reactivation in self.reactivations:
+    def tries(self, base: Settings) -> Iterator[tuple[str, Reactivation, Settings]]:
+        """Every reactivation after an attack at every budget: name, method, settings."""
+        for label, reactivation, attacks in self.reactivations:
+            if base["attack"]["method"] not in attacks:
+                continue
             table = table_of(reactivation)
             table.pop("budgets", None)
             for budget in reactivation.tries():

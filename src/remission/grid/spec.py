@@ -69,7 +69,8 @@ class Spec(BaseModel):
     """Seeds for which every purifier that does not need the true trigger is handed the control as
     well: what it costs a model that was never backdoored, and what an inversion claims to find."""
     reactivation: list[Table] = []
-    """One table [[reactivation]] each."""
+    """One table [[reactivation]] each; beside the method's parameters it may name `attacks`, those
+    of the spec's after which it is tried (all, if it names none)."""
     transfer: bool = False
     """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
@@ -102,7 +103,29 @@ class Spec(BaseModel):
 
     def reactivations(self) -> list[Reactivation]:
         """The reactivations, built and checked."""
-        return [make_reactivation(table) for table in self.reactivation]
+        return [
+            make_reactivation({key: value for key, value in table.items() if key != "attacks"})
+            for table in self.reactivation
+        ]
+
+    def reactivated(self) -> list[list[str]]:
+        """For each reactivation the names of the attacks after which it is tried, checked.
+
+        Raises:
+            SpecError: a reactivation's `attacks` are not some of the spec's.
+        """
+        names = list(dict.fromkeys(attack.name for attack in self.attacks()))
+        chosen = []
+        for table in self.reactivation:
+            listed = table.get("attacks", names)
+            given = listed if isinstance(listed, list) else []
+            if not given or not all(isinstance(one, str) and one in names for one in given):
+                raise SpecError(
+                    f"[reactivation] {table.get('method')}: 'attacks' is {listed!r}",
+                    f"list some of the spec's, which are {', '.join(names)}",
+                )
+            chosen.append(given)
+        return chosen
 
     def retuning(self) -> Reactivation | None:
         """The first retuning, after which a path may go on; None without one."""
@@ -230,6 +253,7 @@ def parse_spec(table: Table) -> Spec:
             ) from error
         raise SpecError(*explain(error, "the spec")) from error
     spec.attacks(), spec.purifiers(), spec.purifier_seeds(), spec.inverters(), spec.reactivations()
+    spec.reactivated()
     if spec.path and spec.path.retuned is not None and spec.retuning() is None:
         raise SpecError("[path]: retuned without a retuning", "add a [[reactivation]] retuning")
     return spec

@@ -78,3 +78,27 @@ def test_a_defender_with_too_few_images_is_told_before_anything_is_computed(
         plan_of(parse_spec(spec))
     del spec["purifier"]
     plan_of(parse_spec(spec))
+
+
+def test_a_reactivation_is_tried_after_the_attacks_that_it_names() -> None:
+    spec = tables()
+    spec["attack"].append({"method": "blended", "poison_rate": 0.1})
+    spec["reactivation"] = [
+        {"method": "retuning", "budgets": [3]},
+        {"method": "oba", "attacks": ["blended"], "epochs": 1},
+    ]
+    labels = [stage.label for stage in make_plan(parse_spec(spec), "0123456789abcdef")]
+    tried = {label.split("/")[0] for label in labels if label.endswith("/oba")}
+    assert tried == {"blended"}
+    assert {label.split("/")[0] for label in labels if label.endswith("retuning-3")} == {
+        "badnets",
+        "blended",
+    }
+
+
+@pytest.mark.parametrize("attacks", [["sig"], [], "badnets", [0], ["badnets", "wanet"]])
+def test_attacks_of_a_reactivation_that_the_spec_does_not_have(attacks: object) -> None:
+    spec = tables()
+    spec["reactivation"] = [{"method": "retuning", "attacks": attacks}]
+    with pytest.raises(SpecError, match=r"retuning: 'attacks' is .*list .*, which are badnets$"):
+        parse_spec(spec)
