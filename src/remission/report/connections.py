@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from remission.records import PathCurve, Quantity, Record
 from remission.report import figures, landscapes, series
-from remission.report.estimates import MISSING, student_half_width
+from remission.report.estimates import MISSING, show_mean
 from remission.report.keys import GroupKey
 from remission.report.layout import Lines
 from remission.report.series import BATCHNORM, Series
@@ -191,21 +191,12 @@ _ORDER = list(_NAMES)
 def _numbers(curves: Sequence[PathCurve]) -> list[str]:
     onward = curves[0].walk == "retuned"
     return [
-        _mean([curve.mean_backdoor_error for curve in curves], 100, 1),
-        MISSING if onward else _mean([curve.t_back for curve in curves], 1, 2),
+        show_mean([curve.mean_backdoor_error for curve in curves], 100, 1),
+        MISSING if onward else show_mean([curve.t_back for curve in curves], 1, 2),
         *(
-            _mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
+            show_mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
             for of, _, scale in _STEPS
         ),
-        _mean([curve.distance for curve in curves], 1, 2),
-        _mean([curve.relative_distance for curve in curves], 100, 1),
+        show_mean([curve.distance for curve in curves], 1, 2),
+        show_mean([curve.relative_distance for curve in curves], 100, 1),
     ]
-
-
-def _mean(values: Sequence[float | None], scale: float, digits: int) -> str:
-    known = [scale * value for value in values if value is not None]
-    if not known:
-        return MISSING
-    text = f"{math.fsum(known) / len(known) + 0.0:.{digits}f}"
-    half = student_half_width(known)
-    return text if half is None else f"{text} ± {half:.{digits}f}"

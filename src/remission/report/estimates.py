@@ -163,6 +163,16 @@ def mean_known(values: Iterable[float | None]) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
+def show_mean(values: Iterable[float | None], scale: float = 1.0, digits: int = 1) -> str:
+    """The mean of those that are known, with its half width if there are several, for people."""
+    known = [scale * value for value in values if value is not None]
+    if not known:
+        return MISSING
+    text = f"{math.fsum(known) / len(known) + 0.0:.{digits}f}"
+    half = student_half_width(known)
+    return text if half is None else f"{text} ± {half:.{digits}f}"
+
+
 def points(fraction: float) -> str:
     """A difference of rates in signed points: ``+25.3``; nothing is ``+0.0``, never ``-0.0``."""
     return f"{round(100 * fraction, 1) + 0.0:+.1f}"

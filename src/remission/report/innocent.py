@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import MISSING, mean_known, over_seeds, show
+from remission.report.estimates import MISSING, over_seeds, show, show_mean
 from remission.report.keys import CONTROL
 from remission.report.labels import printable
 from remission.report.layout import Section
@@ -69,8 +69,8 @@ def _line(group: Group, row: Row, said: dict[str, Claim]) -> list[str]:
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
         ", ".join("none" if c.target is None else str(c.target) for c in found) or MISSING,
-        _mean([c.share for c in found], scale=100),
-        _mean([c.anomaly for c in found]),
+        show_mean([c.share for c in found], 100),
+        show_mean([c.anomaly for c in found]),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
 
@@ -85,11 +85,6 @@ def _seconds(group: Group, row: Row) -> str:
 
 def _claimed(row: Row, said: dict[str, Claim]) -> list[Claim]:
     return [said[cell.id] for cell in row.cells.get(None, ()) if cell.id in said]
-
-
-def _mean(values: Sequence[float | None], scale: float = 1.0) -> str:
-    mean = mean_known(values)
-    return MISSING if mean is None else f"{scale * mean:.1f}"
 
 
 def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:

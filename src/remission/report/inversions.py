@@ -8,15 +8,15 @@ from itertools import groupby
 from typing import Any
 
 from remission.records import Cell, Record
-from remission.report.estimates import MISSING, mean_known
+from remission.report.estimates import MISSING, show_mean
 from remission.report.keys import NOBODY, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Section
 
 _NOTE = (
-    "images reached: those of other classes that the inverted trigger sends to the class named; "
-    "change: the root mean square by which it moves pixels in [0, 1]; anomaly: by how many "
-    "deviations (median absolute) the class needs less than the others, for inversions that "
+    "images reached: percent of those of other classes that the inverted trigger sends to the "
+    "class named; change: the root mean square by which it moves pixels in [0, 1]; anomaly: by how "
+    "many deviations (median absolute) the class needs less than the others, for inversions that "
     "search all classes"
 )
 _HEADER = [
@@ -109,17 +109,14 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
 def _line(seeds: list[Found], attacks: dict[Method, str], methods: dict[Method, str]) -> list[str]:
     key = GroupKey.of(seeds[0].cell)
     true = "none: never backdoored" if seeds[0].innocent else str(key.target)
-    share = mean_known(one.share for one in seeds)
-    change = mean_known(one.change for one in seeds)
-    anomaly = mean_known(one.anomaly for one in seeds)
     return [
         MISSING if seeds[0].innocent else attacks[key.attack],
         methods[seeds[0].method],
         ", ".join("none" if one.target is None else str(one.target) for one in seeds),
         true,
-        MISSING if share is None else f"{100 * share:.1f} %",
-        MISSING if change is None else f"{change:.3f}",
-        MISSING if anomaly is None else f"{anomaly:.1f}",
+        show_mean((one.share for one in seeds), 100),
+        show_mean((one.change for one in seeds), digits=3),
+        show_mean(one.anomaly for one in seeds),
     ]
 
 

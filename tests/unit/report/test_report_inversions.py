@@ -42,7 +42,7 @@ def test_the_class_named_stands_beside_the_true_one() -> None:
     found = inverted("i0", "v0", details=SEEN, target=0)
     text = render(found, "inversions", "text")
     (line,) = [line for line in text.splitlines() if "universal" in line]
-    assert line.split() == ["badnets", "universal", "3", "0", "95.3", "%", "0.042", "2.2"]
+    assert line.split() == ["badnets", "universal", "3", "0", "95.3", "0.042", "2.2"]
     assert render(found, "summary", "text").endswith(text)
 
 
@@ -55,7 +55,7 @@ def test_seeds_share_a_line_and_say_each_class() -> None:
     text = render(found, "inversions", "text")
     (line,) = [line for line in text.splitlines() if "universal" in line]
     assert "3, 0" in line
-    assert "90.3 %" in line
+    assert "90.3 ± 63.5" in line
     assert [one.cell.seed for one in found_inversions(list(reversed(found)))] == [0, 1]
 
 
