@@ -48,7 +48,7 @@ class PAMPath(FineTuning, TriggerPurifier):
     paper: ClassVar[str] = "remission, after PAM: Min et al., NeurIPS 2024, arXiv 2410.09838"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
 
-    share: float = field(default=0.1, gt=0, le=1)
+    share: float = field(default=0.05, gt=0, le=1)
     """Share of each batch that carries the trigger."""
     t_max: float = field(default=0.95, gt=0, le=1)
     """The farthest point of the way, as a share of the distance to the backdoored weights."""
