@@ -177,6 +177,27 @@ def test_from_the_second_round_on_the_source_is_renewed_against_the_model_so_far
     assert not torch.equal(heard[0], heard[1])
 
 
+def test_before_the_trigger_is_inverted_again_the_statistics_are_those_of_the_weights() -> None:
+    victim, data = Toy(), toy_data(8)
+    apart: list[float] = []
+
+    class Looking(KnownSource):
+        def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> KnownSource:
+            assert isinstance(model, Toy)
+            mean, _ = moments(Slow.like(victim).convolved(flat(model), data.images))
+            assert model.bn.running_mean is not None
+            apart.append(float((model.bn.running_mean - mean).abs().max()))
+            return super().renewed(model, clean, seed=seed)
+
+    for recalibrate in (True, False):
+        method = PAM(
+            rounds=2, epochs=2, lr=0.1, batch_size=8, augment="none", recalibrate=recalibrate
+        )
+        method(victim, data, seed=Seed(0), trigger=Looking(corner()))
+    assert apart[0] < 1e-9
+    assert apart[1] > 1e-2, "training leaves others"
+
+
 def test_by_hand_is_what_the_source_gives() -> None:
     data = toy_data(3)
     assert torch.equal(KnownSource(corner())(data.images), by_hand(data.images))

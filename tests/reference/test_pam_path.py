@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -12,8 +13,9 @@ from remission.inversion import KnownSource
 from remission.purifiers import PAMPath
 from remission.purifiers.pam_path import divergence
 from remission.seeding import Seed
+from remission.training import Weights, recalibrate
 
-from .toy import Slow, SlowSGD, Toy, corner, flat, grad, schedule, toy_data
+from .toy import Slow, SlowSGD, Toy, corner, cross_entropy, flat, grad, schedule, toy_data
 
 
 def slow_divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
@@ -106,6 +108,64 @@ def test_the_trigger_is_strengthened_in_its_share_of_the_batch(strength: float) 
     assert min(factors) >= 1 - 1e-9
     assert max(factors) <= strength + 1e-9
     assert max(factors) - min(factors) >= 0.8 * (strength - 1)
+
+
+def test_strengthened_images_are_clipped() -> None:
+    images = toy_data(8).images
+
+    class Far:
+        def __call__(self, images: Tensor) -> Tensor:
+            return (2 * images - 0.5).clamp(0, 1)
+
+        def renewed(self, *_: object, **__: object) -> Far:
+            return self
+
+    method = PAMPath(strength=3.0, share=0.5)
+    found = method.stamp(Far(), images, torch.Generator().manual_seed(0))[:4].flatten()
+    pairs = zip(images[:4].flatten().tolist(), found.tolist(), strict=True)
+    moved = [(x, min(1.0, max(0.0, 2 * x - 0.5)) - x, after) for x, after in pairs]
+    u = next((after - x) / by for x, by, after in moved if abs(by) > 0.01 and 0 < after < 1)
+    assert u > 1.1
+    for x, by, after in moved:
+        assert after == pytest.approx(min(1.0, max(0.0, x + u * by)), abs=1e-9)
+    assert {0.0, 1.0} < {after for _, _, after in moved}
+
+
+@pytest.mark.parametrize("along", [0.2, 0.7])
+def test_the_loss_that_is_told_is_weighted_like_the_gradient(along: float) -> None:
+    victim, model, data = Toy(), Toy(seed=5), toy_data(8)
+    w_bd, w, slow = flat(victim), flat(model), Slow.like(model)
+
+    def loss_at(w: Tensor) -> Tensor:
+        return cross_entropy(slow.logits(w, data.images, collect=False), data.labels)
+
+    def backward() -> Tensor:
+        loss = torch.nn.functional.cross_entropy(model(data.images), data.labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    backdoored = [p.detach().clone() for p in victim.parameters()]
+    told = PAMPath(along=along).gradient(model, Weights(model), backdoored, 0.5, backward)
+    here, there = loss_at(w), loss_at(w + 0.5 * (w_bd - w))
+    assert abs(float(here - there)) > 0.01
+    assert float(told) == pytest.approx(float((1 - along) * here + along * there), rel=1e-9)
+
+
+def test_the_statistics_are_collected_on_clean_images_at_the_averaged_weights() -> None:
+    victim, data = Toy(), toy_data(11)
+    kept: list[Tensor] = []
+    for average in (0.0, 0.9):
+        method = PAMPath(average=average, epochs=4, lr=0.1, share=0.5, batch_size=4)
+        done = method(victim, data, seed=Seed(0), trigger=KnownSource(corner())).model
+        assert isinstance(done, Toy)
+        anew = copy.deepcopy(done)
+        recalibrate(anew, data)
+        for name in ("running_mean", "running_var"):
+            found, wanted = getattr(done.bn, name), getattr(anew.bn, name)
+            torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-12)
+            kept.append(found)
+    for last, averaged in zip(kept[:2], kept[2:], strict=True):
+        assert not torch.allclose(last, averaged, rtol=1e-4), "the average lies elsewhere"
 
 
 def _gradient(slow: Slow, x: Tensor, wanted: Tensor, at: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.errors import SpecError
@@ -14,6 +15,7 @@ from remission.models.maps import stage_maps
 from remission.purifiers import FT, NAD
 from remission.purifiers.nad import attention
 from remission.seeding import Seed
+from remission.types import LabelledImages
 
 from .toy import (
     SCALE,
@@ -94,6 +96,72 @@ def test_nad(distance: Literal["mean_square", "norm"]) -> None:
 
         w = sgd.step(w, grad(loss, w), schedule("cosine", step, total=6))
     assert_same(model, w, slow)
+
+
+class Stairs(Toy):
+    """Three convolutions on 8x8, 4x4 and 2x2 pixels, each with a map of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shape = (2, 8, 8)
+        self.more = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1).double() for _ in range(2))
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in self.more.parameters():
+                parameter.copy_(0.7 * torch.randn(parameter.shape, generator=generator))
+
+    def feature_map(self, normal: Tensor) -> Tensor:
+        x: Tensor = self.conv(normal)
+        for layer in self.more:
+            x = layer(F.avg_pool2d(x.clamp(min=0), 2))
+        return x
+
+    def by_hand(self, w: list[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits and the three maps; ``w`` in the order of :meth:`used`."""
+        x = F.conv2d((x - self.mean) / self.std, w[0], padding=1)
+        maps = [x]
+        for kernel, bias in ((w[1], w[2]), (w[3], w[4])):
+            x = F.conv2d(F.avg_pool2d(x.clamp(min=0), 2), kernel, bias, padding=1)
+            maps.append(x)
+        return x.mean((2, 3)) @ w[5].T + w[6], maps
+
+    def used(self) -> list[Tensor]:
+        found = [self.conv.weight, *self.more.parameters(), *self.linear.parameters()]
+        return [weight.detach().clone() for weight in found]
+
+
+@pytest.mark.parametrize("betas", [(40.0,), (9.0, 40.0)])
+def test_of_more_maps_than_betas_the_last_ones_are_distilled(betas: tuple[float, ...]) -> None:
+    """The whole data is one batch, so that its order does not matter."""
+    victim, data = Stairs(), toy_data(5)
+    x = torch.rand(5, 2, 8, 8, generator=torch.Generator().manual_seed(2)).double()
+    method = NAD(epochs=2, teacher_epochs=2, betas=betas, lr=0.1, batch_size=5, augment="none")
+    done = method(victim, LabelledImages(x, data.labels), seed=Seed(0)).model
+    assert isinstance(done, Stairs)
+    assert [site.places for site in stage_maps(victim)] == [64, 16, 4]
+
+    def train(wanted: list[Tensor] | None) -> list[Tensor]:
+        """The teacher; with its maps, the student."""
+        w = victim.used()
+        sgds = [SlowSGD(0.1, 0.9, 1e-4) for _ in w]
+        for step in range(2):
+            w = [each.requires_grad_(True) for each in w]
+            logits, maps = victim.by_hand(w, x)
+            loss = cross_entropy(logits, data.labels)
+            for beta, mine, theirs in zip(
+                betas[::-1], maps[::-1], (wanted or [])[::-1], strict=False
+            ):
+                loss = loss + beta * apart(mine, theirs, "mean_square")
+            gradients = torch.autograd.grad(loss, w)
+            share = schedule("cosine", step, total=2)
+            pairs = zip(sgds, w, gradients, strict=True)
+            w = [sgd.step(each.detach(), g, share) for sgd, each, g in pairs]
+        return w
+
+    taught = train(None)
+    wanted = [each.detach() for each in victim.by_hand(taught, x)[1]]
+    for found, expected in zip(done.used(), train(wanted), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_betas_are_counted_from_the_last_map() -> None:

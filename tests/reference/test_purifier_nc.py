@@ -190,6 +190,27 @@ def test_a_class_without_a_working_trigger_is_not_flagged() -> None:
     assert found.flagged(1e9) == []
 
 
+def test_a_mask_far_larger_than_the_others_is_not_suspect() -> None:
+    found = reverse_engineer(Toy(), toy_data(7), seed=Seed(7), search=replace(SEARCH, success=0.0))
+    index = torch.tensor([-5.0, 3.0, 2.0, 4.0])
+    found = replace(found, works=torch.ones(K, dtype=torch.bool), index=index)
+    assert found.flagged() == [3, 1]
+    assert found.flagged(1.0) == [3, 1, 2]
+    assert found.flagged(3.5) == [3]
+
+
+def test_the_parameters_reach_the_search() -> None:
+    method = NeuralCleanse(
+        images=11, passes=12, batch_size=13, mask_lr=0.14, cost=0.15, success=0.16, patience=17,
+        classes_at_once=18,
+    )  # fmt: skip
+    assert method.search() == Search(
+        images=11, passes=12, batch_size=13, lr=0.14, cost=0.15, multiplier=2.0, success=0.16,
+        patience=17, stop_patience=85, classes_at_once=18,
+    )  # fmt: skip
+    assert NeuralCleanse().search() == Search(), "by default as in the authors' code"
+
+
 @pytest.mark.parametrize("share", [0.2, 0.75])
 def test_unlearning_stamps_a_share_and_keeps_the_labels(share: float) -> None:
     victim, data = Toy(), toy_data(11)
