@@ -53,12 +53,12 @@ class Brightening(Inversion):
         clean: LabelledImages,
         generator: nn.Module,
         *,
-        target: int | None,
+        previous: Inverted | None,
         seed: Seed,
     ) -> Named:
         assert isinstance(generator, Grey)
         generator.value += 0.25
-        return Named(0 if target is None else target + 1, 0.0)
+        return Named(0 if previous is None else (previous.target or 0) + 1, 0.0)
 
 
 def test_a_later_round_goes_on_from_the_last_one() -> None:
@@ -141,9 +141,10 @@ def test_bti_dbf_learns_to_reproduce_images_in_the_first_round_alone() -> None:
     model, data = small()
     some, none = (bti_dbf(epochs)(model, data, seed=Seed(0)).generator for epochs in (5, 0))
     assert not torch.equal(parameters(some), parameters(none))
-    some, none = (a_round(untrained(), 1, bti_dbf(epochs)) for epochs in (5, 0))
-    assert torch.equal(parameters(some), parameters(none))
-    assert not torch.equal(parameters(some), parameters(untrained()))
+    for named in (1, None):  # also where the last round's generator moved no image
+        some, none = (a_round(untrained(), named, bti_dbf(epochs)) for epochs in (5, 0))
+        assert torch.equal(parameters(some), parameters(none))
+        assert not torch.equal(parameters(some), parameters(untrained()))
 
 
 def test_bti_dbf_heads_for_the_class_that_the_last_round_named() -> None:

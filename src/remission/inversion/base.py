@@ -65,7 +65,7 @@ class Inversion(Method, ABC):
         clean: LabelledImages,
         generator: nn.Module,
         *,
-        target: int | None,
+        previous: Inverted | None,
         seed: Seed,
     ) -> Named | None:
         """Trains ``generator`` in place; may name the target class.
@@ -74,7 +74,7 @@ class Inversion(Method, ABC):
             model: in eval mode; its weights do not require gradients.
             clean: the defender's images.
             generator: new in the first round, the last round's in later ones.
-            target: the class named by the last round; None in the first.
+            previous: what the last round found, its class above all; None in the first.
             seed: of order and first values.
         """
 
@@ -105,8 +105,7 @@ class Inversion(Method, ABC):
         was_training = model.training
         model.eval().requires_grad_(False)
         try:
-            target = previous.target if previous else None
-            named = self.invert(model, clean, generator, target=target, seed=seed)
+            named = self.invert(model, clean, generator, previous=previous, seed=seed)
         finally:
             for parameter, require in zip(model.parameters(), required, strict=True):
                 parameter.requires_grad_(require)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from remission.inversion.base import Inversion, judge
+from remission.inversion.base import Inversion, Inverted, judge
 from remission.method import field, method
 from remission.models import Classifier, Precision, in_channels_last
 from remission.progress import tracked
@@ -82,16 +82,17 @@ class BTIDBF(Inversion):
         clean: LabelledImages,
         generator: nn.Module,
         *,
-        target: int | None,
+        previous: Inverted | None,
         seed: Seed,
     ) -> None:
         """Runs the steps above; see :meth:`Inversion.invert`."""
         assert isinstance(generator, UNet)
-        if target is None and self.pretrain_epochs:
+        target = previous.target if previous else None
+        if previous is None and self.pretrain_epochs:
             self._reproduce(generator, clean, seed.child("reproduce"))
         mask = self.benign_mask(model, clean, seed.child("mask"))
         self._decouple(model, clean, generator, mask, target, self.epochs, seed.child("decouple"))
-        if target is None and self.target_epochs:
+        if previous is None and self.target_epochs:
             named = judge(model, clean, generator.eval()).target
             later = seed.child("decouple", "target")
             self._decouple(model, clean, generator, mask, named, self.target_epochs, later)

@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from remission.inversion.base import Inversion, Named
+from remission.inversion.base import Inversion, Inverted, Named
 from remission.method import field, method
 from remission.models import Classifier, Precision
 from remission.progress import tracked
@@ -100,11 +100,12 @@ class Universal(Inversion):
         clean: LabelledImages,
         generator: nn.Module,
         *,
-        target: int | None,
+        previous: Inverted | None,
         seed: Seed,
     ) -> Named:
         """Runs the searches above; see :meth:`Inversion.invert`."""
         assert isinstance(generator, Perturbation)
+        target = previous.target if previous else None
         best, of, theta = Named(0, -math.inf), get_args(Family)[0], torch.empty(0)
         classes = torch.arange(model.classes, device=clean.labels.device)
         for family in get_args(Family):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from remission import registry
 from remission.grid import walks
 from remission.grid.plan import Stage
-from remission.inversion import Inversion, TriggerSource
+from remission.inversion import Inversion, Inverted, TriggerSource
 from remission.inversion.base import Named
 from remission.method import method
 from remission.models import Classifier, Precision
@@ -142,7 +142,7 @@ class InversionSpy(Inversion):
         clean: LabelledImages,
         generator: nn.Module,
         *,
-        target: int | None,
+        previous: Inverted | None,
         seed: Seed,
     ) -> Named:
         """Tells."""
@@ -150,7 +150,10 @@ class InversionSpy(Inversion):
         assert isinstance(generator, Even)
         generator.value += self.step
         told = Handed(
-            who="inversion", images=clean, weights=flat(model.state_dict()), target=target
+            who="inversion",
+            images=clean,
+            weights=flat(model.state_dict()),
+            target=previous.target if previous else None,
         )
         EAR.hear(told)
         return Named(3, 0.0)
