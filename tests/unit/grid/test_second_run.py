@@ -81,10 +81,12 @@ def test_a_further_budget_computes_its_own_cells_alone(store: Path, tmp_path: Pa
     ]
 
 
-def test_only_computes_what_matches_and_what_that_builds_upon(tmp_path: Path) -> None:
+def test_only_computes_what_matches_what_that_builds_upon_and_the_control(tmp_path: Path) -> None:
     told = run(write_spec(tmp_path), tmp_path / "store", "--only", "*/ft/retuning-3")
     assert told.status == 0
-    wanted = ["badnets/seed0/victim", "badnets/seed0/ft", "badnets/seed0/ft/retuning-3"]
+    wanted = ["control/seed0", "badnets/seed0/victim", "badnets/seed0/control"]
+    wanted += ["badnets/seed0/control/retuning-3"]
+    wanted += ["badnets/seed0/ft", "badnets/seed0/ft/retuning-3"]
     assert sorted(computed(told)) == sorted(wanted)
     assert sorted(results(tmp_path / "store")) == sorted(wanted)
 
