@@ -69,7 +69,7 @@ def student_half_width(values: Sequence[float]) -> float | None:
     n = len(values)
     if n < 2:
         return None
-    mean = math.fsum(values) / n
+    mean = _mean(values)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
     return quantile * math.sqrt(variance / n)
@@ -82,7 +82,7 @@ def by_seed(cells: Iterable[Cell], measure: Measure) -> dict[int, float]:
         value = getattr(cell, measure)
         if cell.status == "done" and value is not None:
             values.setdefault(cell.seed, []).append(value)
-    return {seed: math.fsum(found) / len(found) for seed, found in sorted(values.items())}
+    return {seed: _mean(found) for seed, found in sorted(values.items())}
 
 
 def estimate(cells: Sequence[Cell], measure: Measure) -> Estimate:
@@ -120,7 +120,7 @@ def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr"
 def _from_values(values: list[float], failed: int) -> Estimate:
     if not values:
         return Estimate(failed=failed)
-    mean = math.fsum(values) / len(values)
+    mean = _mean(values)
     half = student_half_width(values)
     interval = None if half is None else (mean - half, mean + half)
     return Estimate(mean=mean, half_width=half, n=len(values), failed=failed, interval=interval)
@@ -157,18 +157,26 @@ def over_seeds(count: int) -> str:
     return f"mean ± half width of the 95 % Student-t interval over n={count} seeds"
 
 
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
 def mean_known(values: Iterable[float | None]) -> float | None:
     """The mean of those that are known; None if none is."""
-    known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known else None
+    known = _known(values)
+    return _mean(known) if known else None
 
 
 def show_mean(values: Iterable[float | None], scale: float = 1.0, digits: int = 1) -> str:
     """The mean of those that are known, with its half width if there are several, for people."""
-    known = [scale * value for value in values if value is not None]
+    known = [scale * value for value in _known(values)]
     if not known:
         return MISSING
-    text = f"{math.fsum(known) / len(known) + 0.0:.{digits}f}"
+    text = f"{_mean(known) + 0.0:.{digits}f}"
     half = student_half_width(known)
     return text if half is None else f"{text} ± {half:.{digits}f}"
 

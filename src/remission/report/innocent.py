@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import MISSING, over_seeds, show, show_mean
+from remission.report.claims import Claim, named, reached, standing_out
+from remission.report.estimates import MISSING, over_seeds, show
 from remission.report.keys import CONTROL
 from remission.report.labels import printable
 from remission.report.layout import Section
@@ -20,32 +20,13 @@ _HEADER = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """What an inversion says of one model.
-
-    Args:
-        target: the class that it names, None if it names none.
-        share: of the images that fall into that class with the inverted trigger.
-        anomaly: how far the class stands out, in deviations; None where the method has none.
-    """
-
-    target: int | None
-    share: float | None
-    anomaly: float | None
-
-
 def claims(records: Sequence[Record]) -> dict[str, Claim]:
     """Id of a cell -> what the inversion of its purifier claimed."""
-    found = {}
-    for record in records:
-        if isinstance(said := record.details.get("inversion"), dict):
-            found[record.id] = Claim(
-                target=said.get("target"),
-                share=said.get("target_share"),
-                anomaly=said.get("anomaly"),
-            )
-    return found
+    return {
+        record.id: Claim.of(said)
+        for record in records
+        if isinstance(said := record.details.get("inversion"), dict)
+    }
 
 
 def innocent_sections(records: Sequence[Record]) -> list[Section]:
@@ -68,9 +49,9 @@ def _line(group: Group, row: Row, said: dict[str, Claim]) -> list[str]:
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        ", ".join("none" if c.target is None else str(c.target) for c in found) or MISSING,
-        show_mean([c.share for c in found], 100),
-        show_mean([c.anomaly for c in found]),
+        named(found) or MISSING,
+        reached(found),
+        standing_out(found),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
 

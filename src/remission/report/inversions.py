@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
 from remission.records import Cell, Record
-from remission.report.estimates import MISSING, show_mean
+from remission.report.claims import Claim, moved, named, reached, standing_out
+from remission.report.estimates import MISSING
 from remission.report.keys import NOBODY, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Section
@@ -32,23 +33,17 @@ _HEADER = [
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What an inversion says of one model.
+    """One inversion of the grid.
 
     Args:
         cell: the first purified model that used it.
         method: the inversion with its parameters.
-        target: the class that it names, None if it names none.
-        share: of the images of other classes that its trigger sends there.
-        change: root mean square of what it changes in pixels of [0, 1].
-        anomaly: how far the class stands out, in deviations; None where the method has none.
+        claim: what it says of the victim.
     """
 
     cell: Cell
     method: Method
-    target: int | None
-    share: float | None
-    change: float | None
-    anomaly: float | None
+    claim: Claim
 
     @property
     def innocent(self) -> bool:
@@ -65,7 +60,6 @@ def found_inversions(records: Sequence[Record]) -> list[Found]:
     }
     found = []
     for record in records:
-        said = record.details
         if record.kind != "inversion" or record.status != "done" or record.id not in cells:
             continue
         table = dict(record.settings["inversion"])
@@ -73,10 +67,7 @@ def found_inversions(records: Sequence[Record]) -> list[Found]:
             Found(
                 cell=cells[record.id],
                 method=Method.of(table.pop("method"), table),
-                target=said.get("target"),
-                share=said.get("target_share"),
-                change=said.get("change"),
-                anomaly=said.get("anomaly"),
+                claim=Claim.of(record.details),
             )
         )
     return sorted(found, key=_order)
@@ -109,14 +100,15 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
 def _line(seeds: list[Found], attacks: dict[Method, str], methods: dict[Method, str]) -> list[str]:
     key = GroupKey.of(seeds[0].cell)
     true = "none: never backdoored" if seeds[0].innocent else str(key.target)
+    claims = [one.claim for one in seeds]
     return [
         MISSING if seeds[0].innocent else attacks[key.attack],
         methods[seeds[0].method],
-        ", ".join("none" if one.target is None else str(one.target) for one in seeds),
+        named(claims),
         true,
-        show_mean((one.share for one in seeds), 100),
-        show_mean((one.change for one in seeds), digits=3),
-        show_mean(one.anomaly for one in seeds),
+        reached(claims),
+        moved(claims),
+        standing_out(claims),
     ]
 
 
@@ -133,10 +125,7 @@ def inversion_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "seed": one.cell.seed,
             "inversion": one.method.name,
             "inversion_params": one.method.parameters,
-            "target": one.target,
-            "share": one.share,
-            "change": one.change,
-            "anomaly": one.anomaly,
+            **asdict(one.claim),
         }
         for one in found_inversions(records)
     ]

@@ -14,6 +14,7 @@ from remission.errors import StoreError
 from remission.records import STORE_MARK, Record, read_records
 from remission.report import figures, series
 from remission.report.attacks import attacked
+from remission.report.claims import Claim
 from remission.report.connections import barriers, drawings
 from remission.report.estimates import show
 from remission.report.explanation import explanations
@@ -267,21 +268,10 @@ def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pic
     ]
     for record in records:
         if record.kind == "inversion" and victim in ancestors(record, by_id):
-            title = f"{record.label}{_inverted(record)}"
+            title = f"{record.label}{Claim.of(record.details).caption()}"
             found.append(
                 compare(
                     folder, record, other="preview_inverted", other_title="inverted", title=title
                 )
             )
     return found + perturbation_pictures(records, victim, folder)
-
-
-def _inverted(record: Record) -> str:
-    """What the inversion found, as far as it says so."""
-    target, share = record.details.get("target"), record.details.get("target_share")
-    text = "" if target is None else f": names class {target}"
-    if isinstance(share, int | float):
-        text += f", into which {100 * share:.1f} % of the images fall with it"
-    if isinstance(anomaly := record.details.get("anomaly"), int | float):
-        text += f"; it stands out from the other classes by {anomaly:.1f} deviations"
-    return text

@@ -31,10 +31,12 @@ class Weights:
 
     def gradients(self) -> Direction:
         """The gradients that a backward pass has left; zeros where it reached no weight."""
+        found = []
         for parameter in self.now:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        return [parameter.grad for parameter in self.now if parameter.grad is not None]
+            found.append(parameter.grad)
+        return found
 
     def towards(self, other: Direction) -> Direction:
         """The vector from here to ``other``."""

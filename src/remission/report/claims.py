@@ -1,0 +1,70 @@
+"""What an inversion says of one model: the one reading of it for tables, objects and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from remission.report.estimates import show_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What an inversion says of one model.
+
+    Args:
+        target: the class that it names, None if it names none.
+        share: of the images of other classes that its trigger sends there.
+        change: root mean square of what it changes in pixels of [0, 1].
+        anomaly: how far the class stands out, in deviations; None where the method has none.
+    """
+
+    target: int | None
+    share: float | None
+    change: float | None
+    anomaly: float | None
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> Claim:
+        """From the details that an inversion's record keeps; what they lack is None."""
+        target = details.get("target")
+        return cls(
+            target=target if isinstance(target, int) else None,
+            share=_number(details.get("target_share")),
+            change=_number(details.get("change")),
+            anomaly=_number(details.get("anomaly")),
+        )
+
+    def caption(self) -> str:
+        """For the title of a picture, to be put after the inversion's name."""
+        text = "" if self.target is None else f": names class {self.target}"
+        if self.share is not None:
+            text += f", into which {100 * self.share:.1f} % of the images fall with it"
+        if self.anomaly is not None:
+            text += f"; it stands out from the other classes by {self.anomaly:.1f} deviations"
+        return text
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
+
+
+def named(claims: Iterable[Claim]) -> str:
+    """The classes named, seed by seed."""
+    return ", ".join("none" if one.target is None else str(one.target) for one in claims)
+
+
+def reached(claims: Iterable[Claim]) -> str:
+    """The mean share of images that fall into the class named, in percent."""
+    return show_mean((one.share for one in claims), 100)
+
+
+def moved(claims: Iterable[Claim]) -> str:
+    """The mean change."""
+    return show_mean((one.change for one in claims), digits=3)
+
+
+def standing_out(claims: Iterable[Claim]) -> str:
+    """The mean anomaly."""
+    return show_mean(one.anomaly for one in claims)
