@@ -19,6 +19,7 @@ _PUBLIC = {
     "read_spec": "remission.grid.spec",
     "run": "remission.grid.run",
     "split_dataset": "remission.data",
+    "use_methods": "remission.grid.own",
 }
 _ROOMS = ("attacks", "inversion", "paths", "purifiers", "reactivations", "training", "triggers")
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from remission.data import load_dataset, split_dataset
     from remission.errors import UserError
+    from remission.grid.own import use_methods
     from remission.grid.run import run
     from remission.grid.spec import read_spec
     from remission.models import build_model
@@ -55,6 +57,7 @@ __all__ = [
     "split_dataset",
     "training",
     "triggers",
+    "use_methods",
 ]
 
 

@@ -45,13 +45,14 @@ class Method:
 
     ``name`` is what specs and tables call the method, ``paper`` where it was published, ``needs``
     what it must be given beyond a model and images. Raise ``version`` when a change of the code
-    changes the results: what was stored of the method before is then not reused.
+    changes the results: what was stored of the method before is then not reused. A method of one's
+    own has the digest of its file there.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
-    version: ClassVar[int] = 1
+    version: ClassVar[int | str] = 1
 
     def parameters(self) -> dict[str, Any]:
         """All parameters of this object with their values, defaults included."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from remission.attacks import (
     LIRA,
@@ -48,8 +48,6 @@ from remission.purifiers import (
     WeightDistReg,
 )
 from remission.reactivations import OBA, QRA, Alternative, QRABlackBox, Reactivation, Retuning
-
-T = TypeVar("T")
 
 ATTACKS: Mapping[str, type[Attack]] = {
     "adaptive_blend": AdaptiveBlend,
@@ -104,44 +102,88 @@ _TABLES: Mapping[str, Mapping[str, type[Method]]] = {
 }
 
 
+_BASES: Mapping[str, type[Method]] = {
+    "attack": Attack,
+    "inversion": Inversion,
+    "purifier": Purifier,
+    "reactivation": Reactivation,
+}
+_RESERVED = ("control", "none", "victim")
+"""What tables call the rows that no method made."""
+_own: dict[str, dict[str, tuple[type[Method], str]]] = {kind: {} for kind in _BASES}
+"""Methods of one's own by kind and name, each with the file that it comes from."""
+
+
+def add_method(cls: type[Method], origin: str) -> None:
+    """Makes a method of one's own known, in place of one of the same name from the same file.
+
+    Args:
+        cls: a concrete attack, inversion, purifier or reactivation.
+        origin: the file that it comes from.
+
+    Raises:
+        SpecError: another method of its kind has the name.
+    """
+    kind = next(kind for kind, base in _BASES.items() if issubclass(cls, base))
+    other = "the package" if cls.name in (*_TABLES[kind], *_RESERVED) else None
+    if cls.name in _own[kind] and _own[kind][cls.name][1] != origin:
+        other = f"'{_own[kind][cls.name][1]}'"
+    if other:
+        raise SpecError(
+            f"'{origin}': {cls.__name__} is called '{cls.name}', as a method of {other} is",
+            "give it another name",
+        )
+    _own[kind][cls.name] = cls, origin
+
+
+def known(kind: str) -> dict[str, type[Method]]:
+    """The methods of a kind by name: those of the package, and one's own."""
+    own = {name: cls for name, (cls, _) in _own[kind].items()}
+    return {**_TABLES[kind], **own}
+
+
 def make_attack(table: Mapping[str, Any]) -> Attack:
     """An attack from a table of a spec; see :func:`_make`."""
-    return _make("attack", ATTACKS, table)
+    made: Attack = _make("attack", table)
+    return made
 
 
 def make_inversion(table: Mapping[str, Any]) -> Inversion:
     """An inversion from a table of a spec; see :func:`_make`."""
-    return _make("inversion", INVERSIONS, table)
+    made: Inversion = _make("inversion", table)
+    return made
 
 
 def make_purifier(table: Mapping[str, Any]) -> Purifier:
     """A purifier from a table of a spec; see :func:`_make`."""
-    return _make("purifier", PURIFIERS, table)
+    made: Purifier = _make("purifier", table)
+    return made
 
 
 def make_reactivation(table: Mapping[str, Any]) -> Reactivation:
     """A reactivation from a table of a spec; see :func:`_make`."""
-    return _make("reactivation", REACTIVATIONS, table)
+    made: Reactivation = _make("reactivation", table)
+    return made
 
 
-def _make(kind: str, known: Mapping[str, type[T]], table: Mapping[str, Any]) -> T:
+def _make(kind: str, table: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Builds a method from a table of a spec.
 
     Args:
         kind: what the method is, for messages.
-        known: the methods of that kind.
         table: ``method`` and parameters.
 
     Raises:
         SpecError: no such method, an unknown key, a wrong value.
     """
-    values = dict(table)
+    values, methods = dict(table), known(kind)
     name = values.pop("method", None)
     if name is None:
-        raise SpecError(f"a table [[{kind}]] has no 'method'", f"add one of: {', '.join(known)}")
-    if not isinstance(name, str) or name not in known:
-        raise SpecError(f"unknown {kind} '{name}'", closest(str(name), known))
-    return from_table(known[name], values, f"[{kind}] {name}")
+        raise SpecError(f"a table [[{kind}]] has no 'method'", f"add one of: {', '.join(methods)}")
+    if not isinstance(name, str) or name not in methods:
+        hint = f"{closest(str(name), methods)}; a file of your own: --methods FILE.py"
+        raise SpecError(f"unknown {kind} '{name}'", hint)
+    return from_table(methods[name], values, f"[{kind}] {name}")
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:

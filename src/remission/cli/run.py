@@ -51,12 +51,23 @@ def run(
             "the control's that they are compared with.",
         ),
     ] = None,
+    methods: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="A Python file of methods of your own that the spec names; it is executed. May be "
+            "given several times.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compute what of a spec's grid the store does not hold yet."""
+    from remission.grid.own import use_methods
     from remission.grid.spec import read_spec
 
+    for file in methods or []:
+        use_methods(file)
     loaded = read_spec(spec)
     if dry_run:
         show_plan(loaded, store, only=only, device=device.value, jobs=jobs, quiet=quiet)

@@ -26,6 +26,7 @@ import torch
 
 from remission.errors import StoreError
 from remission.grid.environment import environment
+from remission.grid.own import Source, use, used
 from remission.grid.plan import Stage
 from remission.grid.reporter import Outcome, Reporter
 from remission.grid.stages import cell_keys, execute
@@ -83,9 +84,8 @@ def run_plan(
     """
     finished = {s.id: s for s in plan if store.find(s.kind, s.id)}
     outcome = Outcome(stored=[stage.label for stage in finished.values()])
-    waiting = [stage for stage in plan if stage.id not in finished]
     reporter.begin(len(plan), len(finished))
-    if not waiting:
+    if not (waiting := [stage for stage in plan if stage.id not in finished]):
         return outcome
     run = _Run(store, reporter, outcome, set(finished), waiting)
     if jobs == 1:
@@ -128,7 +128,7 @@ class _Run:
         messages: Queue[Message] = context.Queue()
         lock, over = Lock(), Event()
         pool = ProcessPoolExecutor(
-            jobs, context, initializer=_prepare, initargs=(messages, threads())
+            jobs, context, initializer=_prepare, initargs=(messages, threads(), used())
         )
         ear = Thread(target=_hear, args=(messages, self.reporter, lock, over), daemon=True)
         ear.start()
@@ -242,13 +242,15 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare(messages: Queue[Message], threads: int) -> None:
-    """In a new worker: the parent alone hears Ctrl-C, and threads are shared out."""
+def _prepare(messages: Queue[Message], threads: int, own: tuple[Source, ...]) -> None:
+    """In a new worker: Ctrl-C is the parent's, threads are shared out, one's own methods known."""
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
     _messages = messages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+    for source in own:
+        use(source)
     warnings.simplefilter("ignore")
 
 

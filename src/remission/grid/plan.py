@@ -54,7 +54,7 @@ def table_of(method: Method) -> Settings:
 
 def versions(**roles: Method) -> Settings:
     """What the settings of a stage say of the versions of its methods; nothing of first ones."""
-    later = {role: method.version for role, method in roles.items() if method.version > 1}
+    later = {role: method.version for role, method in roles.items() if method.version != 1}
     return {"versions": later} if later else {}
 
 

@@ -15,12 +15,12 @@ from remission.data.picture import image_uri
 from remission.errors import DataError, SpecError, closest
 from remission.grid.sections import STRICT, PathSection, SplitSection, Table, VictimSection
 from remission.inversion import Inversion
-from remission.method import explain
+from remission.method import Method, explain
 from remission.models import canonical_arch
 from remission.purifiers import Purifier, inverts
 from remission.reactivations import Reactivation
 from remission.registry import (
-    ATTACKS,
+    known,
     make_attack,
     make_inversion,
     make_purifier,
@@ -221,7 +221,7 @@ def _with_picture(attack: object, folder: Path) -> object:
     name, image = attack.get("method"), attack.get("image")
     if not isinstance(name, str) or not isinstance(image, str) or image.startswith("data:"):
         return attack
-    if not image or name not in ATTACKS or not _takes_picture(ATTACKS[name]):
+    if not image or not _takes_picture(known("attack").get(name)):
         return attack  # a method that takes none says so itself
     try:
         return {**attack, "image": image_uri(folder / image)}
@@ -229,8 +229,8 @@ def _with_picture(attack: object, folder: Path) -> object:
         raise SpecError(f"[attack] {name}: 'image': {error.problem}", error.remedy) from error
 
 
-def _takes_picture(attack: type[Attack]) -> bool:
-    return "image" in inspect.signature(attack).parameters
+def _takes_picture(attack: type[Method] | None) -> bool:
+    return attack is not None and "image" in inspect.signature(attack).parameters
 
 
 def parse_spec(table: Table) -> Spec:

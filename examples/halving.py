@@ -1,0 +1,35 @@
+"""Halving: an example of a purifier of one's own.
+
+    remission run my-spec.toml --methods examples/halving.py
+
+with ``method = "halving"`` in a table ``[[purifier]]`` of the spec.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+
+from remission.method import field, method
+from remission.models import Classifier
+from remission.purifiers import CleanPurifier
+from remission.seeding import Seed
+from remission.types import LabelledImages
+
+
+@method
+class Halving(CleanPurifier):
+    """Multiplies the last linear layer's weights."""
+
+    name: ClassVar[str] = "halving"
+    paper: ClassVar[str] = "Nobody, nowhere"
+
+    factor: float = field(default=0.5, gt=0, le=1)
+    """What the weights are multiplied by."""
+
+    def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
+        """W <- factor * W, W the last linear layer's weight."""
+        with torch.no_grad():
+            model.final_linear.weight.mul_(self.factor)
+        return model
