@@ -33,7 +33,7 @@ def verify(folder: Folder) -> None:
     from remission.grid.store import damaged
     from remission.records import read_records
 
-    store, records = _opened(folder), read_records(folder)
+    store, records = _opened(folder), read_records(folder, superseded=True)
     wrong = damaged(store, records)
     for record, what in wrong:
         print(f"{record.label}: {what}")
@@ -51,7 +51,7 @@ def gc(folder: Folder) -> None:
     from remission.records import read_records
 
     store = _opened(folder)
-    files = unneeded(store, read_records(folder))
+    files = unneeded(store, read_records(folder, superseded=True))
     freed = sum(file.stat().st_size for file in files)
     for file in files:
         try:
