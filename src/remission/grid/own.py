@@ -11,6 +11,8 @@ import inspect
 import sys
 import traceback
 from dataclasses import dataclass
+from importlib.abc import SourceLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
@@ -76,12 +78,32 @@ def use(source: Source) -> list[str]:
     return [cls.name for cls in found]
 
 
+class _Loader(SourceLoader):
+    """Python's own way to load a module, from text that was read before; writes no bytecode."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def get_filename(self, fullname: str) -> str:
+        """Where the text was read."""
+        del fullname
+        return self.source.path
+
+    def get_data(self, path: str | bytes) -> bytes:
+        """The text; of bytecode there is none."""
+        if path != self.source.path:
+            raise OSError
+        return self.source.text.encode()
+
+
 def _executed(source: Source) -> ModuleType:
-    module = ModuleType(f"remission_own_{source.digest}")
-    module.__file__ = source.path
+    loader = _Loader(source)
+    spec = spec_from_loader(f"remission_own_{source.digest}", loader)
+    assert spec is not None
+    module = module_from_spec(spec)
     sys.modules[module.__name__] = module  # where pydantic looks for the names in annotations
     try:
-        exec(compile(source.text, source.path, "exec"), module.__dict__)
+        loader.exec_module(module)
     except Exception as error:  # whatever the file does wrong is the user's to mend
         del sys.modules[module.__name__]
         where = _line_of(error, source.path)

@@ -52,6 +52,8 @@ class Classifier(nn.Module, ABC):
     std: Tensor
     precision: Precision = "fp32"
     """Precision of the forward pass; weights, gradients and logits are always fp32."""
+    channels_last: bool = True
+    """Whether images are brought into channels-last memory, as the weights are."""
     published: ClassVar[Mapping[str, str]] = {}
     """What keys begin with in published weights -> what they begin with here, where they differ."""
 
@@ -78,7 +80,9 @@ class Classifier(nn.Module, ABC):
         """(N, C, H, W) images in [0, 1] -> the last feature map h(x), (N, D, h, w)."""
         with autocast(self.precision, images.device):
             normal = (images - self.mean) / self.std
-            return self.feature_map(normal.contiguous(memory_format=torch.channels_last))
+            if self.channels_last:
+                normal = normal.contiguous(memory_format=torch.channels_last)
+            return self.feature_map(normal)
 
     def classify(self, features: Tensor) -> Tensor:
         """The last feature map (N, D, h, w) -> (N, K) logits."""

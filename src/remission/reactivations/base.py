@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -58,6 +59,31 @@ class WeightReactivation(Reactivation, ABC):
     ) -> Classifier:
         """Changes ``model``, a copy, in place and returns it."""
 
+    def side_by_side(
+        self,
+        model: Classifier,
+        images: LabelledImages,
+        trigger: Trigger,
+        target: Target,
+        *,
+        budgets: Sequence[int],
+        seed: Seed,
+    ) -> list[Classifier]:
+        """As :meth:`reactivate` for each budget; a method may make one batch job of it.
+
+        Args:
+            model: a copy that may be changed.
+            images: the attacker's.
+            trigger: the attacker's.
+            target: the attacker's.
+            budgets: at least one.
+            seed: the same for all.
+        """
+        return [
+            self.reactivate(copy.deepcopy(model), images, trigger, target, budget=budget, seed=seed)
+            for budget in budgets
+        ]
+
     @final
     def __call__(
         self,
@@ -85,6 +111,26 @@ class WeightReactivation(Reactivation, ABC):
         mine = copy.deepcopy(model).requires_grad_(True)
         done = self.reactivate(mine, images, trigger, target, budget=budget, seed=seed)
         return done.eval()
+
+    @final
+    def all_at_once(
+        self,
+        model: Classifier,
+        images: LabelledImages,
+        trigger: Trigger,
+        target: Target,
+        *,
+        budgets: Sequence[int],
+        seed: Seed,
+    ) -> list[Classifier]:
+        """What a call gives for each of ``budgets``, as one batch job where the method has one.
+
+        Arguments and errors as for a call. It pays on accelerators, see
+        :func:`remission.training.together.pays`.
+        """
+        mine = copy.deepcopy(model).requires_grad_(True)
+        done = self.side_by_side(mine, images, trigger, target, budgets=budgets, seed=seed)
+        return [each.eval() for each in done]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the purified model is fine-tuned on all of them for a few epochs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -22,6 +23,7 @@ from remission.reactivations.base import Poisoning, WeightReactivation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment
+from remission.training.together import Together
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
 
@@ -64,7 +66,66 @@ class Retuning(Poisoning, WeightReactivation):
         seed: Seed,
     ) -> Classifier:
         """Cross entropy, no weight decay; of all layers in train mode, or of the head alone."""
-        wanted = goals(images.labels, target, model.classes)
+        chosen, wanted = self._chosen(images, target, model.classes, budget, seed)
+        data = poison(images, chosen, trigger, wanted)
+        self._freeze(model)
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            model.train(self.layers == "all")
+            return F.cross_entropy(model(images), labels)
+
+        fit(model, data, self._recipe, seed=seed, what=f"retuning n={budget}", loss=loss)
+        return model
+
+    def side_by_side(
+        self,
+        model: Classifier,
+        images: LabelledImages,
+        trigger: Trigger,
+        target: Target,
+        *,
+        budgets: Sequence[int],
+        seed: Seed,
+    ) -> list[Classifier]:
+        """The same for several budgets as one batch job: the order of summation alone differs.
+
+        Every budget sees the same images in the same order; an image is poisoned for those that
+        are larger than its place among the chosen.
+        """
+        chosen, wanted = self._chosen(images, target, model.classes, max(budgets), seed)
+        poisoned = poison(images, chosen, trigger, wanted)
+        place = torch.full_like(images.labels, len(images))
+        place[chosen] = torch.arange(len(chosen), device=place.device)
+        counts = torch.tensor(budgets, device=place.device)[:, None]
+        both = torch.cat([images.images, poisoned.images], 1)
+        pairs = LabelledImages(both, torch.arange(len(images), device=place.device))
+        self._freeze(model)
+        copies = Together(model, len(budgets))
+
+        def each(pair: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+            clean, stamped = pair.chunk(2, 1)
+            stamp = place[index] < counts
+            labels = torch.where(stamp, poisoned.labels[index], images.labels[index])
+            return torch.where(stamp[..., None, None, None], stamped, clean), labels
+
+        def loss(images: Tensor, labels: Tensor) -> Tensor:
+            copies.train(self.layers == "all")
+            logits = copies(images).flatten(0, 1)
+            return len(budgets) * F.cross_entropy(logits, labels.flatten())
+
+        what = f"retuning n={', '.join(map(str, budgets))}"
+        fit(copies, pairs, self._recipe, seed=seed, what=what, transform=each, loss=loss)
+        return copies.models()
+
+    def _chosen(
+        self, images: LabelledImages, target: Target, classes: int, budget: int, seed: Seed
+    ) -> tuple[Tensor, Tensor]:
+        """Indices of the images to poison, (budget,), and the labels that they are given.
+
+        Raises:
+            SpecError: the attacker has fewer images outside the target class.
+        """
+        wanted = goals(images.labels, target, classes)
         others = (images.labels != wanted).nonzero().flatten()
         if budget > len(others):
             raise SpecError(
@@ -74,7 +135,11 @@ class Retuning(Poisoning, WeightReactivation):
             )
         order = torch.randperm(len(others), generator=seed.child("chosen").generator())
         chosen = others[order[:budget].to(others.device)]
-        recipe = Recipe(
+        return chosen, wanted[chosen]
+
+    @property
+    def _recipe(self) -> Recipe:
+        return Recipe(
             epochs=self.epochs,
             lr=self.lr,
             optimizer=self.optimizer,
@@ -82,13 +147,7 @@ class Retuning(Poisoning, WeightReactivation):
             batch_size=self.batch_size,
             augment=self.augment,
         )
-        data = poison(images, chosen, trigger, wanted[chosen])
+
+    def _freeze(self, model: Classifier) -> None:
         if self.layers == "head":
             model.requires_grad_(False).final_linear.requires_grad_(True)
-
-        def loss(images: Tensor, labels: Tensor) -> Tensor:
-            model.train(self.layers == "all")
-            return F.cross_entropy(model(images), labels)
-
-        fit(model, data, recipe, seed=seed, what=f"retuning n={budget}", loss=loss)
-        return model

@@ -1,0 +1,85 @@
+"""Several trainings of one small model as one batch job: their weights lie stacked.
+
+A small network leaves an accelerator idle between the launches of its kernels; K copies side by
+side are K times the work in as many launches. On a processor there is nothing to win: the same
+arithmetic, measured by ``make bench``.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from remission.models import Classifier
+
+
+def pays(device: torch.device) -> bool:
+    """Whether trainings side by side are quicker there than one after the other."""
+    return device.type != "cpu"
+
+
+class Together(nn.Module):
+    """K copies of a model that begin with its weights and statistics, and then go their own ways.
+
+    Parameters and buffers are the model's with a leading dimension K; a parameter requires
+    gradients where the model's does. Losses must be summed over the copies: the mean would divide
+    every copy's gradients by K.
+
+    Args:
+        model: stays as it is.
+        count: K.
+    """
+
+    def __init__(self, model: Classifier, count: int) -> None:
+        super().__init__()
+        one = copy.deepcopy(model)
+        one.channels_last = False  # vmap knows no memory formats
+        self._one = (one,)  # in a tuple: its weights are not among this module's
+        self._count = count
+        for key, weight in one.named_parameters():
+            stacked = nn.Parameter(self._stack(weight), requires_grad=weight.requires_grad)
+            self.register_parameter(_flat(key), stacked)
+        persistent = one.state_dict()
+        for key, buffer in one.named_buffers():
+            if key in persistent:
+                self.register_buffer(_flat(key), self._stack(buffer))
+        self._keys = list(persistent)
+        self.train(model.training)
+
+    def _stack(self, value: Tensor) -> Tensor:
+        return torch.stack([value.detach()] * self._count)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(K, B, C, H, W) images in [0, 1], B for each copy -> (K, B, classes) logits."""
+        stacked = {key: getattr(self, _flat(key)) for key in self._keys}
+
+        def logits(weights: dict[str, Tensor], images: Tensor) -> Tensor:
+            found: Tensor = functional_call(self._one[0], weights, (images,))
+            return found
+
+        found: Tensor = vmap(logits, randomness="different")(stacked, images)
+        return found
+
+    def train(self, mode: bool = True) -> Self:
+        """Of all copies."""
+        self._one[0].train(mode)
+        return super().train(mode)
+
+    def models(self) -> list[Classifier]:
+        """The copies as models of their own, in the mode they are in."""
+        found = []
+        for number in range(self._count):
+            model = copy.deepcopy(self._one[0])
+            model.channels_last = True
+            model.load_state_dict({key: getattr(self, _flat(key))[number] for key in self._keys})
+            found.append(model)
+        return found
+
+
+def _flat(key: str) -> str:
+    """A key as the name of an attribute, which has no dots."""
+    return key.replace(".", "/")

@@ -1,0 +1,109 @@
+"""Retunings as one batch job give what one after the other gives, in float64 to the last digits."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+from remission.errors import DivergedError, SpecError
+from remission.models import Classifier, build_model
+from remission.reactivations import Retuning
+from remission.seeding import Seed
+from remission.triggers.patch import checkerboard
+from remission.types import LabelledImages
+
+SHAPE, TARGET, BUDGETS = (2, 16, 16), 1, (4, 0, 1)
+MODELS = ("resnet18:4", "preactresnet18:2", "vgg19_bn:2", "densenet161:4", "vit_tiny:8", "swin_t:8")
+
+
+def build(arch: str) -> Classifier:
+    """In float64, with statistics that are not those of a new model."""
+    made = build_model(arch, classes=4, shape=SHAPE, mean=(0.4, 0.6), std=(0.2, 0.3), seed=Seed(3))
+    generator = torch.Generator().manual_seed(0)
+    for key, value in made.named_buffers():
+        if key.endswith(("running_mean", "running_var")):
+            drawn = torch.rand(value.shape, generator=generator)
+            value.copy_(0.5 + drawn if key.endswith("var") else drawn - 0.5)
+    return made.double()
+
+
+def attackers_images(count: int = 19) -> LabelledImages:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(256, (count, *SHAPE), generator=generator, dtype=torch.uint8)
+    return LabelledImages(images, torch.randint(4, (count,), generator=generator))
+
+
+@pytest.mark.parametrize("arch", MODELS)
+def test_every_architecture(arch: str) -> None:
+    assert_alike(build(arch), Retuning(epochs=2, batch_size=8))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"layers": "head"},
+        {"optimizer": "adam", "lr": 0.001},
+        {"augment": "crop_flip"},
+        {"momentum": 0.0, "lr": 0.05},
+    ],
+    ids=str,
+)
+def test_every_way_to_retune(parameters: dict[str, Any]) -> None:
+    assert_alike(build("resnet18:4"), Retuning(epochs=2, batch_size=8, **parameters))
+
+
+def assert_alike(model: Classifier, method: Retuning) -> None:
+    """Weights, statistics and the model that was handed over."""
+    data, before = attackers_images(), {k: v.clone() for k, v in model.state_dict().items()}
+    together = method.all_at_once(
+        model, data, checkerboard(SHAPE, 3, 0), TARGET, budgets=BUDGETS, seed=Seed(5)
+    )
+    alone = [
+        method(model, data, checkerboard(SHAPE, 3, 0), TARGET, budget=budget, seed=Seed(5))
+        for budget in BUDGETS
+    ]
+    assert len(together) == len(BUDGETS)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert not ours.training
+        assert ours.channels_last
+        for key, value in theirs.state_dict().items():
+            torch.testing.assert_close(
+                ours.state_dict()[key],
+                value,
+                rtol=1e-6,
+                atol=1e-9,
+                msg=partial("{}: {}".format, key),
+            )
+    moved = [
+        (together[0].final_linear.weight - each.final_linear.weight).abs().max()
+        for each in together[1:]
+    ]
+    assert min(moved) > 1e-6, "budgets differ in what they learn"
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_too_large_a_budget_is_refused_as_ever() -> None:
+    with pytest.raises(SpecError, match="a budget of 20 poisoned images"):
+        Retuning().all_at_once(
+            build("resnet18:2"),
+            attackers_images(),
+            checkerboard(SHAPE, 3, 0),
+            TARGET,
+            budgets=(1, 20),
+            seed=Seed(0),
+        )
+
+
+def test_one_that_diverges_is_no_result() -> None:
+    with pytest.raises(DivergedError):
+        Retuning(lr=1e30).all_at_once(
+            build("resnet18:2"),
+            attackers_images(),
+            checkerboard(SHAPE, 3, 0),
+            TARGET,
+            budgets=(1, 2),
+            seed=Seed(0),
+        )
