@@ -8,6 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from waking import write_reactivations
+
 from remission.grid.sections import PathSection, SplitSection, VictimSection
 from remission.grid.spec import Spec
 from remission.records import read_records
@@ -212,6 +214,8 @@ def main() -> None:
         )
         text = between(text, "purifiers", overview)
     readme.write_text(text, encoding="utf-8")
+    if (ROOT / "results" / "reactivation").is_dir():
+        write_reactivations(ROOT / "results" / "reactivation", ROOT / "docs")
 
 
 if __name__ == "__main__":
