@@ -17,7 +17,7 @@ ROOT = Path(remission.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = [
-    {"errors", "walks"},
+    {"errors", "versions", "walks"},
     {"records", "seeding", "progress", "memory"},
     {"types", "method"},
     {"data", "models", "metrics", "stealth"},

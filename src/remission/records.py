@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from remission.errors import StoreError
+from remission.versions import current, versions_in
 from remission.walks import Json, PathCurve, Plane, Quantity, Rate
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "Record",
     "brief",
     "cells",
-    "current",
     "path_curves",
     "read_records",
 ]
@@ -184,8 +184,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
 
     Args:
         folder: where they are.
-        superseded: also those in whose place a later run put what a changed method gives, and
-            what builds upon these; see :func:`current`.
+        superseded: also those of earlier versions of the code, see :mod:`remission.versions`.
 
     Raises:
         StoreError: there is no such folder, no record in it, or one that cannot be read.
@@ -209,42 +208,8 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
         )
-    kept = records if superseded else current(records)
+    kept = records if superseded else current(records, versions_in(folder))
     return sorted(kept, key=lambda r: (r.kind, r.label, r.id))
-
-
-def current(records: Iterable[Record]) -> list[Record]:
-    """The records without those that are of an earlier version of a method.
-
-    Of records that differ in nothing but the versions of the code that made them, or that made
-    what they build upon, the one finished last is kept; and only what builds upon records kept.
-    """
-    by_id = {record.id: record for record in records}
-    origins: dict[str, tuple[int, str]] = {}
-
-    def origin(identity: str) -> tuple[int, str]:
-        """What a record is made from, without versions of code; first the number of steps back."""
-        record = by_id.get(identity)
-        if record is None:
-            return 0, identity
-        if identity not in origins:
-            origins[identity] = 0, identity  # a record among its own ancestors: damaged
-            settings = {key: value for key, value in record.settings.items() if key != "versions"}
-            parents = {role: origin(parent) for role, parent in record.parents.items()}
-            text = json.dumps([record.kind, settings, parents], sort_keys=True)
-            depth = 1 + max((steps for steps, _ in parents.values()), default=0)
-            origins[identity] = depth, hashlib.sha256(text.encode()).hexdigest()
-        return origins[identity]
-
-    newest: dict[tuple[int, str], str] = {}
-    gone: set[str] = set()
-    for record in sorted(by_id.values(), key=lambda r: (origin(r.id)[0], r.finished, r.id)):
-        if gone.isdisjoint(record.parents.values()):
-            gone.add(newest.get(origin(record.id), ""))
-            newest[origin(record.id)] = record.id
-        else:
-            gone.add(record.id)
-    return [record for record in by_id.values() if record.id not in gone]
 
 
 def brief(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind

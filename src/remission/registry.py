@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from remission.attacks import (
@@ -114,26 +114,38 @@ _own: dict[str, dict[str, tuple[type[Method], str]]] = {kind: {} for kind in _BA
 """Methods of one's own by kind and name, each with the file that it comes from."""
 
 
-def add_method(cls: type[Method], origin: str) -> None:
-    """Makes a method of one's own known, in place of one of the same name from the same file.
+def set_own(origin: str, classes: Sequence[type[Method]]) -> None:
+    """Makes methods of one's own known, in place of all that the same file gave before.
 
     Args:
-        cls: a concrete attack, inversion, purifier or reactivation.
-        origin: the file that it comes from.
+        origin: the file that they come from.
+        classes: concrete attacks, inversions, purifiers or reactivations.
 
     Raises:
-        SpecError: another method of its kind has the name.
+        SpecError: one is none of these, or another method of its kind has its name; then nothing
+            is changed.
     """
-    kind = next(kind for kind, base in _BASES.items() if issubclass(cls, base))
-    other = "the package" if cls.name in (*_TABLES[kind], *_RESERVED) else None
-    if cls.name in _own[kind] and _own[kind][cls.name][1] != origin:
-        other = f"'{_own[kind][cls.name][1]}'"
-    if other:
-        raise SpecError(
-            f"'{origin}': {cls.__name__} is called '{cls.name}', as a method of {other} is",
-            "give it another name",
-        )
-    _own[kind][cls.name] = cls, origin
+    kept = {
+        kind: {name: (cls, where) for name, (cls, where) in methods.items() if where != origin}
+        for kind, methods in _own.items()
+    }
+    for cls in classes:
+        kind = next((kind for kind, base in _BASES.items() if issubclass(cls, base)), None)
+        if kind is None:
+            raise SpecError(
+                f"'{origin}': {cls.__name__} is no method of a kind",
+                "derive it from Attack, Inversion, Purifier or Reactivation",
+            )
+        other = "the package" if cls.name in (*_TABLES[kind], *_RESERVED) else None
+        if cls.name in kept[kind]:
+            other = f"'{kept[kind][cls.name][1]}'"
+        if other:
+            raise SpecError(
+                f"'{origin}': {cls.__name__} is called '{cls.name}', as a method of {other} is",
+                "give it another name",
+            )
+        kept[kind][cls.name] = cls, origin
+    _own.update(kept)
 
 
 def known(kind: str) -> dict[str, type[Method]]:

@@ -13,7 +13,7 @@ from remission.models import Classifier, build_model
 from remission.reactivations import Retuning
 from remission.seeding import Seed
 from remission.triggers.patch import checkerboard
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Target
 
 SHAPE, TARGET, BUDGETS = (2, 16, 16), 1, (4, 0, 1)
 MODELS = ("resnet18:4", "preactresnet18:2", "vgg19_bn:2", "densenet161:4", "vit_tiny:8", "swin_t:8")
@@ -55,14 +55,14 @@ def test_every_way_to_retune(parameters: dict[str, Any]) -> None:
     assert_alike(build("resnet18:4"), Retuning(epochs=2, batch_size=8, **parameters))
 
 
-def assert_alike(model: Classifier, method: Retuning) -> None:
+def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -> None:
     """Weights, statistics and the model that was handed over."""
     data, before = attackers_images(), {k: v.clone() for k, v in model.state_dict().items()}
     together = method.all_at_once(
-        model, data, checkerboard(SHAPE, 3, 0), TARGET, budgets=BUDGETS, seed=Seed(5)
+        model, data, checkerboard(SHAPE, 3, 0), target, budgets=BUDGETS, seed=Seed(5)
     )
     alone = [
-        method(model, data, checkerboard(SHAPE, 3, 0), TARGET, budget=budget, seed=Seed(5))
+        method(model, data, checkerboard(SHAPE, 3, 0), target, budget=budget, seed=Seed(5))
         for budget in BUDGETS
     ]
     assert len(together) == len(BUDGETS)
@@ -83,6 +83,23 @@ def assert_alike(model: Classifier, method: Retuning) -> None:
     ]
     assert min(moved) > 1e-6, "budgets differ in what they learn"
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_in_bf16_one_after_the_other() -> None:
+    """There the batch job would train in fp32, since autocast does not reach it."""
+    model, data = build("resnet18:4").float(), attackers_images()
+    model.precision = "bf16"
+    method, trigger = Retuning(epochs=1, batch_size=8), checkerboard(SHAPE, 3, 0)
+    found = method.all_at_once(model, data, trigger, TARGET, budgets=BUDGETS, seed=Seed(5))
+    for budget, ours in zip(BUDGETS, found, strict=True):
+        theirs = method(model, data, trigger, TARGET, budget=budget, seed=Seed(5))
+        for key, value in theirs.state_dict().items():
+            assert torch.equal(ours.state_dict()[key], value), key
+
+
+def test_all_to_all() -> None:
+    """Every stamped image has a label of its own."""
+    assert_alike(build("resnet18:4"), Retuning(epochs=1, batch_size=8), target="all-to-all")
 
 
 def test_too_large_a_budget_is_refused_as_ever() -> None:

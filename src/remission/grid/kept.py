@@ -32,10 +32,6 @@ class Spent:
         cpu = None if self.cpu is None or other.cpu is None else self.cpu - other.cpu
         return Spent(self.seconds - other.seconds, cpu)
 
-    def shared(self, count: int) -> Spent:
-        """One of ``count`` even parts."""
-        return Spent(self.seconds / count, None if self.cpu is None else self.cpu / count)
-
     def __add__(self, other: Spent) -> Spent:
         """Both."""
         cpu = None if self.cpu is None or other.cpu is None else self.cpu + other.cpu

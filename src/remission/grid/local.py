@@ -21,11 +21,9 @@ from remission.grid.own import used
 from remission.grid.plan import Stage
 from remission.grid.reporter import Outcome, Reporter
 from remission.grid.store import Store
-from remission.grid.together import execute_together, siblings
 from remission.grid.workers import Message, deaf, hear, prepare, stop, work_on
 from remission.progress import listening
 from remission.records import Record
-from remission.training.together import pays
 
 _PATIENCE = 0.5
 """Seconds of the longest wait that nothing can interrupt."""
@@ -103,7 +101,6 @@ class _Run:
     def here(self, device: torch.device) -> None:
         """One stage after the other, in this process."""
         while stage := self.next_stage():
-            beside = siblings(stage, self.waiting) if pays(device) else []
             self.reporter.start(stage)
             label = stage.label
 
@@ -111,26 +108,7 @@ class _Run:
                 self.reporter.advance(label, what, done, total)
 
             with listening(heard):
-                if beside and self.together([stage, *beside], device):
-                    continue
                 self.settle(stage, attempt(stage, self.store, device))
-
-    def together(self, stages: list[Stage], device: torch.device) -> bool:
-        """Several stages as one batch job; whether it went well, else each is tried by itself."""
-
-        def settle(stage: Stage, record: Record) -> None:
-            if stage in self.waiting:
-                self.waiting.remove(stage)
-                self.reporter.start(stage)
-            self.settle(stage, record)
-
-        try:
-            execute_together(stages, self.store, device, settle)
-        except StoreError:
-            raise
-        except Exception:  # one of them diverged, or they do not fit into memory together
-            return stages[0].id in self.finished
-        return True
 
     def in_processes(self, device: torch.device, jobs: int) -> None:
         """Several stages at once, each in a process of its own kind."""

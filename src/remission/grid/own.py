@@ -6,8 +6,12 @@ file they are computed anew.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import inspect
+import json
+import linecache
 import sys
 import traceback
 from dataclasses import dataclass
@@ -16,9 +20,11 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
 from remission.errors import SpecError
-from remission.method import Method
-from remission.registry import add_method
+from remission.method import Method, from_table
+from remission.registry import set_own
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Source:
 
 
 _used: dict[str, Source] = {}
+
+_TAKEN = frozenset(
+    {"method", "name", "paper", "needs", "version", "inversion", "seeds", "attacks", "budget"}
+)
+"""Keys of specs and cells, and what every class has: no names for parameters."""
 
 
 def used() -> tuple[Source, ...]:
@@ -63,7 +74,7 @@ def use_methods(path: str | Path) -> list[str]:
     """
     place = Path(path)
     try:
-        source = Source(str(place), place.read_text(encoding="utf-8"))
+        source = Source(str(place.resolve()), place.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"'{place}' cannot be read ({error})", "name a Python file") from error
     return use(source)
@@ -71,9 +82,11 @@ def use_methods(path: str | Path) -> list[str]:
 
 def use(source: Source) -> list[str]:
     """As :func:`use_methods`, of a file that was read."""
-    found = [_checked(cls, source) for cls in _methods(_executed(source), source)]
+    found = _methods(_executed(source), source)
     for cls in found:
-        add_method(cls, source.path)
+        _check(cls, source)
+        cls.version = _version(cls, source)
+    set_own(source.path, found)
     _used[source.path] = source
     return [cls.name for cls in found]
 
@@ -102,9 +115,12 @@ def _executed(source: Source) -> ModuleType:
     assert spec is not None
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module  # where pydantic looks for the names in annotations
+    lines = source.text.splitlines(keepends=True)
+    # pydantic looks up docstrings of parameters: in the text as it was read, not in the file
+    linecache.cache[source.path] = (len(source.text), None, lines, source.path)
     try:
         loader.exec_module(module)
-    except Exception as error:  # whatever the file does wrong is the user's to mend
+    except (Exception, SystemExit) as error:  # whatever the file does wrong is the user's to mend
         del sys.modules[module.__name__]
         where = _line_of(error, source.path)
         raise SpecError(
@@ -113,7 +129,7 @@ def _executed(source: Source) -> ModuleType:
     return module
 
 
-def _line_of(error: Exception, path: str) -> str:
+def _line_of(error: BaseException, path: str) -> str:
     """The line of the file that an error goes back to, if it is known."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return f" line {error.lineno}"
@@ -124,15 +140,24 @@ def _line_of(error: Exception, path: str) -> str:
 
 
 def _methods(module: ModuleType, source: Source) -> list[type[Method]]:
-    """The concrete methods that a module defines itself."""
-    found = [
+    """The methods that a module defines itself; what helps to define them is left out.
+
+    Raises:
+        SpecError: there is none, or a class that has a name lacks a hook.
+    """
+    defined = [
         cls
         for cls in vars(module).values()
-        if inspect.isclass(cls)
-        and cls.__module__ == module.__name__
-        and issubclass(cls, Method)
-        and not inspect.isabstract(cls)
+        if inspect.isclass(cls) and cls.__module__ == module.__name__ and issubclass(cls, Method)
     ]
+    for cls in defined:
+        if inspect.isabstract(cls) and "name" in vars(cls):
+            hooks = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+            raise SpecError(
+                f"'{source.path}': {cls.__name__} does not write {hooks}",
+                "write what its base class asks for, by that name",
+            )
+    found = [cls for cls in defined if not inspect.isabstract(cls)]
     if not found:
         raise SpecError(
             f"'{source.path}' defines no method",
@@ -142,17 +167,41 @@ def _methods(module: ModuleType, source: Source) -> list[type[Method]]:
     return found
 
 
-def _checked(cls: type[Method], source: Source) -> type[Method]:
-    """A class that has what every method has; its version is the text it was read from."""
+def _check(cls: type[Method], source: Source) -> None:
+    """That a class has what every method has.
+
+    Raises:
+        SpecError: it has not.
+    """
     where = f"'{source.path}': {cls.__name__}"
     if "__pydantic_fields__" not in vars(cls):
         raise SpecError(f"{where} is not a method yet", "put @method above the class")
+    fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     for need in ("name", "paper"):
-        if not isinstance(getattr(cls, need, None), str):
+        if need in fields or not isinstance(vars(cls).get(need), str):
             raise SpecError(f"{where} has no '{need}'", f'write {need}: ClassVar[str] = "..."')
     if not cls.name.isidentifier():
         raise SpecError(
             f"{where} is called '{cls.name}'", "use letters, digits and underscores for its name"
         )
-    cls.version = source.digest
-    return cls
+    for field in fields:
+        if field in _TAKEN:
+            raise SpecError(
+                f"{where} has a parameter '{field}', which means something else in a spec",
+                "give it another name",
+            )
+    with contextlib.suppress(ValidationError):  # a parameter without a default: nothing to try
+        values = cls().parameters()
+        from_table(cls, json.loads(json.dumps(values)), f"{where}: its defaults, kept as JSON")
+
+
+def _version(cls: type[Method], source: Source) -> str:
+    """The text, and the versions of those methods of the package that the class is made from."""
+    later = [
+        f"{base.__name__}-{base.version}"
+        for base in cls.__mro__[1:]
+        if issubclass(base, Method)
+        and base.__module__.startswith("remission.")
+        and base.version != 1
+    ]
+    return "+".join([source.digest, *later])

@@ -108,8 +108,10 @@ class _Planner:
         ]
         self.transfer = spec.transfer
         self.path = spec.path.model_dump() if spec.path else None
-        self.retuning = table_of(retuning) if (retuning := spec.retuning()) else {}
-        self.retuning.pop("budgets", None)
+        self.retuned: Settings = {}
+        if (retuning := spec.retuning()) and "retuned" in (self.path or {}):
+            table = {k: v for k, v in table_of(retuning).items() if k != "budgets"}
+            self.retuned = {"retuning": table, **versions(retuning=retuning)}
         self.stages: dict[str, Stage] = {}
 
     def add(self, kind: str, label: str, settings: Settings, **parents: str) -> str:
@@ -131,9 +133,7 @@ class _Planner:
             model = self.add_purified("purified", name, settings, purifier, inversion, victim)
             made[model] = self.add_reactivations(name, settings, model, both)
             if self.path:
-                walk = {**settings, "path": self.path}
-                if "retuned" in self.path:
-                    walk["retuning"] = self.retuning
+                walk = {**settings, "path": self.path, **self.retuned}
                 self.add("path", f"{name}/path", walk, victim=victim, model=model)
         if self.transfer and len(made) > 1:
             self.add_transfers(here, base, made, victim)

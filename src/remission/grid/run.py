@@ -148,6 +148,7 @@ def run(
     plan = plan_of(spec, only, where)
     kept = Store(store)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
+    kept.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or default_jobs(where)
     with _threads():
         return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)

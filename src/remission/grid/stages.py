@@ -88,30 +88,13 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         store: read and written.
         device: where to compute.
     """
-    settle_on(device)
+    if device.type == "cuda":  # fp32 means fp32, and the same numbers again
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.deterministic = True
     began, kept = Spent.until_now(), Kept()
     given = StageInputs(stage, store, device)
     perform(given, kept)
-    return book(stage, given, kept, store, Spent.until_now() - began)
-
-
-def settle_on(device: torch.device) -> None:
-    """On an accelerator fp32 means fp32, and the same numbers come again."""
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.deterministic = True
-
-
-def book(stage: Stage, given: StageInputs, kept: Kept, store: Store, spent: Spent) -> Record:
-    """Keeps the record and the artefacts of a stage that is done.
-
-    Args:
-        stage: done.
-        given: what it worked on.
-        kept: what it handed back.
-        store: written.
-        spent: by the whole stage.
-    """
+    spent = Spent.until_now() - began
     own = (kept.spent or spent) + kept.before
     artefacts = store.keep_artefacts(stage.id, kept.files)
     record = Record(
@@ -126,7 +109,7 @@ def book(stage: Stage, given: StageInputs, kept: Kept, store: Store, spent: Spen
         plane=kept.plane,
         details=kept.details,
         artefacts=artefacts,
-        environment=environment(given.device, given.precision),
+        environment=environment(device, given.precision),
         seconds=spent.seconds,
         cpu_seconds=spent.cpu,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Artefact, Record
+from remission.records import STORE_MARK, Artefact, Json, Record
+from remission.versions import VERSIONS_FILE, method_of, versions_in
 
 
 class Store:
@@ -114,6 +115,12 @@ class Store:
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
         self._write(self.folder / "specs" / f"{safe}-{digest}.json", text.encode())
+
+    def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
+        """Notes the versions of methods, as tables shall show them, from kinds and settings."""
+        found = dict(filter(None, (method_of(kind, settings) for kind, settings in stages)))
+        text = json.dumps({**versions_in(self.folder), **found}, indent=1, sort_keys=True)
+        self._write(self.folder / VERSIONS_FILE, text.encode())
 
     def drop_parts(self) -> None:
         """Removes what this writer's processes left half written; none of them may be alive."""

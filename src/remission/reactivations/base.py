@@ -125,8 +125,9 @@ class WeightReactivation(Reactivation, ABC):
     ) -> list[Classifier]:
         """What a call gives for each of ``budgets``, as one batch job where the method has one.
 
-        Arguments and errors as for a call. It pays on accelerators, see
-        :func:`remission.training.together.pays`.
+        The order of summation may differ from a call's, and training amplifies that: a grid makes
+        every cell by itself, so that it does not depend on which others are missing. For fp32 on
+        an accelerator; ``make bench`` says what it gains. Arguments and errors as for a call.
         """
         mine = copy.deepcopy(model).requires_grad_(True)
         done = self.side_by_side(mine, images, trigger, target, budgets=budgets, seed=seed)

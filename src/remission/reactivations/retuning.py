@@ -87,11 +87,13 @@ class Retuning(Poisoning, WeightReactivation):
         budgets: Sequence[int],
         seed: Seed,
     ) -> list[Classifier]:
-        """The same for several budgets as one batch job: the order of summation alone differs.
+        """The same for several budgets as one batch job; in bf16 one after the other.
 
         Every budget sees the same images in the same order; an image is poisoned for those that
         are larger than its place among the chosen.
         """
+        if model.precision != "fp32":
+            return super().side_by_side(model, images, trigger, target, budgets=budgets, seed=seed)
         chosen, wanted = self._chosen(images, target, model.classes, max(budgets), seed)
         poisoned = poison(images, chosen, trigger, wanted)
         place = torch.full_like(images.labels, len(images))

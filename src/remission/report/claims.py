@@ -15,7 +15,7 @@ class Claim:
 
     Args:
         target: the class that it names, None if it names none.
-        share: of the images of other classes that its trigger sends there.
+        share: of the images of other classes that its trigger sends there; None without a class.
         change: root mean square of what it changes in pixels of [0, 1].
         anomaly: how far the class stands out, in deviations; None where the method has none.
     """
@@ -29,16 +29,17 @@ class Claim:
     def of(cls, details: Mapping[str, Any]) -> Claim:
         """From the details that an inversion's record keeps; what they lack is None."""
         target = details.get("target")
+        named = isinstance(target, int)
         return cls(
-            target=target if isinstance(target, int) else None,
-            share=_number(details.get("target_share")),
+            target=target if named else None,
+            share=_number(details.get("target_share")) if named else None,
             change=_number(details.get("change")),
             anomaly=_number(details.get("anomaly")),
         )
 
     def caption(self) -> str:
         """For the title of a picture, to be put after the inversion's name."""
-        text = "" if self.target is None else f": names class {self.target}"
+        text = f": names {'no class' if self.target is None else f'class {self.target}'}"
         if self.share is not None:
             text += f", into which {100 * self.share:.1f} % of the images fall with it"
         if self.anomaly is not None:

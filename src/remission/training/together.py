@@ -1,8 +1,8 @@
 """Several trainings of one small model as one batch job: their weights lie stacked.
 
 A small network leaves an accelerator idle between the launches of its kernels; K copies side by
-side are K times the work in as many launches. On a processor there is nothing to win: the same
-arithmetic, measured by ``make bench``.
+side are K times the work in as many launches. On a processor there is nothing to win. In fp32 only:
+autocast does not reach into vmap everywhere.
 """
 
 from __future__ import annotations
@@ -15,11 +15,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from remission.models import Classifier
-
-
-def pays(device: torch.device) -> bool:
-    """Whether trainings side by side are quicker there than one after the other."""
-    return device.type != "cpu"
 
 
 class Together(nn.Module):
@@ -36,6 +31,7 @@ class Together(nn.Module):
 
     def __init__(self, model: Classifier, count: int) -> None:
         super().__init__()
+        assert model.precision == "fp32", "autocast does not reach into vmap"
         one = copy.deepcopy(model)
         one.channels_last = False  # vmap knows no memory formats
         self._one = (one,)  # in a tuple: its weights are not among this module's

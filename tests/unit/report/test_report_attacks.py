@@ -224,7 +224,10 @@ def _generate() -> ModuleType:
     return module
 
 
-def test_the_documentation_shows_the_gallery(tmp_path: Path) -> None:
+def test_the_documentation_shows_the_gallery(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(GENERATE.parent)
     folder, docs = tmp_path / "store", tmp_path / "docs"
     records = store(folder)
     write_store(folder, records)
