@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 VERSIONS_FILE = "versions.json"
-"""Beside it: the versions of methods that the last runs had."""
+"""In a store: the versions of methods that the last runs into it had."""
 
-_RUNS = {
+RUNS = {
     "victim": "attack",
     "inversion": "inversion",
     "purified": "purifier",
@@ -52,7 +52,7 @@ R = TypeVar("R", bound=Made)
 
 def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | None:
     """The method whose code a stage runs, as ``role name``, and its version; None without one."""
-    table = settings.get(role := _RUNS.get(kind, ""))
+    table = settings.get(role := RUNS.get(kind, ""))
     if not isinstance(table, dict):
         return None
     versions = settings.get("versions")

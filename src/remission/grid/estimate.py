@@ -31,6 +31,7 @@ from remission.seeding import Seed
 from remission.training import Recipe
 from remission.triggers import Trigger
 from remission.types import Dataset, LabelledImages, Split, Target
+from remission.versions import RUNS
 
 _DRAWN = 1000  # images of a stand-in; more would only be more of the same
 _STEP = 0.3  # seconds that a training step may take in a rehearsal, on a processor
@@ -155,18 +156,8 @@ def _method(stage: Stage) -> str:
 
     Any parameter may change that: steps of an attack within a step, the width of a network.
     """
-    table = stage.settings.get(
-        {
-            "victim": "attack",
-            "inversion": "inversion",
-            "purified": "purifier",
-            "innocent": "purifier",
-            "reactivated": "reactivation",
-            "transfer": "reactivation",
-            "path": "attack",  # whose trigger is applied at every point
-        }.get(stage.kind, ""),
-        {},
-    )
+    role = "attack" if stage.kind == "path" else RUNS.get(stage.kind, "")  # its trigger, everywhere
+    table = stage.settings.get(role, {})
     return json.dumps([stage.kind, table], sort_keys=True)
 
 
