@@ -152,10 +152,13 @@ def settings_table(store: Path) -> str:
     return markdown_table(header, lines)
 
 
-def write_purifiers(store: Path, docs: Path, settings: Path | None = None) -> str:
+def write_purifiers(
+    store: Path, docs: Path, settings: Path | None = None, budget: Path | None = None
+) -> str:
     """Writes ``purifiers.md`` from a store; returns its overview.
 
-    ``settings`` is a store of the same purifiers under other settings of the reactivation.
+    ``settings`` is a store of the same purifiers under other settings of the reactivation,
+    ``budget`` one of `pam` in the paper's budget.
     """
     records = read_records(store)
     overview = render(records, "overview", "markdown")
@@ -179,6 +182,17 @@ def write_purifiers(store: Path, docs: Path, settings: Path | None = None) -> st
             "points.",
             "",
             settings_table(settings),
+            "",
+        ]
+    if budget:
+        parts += [
+            "### Beside `pam` in the paper's budget",
+            "",
+            "By [recipes/pam-budget.toml](../recipes/pam-budget.toml), records in",
+            "[results/pam-budget](../results/pam-budget): three rounds of its own inversion and of",
+            "unlearning, all as in the paper, on the same 1,000 clean images.",
+            "",
+            re.sub("^#", "##", render(read_records(budget), "summary", "markdown"), flags=re.M),
             "",
         ]
     text = "\n".join([*parts, render(records, "summary", "markdown")])
@@ -207,9 +221,11 @@ def main() -> None:
     quickstart = read_records(ROOT / "results" / "quickstart")
     text = between(text, "results", render(quickstart, "summary", "markdown"))
     if (ROOT / "results" / "purifiers").is_dir():
-        settings = ROOT / "results" / "retuning-settings"
+        more = [ROOT / "results" / name for name in ("retuning-settings", "pam-budget")]
         overview = write_purifiers(
-            ROOT / "results" / "purifiers", ROOT / "docs", settings if settings.is_dir() else None
+            ROOT / "results" / "purifiers",
+            ROOT / "docs",
+            *(store if store.is_dir() else None for store in more),
         )
         text = between(text, "purifiers", overview)
     readme.write_text(text, encoding="utf-8")
