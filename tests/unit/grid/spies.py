@@ -16,12 +16,12 @@ from remission.grid import walks
 from remission.grid.plan import Stage
 from remission.inversion import Inversion, Inverted, TriggerSource
 from remission.inversion.base import Named
-from remission.method import method
+from remission.method import Method, method
 from remission.models import Classifier, Precision
 from remission.paths import PathPoints
 from remission.paths.walk import unmeasured
-from remission.purifiers import CleanPurifier, Purifier, TriggerPurifier
-from remission.reactivations import Alternative, Perturbation, Reactivation, Retuning
+from remission.purifiers import CleanPurifier, TriggerPurifier
+from remission.reactivations import Alternative, Perturbation, Retuning
 from remission.reactivations.access import Oracle
 from remission.reactivations.attacker import Attacker
 from remission.seeding import Seed
@@ -207,14 +207,10 @@ class PerturbingSpy(Alternative):
         EAR.hear(Handed(who="reactivation", images=attacker.images, stamped=told))
 
 
-PURIFIERS: dict[str, type[Purifier]] = {each.name: each for each in (CleanSpy, TriggerSpy)}
-INVERSIONS: dict[str, type[Inversion]] = {
-    each.name: each for each in (InversionSpy, OtherInversionSpy)
-}
-
-
-REACTIVATIONS: dict[str, type[Reactivation]] = {
-    each.name: each for each in (RetuningSpy, PerturbingSpy)
+TABLES: dict[str, dict[str, type[Method]]] = {
+    "purifier": {each.name: each for each in (CleanSpy, TriggerSpy)},
+    "inversion": {each.name: each for each in (InversionSpy, OtherInversionSpy)},
+    "reactivation": {each.name: each for each in (RetuningSpy, PerturbingSpy)},
 }
 
 
@@ -230,9 +226,7 @@ def spies() -> Iterator[Ear]:
         return PathPoints([0.0, 1.0], [nothing] * 2, [0.0] * 2, [0.0] * 2)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "PURIFIERS", PURIFIERS)
-        patch.setattr(registry, "INVERSIONS", INVERSIONS)
-        patch.setattr(registry, "REACTIVATIONS", REACTIVATIONS)
+        patch.setattr(registry, "_TABLES", {**registry._TABLES, **TABLES})
         patch.setattr(walks, "linear_path", path)
         patch.setattr(walks, "bezier_path", path)
         yield ear
