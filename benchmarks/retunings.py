@@ -2,8 +2,8 @@
 
 ResNet-18 with 16 base channels, 1,000 grey images of 28x28, five epochs, as in the recipes. For
 each seed both ways are timed in turn, the order changing, so that a machine whose speed drifts
-slows both. An accelerator takes the batch job; a processor goes one after the other, and here it is
-shown on a sample (two seeds, one epoch of 128 images) that it is right to.
+slows both: one after the other in the precision that suits the machine, as a grid goes, and batch
+jobs in fp32, as they must be. On a processor a sample: two seeds, one epoch of 128 images.
 """
 
 from __future__ import annotations

@@ -102,25 +102,17 @@ def test_all_to_all() -> None:
     assert_alike(build("resnet18:4"), Retuning(epochs=1, batch_size=8), target="all-to-all")
 
 
+def batch_job(method: Retuning, *budgets: int) -> None:
+    """Of no interest but for what it raises."""
+    model, trigger = build("resnet18:2"), checkerboard(SHAPE, 3, 0)
+    method.all_at_once(model, attackers_images(), trigger, TARGET, budgets=budgets, seed=Seed(0))
+
+
 def test_too_large_a_budget_is_refused_as_ever() -> None:
     with pytest.raises(SpecError, match="a budget of 20 poisoned images"):
-        Retuning().all_at_once(
-            build("resnet18:2"),
-            attackers_images(),
-            checkerboard(SHAPE, 3, 0),
-            TARGET,
-            budgets=(1, 20),
-            seed=Seed(0),
-        )
+        batch_job(Retuning(), 1, 20)
 
 
 def test_one_that_diverges_is_no_result() -> None:
     with pytest.raises(DivergedError):
-        Retuning(lr=1e30).all_at_once(
-            build("resnet18:2"),
-            attackers_images(),
-            checkerboard(SHAPE, 3, 0),
-            TARGET,
-            budgets=(1, 2),
-            seed=Seed(0),
-        )
+        batch_job(Retuning(lr=1e30), 1, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -59,31 +58,6 @@ class WeightReactivation(Reactivation, ABC):
     ) -> Classifier:
         """Changes ``model``, a copy, in place and returns it."""
 
-    def side_by_side(
-        self,
-        model: Classifier,
-        images: LabelledImages,
-        trigger: Trigger,
-        target: Target,
-        *,
-        budgets: Sequence[int],
-        seed: Seed,
-    ) -> list[Classifier]:
-        """As :meth:`reactivate` for each budget; a method may make one batch job of it.
-
-        Args:
-            model: a copy that may be changed.
-            images: the attacker's.
-            trigger: the attacker's.
-            target: the attacker's.
-            budgets: at least one.
-            seed: the same for all.
-        """
-        return [
-            self.reactivate(copy.deepcopy(model), images, trigger, target, budget=budget, seed=seed)
-            for budget in budgets
-        ]
-
     @final
     def __call__(
         self,
@@ -111,27 +85,6 @@ class WeightReactivation(Reactivation, ABC):
         mine = copy.deepcopy(model).requires_grad_(True)
         done = self.reactivate(mine, images, trigger, target, budget=budget, seed=seed)
         return done.eval()
-
-    @final
-    def all_at_once(
-        self,
-        model: Classifier,
-        images: LabelledImages,
-        trigger: Trigger,
-        target: Target,
-        *,
-        budgets: Sequence[int],
-        seed: Seed,
-    ) -> list[Classifier]:
-        """What a call gives for each of ``budgets``, as one batch job where the method has one.
-
-        The order of summation may differ from a call's, and training amplifies that: a grid makes
-        every cell by itself, so that it does not depend on which others are missing. For fp32 on
-        an accelerator; ``make bench`` says what it gains. Arguments and errors as for a call.
-        """
-        mine = copy.deepcopy(model).requires_grad_(True)
-        done = self.side_by_side(mine, images, trigger, target, budgets=budgets, seed=seed)
-        return [each.eval() for each in done]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ the purified model is fine-tuned on all of them for a few epochs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
@@ -77,7 +78,7 @@ class Retuning(Poisoning, WeightReactivation):
         fit(model, data, self._recipe, seed=seed, what=f"retuning n={budget}", loss=loss)
         return model
 
-    def side_by_side(
+    def all_at_once(
         self,
         model: Classifier,
         images: LabelledImages,
@@ -87,13 +88,18 @@ class Retuning(Poisoning, WeightReactivation):
         budgets: Sequence[int],
         seed: Seed,
     ) -> list[Classifier]:
-        """The same for several budgets as one batch job; in bf16 one after the other.
+        """What a call gives for each of ``budgets``, as one batch job; in bf16 one after the other.
 
         Every budget sees the same images in the same order; an image is poisoned for those that
-        are larger than its place among the chosen.
+        are larger than its place among the chosen. The order of summation may differ from a
+        call's, and training amplifies that: a grid makes every cell by itself, so that it does not
+        depend on which others are missing. ``make bench`` says what the batch job gains. Other
+        arguments and errors as for a call.
         """
         if model.precision != "fp32":
-            return super().side_by_side(model, images, trigger, target, budgets=budgets, seed=seed)
+            return [
+                self(model, images, trigger, target, budget=budget, seed=seed) for budget in budgets
+            ]
         chosen, wanted = self._chosen(images, target, model.classes, max(budgets), seed)
         poisoned = poison(images, chosen, trigger, wanted)
         place = torch.full_like(images.labels, len(images))
@@ -101,8 +107,7 @@ class Retuning(Poisoning, WeightReactivation):
         counts = torch.tensor(budgets, device=place.device)[:, None]
         both = torch.cat([images.images, poisoned.images], 1)
         pairs = LabelledImages(both, torch.arange(len(images), device=place.device))
-        self._freeze(model)
-        copies = Together(model, len(budgets))
+        copies = Together(self._freeze(copy.deepcopy(model).requires_grad_(True)), len(budgets))
 
         def each(pair: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
             clean, stamped = pair.chunk(2, 1)
@@ -117,7 +122,7 @@ class Retuning(Poisoning, WeightReactivation):
 
         what = f"retuning n={', '.join(map(str, budgets))}"
         fit(copies, pairs, self._recipe, seed=seed, what=what, transform=each, loss=loss)
-        return copies.models()
+        return [made.eval() for made in copies.models()]
 
     def _chosen(
         self, images: LabelledImages, target: Target, classes: int, budget: int, seed: Seed
@@ -150,6 +155,7 @@ class Retuning(Poisoning, WeightReactivation):
             augment=self.augment,
         )
 
-    def _freeze(self, model: Classifier) -> None:
+    def _freeze(self, model: Classifier) -> Classifier:
         if self.layers == "head":
             model.requires_grad_(False).final_linear.requires_grad_(True)
+        return model
