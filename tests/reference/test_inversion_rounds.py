@@ -187,13 +187,13 @@ def test_the_judge_counts_images_of_other_classes_alone() -> None:
     judged = judge(Reading(), written(found, labels), nn.Identity())
     assert judged.target == 1
     assert judged.target_share == pytest.approx(2 / 8)
-    assert judged.anomaly is None
+    assert judged.lead is None
 
 
 def test_the_judge_takes_the_class_that_was_named() -> None:
     data = written([3, 3, 3, 3, 3, 1, 1, 0, 0], [3, 3, 3, 3, 0, 0, 2, 0, 1])
     judged = judge(Reading(), data, nn.Identity(), Named(3, 4.5))
-    assert (judged.target, judged.anomaly) == (3, 4.5)
+    assert (judged.target, judged.lead) == (3, 4.5)
     assert judged.target_share == pytest.approx(1 / 5)
 
 

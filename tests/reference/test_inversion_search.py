@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from remission.inversion import Inverted
-from remission.inversion.universal import Searched, Universal
+from remission.inversion.universal import Searched, Tried, Universal
 from remission.method import method
 from remission.models import Classifier
 from remission.seeding import Seed
@@ -26,11 +26,12 @@ REACH = 0.45
 
 @dataclass
 class SlowSearch:
-    """The pattern of one class, with ifs, as one flat vector."""
+    """The pattern, or the mask and pattern, of one class, with ifs, as one flat vector."""
 
     target: int
     theta: Tensor
     adam: SlowAdam
+    patch: bool = False
     cost: float = 1.0
     arrived: float = 0.0
     least: float = math.inf
@@ -41,19 +42,34 @@ class SlowSearch:
         """One update, on the images of other classes among those drawn."""
         others = [n for n in index if int(data.labels[n]) != self.target]
         x, goal = data.images[others], torch.full((len(others),), self.target)
-        shown = (x + self.theta.view(C, SIDE, SIDE)).clamp(0, 1)
+        shown = under(x, self.theta, patch=self.patch)
         shown.requires_grad_(True)  # only now: clipping lets gradients through
         logits = slow.logits(w, shown, train=False)
-        g = torch.autograd.grad(cross_entropy(logits, goal), shown)[0].sum(0).flatten()
-        if length(self.theta) > 0:
-            g = g + self.cost * self.theta / (len(self.theta) * length(self.theta))
+        g = self.back(torch.autograd.grad(cross_entropy(logits, goal), shown)[0], x)
         share = sum(int(row.argmax()) == self.target for row in logits) / len(others)
         self.arrived = 0.8 * self.arrived + 0.2 * share
         self.cost = self.cost * 1.2 if self.arrived > REACH else self.cost / 1.1
         enough = self.arrived > REACH and share > REACH
-        if enough and length(self.theta) < self.least:
-            self.least, self.best = length(self.theta), self.theta
+        if enough and self.length() < self.least:
+            self.least, self.best = self.length(), self.theta
         self.tried, self.theta = self.theta, self.adam.step(self.theta, g)
+
+    def back(self, g: Tensor, x: Tensor) -> Tensor:
+        """From the gradient at what is shown to that at theta, the price of its size included."""
+        if not self.patch:
+            g = g.sum(0).flatten()
+            if length(self.theta) > 0:
+                g = g + self.cost * self.theta / (len(self.theta) * length(self.theta))
+            return g
+        m, p = parts(self.theta)
+        by_mask = (g * (p - x)).sum((0, 1)) + self.cost / (SIDE * SIDE)
+        return torch.cat(
+            [(by_mask * m * (1 - m)).flatten(), (g.sum(0) * m * p * (1 - p)).flatten()]
+        )
+
+    def length(self) -> float:
+        """The size of what is tried."""
+        return measured(self.theta, patch=self.patch)
 
     def found(self) -> Tensor:
         """The smallest that sent enough; where none did, the last one that was tried."""
@@ -67,25 +83,46 @@ def length(theta: Tensor) -> float:
     return math.sqrt(sum(float(v) ** 2 for v in theta) / len(theta))
 
 
-def sent(slow: Slow, w: Tensor, data: LabelledImages, theta: Tensor, target: int) -> float:
-    """The share of all images of other classes that a pattern sends to its class."""
-    others = data.images[data.labels != target]
-    shown = (others + theta.view(C, SIDE, SIDE)).clamp(0, 1)
-    logits = slow.logits(w, shown, train=False)
-    return sum(int(row.argmax()) == target for row in logits) / len(others)
+def parts(theta: Tensor) -> tuple[Tensor, Tensor]:
+    """(SIDE, SIDE) mask and (C, SIDE, SIDE) pattern of a patch."""
+    both = 1 / (1 + torch.exp(-theta.view(1 + C, SIDE, SIDE)))
+    return both[0], both[1:]
 
 
+def measured(theta: Tensor, *, patch: bool) -> float:
+    """Root mean square of a pattern, mean of a patch's mask."""
+    return float(sum(parts(theta)[0].flatten())) / SIDE**2 if patch else length(theta)
+
+
+def under(x: Tensor, theta: Tensor, *, patch: bool) -> Tensor:
+    """What the model is shown."""
+    if patch:
+        m, p = parts(theta)
+        return x - m * x + m * p
+    return (x + theta.view(C, SIDE, SIDE)).clamp(0, 1)
+
+
+def sent(slow: Slow, w: Tensor, data: LabelledImages, one: SlowSearch) -> float:
+    """The share of all images of other classes that what was found sends to its class."""
+    others = data.images[data.labels != one.target]
+    logits = slow.logits(w, under(others, one.found(), patch=one.patch), train=False)
+    return sum(int(row.argmax()) == one.target for row in logits) / len(others)
+
+
+@pytest.mark.parametrize("patch", [False, True])
 @pytest.mark.parametrize("classes", [[0, 1, 2, 3], [0]])
-def test_every_update_of_the_search(classes: list[int]) -> None:
+def test_every_update_of_the_search(classes: list[int], patch: bool) -> None:
     model, data = Toy(seed=2).eval().requires_grad_(False), toy_data(11, seed=3)
     slow, w = Slow.like(model), flat(model)
     method = Universal(steps=24, batch_size=8, lr=0.2)
-    first = 0.01 * torch.randn(4, C, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    family: Tried = "patch" if patch else "additive"
+    channels = 1 + C if patch else C
+    first = 0.01 * torch.randn(4, channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     first = first[classes].double()
-    found = method.search(model, data, "additive", torch.tensor(classes), first, REACH, Seed(3))
+    found = method.search(model, data, family, torch.tensor(classes), first, REACH, Seed(3))
 
     pairs = zip(classes, first, strict=True)
-    searches = [SlowSearch(k, each.flatten(), SlowAdam(0.2)) for k, each in pairs]
+    searches = [SlowSearch(k, each.flatten(), SlowAdam(0.2), patch) for k, each in pairs]
     draws, count = Seed(3).generator(), min(11, 8 * K // len(classes))
     for _ in range(24):
         index = torch.randint(11, (count,), generator=draws).tolist()
@@ -94,11 +131,12 @@ def test_every_update_of_the_search(classes: list[int]) -> None:
     for place, one in enumerate(searches):
         best = one.found()
         torch.testing.assert_close(found.theta[place].flatten(), best, rtol=1e-5, atol=1e-6)
-        assert float(found.size[place]) == pytest.approx(length(best), rel=1e-5)
-        wanted = sent(slow, w, data, best, one.target)
+        assert float(found.size[place]) == pytest.approx(measured(best, patch=patch), rel=1e-5)
+        wanted = sent(slow, w, data, one)
         assert float(found.share[place]) == pytest.approx(wanted)
     # all that can happen does: one settles on an earlier pattern, another never sends enough
-    assert any(length(one.found()) < 0.9 * length(one.theta) for one in searches)
+    if not patch:
+        assert any(length(one.found()) < 0.9 * length(one.theta) for one in searches)
     if len(classes) > 1:
         assert any(one.best is None for one in searches)
 
@@ -112,15 +150,22 @@ def test_flows_have_a_learning_rate_of_their_own() -> None:
     torch.testing.assert_close(moved, torch.full_like(moved, 0.03), rtol=1e-3, atol=0)
 
 
-SIZES: dict[Family, list[float]] = {"additive": [1.0, 0.3, 1.1, 0.9], "warp": [1.2, 1.0, 0.9, 1e-3]}
-"""By patterns class 1 stands out, by warps class 3, and more."""
+SIZES: dict[Tried, list[float]] = {
+    "additive": [1.0, 0.3, 1.1, 0.25],
+    "patch": [0.5, 0.1, 0.6, 0.9],
+    "warp": [1.2, 1.0, 0.9, 1e-3],
+}
+"""Patterns name class 3, patches class 1, both together class 1; warps class 3, and by more."""
+
+FURTHER = 0.08
+"""The size of every patch that is searched further."""
 
 
 @dataclass(frozen=True)
 class Asked:
     """With what a search was asked for."""
 
-    family: Family
+    family: Tried
     classes: list[int]
     first: Tensor
     reach: float
@@ -136,7 +181,7 @@ class Planned(Universal):
         self,
         model: Classifier,
         clean: LabelledImages,
-        family: Family,
+        family: Tried,
         classes: Tensor,
         first: Tensor,
         reach: float,
@@ -145,10 +190,12 @@ class Planned(Universal):
         self.asked.append(Asked(family, classes.tolist(), first.clone(), reach))
         if len(classes) == 1:
             return Searched(2 * first, torch.ones(1), torch.ones(1))
+        if len(classes) < K:
+            return Searched(first, torch.full((len(classes),), FURTHER), torch.ones(len(classes)))
         return Searched(thetas(family, first), torch.tensor(SIZES[family]), torch.ones(K))
 
 
-def thetas(family: Family, like: Tensor) -> Tensor:
+def thetas(family: Tried, like: Tensor) -> Tensor:
     """Class k's is k + 1, a tenth for patterns and a hundredth for warps."""
     by_class = torch.arange(1.0, K + 1) * (0.1 if family == "additive" else 0.01)
     return by_class.view(-1, 1, 1, 1).expand_as(like)
@@ -172,7 +219,13 @@ def test_the_named_class_is_searched_further_and_that_is_the_trigger(
     assert [(each.family, each.classes, each.reach) for each in searches] == [
         ("additive", [0, 1, 2, 3], 0.7),
         ("warp", [0, 1, 2, 3], 0.7),
+        ("patch", [0, 1, 2, 3], 0.7),
+        ("patch", [1, 3, 0], 0.7),
     ]
+    half = torch.full((K, SIDE, SIDE), 0.3)
+    torch.testing.assert_close(searches[2].first[:, 0].sigmoid(), half)
+    assert float(searches[2].first[:, 1:].abs().max()) == 0
+    assert torch.equal(searches[3].first, thetas("patch", searches[2].first)[[1, 3, 0]])
     assert float(searches[0].first.abs().max()) == 0
     assert searches[1].first.shape == (K, 2, 3, 3)
     assert 0.05 < float(searches[1].first.std()) < 0.2, "a flow of zero has no gradient"
@@ -181,8 +234,9 @@ def test_the_named_class_is_searched_further_and_that_is_the_trigger(
     assert torch.equal(refined.first, begun)
 
     assert found.target == named
-    sizes = torch.tensor(SIZES[family])
-    assert found.anomaly == float(Searched(begun, sizes, torch.ones(K)).anomaly()[named])
+    # of patterns: the geometric mean of both sizes; class 2's patch was not searched further
+    pairs = {1: math.sqrt(0.3 * FURTHER), 3: math.sqrt(0.25 * FURTHER)}
+    assert found.lead == pytest.approx(pairs[3] / pairs[1] if told else 0.9 / 1e-3)
     assert isinstance(found.generator, Perturbation)
     trigger, other = found.generator.pattern, found.generator.flow
     if family == "warp":

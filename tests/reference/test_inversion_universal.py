@@ -1,14 +1,13 @@
-"""The universal inversion's perturbations, sizes and anomalies, against slow versions."""
+"""The universal inversion's perturbations, sizes and leads, against slow versions."""
 
 from __future__ import annotations
 
 import math
-import statistics
 
 import pytest
 import torch
 
-from remission.inversion.universal import Searched, Universal, size
+from remission.inversion.universal import Searched, Universal, leads, shown, size
 from remission.models import build_model
 from remission.triggers.perturbation import Perturbation, perturbed
 from remission.types import LabelledImages
@@ -56,23 +55,40 @@ def test_every_flow_moves_every_image_on_its_own() -> None:
 
 def test_sizes_are_root_mean_squares() -> None:
     theta = torch.tensor([[[3.0, -4.0]], [[0.0, 2.0]]])
-    assert size(theta).tolist() == pytest.approx([math.sqrt(12.5), math.sqrt(2)])
+    assert size(theta, "additive").tolist() == pytest.approx([math.sqrt(12.5), math.sqrt(2)])
 
 
-@pytest.mark.parametrize("count", [4, 5])
-def test_the_anomaly_is_the_distance_from_the_median_in_deviations(count: int) -> None:
-    sizes, shares = [0.1, 1.0, 1.4, 2.0, 0.9][:count], [0.95, 0.5, 0.9, 0.001, 0.9][:count]
-    found = Searched(torch.zeros(count, 1), torch.tensor(sizes), torch.tensor(shares)).anomaly()
-    logs = [math.log(s / max(a, 0.01)) for s, a in zip(sizes, shares, strict=True)]
-    middle = statistics.median(logs)
-    spread = 1.4826 * statistics.median(abs(v - middle) for v in logs)
-    assert found.tolist() == pytest.approx([(middle - v) / spread for v in logs], rel=1e-5)
-    assert int(found.argmax()) == 0
+def test_the_size_of_a_patch_is_the_mean_of_its_mask() -> None:
+    theta = torch.tensor([[[[0.0, 100.0]], [[7.0, 7.0]]], [[[-100.0, 0.0]], [[1.0, 1.0]]]])
+    assert size(theta, "patch").tolist() == pytest.approx([0.75, 0.25])
 
 
-def test_of_two_classes_none_stands_out() -> None:
-    found = Searched(torch.zeros(2, 1), torch.tensor([0.1, 5.0]), torch.ones(2)).anomaly()
-    assert found.tolist() == [0, 0]
+def test_a_patch_covers_what_its_mask_says() -> None:
+    generator = torch.Generator().manual_seed(3)
+    x, theta = (
+        torch.rand(2, 3, 4, 4, generator=generator),
+        torch.randn(5, 4, 4, 4, generator=generator),
+    )
+    found = shown(x, theta, "patch")
+    for k in range(5):
+        m, p = 1 / (1 + (-theta[k, 0]).exp()), 1 / (1 + (-theta[k, 1:]).exp())
+        for n in range(2):
+            torch.testing.assert_close(found[k, n], (1 - m) * x[n] + m * p)
+
+
+def test_needs_are_sizes_a_share_that_arrives() -> None:
+    sizes, shares = [0.1, 1.0, 1.4, 0.0], [0.95, 0.5, 0.001, 1.0]
+    found = Searched(torch.zeros(4, 1), torch.tensor(sizes), torch.tensor(shares)).needs()
+    wanted = [math.log(max(s, 1e-6) / max(a, 0.01)) for s, a in zip(sizes, shares, strict=True)]
+    assert found.tolist() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_lead_is_over_the_next_class() -> None:
+    needs = [0.4, 0.1, 0.3]
+    found = leads(torch.tensor(needs).log())
+    assert found.tolist() == pytest.approx([0.1 / 0.4, 0.3 / 0.1, 0.1 / 0.3])
+    assert leads(torch.tensor([0.2, 0.2]).log()).tolist() == pytest.approx([1, 1])
+    assert leads(torch.tensor([0.2]).log()).tolist() == [1]
 
 
 def test_the_share_that_arrives_counts_each_image_of_other_classes_once() -> None:

@@ -68,8 +68,8 @@ def outcome_line(stage: Stage, record: Record) -> str:
         found += ", names no class" if target is None else f", names class {target}"
         if (true := record.details.get("true_target")) is not None:
             found += " (the true one)" if true == record.details["target"] else f" (true: {true})"
-        if (anomaly := record.details.get("anomaly")) is not None:
-            found += f", anomaly {anomaly:.1f}"
+        if (lead := record.details.get("lead")) is not None:
+            found += f", lead {lead:.1f}"
     return found
 
 

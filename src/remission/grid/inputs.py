@@ -185,5 +185,5 @@ class StageInputs:
             target=details["target"],
             target_share=details["target_share"],
             change=details["change"],
-            anomaly=details.get("anomaly"),
+            lead=details.get("lead"),
         )

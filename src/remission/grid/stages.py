@@ -182,7 +182,7 @@ def _described(found: Inverted) -> dict[str, Any]:
         "target": found.target,
         "target_share": found.target_share,
         "change": found.change,
-        **({} if found.anomaly is None else {"anomaly": found.anomaly}),
+        **({} if found.lead is None else {"lead": found.lead}),
     }
 
 

@@ -35,9 +35,9 @@ class Inverted:
     target: int | None
     target_share: float
     change: float
-    anomaly: float | None = None
-    """By how many median absolute deviations the target class stands out from the others; None
-    where the inversion does not compare classes."""
+    lead: float | None = None
+    """How many times as large a change the next class needs, 1 where two need the same; None where
+    the inversion does not compare classes."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Named:
     """A target class and by how much it stands out, see :class:`Inverted`."""
 
     target: int
-    anomaly: float
+    lead: float
 
 
 @method
@@ -138,7 +138,7 @@ def judge(
         target=target,
         target_share=share,
         change=change,
-        anomaly=named.anomaly if named else None,
+        lead=named.lead if named else None,
     )
 
 

@@ -8,21 +8,24 @@ class, so for every class t and every family of changes g, with parameters theta
 
 all classes in one batch. As in Neural Cleanse, c_t is raised while g sends enough images to t, and
 lowered while it does not; the smallest theta that sent enough is kept. Families: an added pattern
-(|theta| the root mean square of its pixels) and a smooth warp (|theta| that of its flow, in
-pixels). With s_t the size found, divided by the share of images that arrive at t, the anomaly of t
-in its family is
+(|theta| the root mean square of its pixels), a patch, which is a mask and a pattern behind it
+(|theta| the mean of the mask, as in Neural Cleanse), and a smooth warp (|theta| the root mean
+square of its flow, in pixels). With s_t the size found, divided by the share of images that arrive
+at t, what class t needs is
 
-    a_t = (median log s - log s_t) / (1.4826 * median |log s - median log s|),
+    n_t = sqrt(s_t of the added pattern * s_t of the patch),  or  n_t = s_t of the warp,
 
-the divisor at least 0.1. The largest of all families names the target class. Its perturbation,
-searched further on its own so that more images arrive, is the trigger.
+since faint patterns and small ones are both cheap where a backdoor is, while classes that are near
+to others anyway are cheap in one of the two. The class whose lead, min over r != t of n_r / n_t, is
+the largest of both is named. Its added pattern or warp, searched further on its own so that more
+images arrive, is the trigger.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +40,13 @@ from remission.training import batches
 from remission.triggers.perturbation import Family, Perturbation, perturbed
 from remission.types import LabelledImages
 
+Tried = Literal[Family, "patch"]
+"""What is searched: a patch tells which class, and is no trigger in the end."""
+
 _SLIGHT = 0.1  # standard deviation of the first flow, in pixels
+_MASK = math.log(0.3 / 0.7)  # the first masks let 0.3 of the pattern through
+_PATCH_LR = 0.2
+_FINALISTS = 3  # classes whose patch is searched further, since small ones are found late
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,9 @@ class Searched:
     """What one family's search found, one entry a class.
 
     Args:
-        theta: (K, ...) patterns (K, C, H, W) or flows (K, 2, grid, grid).
-        size: (K,) root mean square of each.
+        theta: (K, ...) patterns (K, C, H, W), flows (K, 2, grid, grid), or the logits of masks and
+            of patterns behind them (K, 1 + C, H, W).
+        size: (K,) of each, see above.
         share: (K,) share of the images of other classes that arrive, in [0, 1].
     """
 
@@ -54,13 +64,17 @@ class Searched:
     size: Tensor
     share: Tensor
 
-    def anomaly(self) -> Tensor:
-        """(K,) a_t above; nothing stands out of fewer than three classes: zeros."""
-        logs = (self.size.clamp_min(1e-6) / self.share.clamp_min(0.01)).log()
-        if len(logs) < 3:
-            return torch.zeros_like(logs)
-        below = logs.quantile(0.5) - logs  # torch's median is the lower one of the middle two
-        return below / (1.4826 * below.abs().quantile(0.5)).clamp_min(0.1)
+    def needs(self) -> Tensor:
+        """(K,) log s_t above."""
+        return (self.size.clamp_min(1e-6) / self.share.clamp_min(0.01)).log()
+
+
+def leads(needs: Tensor) -> Tensor:
+    """(K,) log n_t -> (K,) how many times as much as each class the least of all others needs."""
+    if len(needs) < 2:
+        return torch.ones_like(needs)
+    first, second = needs.sort().values[:2]
+    return (torch.where(needs == first, second, first) - needs).exp()
 
 
 @method
@@ -106,27 +120,47 @@ class Universal(Inversion):
         """Runs the searches above; see :meth:`Inversion.invert`."""
         assert isinstance(generator, Perturbation)
         target = previous.target if previous else None
-        best, of, theta = Named(0, -math.inf), get_args(Family)[0], torch.empty(0)
         classes = torch.arange(model.classes, device=clean.labels.device)
-        for family in get_args(Family):
-            here = seed.child(family)
-            first = self.first(family, clean.shape, model.classes, here.child("first").generator())
-            found = self.search(model, clean, family, classes, first, self.reach, here)
-            anomaly = found.anomaly()
-            named = int(anomaly.argmax()) if target is None else target
-            if float(anomaly[named]) > best.anomaly:
-                best, of, theta = Named(named, float(anomaly[named])), family, found.theta
+        found = {each: self.look(model, clean, each, seed) for each in get_args(Family)}
+        needs = {family: each.needs() for family, each in found.items()}
+        needs["additive"] = self.with_patches(needs["additive"], model, clean, seed)
+        best, of = Named(0, -math.inf), get_args(Family)[0]
+        for family, needed in needs.items():
+            lead = leads(needed)
+            named = int(lead.argmax()) if target is None else target
+            if float(lead[named]) > best.lead:
+                best, of = Named(named, float(lead[named])), family
         one = classes[best.target : best.target + 1]
-        here, first = seed.child("refine"), theta[best.target : best.target + 1]
-        found = self.search(model, clean, of, one, first, self.refined_reach, here)
-        generator.become(of, found.theta[0])
+        here, first = seed.child("refine"), found[of].theta[best.target : best.target + 1]
+        last = self.search(model, clean, of, one, first, self.refined_reach, here)
+        generator.become(of, last.theta[0])
         return best
+
+    def look(self, model: Classifier, clean: LabelledImages, family: Tried, seed: Seed) -> Searched:
+        """The search of a family for every class, from its first values."""
+        here, classes = seed.child(family), torch.arange(model.classes)
+        first = self.first(family, clean.shape, model.classes, here.child("first").generator())
+        return self.search(
+            model, clean, family, classes.to(clean.labels.device), first, self.reach, here
+        )
+
+    def with_patches(
+        self, patterns: Tensor, model: Classifier, clean: LabelledImages, seed: Seed
+    ) -> Tensor:
+        """(K,) log n_t from log s_t of the added patterns; searches the patches."""
+        found = self.look(model, clean, "patch", seed)
+        patches = found.needs()
+        finalists = (patterns + patches).argsort()[:_FINALISTS]
+        here, first = seed.child("finalists"), found.theta[finalists]
+        further = self.search(model, clean, "patch", finalists, first, self.reach, here)
+        patches[finalists] = patches[finalists].minimum(further.needs())
+        return (patterns + patches) / 2
 
     def search(
         self,
         model: Classifier,
         clean: LabelledImages,
-        family: Family,
+        family: Tried,
         classes: Tensor,
         first: Tensor,
         reach: float,
@@ -146,9 +180,8 @@ class Universal(Inversion):
         device, draws = clean.labels.device, seed.generator()
         theta = first.detach().clone().to(device)
         count = min(len(clean), self.batch_size * model.classes // len(classes))
-        optimizer = torch.optim.Adam(
-            [theta.requires_grad_(True)], self.lr if family == "additive" else self.flow_lr
-        )
+        rate = {"additive": self.lr, "warp": self.flow_lr, "patch": _PATCH_LR}[family]
+        optimizer = torch.optim.Adam([theta.requires_grad_(True)], rate)
         cost, arrived = torch.ones(len(classes), device=device), torch.zeros(1, device=device)
         best, least = theta.detach().clone(), torch.full_like(cost, math.inf)
         for _ in tracked(range(self.steps), f"inversion: {family}", self.steps):
@@ -158,11 +191,11 @@ class Universal(Inversion):
             logits = logits_under(model, clean.floats(index), theta, family)  # (K, B, K)
             goal = classes[:, None].expand_as(other)
             ce = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none")
-            loss = (_mean(ce.view_as(other), other) + cost * size(theta)).sum()
+            loss = (_mean(ce.view_as(other), other) + cost * size(theta, family)).sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
-                share, now = _mean((logits.argmax(2) == goal).float(), other), size(theta)
+                share, now = _mean((logits.argmax(2) == goal).float(), other), size(theta, family)
                 arrived = 0.8 * arrived + 0.2 * share
                 cost = torch.where(arrived > reach, cost * 1.2, cost / 1.1)
                 enough = (arrived > reach) & (share > reach)
@@ -171,14 +204,20 @@ class Universal(Inversion):
                 best[smaller] = theta[smaller]
                 least = torch.where(enough & smaller, now, least)
             optimizer.step()
-        return Searched(best, size(best), self.arriving(model, clean, best, family, classes))
+        return Searched(
+            best, size(best, family), self.arriving(model, clean, best, family, classes)
+        )
 
     def first(
-        self, family: Family, shape: tuple[int, int, int], classes: int, draws: torch.Generator
+        self, family: Tried, shape: tuple[int, int, int], classes: int, draws: torch.Generator
     ) -> Tensor:
-        """Where a search begins: no pattern, or a slight flow, since at zero it has no gradient."""
+        """No pattern, a grey one behind an even mask, or a slight flow: zero has no gradient."""
         if family == "additive":
             return torch.zeros(classes, *shape)
+        if family == "patch":
+            return torch.cat([torch.full((1, *shape[1:]), _MASK), torch.zeros(shape)]).repeat(
+                classes, 1, 1, 1
+            )
         return _SLIGHT * torch.randn(classes, 2, self.grid, self.grid, generator=draws)
 
     @torch.no_grad()
@@ -187,7 +226,7 @@ class Universal(Inversion):
         model: Classifier,
         clean: LabelledImages,
         theta: Tensor,
-        family: Family,
+        family: Tried,
         classes: Tensor,
     ) -> Tensor:
         """(K,) the share of the images of other classes that arrive at each of ``classes``."""
@@ -199,17 +238,26 @@ class Universal(Inversion):
         return hits / count.clamp_min(1)
 
 
-def size(theta: Tensor) -> Tensor:
-    """(K, ...) -> (K,) root mean squares."""
+def size(theta: Tensor, family: Tried) -> Tensor:
+    """(K, ...) -> (K,) root mean squares; of patches, the means of their masks."""
+    if family == "patch":
+        return theta[:, 0].sigmoid().flatten(1).mean(1)
     return (theta.flatten(1).square().mean(1) + 1e-12).sqrt()
 
 
-def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Family) -> Tensor:
-    """(B, C, H, W) images -> (K, B, K) logits, under the perturbation of each class."""
+def shown(images: Tensor, theta: Tensor, family: Tried) -> Tensor:
+    """(B, C, H, W) images -> (K, B, C, H, W), under the perturbation of each class."""
+    if family == "patch":
+        mask, pattern = theta[:, None, :1].sigmoid(), theta[:, None, 1:].sigmoid()
+        return (1 - mask) * images + mask * pattern
     flows, patterns = (None, theta) if family == "additive" else (theta, None)
     raw = perturbed(images, flows, patterns)
-    changed = raw + (raw.clamp(0, 1) - raw).detach()  # so that black and white pixels can move
-    logits: Tensor = model(changed.flatten(0, 1))
+    return raw + (raw.clamp(0, 1) - raw).detach()  # so that black and white pixels can move
+
+
+def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried) -> Tensor:
+    """(B, C, H, W) images -> (K, B, K) logits, under the perturbation of each class."""
+    logits: Tensor = model(shown(images, theta, family).flatten(0, 1))
     return logits.view(len(theta), len(images), -1)
 
 

@@ -17,13 +17,13 @@ class Claim:
         target: the class that it names, None if it names none.
         share: of the images of other classes that its trigger sends there; None without a class.
         change: root mean square of what it changes in pixels of [0, 1].
-        anomaly: how far the class stands out, in deviations; None where the method has none.
+        lead: how many times as much the next class needs; None where the method compares none.
     """
 
     target: int | None
     share: float | None
     change: float | None
-    anomaly: float | None
+    lead: float | None
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Claim:
@@ -34,7 +34,7 @@ class Claim:
             target=target if named else None,
             share=_number(details.get("target_share")) if named else None,
             change=_number(details.get("change")),
-            anomaly=_number(details.get("anomaly")),
+            lead=_number(details.get("lead")),
         )
 
     def caption(self) -> str:
@@ -42,8 +42,8 @@ class Claim:
         text = f": names {'no class' if self.target is None else f'class {self.target}'}"
         if self.share is not None:
             text += f", into which {100 * self.share:.1f} % of the images fall with it"
-        if self.anomaly is not None:
-            text += f"; it stands out from the other classes by {self.anomaly:.1f} deviations"
+        if self.lead is not None:
+            text += f"; the next class needs {self.lead:.1f} times as much"
         return text
 
 
@@ -67,5 +67,5 @@ def moved(claims: Iterable[Claim]) -> str:
 
 
 def standing_out(claims: Iterable[Claim]) -> str:
-    """The mean anomaly."""
-    return show_mean(one.anomaly for one in claims)
+    """The mean lead, as a number of times."""
+    return show_mean(one.lead for one in claims)

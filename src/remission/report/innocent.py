@@ -15,7 +15,7 @@ from remission.report.summary import Group, Row, innocents
 
 _NOTE = "what an inversion names here is a false alarm"
 _HEADER = [
-    *("purifier", "C-Acc", "C-Acc change", "class named", "images reached", "anomaly"),
+    *("purifier", "C-Acc", "C-Acc change", "class named", "images reached", "lead"),
     "seconds",
 ]
 
@@ -87,7 +87,7 @@ def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
                         "control_clean_acc": _control(group, cell.seed),
                         "inversion_target": claim.target if claim else None,
                         "inversion_share": claim.share if claim else None,
-                        "inversion_anomaly": claim.anomaly if claim else None,
+                        "inversion_lead": claim.lead if claim else None,
                         "seconds": cell.seconds,
                         "status": cell.status,
                         "error": cell.error,

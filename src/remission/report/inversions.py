@@ -16,9 +16,9 @@ from remission.report.layout import Section
 
 _NOTE = (
     "images reached: percent of those of other classes that the inverted trigger sends to the "
-    "class named; change: the root mean square by which it moves pixels in [0, 1]; anomaly: by how "
-    "many deviations (median absolute) the class needs less than the others, for inversions that "
-    "search all classes"
+    "class named; change: the root mean square by which it moves pixels in [0, 1]; lead: how many "
+    "times as large a change the next class needs, for inversions that search all classes; where "
+    "it is near 1 no class stands out, and the one that is named may be any"
 )
 _HEADER = [
     "attack",
@@ -27,7 +27,7 @@ _HEADER = [
     "true class",
     "images reached",
     "change",
-    "anomaly",
+    "lead",
 ]
 
 

@@ -170,8 +170,8 @@ def universal_names_the_class(world: World) -> None:
     assert found.target == world.victim.target, found.target
     assert found.target_share > 0.7, found.target_share
     assert found.change < 0.3, found.change
-    assert found.anomaly is not None
-    assert found.anomaly > 2, found.anomaly
+    assert found.lead is not None
+    assert found.lead > 1.3, found.lead
 
 
 def pam_path_leaves_the_way(world: World) -> None:

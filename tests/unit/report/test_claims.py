@@ -8,7 +8,7 @@ import pytest
 
 from remission.report.claims import Claim, moved, named, reached, standing_out
 
-WHOLE = {"target": 3, "target_share": 0.953, "change": 0.0421, "anomaly": 2.24}
+WHOLE = {"target": 3, "target_share": 0.953, "change": 0.0421, "lead": 2.24}
 NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
 
 
@@ -17,13 +17,13 @@ NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
     [
         (
             WHOLE,
-            ": names class 3, into which 95.3 % of the images fall with it; it stands out from the "
-            "other classes by 2.2 deviations",
+            ": names class 3, into which 95.3 % of the images fall with it; the next class needs "
+            "2.2 times as much",
         ),
         ({"target": 0}, ": names class 0"),
         (NOTHING, ": names no class"),
         ({}, ": names no class"),
-        ({"target": "3", "target_share": "all", "anomaly": [2]}, ": names no class"),
+        ({"target": "3", "target_share": "all", "lead": [2]}, ": names no class"),
     ],
 )
 def test_caption(details: dict[str, Any], caption: str) -> None:

@@ -34,7 +34,7 @@ def inverted(
     return [found, made]
 
 
-SEEN = {"target": 3, "target_share": 0.953, "change": 0.0421, "anomaly": 2.24}
+SEEN = {"target": 3, "target_share": 0.953, "change": 0.0421, "lead": 2.24}
 """Of a victim whose true target is 0."""
 
 
@@ -72,7 +72,7 @@ def test_what_an_inversion_does_not_say_is_left_open() -> None:
     text = render(found, "inversions", "text")
     (line,) = [line for line in text.splitlines() if "universal" in line]
     assert line.split() == ["badnets", "universal", "none", "0", "–", "–", "–"]
-    assert inversion_objects(found)[0]["anomaly"] is None
+    assert inversion_objects(found)[0]["lead"] is None
 
 
 def test_inversions_that_failed_or_that_nothing_rests_on_are_not_listed() -> None:

@@ -131,11 +131,11 @@ def innocent(name: str, clean: float, seed: int = 0, **details: Any) -> Record: 
 
 
 def test_never_backdoored_models_have_a_table_of_their_own() -> None:
-    claim = {"target": 3, "target_share": 0.5, "change": 0.01, "anomaly": 1.25}
+    claim = {"target": 3, "target_share": 0.5, "change": 0.01, "lead": 1.25}
     made = [innocent("control", 0.92), innocent("ft", 0.915), innocent("pam", 0.9, inversion=claim)]
     assert summarise(made) == []
     lines = {line["purifier"]: line for line in json.loads(render(made, "innocent", "json"))}
-    assert lines["pam"]["inversion_anomaly"] == 1.25
+    assert lines["pam"]["inversion_lead"] == 1.25
     assert lines["ft"]["control_clean_acc"] == 0.92
     text = render(made, "summary", "text").splitlines()
     (pam,) = (line.split() for line in text if line.startswith("pam"))
