@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known, points
+from remission.report.estimates import FAILED, MISSING, Estimate, by_seed, gap, mean_known, points
 from remission.report.keys import CONTROL, VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Lines, Section
@@ -23,8 +23,9 @@ _NOTE = (
     "in points, {seeds}; under each attack the P-ASR farthest above the control's after the same "
     "reactivation, and its number of poisoned images: a relapse if more than {margin:.0f} points; "
     "“not purified” where the O-ASR already lies more than {margin:.0f} points above the "
-    "control's. First the control's own highest ASR, in percent: where it is high, the "
-    "reactivation teaches the backdoor anew, and a small gap says little"
+    "control's, [1/3] where it does with one seed of three. First the control's own highest ASR, "
+    "in percent: where it is high, the reactivation teaches the backdoor anew, and a small gap "
+    "says little"
 )
 _COLUMNS = (
     "C-Acc change: against the victim, mean over the attacks. Ft epochs: cost in epochs of plain "
@@ -41,7 +42,8 @@ class Worst:
     Args:
         gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
         column: the reactivation and budget of that gap; None if unknown.
-        survived: the backdoor outlived the purifier itself.
+        survived: the backdoor outlived the purifier itself, on the whole or with every seed.
+        kept: the seeds with which it did, and all seeds.
         change: of clean accuracy against the victim.
         o_asr: ASR before any reactivation.
         epochs: cost in epochs of plain fine-tuning; None where there is no such row.
@@ -50,6 +52,7 @@ class Worst:
     gap: Estimate
     column: Column | None
     survived: bool
+    kept: tuple[int, int]
     change: Estimate
     o_asr: Estimate
     epochs: float | None
@@ -83,14 +86,25 @@ def worst(group: Group, row: Row) -> Worst:
     largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
     before = victim.cells.get(None, ()) if victim else ()
+    kept, seeds = _kept(group, row)
     return Worst(
         gap=largest,
         column=column,
-        survived=judge(group, row).outcome == "survived",
+        survived=judge(group, row).outcome == "survived" or 0 < seeds == kept,
+        kept=(kept, seeds),
         change=gap(row.cells.get(None, ()), before, "clean_acc"),
         o_asr=row.number("asr"),
         epochs=group.cost(row).mean,
     )
+
+
+def _kept(group: Group, row: Row) -> tuple[int, int]:
+    """The seeds with an O-ASR more than ``MARGIN`` above the control's, and all seeds."""
+    control = group.row(CONTROL)
+    ours = by_seed(row.cells.get(None, ()), "asr")
+    theirs = by_seed(control.cells.get(None, ()) if control else (), "asr")
+    gaps = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return sum(found > MARGIN for found in gaps), len(gaps)
 
 
 def standings(groups: Sequence[Group]) -> list[Standing]:
@@ -214,7 +228,9 @@ def _cell(one: Worst | None) -> str:
         return "not purified"
     if one.gap.mean is None or one.column is None:
         return FAILED if one.gap.failed or one.o_asr.failed else MISSING
-    return points(one.gap.mean) + _place(one.column)
+    kept, seeds = one.kept
+    some = f" [{kept}/{seeds}]" if kept else ""
+    return points(one.gap.mean) + _place(one.column) + some
 
 
 def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -233,6 +249,7 @@ def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "reactivation": each.column.reactivation.name if each.column else None,
             "budget": each.column.budget if each.column else None,
             "survived": each.survived,
+            "seeds_survived": each.kept[0],
             "o_asr": each.o_asr.mean,
             "clean_acc_change": each.change.mean,
             "ft_epochs": each.epochs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,24 @@ def test_the_largest_gap_counts_not_the_largest_rate() -> None:
     assert ft["clean_acc_change"] == pytest.approx(-0.01)
     assert ft["o_asr"] == 0.04
     assert not ft["survived"]
+
+
+@pytest.mark.parametrize(("kept", "survived", "shown"), [(1, False, "[1/3]"), (3, True, "not pur")])
+def test_seeds_with_which_nothing_was_purified_are_counted(
+    kept: int, survived: bool, shown: str
+) -> None:
+    made = []
+    for seed in range(3):
+        alive = 0.95 - 0.1 * seed if seed < kept else 0.02
+        made += [
+            replace(one, asr=alive) if one.purifier == "ft" and one.budget is None else one
+            for one in attacked("badnets", ft={5: 0.9}, pam={5: 0.02}, seed=seed)
+        ]
+    line = overview(made)["ft", "badnets"]
+    assert (line["survived"], line["seeds_survived"]) == (survived, kept)
+    text = render(records(*made), "overview", "text").splitlines()
+    assert shown in next(line for line in text if line.startswith("ft"))
+    assert "[" not in next(line for line in text if line.startswith("pam"))
 
 
 def test_a_cost_is_told_in_epochs_of_fine_tuning_by_processor_time() -> None:
