@@ -10,12 +10,12 @@ from itertools import groupby
 from typing import Any
 
 from remission.records import Record
-from remission.report.estimates import FAILED, MISSING, Estimate, by_seed, gap, mean_known, points
+from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known, points
 from remission.report.keys import CONTROL, VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Lines, Section
 from remission.report.summary import Column, Group, Row, summarise
-from remission.report.verdict import MARGIN, judge
+from remission.report.verdict import MARGIN, judge, seeds_kept
 
 KNOWS = " †"
 """Behind a purifier that is given the attacker's own trigger."""
@@ -42,7 +42,7 @@ class Worst:
     Args:
         gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
         column: the reactivation and budget of that gap; None if unknown.
-        survived: the backdoor outlived the purifier itself, on the whole or with every seed.
+        survived: the backdoor outlived the purifier itself.
         kept: the seeds with which it did, and all seeds.
         change: of clean accuracy against the victim.
         o_asr: ASR before any reactivation.
@@ -86,25 +86,16 @@ def worst(group: Group, row: Row) -> Worst:
     largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
     before = victim.cells.get(None, ()) if victim else ()
-    kept, seeds = _kept(group, row)
+    kept, seeds = seeds_kept(group, row)
     return Worst(
         gap=largest,
         column=column,
-        survived=judge(group, row).outcome == "survived" or 0 < seeds == kept,
+        survived=judge(group, row).outcome == "survived",
         kept=(kept, seeds),
         change=gap(row.cells.get(None, ()), before, "clean_acc"),
         o_asr=row.number("asr"),
         epochs=group.cost(row).mean,
     )
-
-
-def _kept(group: Group, row: Row) -> tuple[int, int]:
-    """The seeds with an O-ASR more than ``MARGIN`` above the control's, and all seeds."""
-    control = group.row(CONTROL)
-    ours = by_seed(row.cells.get(None, ()), "asr")
-    theirs = by_seed(control.cells.get(None, ()) if control else (), "asr")
-    gaps = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    return sum(found > MARGIN for found in gaps), len(gaps)
 
 
 def standings(groups: Sequence[Group]) -> list[Standing]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.report.estimates import Estimate
+from remission.report.estimates import Estimate, by_seed
 from remission.report.keys import CONTROL, VICTIM
 from remission.report.summary import Column, Group, Row
 
@@ -43,6 +43,15 @@ def beyond_control(gap: Estimate) -> bool:
     return gap.mean is not None and gap.mean > MARGIN and certain
 
 
+def seeds_kept(group: Group, row: Row) -> tuple[int, int]:
+    """The seeds with an O-ASR more than ``MARGIN`` above the control's, and all seeds."""
+    control = group.row(CONTROL)
+    ours = by_seed(row.cells.get(None, ()), "asr")
+    theirs = by_seed(control.cells.get(None, ()) if control else (), "asr")
+    gaps = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
+    return sum(found > MARGIN for found in gaps), len(gaps)
+
+
 def judge(group: Group, row: Row) -> Verdict:
     """The verdict on one purifier of a group."""
     if verdict := _before_reactivation(group, row):
@@ -73,7 +82,8 @@ def _before_reactivation(group: Group, row: Row) -> Verdict | None:
         text = "not judged: the victim's ASR is not clearly above the control's"
         return Verdict(outcome="no backdoor", text=text)
     before = group.gap(row, None)
-    if beyond_control(before) and before.mean is not None:
+    kept, seeds = seeds_kept(group, row)
+    if before.mean is not None and (beyond_control(before) or 1 < seeds == kept):
         text = f"not purified: O-ASR {100 * before.mean:.1f} points above the control's"
         return Verdict(outcome="survived", text=text)
     return None

@@ -62,7 +62,7 @@ def test_seeds_with_which_nothing_was_purified_are_counted(
 ) -> None:
     made = []
     for seed in range(3):
-        alive = 0.95 - 0.1 * seed if seed < kept else 0.02
+        alive = (0.95, 0.3, 0.2)[seed] if seed < kept else 0.02
         made += [
             replace(one, asr=alive) if one.purifier == "ft" and one.budget is None else one
             for one in attacked("badnets", ft={5: 0.9}, pam={5: 0.02}, seed=seed)
