@@ -154,7 +154,9 @@ def over_seeds(count: int) -> str:
     """What the numbers of a table with that many seeds are."""
     if count < 2:
         return "one seed"
-    return f"mean ± half width of the 95 % Student-t interval over n={count} seeds"
+    return (
+        f"mean ± half width of the 95 % Student-t interval over {count} seeds; without ±: one seed"
+    )
 
 
 def _known(values: Iterable[float | None]) -> list[float]:
@@ -196,8 +198,8 @@ def show(
 ) -> str:
     """An estimate for people, in percent unless ``scale`` says otherwise.
 
-    ``seeds`` is the count that the table states once; a number resting on fewer says its own, and
-    failed cells are always said.
+    ``seeds`` is the count that the table states once; a number resting on fewer says its own, one
+    by having no half width, and failed cells are always said.
     """
     if number.mean is None:
         return FAILED if number.failed else MISSING
@@ -207,8 +209,8 @@ def show(
     if number.half_width is not None:
         text += f" ± {number.half_width * scale:.{digits}f}"
     notes = []
-    if number.n != seeds:
-        notes.append(f"n={number.n}")
+    if 1 < number.n != seeds:
+        notes.append(f"{number.n} seeds")
     if number.failed:
         notes.append(f"{number.failed} failed")
     return f"{text} ({', '.join(notes)})" if notes else text

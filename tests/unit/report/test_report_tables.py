@@ -91,7 +91,8 @@ def test_cells_of_one_seed_count_once_and_are_told() -> None:
         (Estimate(), "–"),
         (Estimate(failed=1), "failed"),
         (Estimate(mean=0.912, half_width=0.003, n=3), "91.2 ± 0.3"),
-        (Estimate(mean=0.912, half_width=0.003, n=2, failed=1), "91.2 ± 0.3 (n=2, 1 failed)"),
+        (Estimate(mean=0.912, half_width=0.003, n=2, failed=1), "91.2 ± 0.3 (2 seeds, 1 failed)"),
+        (Estimate(mean=0.912, n=1), "91.2"),
         (Estimate(mean=-0.00001, n=3), "0.0"),
     ],
 )
@@ -124,7 +125,7 @@ def test_summary_csv_has_fractions_and_text_percentages() -> None:
     assert lines[2]["p_asr retuning n=5 n"] == "3"
     text = render(three_seeds(), "summary", "text")
     assert "84.0 ± 9.9" in text
-    assert "over n=3 seeds" in text
+    assert "over 3 seeds" in text
     markdown = render(three_seeds(), "summary", "markdown")
     assert "| P-ASR retuning n=5 |" in markdown
     assert "| 84.0 ± 9.9 (+74.0 ± 13.1) |" in markdown
