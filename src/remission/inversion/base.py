@@ -36,8 +36,8 @@ class Inverted:
     target_share: float
     change: float
     lead: float | None = None
-    """How many times as large a change the next class needs, 1 where two need the same; None where
-    the inversion does not compare classes."""
+    """How many times as large a change the next class needs for each image that arrives, 1 where
+    two need the same; None where the inversion does not compare classes."""
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class Universal(Inversion):
         classes = torch.arange(model.classes, device=clean.labels.device)
         found = {each: self.look(model, clean, each, seed) for each in get_args(Family)}
         needs = {family: each.needs() for family, each in found.items()}
-        needs["additive"] = self.with_patches(needs["additive"], model, clean, seed)
+        needs["additive"] = self.with_patches(needs["additive"], target, model, clean, seed)
         best, of = Named(0, -math.inf), get_args(Family)[0]
         for family, needed in needs.items():
             lead = leads(needed)
@@ -145,12 +145,19 @@ class Universal(Inversion):
         )
 
     def with_patches(
-        self, patterns: Tensor, model: Classifier, clean: LabelledImages, seed: Seed
+        self,
+        patterns: Tensor,
+        told: int | None,
+        model: Classifier,
+        clean: LabelledImages,
+        seed: Seed,
     ) -> Tensor:
         """(K,) log n_t from log s_t of the added patterns; searches the patches."""
         found = self.look(model, clean, "patch", seed)
         patches = found.needs()
         finalists = (patterns + patches).argsort()[:_FINALISTS]
+        if told is not None and told not in finalists.tolist():
+            finalists = torch.cat([finalists, finalists.new_tensor([told])])
         here, first = seed.child("finalists"), found.theta[finalists]
         further = self.search(model, clean, "patch", finalists, first, self.reach, here)
         patches[finalists] = patches[finalists].minimum(further.needs())

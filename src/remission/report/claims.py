@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remission.report.estimates import show_mean
+from remission.report.estimates import MISSING, show_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,5 +67,6 @@ def moved(claims: Iterable[Claim]) -> str:
 
 
 def standing_out(claims: Iterable[Claim]) -> str:
-    """The mean lead, as a number of times."""
-    return show_mean(one.lead for one in claims)
+    """The leads, seed by seed: one that is near 1 must not vanish in a mean."""
+    leads = [MISSING if one.lead is None else f"{one.lead:.1f}" for one in claims]
+    return MISSING if set(leads) <= {MISSING} else ", ".join(leads)

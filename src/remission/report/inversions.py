@@ -17,8 +17,8 @@ from remission.report.layout import Section
 _NOTE = (
     "images reached: percent of those of other classes that the inverted trigger sends to the "
     "class named; change: the root mean square by which it moves pixels in [0, 1]; lead: how many "
-    "times as large a change the next class needs, for inversions that search all classes; where "
-    "it is near 1 no class stands out, and the one that is named may be any"
+    "times as large a change the next class needs for each image that arrives, for inversions that "
+    "search all classes; where it is near 1 no class stands out, and the one named may be any"
 )
 _HEADER = [
     "attack",

@@ -220,7 +220,7 @@ def _cell(one: Worst | None) -> str:
     if one.gap.mean is None or one.column is None:
         return FAILED if one.gap.failed or one.o_asr.failed else MISSING
     kept, seeds = one.kept
-    some = f" [{kept}/{seeds}]" if kept else ""
+    some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
     return points(one.gap.mean) + _place(one.column) + some
 
 

@@ -51,7 +51,7 @@ def perturbed_parts(group: Group) -> list[Part]:
 
 def _part(group: Group, column: Column, *, told: bool) -> Part:
     rows = [row for row in group.rows if row.purifier.name != VICTIM and row.cells.get(column)]
-    over = "one seed" if group.seeds < 2 else f"mean over n = {group.seeds} seeds"
+    over = "one seed" if group.seeds < 2 else f"mean over {group.seeds} seeds; without ±: one seed"
     lines = []
     for row in rows:
         numbers = [show(row.number(measure, column), seeds=group.seeds) for measure in _MEASURES]

@@ -35,4 +35,5 @@ def test_where_no_class_is_named_no_share_is_averaged() -> None:
     assert named(claims) == "3, none"
     assert reached(claims) == "95.3"
     assert moved(claims).startswith("0.021")
-    assert standing_out(claims) == "2.2"
+    assert standing_out(claims) == "2.2, –"
+    assert standing_out(claims[1:]) == "–"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ def test_the_largest_gap_counts_not_the_largest_rate() -> None:
 
 @pytest.mark.parametrize(("kept", "survived", "shown"), [(1, False, "[1/3]"), (3, True, "not pur")])
 def test_seeds_with_which_nothing_was_purified_are_counted(
-    kept: int, survived: bool, shown: str
+    tmp_path: Path, kept: int, survived: bool, shown: str
 ) -> None:
     made = []
     for seed in range(3):
@@ -72,6 +73,21 @@ def test_seeds_with_which_nothing_was_purified_are_counted(
     text = render(records(*made), "overview", "text").splitlines()
     assert shown in next(line for line in text if line.startswith("ft"))
     assert "[" not in next(line for line in text if line.startswith("pam"))
+    made += attacked("blended", ft={5: 0.9}, pam={5: 0.02})  # one attack alone has no such table
+    page = build_page(records(*made), tmp_path)
+    assert ("n=5 [1/3]</small>" in page) is not survived
+
+
+def test_one_seed_that_is_uncertain_is_not_called_unpurified() -> None:
+    made = [
+        replace(one, asr=0.14, asr_interval=(0.0, 0.5))
+        if one.purifier == "ft" and one.budget is None
+        else one
+        for one in attacked("badnets", ft={5: 0.9}, pam={5: 0.02})
+    ]
+    line = overview(made)["ft", "badnets"]
+    assert (line["survived"], line["seeds_survived"]) == (False, 1)
+    assert "[1/1]" not in render(records(*made), "overview", "text")
 
 
 def test_a_cost_is_told_in_epochs_of_fine_tuning_by_processor_time() -> None:
