@@ -105,9 +105,11 @@ def headline(groups: Sequence[Group]) -> str:
         return sentence(told[0])
     outcomes = Counter(judge(group, row).outcome for group, row in judged)
     count = outcomes["relapse"]
+    attacks = {group.key.attack for group in told}
+    over = "attacks" if len(attacks) == len(told) else "settings"
     first = (
         f"{count} of {len(judged)} purified models {'is' if count == 1 else 'are'} only in "
-        f"remission, over {len(told)} attacks, data sets or architectures."
+        f"remission, over {len(told)} {over}."
     )
     parts = [f"{outcomes[outcome]} {text}" for outcome, text in _REST.items() if outcomes[outcome]]
     return f"{first} The others: {_listed(parts)}." if parts else first

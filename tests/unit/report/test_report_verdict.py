@@ -85,10 +85,19 @@ def test_several_groups_are_counted_together() -> None:
     ]
     groups = summarise(records(*made))
     assert headline(groups) == (
-        "1 of 2 purified models is only in remission, over 2 attacks, data sets or architectures. "
+        "1 of 2 purified models is only in remission, over 2 attacks. "
         "The others: 1 within 10 points of the control at every measured budget."
     )
     assert sentence(groups[0]) == "1 of 1 purified models is only in remission: ft (qra)."
+
+
+def test_one_attack_on_two_architectures_makes_two_settings() -> None:
+    made = [
+        cell(arch=arch, purifier=purifier, asr=0.01)
+        for arch in ("resnet18:2", "resnet18:4")
+        for purifier in ("control", "ft")
+    ]
+    assert "over 2 settings." in headline(summarise(records(*made)))
 
 
 def test_a_small_gap_that_may_be_large_is_no_reassurance() -> None:
