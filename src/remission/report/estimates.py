@@ -94,6 +94,14 @@ def estimate(cells: Sequence[Cell], measure: Measure) -> Estimate:
     return made
 
 
+def gap_by_seed(
+    cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr"
+) -> dict[int, float]:
+    """Seed -> how far ``cells`` lie above ``control``, for the seeds that both have."""
+    ours, theirs = by_seed(cells, measure), by_seed(control, measure)
+    return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
+
+
 def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr") -> Estimate:
     """How far ``cells`` lie above ``control``: mean of the differences seed by seed.
 
@@ -101,12 +109,12 @@ def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr"
     the two Wilson intervals.
     """
     ours, theirs = by_seed(cells, measure), by_seed(control, measure)
-    shared = [seed for seed in ours if seed in theirs]
+    apart = gap_by_seed(cells, control, measure)
     failed = sum(cell.status == "failed" for cell in cells)
-    made = _from_values([ours[seed] - theirs[seed] for seed in shared], failed)
+    made = _from_values(list(apart.values()), failed)
     if made.n != 1 or made.mean is None:
         return made
-    seed = shared[0]
+    (seed,) = apart
     here = _wilson([cell for cell in cells if cell.seed == seed], measure)
     there = _wilson([cell for cell in control if cell.seed == seed], measure)
     interval = None

@@ -87,12 +87,11 @@ def worst(group: Group, row: Row) -> Worst:
     largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
     before = victim.cells.get(None, ()) if victim else ()
-    kept, seeds = seeds_kept(group, row)
     return Worst(
         gap=largest,
         column=column,
         survived=judge(group, row).outcome == "survived",
-        kept=(kept, seeds),
+        kept=seeds_kept(group, row),
         change=gap(row.cells.get(None, ()), before, "clean_acc"),
         o_asr=row.number("asr"),
         epochs=group.cost(row).mean,

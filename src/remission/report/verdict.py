@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.report.estimates import Estimate, by_seed
+from remission.report.estimates import Estimate, gap_by_seed
 from remission.report.keys import CONTROL, VICTIM
 from remission.report.summary import Column, Group, Row
 
@@ -46,10 +46,9 @@ def beyond_control(gap: Estimate) -> bool:
 def seeds_kept(group: Group, row: Row) -> tuple[int, int]:
     """The seeds with an O-ASR more than ``MARGIN`` above the control's, and all seeds."""
     control = group.row(CONTROL)
-    ours = by_seed(row.cells.get(None, ()), "asr")
-    theirs = by_seed(control.cells.get(None, ()) if control else (), "asr")
-    gaps = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
-    return sum(found > MARGIN for found in gaps), len(gaps)
+    theirs = control.cells.get(None, ()) if control else ()
+    gaps = gap_by_seed(row.cells.get(None, ()), theirs)
+    return sum(found > MARGIN for found in gaps.values()), len(gaps)
 
 
 def judge(group: Group, row: Row) -> Verdict:
