@@ -86,7 +86,7 @@ def test_bti_dbf_u_renews_the_trigger_before_every_round_but_the_first(rounds: i
         def __init__(self, value: float) -> None:
             self.value = value
 
-        def __call__(self, images: Tensor) -> Tensor:
+        def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
             if stamped[-1:] != [self.value]:
                 stamped.append(self.value)
             return torch.full_like(images, self.value)

@@ -158,7 +158,7 @@ def test_from_the_second_round_on_the_source_is_renewed_against_the_model_so_far
         def __init__(self, value: float) -> None:
             self.value = value
 
-        def __call__(self, images: Tensor) -> Tensor:
+        def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
             return torch.full_like(images, self.value)
 
         def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Renewing:

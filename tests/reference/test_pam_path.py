@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from remission.inversion import KnownSource
+from remission.inversion import Inverted, InvertedSource, KnownSource, Universal
 from remission.purifiers import PAMPath
 from remission.purifiers.pam_path import divergence
 from remission.seeding import Seed
 from remission.training import Weights, recalibrate
+from remission.triggers import Trigger
+from remission.triggers.perturbation import Perturbation
 
 from .toy import Slow, SlowSGD, Toy, corner, cross_entropy, flat, grad, schedule, toy_data
 
@@ -90,17 +92,14 @@ def test_the_trigger_is_strengthened_in_its_share_of_the_batch(strength: float) 
     data = toy_data(8)
     method = PAMPath(strength=strength, share=0.5)
 
-    class Slight:
-        def __call__(self, images: Tensor) -> Tensor:
+    class Slight(Trigger):
+        def stamp(self, images: Tensor) -> Tensor:
             return images + 0.01
-
-        def renewed(self, *_: object, **__: object) -> Slight:
-            return self
 
     factors = []
     for n in range(50):
         images = data.images * 0.5
-        found = method.stamp(Slight(), images, torch.Generator().manual_seed(n))
+        found = method.stamp(KnownSource(Slight()), images, torch.Generator().manual_seed(n))
         assert torch.equal(found[4:], images[4:])
         moved = (found[:4] - images[:4]) / 0.01
         torch.testing.assert_close(moved, moved[0, 0, 0, 0].expand_as(moved))
@@ -113,15 +112,12 @@ def test_the_trigger_is_strengthened_in_its_share_of_the_batch(strength: float) 
 def test_strengthened_images_are_clipped() -> None:
     images = toy_data(8).images
 
-    class Far:
-        def __call__(self, images: Tensor) -> Tensor:
-            return (2 * images - 0.5).clamp(0, 1)
-
-        def renewed(self, *_: object, **__: object) -> Far:
-            return self
+    class Far(Trigger):
+        def stamp(self, images: Tensor) -> Tensor:
+            return 2 * images - 0.5
 
     method = PAMPath(strength=3.0, share=0.5)
-    found = method.stamp(Far(), images, torch.Generator().manual_seed(0))[:4].flatten()
+    found = method.stamp(KnownSource(Far()), images, torch.Generator().manual_seed(0))[:4].flatten()
     pairs = zip(images[:4].flatten().tolist(), found.tolist(), strict=True)
     moved = [(x, min(1.0, max(0.0, 2 * x - 0.5)) - x, after) for x, after in pairs]
     u = next((after - x) / by for x, by, after in moved if abs(by) > 0.01 and 0 < after < 1)
@@ -129,6 +125,25 @@ def test_strengthened_images_are_clipped() -> None:
     for x, by, after in moved:
         assert after == pytest.approx(min(1.0, max(0.0, x + u * by)), abs=1e-9)
     assert {0.0, 1.0} < {after for _, _, after in moved}
+
+
+def test_a_warp_is_strengthened_by_moving_pixels_farther() -> None:
+    images = toy_data(8).images
+    height, width = images.shape[2:]
+    trigger = Perturbation((images.shape[1], height, width), grid=2).double()
+    trigger.become("warp", torch.full((2, 2, 2), 0.75).double())
+    source = InvertedSource(
+        Universal(), Inverted(generator=trigger, target=0, target_share=1.0, change=0.1)
+    )
+    found = PAMPath(strength=3.0, share=0.5).stamp(source, images, torch.Generator().manual_seed(0))
+    u = 1 + 2 * float(torch.rand((), generator=torch.Generator().manual_seed(0)))
+    assert abs(u - 1) > 0.2
+    for n in range(4):
+        for row in range(height):
+            for column in range(width):  # every pixel comes from u * 0.75 to the right and below
+                y, x = min(row + 0.75 * u, height - 1), min(column + 0.75 * u, width - 1)
+                wanted = bilinear(images[n, 0], y, x)
+                assert float(found[n, 0, row, column]) == pytest.approx(wanted, abs=1e-6)
 
 
 @pytest.mark.parametrize("along", [0.2, 0.7])
@@ -166,6 +181,15 @@ def test_the_statistics_are_collected_on_clean_images_at_the_averaged_weights() 
             kept.append(found)
     for last, averaged in zip(kept[:2], kept[2:], strict=True):
         assert not torch.allclose(last, averaged, rtol=1e-4), "the average lies elsewhere"
+
+
+def bilinear(image: Tensor, y: float, x: float) -> float:
+    """The value of an (H, W) image between its pixels."""
+    top, left = min(int(y), image.shape[0] - 2), min(int(x), image.shape[1] - 2)
+    down, right = y - top, x - left
+    (a, b), (c, d) = image[top : top + 2, left : left + 2].tolist()
+    upper, lower = a + right * (b - a), c + right * (d - c)
+    return float(upper + down * (lower - upper))
 
 
 def _gradient(slow: Slow, x: Tensor, wanted: Tensor, at: Tensor) -> Tensor:

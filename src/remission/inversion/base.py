@@ -16,6 +16,7 @@ from remission.models import Classifier, Precision
 from remission.seeding import Seed
 from remission.training import predict
 from remission.triggers import Trigger
+from remission.triggers.perturbation import strengthened
 from remission.types import LabelledImages, as_float
 
 
@@ -145,8 +146,12 @@ def judge(
 class TriggerSource(Protocol):
     """Where a purifier gets triggered images from: the true trigger, or an inverted one."""
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images in [0, 1] -> triggered ones; no gradient flows through."""
+    def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
+        """(N, C, H, W) images in [0, 1] -> triggered ones; no gradient flows through.
+
+        ``times`` is how many times the trigger's change is made, see
+        :func:`remission.triggers.perturbation.strengthened`.
+        """
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> TriggerSource:
         """The source for the next round, given the model as purified so far."""
@@ -158,11 +163,10 @@ class KnownSource:
 
     trigger: Trigger
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
         """Stamps the trigger."""
         with torch.no_grad():
-            stamped: Tensor = self.trigger(images)
-        return stamped
+            return strengthened(self.trigger, images, times)
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> KnownSource:
         """The same: what is known need not be found again."""
@@ -179,11 +183,10 @@ class InvertedSource:
     heard: Callable[[Inverted], None] | None = None
     """Told of what each further round finds."""
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
         """Runs the generator."""
         with torch.no_grad():
-            found: Tensor = self.inverted.generator(images)
-        return found
+            return strengthened(self.inverted.generator, images, times)
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> InvertedSource:
         """Trains the generator further against the model as purified so far."""

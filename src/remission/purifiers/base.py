@@ -118,10 +118,13 @@ class TriggerPurifier(Purifier, ABC):
             raise ValueError(f"{self.name} needs a trigger: pass trigger=")
         return self.purify(model, clean, trigger=trigger, seed=seed)
 
-    def stamp_share(self, trigger: TriggerSource, images: Tensor) -> Tensor:
-        """Triggers the first ``share`` of a (shuffled) batch, at least one image of it."""
+    def stamp_share(self, trigger: TriggerSource, images: Tensor, times: float = 1.0) -> Tensor:
+        """Triggers the first ``share`` of a (shuffled) batch, at least one image of it.
+
+        ``times`` is how many times the trigger's change is made.
+        """
         count = max(1, round(self.share * len(images)))
-        return torch.cat([trigger(images[:count]).to(images.dtype), images[count:]])
+        return torch.cat([trigger(images[:count], times).to(images.dtype), images[count:]])
 
 
 def inverts(purifier: Purifier) -> bool:

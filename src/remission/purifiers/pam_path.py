@@ -8,10 +8,11 @@ toward the backdoored w_bd. Here the point is drawn from the way itself, every b
 
     L(w) = T^2 * KL( softmax(f_bd(x) / T) || softmax(f_w(x~) / T) ),
 
-f_bd the victim, which answers the clean image x; x~ = clip(x + u * (G(x) - x)), u ~ U(1, strength),
-in a share of the batch, G the inverted trigger. So the purified model learns to answer a triggered
-image as the victim answers the clean one, labels are not used, and it does so on nearly all of the
-line to w_bd. The result is the exponential moving average of w, free of its start, which is w_bd:
+f_bd the victim, which answers the clean image x; x~ = G_u(x), u ~ U(1, strength), in a share of the
+batch: the inverted trigger with u times its change, clip(x + u * (G(x) - x)), or, if G is a warp,
+by u times its flow. So the purified model learns to answer a triggered image as the victim answers
+the clean one, labels are not used, and it does so on nearly all of the line to w_bd. The result is
+the exponential moving average of w, free of its start, which is w_bd:
 
     m_k = m_{k-1} + (1 - b) / (1 - b^k) * (w_k - m_{k-1}),  m_1 = w_1.
 
@@ -44,11 +45,11 @@ class PAMPath(FineTuning, TriggerPurifier):
     """Unlearning with gradients taken along the whole way back to the backdoored weights."""
 
     name: ClassVar[str] = "pam_path"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[str] = "remission, after PAM: Min et al., NeurIPS 2024, arXiv 2410.09838"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
 
-    share: float = field(default=0.05, gt=0, le=1)
+    share: float = field(default=0.075, gt=0, le=1)
     """Share of each batch that carries the trigger."""
     t_max: float = field(default=0.95, gt=0, le=1)
     """The farthest point of the way, as a share of the distance to the backdoored weights."""
@@ -57,7 +58,7 @@ class PAMPath(FineTuning, TriggerPurifier):
     temperature: float = field(default=2.0, gt=0)
     """T, softens the answers that are compared."""
     strength: float = field(default=2.0, ge=1)
-    """How many times the trigger's change is added at the most."""
+    """How many times the trigger's change is made at the most."""
     average: float = field(default=0.98, ge=0, lt=1)
     """B, decay a step of the moving average of the weights; 0 takes the last ones."""
     epochs: int = field(default=60, ge=1)
@@ -114,7 +115,7 @@ class PAMPath(FineTuning, TriggerPurifier):
     def stamp(self, trigger: TriggerSource, images: Tensor, draws: torch.Generator) -> Tensor:
         """x~ in the first ``share`` of a (shuffled) batch; one u for all of it."""
         u = 1 + (self.strength - 1) * float(torch.rand((), generator=draws))
-        return (images + u * (self.stamp_share(trigger, images) - images)).clamp(0, 1)
+        return self.stamp_share(trigger, images, u)
 
     def gradient(
         self,

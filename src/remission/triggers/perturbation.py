@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from remission.triggers.base import Trigger
 
@@ -40,6 +40,24 @@ class Perturbation(Trigger):
     def stamp(self, images: Tensor) -> Tensor:
         """Warps and adds."""
         return perturbed(images, self.flow[None], self.pattern[None])[0]
+
+    def stronger(self, images: Tensor, times: float) -> Tensor:
+        """The same with ``times`` the flow and the pattern; (N, C, H, W), clipped to [0, 1]."""
+        return perturbed(images, times * self.flow[None], times * self.pattern[None])[0].clamp(0, 1)
+
+
+def strengthened(trigger: nn.Module, images: Tensor, times: float) -> Tensor:
+    """Images (N, C, H, W) in [0, 1] under ``times`` the change that a trigger makes, clipped.
+
+    A perturbation moves pixels ``times`` as far; what any other trigger does is extrapolated,
+    x + times * (trigger(x) - x).
+    """
+    if times == 1:
+        return torch.as_tensor(trigger(images))
+    if isinstance(trigger, Perturbation):
+        return trigger.stronger(images, times)
+    changed: Tensor = images + times * (trigger(images) - images)
+    return changed.clamp(0, 1)
 
 
 def perturbed(images: Tensor, flows: Tensor | None, patterns: Tensor | None) -> Tensor:
