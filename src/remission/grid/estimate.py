@@ -144,11 +144,18 @@ def _without_chance(stage: Stage) -> str:
     if "attack" in settings:
         attack = {**settings["attack"], "target": 0}
         settings["attack"] = attack if stage.kind == "victim" else attack["method"]
+    if stage.kind in ("inversion", "purified") and not _knows_the_trigger(stage):
+        settings["attack"] = ""
     if stage.kind == "transfer":
         settings["parents"] = len(stage.parents)
     if stage.kind in ("reactivated", "path"):
         settings["purifier"] = ""
     return json.dumps([stage.kind, settings], sort_keys=True)
+
+
+def _knows_the_trigger(stage: Stage) -> bool:
+    """Whether a purifier is given the attacker's trigger, so that its cost is the trigger's too."""
+    return bool(stage.settings.get("purifier", {}).get("trigger") == "true")
 
 
 def _method(stage: Stage) -> str:
@@ -158,7 +165,8 @@ def _method(stage: Stage) -> str:
     """
     role = "attack" if stage.kind == "path" else RUNS.get(stage.kind, "")  # its trigger, everywhere
     table = stage.settings.get(role, {})
-    return json.dumps([stage.kind, table], sort_keys=True)
+    kind = "purified" if stage.kind == "innocent" else stage.kind
+    return json.dumps([kind, table], sort_keys=True)
 
 
 class _Rehearsed(StageInputs):

@@ -228,6 +228,27 @@ def test_paths_of_several_attacks_and_retuning_without_poison(
         assert seconds == pytest.approx(watch.took[label], rel=0.15, abs=4), label
 
 
+def test_an_attack_more_is_rehearsed_where_the_trigger_is_used(tmp_path: Path) -> None:
+    spec = parse_spec(tomllib.loads(SPEC.replace("seeds = [0]", "seeds = [0, 1]")))
+    spec = spec.model_copy(
+        update={
+            "attack": [*spec.attack, {"method": "blended", "poison_rate": 0.1}],
+            "purifier": [{"method": "ft", "epochs": 1}, {"method": "ep", "epochs": 1}],
+        }
+    )
+    told = list[Stage]()
+    found = preview(spec, tmp_path / "store", device="cpu", jobs=1, tell=told.append)
+    assert None not in found.seconds.values()
+    rehearsed = [stage.label for stage in told if stage.kind in ("victim", "purified")]
+    assert sorted(rehearsed) == [
+        "badnets/seed0/ep",
+        "badnets/seed0/ft",
+        "badnets/seed0/victim",
+        "blended/seed0/ep",
+        "blended/seed0/victim",
+    ]
+
+
 def test_processes_share_the_work(finished: Path) -> None:
     del finished
     plan = preview(parse_spec(tomllib.loads(SPEC)), Path("nowhere"), device="cpu", jobs=1).plan
