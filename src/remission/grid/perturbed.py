@@ -177,10 +177,16 @@ def try_everywhere(given: StageInputs, keys: dict[str, Any]) -> dict[str, Any]:
     perturbations = [given.perturbation(f"trained{n}", method) for n in range(count)]
     asr = [[0.0] * count for _ in range(count)]
     asr_clean = [[0.0] * count for _ in range(count)]
+    for row in range(count):  # where it was made and on the control, a perturbation was measured
+        if cell := given.parent(f"trained{row}", ("reactivated",)).cell:
+            asr[row][0], asr_clean[row][0] = cell.control_asr or 0.0, cell.control_asr_clean or 0.0
+            asr[row][row], asr_clean[row][row] = cell.asr or 0.0, cell.asr_clean or 0.0
     total = 0
-    for column in tracked(range(count), "transfer", count):
+    for column in tracked(range(1, count), "transfer", count - 1):
         model = given.model(f"model{column}")
         for row, perturbation in enumerate(perturbations):
+            if row == column:
+                continue
             reached = measure(
                 model, given.split.test, perturbation, trigger, target, triggered=method.triggered
             )

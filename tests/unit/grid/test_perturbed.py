@@ -13,12 +13,17 @@ import torch
 
 from grid.small import SPEC, by_label, computed, remission, run, write_spec
 from remission.errors import SpecError
+from remission.grid.inputs import StageInputs
 from remission.grid.perturbed import measure
 from remission.grid.plan import Stage, make_plan
-from remission.grid.spec import parse_spec
+from remission.grid.run import plan_of as planned
+from remission.grid.spec import parse_spec, read_spec
+from remission.grid.store import Store
 from remission.models import build_model
+from remission.reactivations import InputReactivation
 from remission.reactivations.perturbations import Perturbation
 from remission.records import Record
+from remission.registry import make_reactivation
 from remission.seeding import Seed
 from remission.triggers import checkerboard
 from remission.types import LabelledImages
@@ -146,6 +151,32 @@ def test_what_is_kept(woken: Path, records: dict[str, Record]) -> None:
     assert remission("store", "verify", woken).status == 0
     assert remission("store", "gc", woken).status == 0
     assert remission("store", "verify", woken).status == 0
+
+
+def test_a_transfer_is_every_perturbation_on_every_model(
+    woken: Path, records: dict[str, Record]
+) -> None:
+    (written,) = woken.parent.glob("*.toml")
+    plan = {stage.label: stage for stage in planned(read_spec(written))}
+    for name in NAMES[:3]:
+        stage = plan[f"{HERE}/transfer/{name}"]
+        given = StageInputs(stage, Store(woken), torch.device("cpu"))
+        method = make_reactivation(stage.settings["reactivation"])
+        assert isinstance(method, InputReactivation)
+        trigger, target = given.trigger()
+        found = records[stage.label].details["transfer"]
+        for row in range(len(MODELS)):
+            for column in range(len(MODELS)):
+                reached = measure(
+                    given.model(f"model{column}"),
+                    given.split.test,
+                    given.perturbation(f"trained{row}", method),
+                    trigger,
+                    target,
+                    triggered=method.triggered,
+                )
+                assert found["asr"][row][column] == reached.rates.asr.value
+                assert found["asr_clean"][row][column] == reached.asr_clean.value
 
 
 def test_the_diagonal_of_a_transfer_is_the_cells(records: dict[str, Record]) -> None:
