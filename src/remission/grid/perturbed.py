@@ -177,8 +177,9 @@ def try_everywhere(given: StageInputs, keys: dict[str, Any]) -> dict[str, Any]:
     perturbations = [given.perturbation(f"trained{n}", method) for n in range(count)]
     asr = [[0.0] * count for _ in range(count)]
     asr_clean = [[0.0] * count for _ in range(count)]
-    for row in range(count):  # where it was made and on the control, a perturbation was measured
-        if cell := given.parent(f"trained{row}", ("reactivated",)).cell:
+    makers = [given.parent(f"trained{n}", ("reactivated",)) for n in range(count)]
+    for row, maker in enumerate(makers):  # measured already: where it was made, and on the control
+        if cell := maker.cell:
             asr[row][0], asr_clean[row][0] = cell.control_asr or 0.0, cell.control_asr_clean or 0.0
             asr[row][row], asr_clean[row][row] = cell.asr or 0.0, cell.asr_clean or 0.0
     total = 0
@@ -195,7 +196,7 @@ def try_everywhere(given: StageInputs, keys: dict[str, Any]) -> dict[str, Any]:
             total = reached.rates.asr.total
     return {
         **{key: keys[key] for key in _SETTING},
-        "models": [_named(given.parent(f"trained{n}", ("reactivated",))) for n in range(count)],
+        "models": [_named(maker) for maker in makers],
         "asr": asr,
         "asr_clean": asr_clean,
         "n_triggered": total,

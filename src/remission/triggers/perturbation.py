@@ -52,12 +52,10 @@ def strengthened(trigger: nn.Module, images: Tensor, times: float) -> Tensor:
     A perturbation moves pixels ``times`` as far; what any other trigger does is extrapolated,
     x + times * (trigger(x) - x).
     """
-    if times == 1:
-        return torch.as_tensor(trigger(images))
-    if isinstance(trigger, Perturbation):
+    if times != 1 and isinstance(trigger, Perturbation):
         return trigger.stronger(images, times)
-    changed: Tensor = images + times * (trigger(images) - images)
-    return changed.clamp(0, 1)
+    changed: Tensor = trigger(images)
+    return changed if times == 1 else (images + times * (changed - images)).clamp(0, 1)
 
 
 def perturbed(images: Tensor, flows: Tensor | None, patterns: Tensor | None) -> Tensor:
