@@ -12,9 +12,11 @@ memory itself).
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +26,9 @@ import torch
 from torch import Tensor
 
 from remission.errors import DataError
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_NEVER = 2**31 - 1  # bytes, the largest value that it takes
 
 _SHARE = 4  # one tensor takes at most the free memory divided by this
 _CHUNK = 1 << 21  # bytes of images that are worked on at a time
@@ -45,6 +50,20 @@ def allocate(shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> Tensor:
     if limit is None or needed <= limit:
         return torch.empty(tuple(shape), dtype=dtype)
     return torch.from_numpy(np.frombuffer(_mapped(needed), _NUMPY[dtype]).reshape(shape))
+
+
+def keep_freed_blocks() -> None:
+    """Lets this process keep what it frees, for training and measuring on a processor.
+
+    glibc hands large blocks back to the system as soon as they are freed, and every new activation
+    map then faults in its pages anew, thousands a step: docs/notes.md says what that costs.
+    Elsewhere than on glibc, nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(_M_TRIM_THRESHOLD, _NEVER)
+        set_option(_M_MMAP_THRESHOLD, _NEVER)
 
 
 def take(images: Tensor, index: Tensor) -> Tensor:

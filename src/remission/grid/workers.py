@@ -22,6 +22,7 @@ from remission.grid.own import Source, use
 from remission.grid.plan import Stage
 from remission.grid.reporter import Reporter
 from remission.grid.store import Store
+from remission.memory import keep_freed_blocks
 from remission.progress import Listener, listening
 from remission.records import Record
 
@@ -50,6 +51,7 @@ def prepare(messages: Queue[Message], threads: int, own: tuple[Source, ...]) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
+    keep_freed_blocks()
     for source in own:
         use(source)
     warnings.simplefilter("ignore")
