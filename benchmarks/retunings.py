@@ -65,7 +65,7 @@ def main() -> None:
             method(model, data, trigger, 0, budget=budget, seed=seed)
 
     def together(seed: Seed) -> None:
-        method.all_at_once(exact, data, trigger, 0, budgets=BUDGETS, seed=seed)
+        method.batch_job(exact, data, trigger, 0, budgets=BUDGETS, seed=seed)
 
     def timed(way: Callable[[Seed], None], seed: Seed) -> float:
         return seconds(lambda: way(seed), device)

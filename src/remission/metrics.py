@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,6 +55,27 @@ def goals(labels: Tensor, target: Target, classes: int) -> Tensor:
     if target == "all-to-all":
         return (labels + 1) % classes
     return torch.full_like(labels, target)
+
+
+class Counted(NamedTuple):
+    """The images behind an ASR: those whose class is not the one that the attacker wants.
+
+    Args:
+        places: (n,) where they lie.
+        labels: (n,) their true classes.
+        goals: (n,) the classes that the attacker wants of them.
+    """
+
+    places: Tensor
+    labels: Tensor
+    goals: Tensor
+
+
+def counted(labels: Tensor, target: Target, classes: int) -> Counted:
+    """The images that count; arguments as for :func:`goals`."""
+    wanted = goals(labels, target, classes)
+    places = (wanted != labels).nonzero().flatten()
+    return Counted(places, labels[places], wanted[places])
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> Rate:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from remission.errors import DivergedError, SpecError
-from remission.models import Classifier, build_model
+from remission.models import Classifier, Precision, build_model
 from remission.reactivations import Retuning
 from remission.seeding import Seed
 from remission.triggers.patch import checkerboard
@@ -58,7 +58,7 @@ def test_every_way_to_retune(parameters: dict[str, Any]) -> None:
 def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -> None:
     """Weights, statistics and the model that was handed over."""
     data, before = attackers_images(), {k: v.clone() for k, v in model.state_dict().items()}
-    together = method.all_at_once(
+    together = method.batch_job(
         model, data, checkerboard(SHAPE, 3, 0), target, budgets=BUDGETS, seed=Seed(5)
     )
     alone = [
@@ -85,16 +85,30 @@ def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
-def test_in_bf16_one_after_the_other() -> None:
-    """There the batch job would train in fp32, since autocast does not reach it."""
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_on_a_processor_one_after_the_other(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the batch job takes longer; in bf16 it would train in fp32 besides."""
     model, data = build("resnet18:4").float(), attackers_images()
-    model.precision = "bf16"
+    model.precision = precision
+    monkeypatch.setattr(Retuning, "batch_job", None)
     method, trigger = Retuning(epochs=1, batch_size=8), checkerboard(SHAPE, 3, 0)
     found = method.all_at_once(model, data, trigger, TARGET, budgets=BUDGETS, seed=Seed(5))
     for budget, ours in zip(BUDGETS, found, strict=True):
         theirs = method(model, data, trigger, TARGET, budget=budget, seed=Seed(5))
         for key, value in theirs.state_dict().items():
             assert torch.equal(ours.state_dict()[key], value), key
+
+
+def test_on_an_accelerator_a_batch_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("resnet18:2").to("meta")
+    asked: list[object] = []
+    monkeypatch.setattr(Retuning, "batch_job", lambda *_, budgets, **__: asked.append(budgets))
+    trigger = checkerboard(SHAPE, 3, 0)
+    data = attackers_images()
+    Retuning().all_at_once(model, data, trigger, TARGET, budgets=BUDGETS, seed=Seed(0))
+    assert asked == [BUDGETS]
 
 
 def test_all_to_all() -> None:
@@ -105,7 +119,7 @@ def test_all_to_all() -> None:
 def batch_job(method: Retuning, *budgets: int) -> None:
     """Of no interest but for what it raises."""
     model, trigger = build("resnet18:2"), checkerboard(SHAPE, 3, 0)
-    method.all_at_once(model, attackers_images(), trigger, TARGET, budgets=budgets, seed=Seed(0))
+    method.batch_job(model, attackers_images(), trigger, TARGET, budgets=budgets, seed=Seed(0))
 
 
 def test_too_large_a_budget_is_refused_as_ever() -> None:

@@ -15,7 +15,7 @@ from remission.data import load_dataset, split_dataset
 from remission.data.decode import Resize
 from remission.errors import DataError, StoreError
 from remission.grid.plan import NOBODY, Stage
-from remission.grid.previews import counted, previews
+from remission.grid.previews import previews, shown
 from remission.grid.store import Store
 from remission.inversion import Inverted
 from remission.memory import chunks
@@ -153,7 +153,7 @@ class StageInputs:
         test = self.split.test
         _, height, width = test.shape
         most = min(_COMPARED, max(1, _COMPARED_PIXELS // (height * width)))
-        chosen = counted(test, target, len(self.dataset.classes), most)
+        chosen = shown(test, target, len(self.dataset.classes), most)
         return measure_stealth(test[chosen], trigger)
 
     def train_victim(self) -> Victim:

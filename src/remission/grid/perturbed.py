@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from remission.grid.inputs import StageInputs
-from remission.grid.previews import COUNT, counted, strip
-from remission.metrics import Rate, Rates, accuracy, attack_success_rate, goals, robust_accuracy
+from remission.grid.previews import COUNT, shown, strip
+from remission.metrics import Rate, Rates, accuracy, attack_success_rate, counted, robust_accuracy
 from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.progress import tracked
@@ -72,23 +72,37 @@ def measure(
         target: the attacker's; images of that class do not count for ASR and robust accuracy.
         triggered: the attack submits perturbed triggered images; else perturbed clean ones.
     """
-    wanted = goals(test.labels, target, model.classes)
-    counted = (wanted != test.labels).nonzero().flatten()
-    labels, goal = test.labels[counted], wanted[counted]
+    places, labels, wanted = counted(test.labels, target, model.classes)
     clean = predict(model, test, trigger=_in_files(perturbation))
-    submitted = (
-        predict(model, test, trigger=_in_files(trigger, perturbation), only=counted)
-        if triggered
-        else clean[counted]
-    )
+    if triggered:
+        changed = _in_files(trigger, perturbation)
+        submitted = predict(model, test, trigger=changed, only=places)
+    else:
+        submitted = clean[places]
     return Reached(
         Rates(
             clean_acc=accuracy(clean, test.labels),
-            asr=attack_success_rate(submitted, labels, goal),
-            robust_acc=robust_accuracy(submitted, labels, goal),
+            asr=attack_success_rate(submitted, labels, wanted),
+            robust_acc=robust_accuracy(submitted, labels, wanted),
         ),
-        attack_success_rate(clean[counted], labels, goal),
+        attack_success_rate(clean[places], labels, wanted),
     )
+
+
+def asr_under(
+    model: Classifier,
+    test: LabelledImages,
+    perturbation: Perturbation,
+    trigger: Trigger,
+    target: Target,
+    *,
+    triggered: bool,
+) -> Rate:
+    """The ASR of :func:`measure` and nothing else, in half the time; arguments as there."""
+    places, labels, wanted = counted(test.labels, target, model.classes)
+    changed = _in_files(trigger, perturbation) if triggered else _in_files(perturbation)
+    submitted = predict(model, test, trigger=changed, only=places)
+    return attack_success_rate(submitted, labels, wanted)
 
 
 def _in_files(*changes: Change) -> Change:
@@ -127,7 +141,7 @@ class Shown:
             )
             for role in ("model", "control", "victim")
         }
-        images = test.floats(counted(test, target, len(given.dataset.classes), COUNT))
+        images = test.floats(shown(test, target, len(given.dataset.classes), COUNT))
         with torch.inference_mode():
             before = _in_files(trigger)(images) if method.triggered else images
             after = made.perturbation(before)
@@ -165,6 +179,9 @@ _SETTING = (
 def try_everywhere(given: StageInputs, keys: dict[str, Any]) -> dict[str, Any]:
     """ASR of every perturbation on every model: a row a perturbation, a column a model.
 
+    ``asr_clean``, without the trigger, is known where the reactivation's own cell measured it: on
+    the model that it was made for, and on the control; None elsewhere.
+
     Args:
         given: parents ``model0`` ..., the first of them the control, and ``trained0`` ..., the
             reactivation of each.
@@ -176,24 +193,22 @@ def try_everywhere(given: StageInputs, keys: dict[str, Any]) -> dict[str, Any]:
     trigger, target = given.trigger()
     perturbations = [given.perturbation(f"trained{n}", method) for n in range(count)]
     asr = [[0.0] * count for _ in range(count)]
-    asr_clean = [[0.0] * count for _ in range(count)]
+    asr_clean: list[list[float | None]] = [[None] * count for _ in range(count)]
     makers = [given.parent(f"trained{n}", ("reactivated",)) for n in range(count)]
     for row, maker in enumerate(makers):  # measured already: where it was made, and on the control
         if cell := maker.cell:
-            asr[row][0], asr_clean[row][0] = cell.control_asr or 0.0, cell.control_asr_clean or 0.0
-            asr[row][row], asr_clean[row][row] = cell.asr or 0.0, cell.asr_clean or 0.0
+            asr[row][0], asr_clean[row][0] = cell.control_asr or 0.0, cell.control_asr_clean
+            asr[row][row], asr_clean[row][row] = cell.asr or 0.0, cell.asr_clean
     total = 0
     for column in tracked(range(1, count), "transfer", count - 1):
         model = given.model(f"model{column}")
         for row, perturbation in enumerate(perturbations):
             if row == column:
                 continue
-            reached = measure(
+            reached = asr_under(
                 model, given.split.test, perturbation, trigger, target, triggered=method.triggered
             )
-            asr[row][column] = reached.rates.asr.value
-            asr_clean[row][column] = reached.asr_clean.value
-            total = reached.rates.asr.total
+            asr[row][column], total = reached.value, reached.total
     return {
         **{key: keys[key] for key in _SETTING},
         "models": [_named(maker) for maker in makers],

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from remission.metrics import goals
+from remission.metrics import counted
 from remission.types import LabelledImages, Target, as_bytes
 
 COUNT = 8
@@ -32,20 +32,20 @@ def previews(
         target: the attacker's; images that have its class already are left out. None: nobody's.
         classes: how many there are.
     """
-    others = test.floats(counted(test, target, classes, COUNT))
+    others = test.floats(shown(test, target, classes, COUNT))
     with torch.inference_mode():
         changed = change(others)
     return {"preview_clean.png": strip(others), f"preview_{name}.png": strip(changed)}
 
 
-def counted(test: LabelledImages, target: Target | None, classes: int, most: int) -> Tensor:
+def shown(test: LabelledImages, target: Target | None, classes: int, most: int) -> Tensor:
     """(n,) indices of at most ``most`` test images behind the ASR, evenly spaced among them.
 
     Not the first ones: the test images of a folder lie class by class.
     """
     found = torch.arange(len(test), device=test.labels.device)
     if target is not None:
-        found = found[test.labels != goals(test.labels, target, classes)]
+        found = counted(test.labels, target, classes).places
     count = min(most, len(found))
     return found[torch.arange(count, device=found.device) * len(found) // max(count, 1)]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from remission.attacks.base import poison
 from remission.errors import SpecError
-from remission.metrics import goals
+from remission.metrics import counted, goals
 from remission.models import Classifier
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
@@ -44,8 +44,7 @@ class Attacker:
         Raises:
             SpecError: there are none.
         """
-        wanted = goals(self.images.labels, self.target, self.classes)
-        found = (self.images.labels != wanted).nonzero().flatten()
+        found = counted(self.images.labels, self.target, self.classes).places
         if not len(found):
             raise SpecError(
                 "all of the attacker's images are of the target class",

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
-from remission.metrics import Rates, accuracy, attack_success_rate, goals, robust_accuracy
+from remission.metrics import Rates, accuracy, attack_success_rate, counted, robust_accuracy
 from remission.models import Classifier
 from remission.progress import tracked
 from remission.training.batches import batches
@@ -109,14 +109,12 @@ def measure(
     model: Classifier, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: Target
 ) -> Measured:
     """The rates of :func:`evaluate` and the losses on the same images; arguments as there."""
-    wanted = goals(test.labels, target, model.classes)
-    counted = (wanted != test.labels).nonzero().flatten()
-    labels, wanted = test.labels[counted], wanted[counted]
+    places, labels, wanted = counted(test.labels, target, model.classes)
 
     def triggered(images: Tensor) -> Tensor:
         return as_float(as_bytes(trigger(images)))
 
-    fooled, backdoor_losses = _answers(model, test, wanted, triggered, counted)
+    fooled, backdoor_losses = _answers(model, test, wanted, triggered, places)
     predicted, clean_losses = _answers(model, test, test.labels, None, None)
     return Measured(
         rates=Rates(

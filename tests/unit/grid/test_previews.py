@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from grid.small import by_label
-from remission.grid.previews import counted
+from remission.grid.previews import shown
 from remission.types import LabelledImages, Target
 
 
@@ -22,13 +22,13 @@ def test_images_that_lie_class_by_class_are_all_represented(
     target: Target, classes: set[int]
 ) -> None:
     test = by_class()
-    chosen = counted(test, target, 4, 8)
+    chosen = shown(test, target, 4, 8)
     assert len(chosen) == len(set(chosen.tolist())) == 8
     assert set(test.labels[chosen].tolist()) == classes
 
 
 def test_all_of_few_images_are_taken() -> None:
-    assert counted(by_class(2, 3), 0, 2, 8).tolist() == [3, 4, 5]
+    assert shown(by_class(2, 3), 0, 2, 8).tolist() == [3, 4, 5]
 
 
 def test_a_victims_record_says_how_visible_its_trigger_is(finished: Path) -> None:
