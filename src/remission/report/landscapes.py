@@ -102,6 +102,13 @@ def _contours(
         )
 
 
+EXPLAINED = (
+    "The relapse gap of every purified model of each seed against each predictor; hollow where the "
+    "O-ASR lies more than 10 points above the control's."
+)
+"""What :func:`explanation_figure` shows."""
+
+
 def explanation_figure(found: Explanation, colours: Mapping[str, Style]) -> str:
     """Relapse gap against each predictor, a panel each; hollow where nothing was purified."""
     with mpl.rc_context(RC):

@@ -23,7 +23,7 @@ from remission.report.gallery import gallery, stealth_text
 from remission.report.innocent import innocent_sections
 from remission.report.inversions import inversion_sections
 from remission.report.labels import printable
-from remission.report.landscapes import explanation_figure
+from remission.report.landscapes import EXPLAINED, explanation_figure
 from remission.report.overview import overview_sections
 from remission.report.perturbed import perturbed_parts
 from remission.report.perturbed_figures import (
@@ -230,10 +230,6 @@ def _explained(records: Sequence[Record], number: count[int]) -> list[dict[str, 
     for found in explanations(records):
         header, lines = table_lines(found)
         svg = explanation_figure(found, figures.styles(found.attacks))
-        caption = (
-            "The relapse gap of every purified model of each seed against each predictor; hollow "
-            "where the O-ASR lies more than 10 points above the control's."
-        )
         parts.append(
             {
                 "title": found.title,
@@ -241,7 +237,7 @@ def _explained(records: Sequence[Record], number: count[int]) -> list[dict[str, 
                 "note": note(found),
                 "header": header,
                 "lines": lines,
-                "plot": _plot(svg, caption, found.title, number),
+                "plot": _plot(svg, EXPLAINED, found.title, number),
             }
         )
     return parts
