@@ -27,7 +27,7 @@ from remission.seeding import Seed
 from remission.stealth import Stealth, measure_stealth
 from remission.training import Recipe, fit
 from remission.triggers import Trigger
-from remission.types import Dataset, Split, Target
+from remission.types import Dataset, LabelledImages, Split, Target
 
 _COMPARED = 500  # test images behind the stealth of a trigger, at the most,
 _COMPARED_PIXELS = 2_000_000  # and fewer where they are large: 500 of 64x64, 40 of 224x224
@@ -82,6 +82,19 @@ class StageInputs:
         """The four sets of images of this seed."""
         counts = tuple(self.context["split"].items())
         return _split_of(self._place, self.seed.root, counts, str(self.device))
+
+    def some_test(self, most: int | None, name: str) -> LabelledImages:
+        """At most so many test images at random, the same for every model; all for None.
+
+        Args:
+            most: how many.
+            name: of the child of the seed that draws them.
+        """
+        test = self.split.test
+        if most is None or most >= len(test):
+            return test
+        order = torch.randperm(len(test), generator=self.seed.child(name).generator())
+        return test[order[:most].to(self.device)]
 
     @property
     def _place(self) -> tuple[str, int | None, Resize]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from remission.data.split import holdout
 from remission.grid.inputs import StageInputs
 from remission.metrics import Rates
@@ -14,7 +12,6 @@ from remission.paths import PathPoints, bezier_path, linear_path, plane, weight_
 from remission.reactivations import Retuning
 from remission.records import PathCurve, Plane
 from remission.registry import make_reactivation
-from remission.types import LabelledImages
 
 _KEYS = (
     "id",
@@ -43,7 +40,7 @@ class Walks:
         self.keys = {key: keys[key] for key in _KEYS}
         self.trigger, self.target = given.trigger()
         self.clean = given.split.defender
-        self.test = self._test()
+        self.test = given.some_test(self.asked["test"], "path")
         self.victim, self.purified = given.model("victim"), given.model("model")
         self.details: dict[str, Any] = {"barriers": {}}
         self.curves: list[PathCurve] = []
@@ -143,13 +140,6 @@ class Walks:
             n_clean=first.clean_acc.total,
             n_triggered=first.asr.total,
         )
-
-    def _test(self) -> LabelledImages:
-        test, wanted = self.given.split.test, self.asked["test"]
-        if not wanted:
-            return test
-        order = torch.randperm(len(test), generator=self.given.seed.child("path").generator())
-        return test[order[:wanted].to(self.given.device)]
 
     def _keep(self, found: PathPoints, **more: Any) -> None:  # noqa: ANN401  # fields of a curve
         name = more["walk"] + ", " + more["batchnorm"]

@@ -83,12 +83,14 @@ class Matrix:
         asr: a row a perturbation, made for that model; a column a model that it was tried on;
             fractions, the mean over the seeds that have the same models.
         seeds: how many.
+        images: triggered images of a seed behind what the reactivations' own cells do not say.
     """
 
     title: str
     labels: list[str]
     asr: list[list[float]]
     seeds: int
+    images: int
 
 
 def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
@@ -97,7 +99,8 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
     for column in group.columns:
         of_column = [d for d in _details(records) if _belongs(d, group, column)]
         models = [[_model(m) for m in d["models"]] for d in of_column]
-        same = [d["asr"] for d, named in zip(of_column, models, strict=True) if named == models[0]]
+        alike = [d for d, named in zip(of_column, models, strict=True) if named == models[0]]
+        same = [d["asr"] for d in alike]
         if not same:
             continue
         labels = {row.purifier: row.label for row in group.rows}
@@ -108,6 +111,7 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
                 labels=[labels.get(model, model.name) for model in models[0]],
                 asr=[[math.fsum(a[i][j] for a in same) / len(same) for j in size] for i in size],
                 seeds=len(same),
+                images=min(d["n_triggered"] for d in alike),
             )
         )
     return found
@@ -149,7 +153,11 @@ def transfer_sections(records: Sequence[Record]) -> list[Section]:
             found.append(
                 Section(
                     title=printable(f"{group.title} · {matrix.title}"),
-                    notes=[f"ASR in percent; rows: made for, columns: tried on; {over}"],
+                    notes=[
+                        f"ASR in percent; rows: made for, columns: tried on; {over}; on "
+                        f"{matrix.images:,} triggered images, on all of the test images in the "
+                        "control's column and where both are the same"
+                    ],
                     header=["made for", *matrix.labels],
                     lines=[
                         [label, *(f"{100 * value:.1f}" for value in values)]

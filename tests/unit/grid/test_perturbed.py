@@ -13,11 +13,13 @@ import torch
 
 from grid.small import SPEC, by_label, computed, remission, run, write_spec
 from remission.errors import SpecError
+from remission.grid import perturbed
 from remission.grid.inputs import StageInputs
-from remission.grid.perturbed import measure
+from remission.grid.perturbed import asr_under, measure
 from remission.grid.plan import Stage, make_plan
 from remission.grid.run import plan_of as planned
 from remission.grid.spec import parse_spec, read_spec
+from remission.grid.stages import cell_keys
 from remission.grid.store import Store
 from remission.models import build_model
 from remission.reactivations import InputReactivation
@@ -179,6 +181,28 @@ def test_a_transfer_is_every_perturbation_on_every_model(
                 known = column in (0, row)  # what the reactivation's own cell measured
                 without = reached.asr_clean.value if known else None
                 assert found["asr_clean"][row][column] == without
+
+
+def test_a_transfer_tries_models_on_a_sample_of_many_test_images(
+    woken: Path, records: dict[str, Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (written,) = woken.parent.glob("*.toml")
+    stage = next(s for s in planned(read_spec(written)) if s.label == f"{HERE}/transfer/qra-3")
+    given = StageInputs(stage, Store(woken), torch.device("cpu"))
+    method = make_reactivation(stage.settings["reactivation"])
+    assert isinstance(method, InputReactivation)
+    monkeypatch.setattr(perturbed, "_TRIED", 20)
+    found = perturbed.try_everywhere(given, cell_keys(stage))
+    sample, (trigger, target) = given.some_test(20, "transfer"), given.trigger()
+    assert len(sample) == 20 < len(given.split.test)
+    tried, made = given.model("model2"), given.perturbation("trained1", method)
+    expected = asr_under(tried, sample, made, trigger, target, triggered=True)
+    assert found["asr"][1][2] == expected.value
+    assert found["n_triggered"] == expected.total == int((sample.labels != target).sum())
+    whole = records[stage.label].details["transfer"]["asr"]
+    assert found["asr"][1][:2] == whole[1][:2], "what the cells say stays"
+    assert torch.equal(given.some_test(20, "transfer").images, sample.images)
+    assert given.some_test(None, "transfer") is given.split.test
 
 
 def test_the_diagonal_of_a_transfer_is_the_cells(records: dict[str, Record]) -> None:
