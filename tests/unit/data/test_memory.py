@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,32 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "make room, set TMPDIR to a folder that has it, use a smaller size or fewer images"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="nothing to do elsewhere")
+def test_freed_blocks_are_kept_when_asked_for() -> None:
+    """A block of 64 MiB lies where the last one lay, and faults in no pages."""
+    script = """
+import resource, torch
+from remission.memory import keep_freed_blocks
+{ask}
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for turn in range(2):  # the first blocks find their places
+    before = faults()
+    for _ in range(12):
+        torch.ones(16 << 20)
+print(faults() - before)
+"""
+    handed_back, kept = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", script.format(ask=ask)],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for ask in ("", "keep_freed_blocks()")
+    )
+    assert 10 * kept < handed_back
