@@ -80,7 +80,7 @@ def implants(attack: Attack) -> Check:
         victim = implant(attack, world.data, world.split, world.seed)
         rates = world.rates(victim.model, victim)
         assert rates.clean_acc.value > 0.9, rates
-        assert rates.asr.value > 0.9, rates
+        assert rates.asr.value > 0.6, rates  # 0.68 to 1 by processor; by chance 0.1
 
     return check
 

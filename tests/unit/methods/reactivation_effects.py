@@ -48,11 +48,11 @@ def wakes(method: InputReactivation) -> Check:
     """A model that is only in remission gives in to perturbed triggered images, no other does."""
 
     def check(world: World) -> None:
-        purifier = FST(epochs=10, lr=0.05, batch_size=32, augment="none", alpha=0.5)
+        purifier = FST(epochs=20, lr=0.1, batch_size=32, augment="none", alpha=0.5)
         model = purifier(world.victim.model, world.clean, seed=world.seed).model
-        assert world.rates(model).asr.value < 0.25
+        assert world.rates(model).asr.value < 0.15
         on, control = shown(world, method, model)
-        assert on.rates.asr.value > 0.45, on
+        assert on.rates.asr.value > 0.3, on  # how far it comes differs by processor
         assert control.rates.asr.value < 0.15, control
 
     return check

@@ -39,7 +39,7 @@ def test_a_trigger_that_changes_nothing_wakes_nothing(
 ) -> None:
     """All else of the attack goes on, its training too."""
     victim = victim_of(world, attack)
-    assert world.rates(victim.model, victim).asr.value > 0.85
+    assert world.rates(victim.model, victim).asr.value > 0.7
     monkeypatch.setattr(trigger, "stamp", lambda self, images: images)
     assert world.rates(victim.model, victim).asr.value < 0.1
 
@@ -62,7 +62,7 @@ def test_regularisation_images_keep_parts_of_the_trigger_asleep(world: World) ->
         whole = world.rates(victim.model, victim).asr.value
         rates.append((whole, evaluate(victim.model, test, planted, 0).asr.value))
     (whole, part), (careless_whole, careless_part) = rates
-    assert min(whole, careless_whole) > 0.9, rates
+    assert min(whole, careless_whole) > 0.7, rates
     assert part < careless_part - 0.2, rates
 
 

@@ -37,7 +37,7 @@ def test_it_is_the_order_of_channels_that_purifies(
     """The same trainings on curves from the victim to itself leave the backdoor where it is."""
     monkeypatch.setattr(tsc, "permute", lambda *args: None)
     rates = world.rates(purified(world, WALKED))
-    assert rates.asr.value > 0.9, rates
+    assert rates.asr.value > 0.7, rates
     assert rates.clean_acc.value > 0.9, rates
 
 
