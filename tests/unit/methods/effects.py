@@ -80,7 +80,7 @@ def implants(attack: Attack) -> Check:
         victim = implant(attack, world.data, world.split, world.seed)
         rates = world.rates(victim.model, victim)
         assert rates.clean_acc.value > 0.9, rates
-        assert rates.asr.value > 0.6, rates  # 0.68 to 1 by processor; by chance 0.1
+        assert rates.asr.value > 0.9, rates
 
     return check
 
@@ -205,7 +205,7 @@ def retuning_revives(world: World) -> None:
 
 
 EFFECTS: dict[str, list[Check]] = {
-    "attack adaptive_blend": [implants(AdaptiveBlend(alpha=0.3, planted_alpha=0.2))],
+    "attack adaptive_blend": [implants(AdaptiveBlend(alpha=0.4, planted_alpha=0.4))],
     "attack badnets": [implants(BadNets(size=2, margin=0))],
     "attack blended": [implants(Blended(alpha=0.3))],
     "attack bypass": [implants(Bypass(size=2, margin=0, weight=1.0, lr=0.05))],
@@ -217,9 +217,9 @@ EFFECTS: dict[str, list[Check]] = {
     ],
     "attack low_frequency": [implants(LowFrequency(epochs=5))],
     "attack sig": [
-        implants(SIG(poison_rate=0.09, target=8, frequency=3, delta=60.0, test_gain=2.0))
+        implants(SIG(poison_rate=0.09, target=8, frequency=3, delta=100.0, test_gain=2.0))
     ],
-    "attack trojannn": [implants(TrojanNN(area=0.14, steps=50))],
+    "attack trojannn": [implants(TrojanNN(area=0.25, steps=50))],
     "attack bpp": [bpp_implants],
     "attack input_aware": [input_aware_implants],
     "attack lira": [lira_implants],

@@ -20,7 +20,7 @@ from remission.types import as_bytes, as_float
 
 from .world import World, implant
 
-ADAPTIVE = AdaptiveBlend(alpha=0.3, planted_alpha=0.2)
+ADAPTIVE = AdaptiveBlend(alpha=0.4, planted_alpha=0.4)
 BYPASS = Bypass(size=2, margin=0, weight=1.0, lr=0.05)
 HIDDEN = SSBA(
     bits=4, filters=8, levels=2, bit_epochs=2, epochs=8, lr=3e-3, batch_size=32, bound=0.15
@@ -39,7 +39,7 @@ def test_a_trigger_that_changes_nothing_wakes_nothing(
 ) -> None:
     """All else of the attack goes on, its training too."""
     victim = victim_of(world, attack)
-    assert world.rates(victim.model, victim).asr.value > 0.7
+    assert world.rates(victim.model, victim).asr.value > 0.85
     monkeypatch.setattr(trigger, "stamp", lambda self, images: images)
     assert world.rates(victim.model, victim).asr.value < 0.1
 
@@ -62,7 +62,7 @@ def test_regularisation_images_keep_parts_of_the_trigger_asleep(world: World) ->
         whole = world.rates(victim.model, victim).asr.value
         rates.append((whole, evaluate(victim.model, test, planted, 0).asr.value))
     (whole, part), (careless_whole, careless_part) = rates
-    assert min(whole, careless_whole) > 0.7, rates
+    assert min(whole, careless_whole) > 0.9, rates
     assert part < careless_part - 0.2, rates
 
 

@@ -44,7 +44,7 @@ def rate_without_backdoor(world: World, trigger: Trigger, target: int) -> float:
 
 
 def test_sig_is_a_backdoor_and_not_a_picture_of_the_target(world: World) -> None:
-    attack = SIG(poison_rate=0.09, target=8, frequency=3, delta=60.0, test_gain=2.0)
+    attack = SIG(poison_rate=0.09, target=8, frequency=3, delta=100.0, test_gain=2.0)
     without = rate_without_backdoor(world, attack.trigger((1, 8, 8), world.seed), 8)
     victim = implant(attack, world.data, world.split, world.seed)
     weak = replace(attack, test_gain=0.5).trigger((1, 8, 8), world.seed)
