@@ -12,6 +12,7 @@ from torch import Tensor
 from remission.inversion import KnownSource
 from remission.purifiers import EP
 from remission.reactivations import OBA
+from remission.reactivations.access import Oracle
 from remission.seeding import Seed
 
 from .toy import SIDE, C, K, Slow, Toy, by_hand, corner, flat, grad, toy_data
@@ -99,10 +100,23 @@ def test_query(answers: Literal["scores", "labels"]) -> None:
     torch.testing.assert_close(pattern, delta)
 
 
-def test_a_budget_below_one_batch_is_spent_and_no_more() -> None:
-    method = OBA(mode="query", images=9, queries=4)
+@pytest.mark.parametrize(("queries", "images"), [(4, 1), (25, 2), (60, 6), (1000, 9)])
+def test_a_small_budget_pays_for_ten_steps_on_fewer_images(
+    queries: int, images: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    judged = OBA.judged
+
+    def counted(self: OBA, oracle: Oracle, shown: Tensor, wanted: Tensor) -> float:
+        asked.append(len(shown))
+        return judged(self, oracle, shown, wanted)
+
+    monkeypatch.setattr(OBA, "judged", counted)
+    method = OBA(mode="query", images=9, queries=queries)
     found = method(Toy(2), toy_data(COUNT), corner(), TARGET, seed=Seed(0))
-    assert found.queries == 4
+    assert set(asked) == {images}
+    assert len(asked) >= min(10, queries)
+    assert found.queries == sum(asked) <= queries
 
 
 def test_transfer_is_the_white_box_on_the_attackers_own_purified_model() -> None:

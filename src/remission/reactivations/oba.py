@@ -48,6 +48,7 @@ Surrogate = Literal["ep", "fst", "ft_sam"]
 _PURIFIERS: dict[Surrogate, type[Purifier]] = {"ep": EP, "fst": FST, "ft_sam": FTSAM}
 _SHRINKS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """Shares of all steps after which the squares' area is halved (Square Attack)."""
+_FEWEST_STEPS = 10
 _EVEN = 1e-4  # keeps the logarithm finite where another class is certain
 
 
@@ -82,9 +83,10 @@ class OBA(InputReactivation):
     answers: Answers = "scores"
     """What a query is answered with: scores (probabilities) or labels."""
     queries: int = field(default=100_000, ge=1)
-    """Images that the purified model may be asked about."""
+    """Images that the purified model may be asked about; a search needs hundreds of steps."""
     images: int = field(default=100, ge=1)
-    """Triggered images that every step of the search asks about (500 in the authors' code)."""
+    """Triggered images that every step of the search asks about (500 in the authors' code); fewer
+    where the queries would not pay for ten steps."""
     area: float = field(default=0.1, gt=0, le=1)
     """Share of the image that the first squares cover (p of Square Attack, 0.1 in the authors'
     code)."""
@@ -186,7 +188,8 @@ class OBA(InputReactivation):
         """Square Attack on one perturbation for all, until the queries are spent."""
         generator = seed.child("squares").generator()
         order = torch.randperm(len(data), generator=generator)[: self.images]
-        chosen = order[: oracle.left].to(data.labels.device)
+        most = max(1, oracle.left // _FEWEST_STEPS)
+        chosen = order[:most].to(data.labels.device)
         images, wanted = data.floats(chosen), data.labels[chosen]
         channels, height, width = data.shape
         best, delta = torch.inf, self._signs((channels, 1, width), generator).expand(data.shape)

@@ -53,7 +53,8 @@ class QRABlackBox(GeneratorReactivation):
     answers: Answers = "scores"
     """What a query is answered with: scores (probabilities) or labels."""
     queries: int = field(default=100_000, ge=2)
-    """Images that the purified model may be asked about."""
+    """Images that the purified model may be asked about, at most: the attacker's images and the
+    rounds say how many are."""
     rounds: int = field(default=3, ge=1)
     """Rounds; the first asks about almost four times the attacker's images, others about twice."""
     surrogate_epochs: int = field(default=5, ge=1)
