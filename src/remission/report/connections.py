@@ -171,9 +171,10 @@ def barriers(group: Group) -> Barriers | None:
         lines=lines,
         note=(
             f"batch norm {best}; errors in percent, losses in nats, means over seeds ± half width "
-            "of the 95 % Student-t interval. t_back: how far from the purified end, in t, the ASR "
-            "is above 50 %. Barrier: the largest excess over the straight line between the values "
-            "at the two ends. Relative: distance over the norm of the model at t = 0, in percent"
+            "of the 95 % Student-t interval. t_back: the way back from the purified end, in t, "
+            "until the ASR is above 50 %: 0 where it is there already, – where it never is. "
+            "Barrier: the largest excess over the straight line between the values at the two "
+            "ends. Relative: distance over the norm of the model at t = 0, in percent"
         ),
     )
 

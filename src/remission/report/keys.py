@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from remission.records import Cell, PathCurve
 from remission.report.labels import Method
@@ -41,10 +42,14 @@ class GroupKey:
 
 def purifier_of(item: Cell | PathCurve) -> Method:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
-    params = item.purifier_params
+    return purifier_key(item.purifier, item.purifier_params)
+
+
+def purifier_key(name: str, params: Mapping[str, Any]) -> Method:
+    """The same from a name and parameters."""
     if params.get("trigger") == "inverted":
         params = {"inversion": "bti_dbf", **params}
-    return Method.of(item.purifier, params)
+    return Method.of(name, dict(params))
 
 
 def reactivation_of(cell: Cell) -> Method:

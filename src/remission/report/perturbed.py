@@ -9,9 +9,9 @@ from typing import Any
 
 from remission.records import Record
 from remission.report.estimates import MISSING, Measure, show
-from remission.report.keys import SHOWN_APART, VICTIM, GroupKey
+from remission.report.keys import SHOWN_APART, VICTIM, GroupKey, purifier_key
 from remission.report.labels import Method, printable
-from remission.report.layout import Section
+from remission.report.layout import Section, json_text
 from remission.report.summary import Column, Group, summarise
 
 _HEADER = [
@@ -27,6 +27,9 @@ _MEASURES: tuple[Measure, ...] = (
     "clean_acc",
 )
 
+
+_FOUND = ("models", "asr", "asr_clean", "n_triggered")
+"""What the details of a transfer hold beside its setting."""
 
 _TOLD = (
     "ASR of perturbed triggered and of perturbed clean images of other classes on each model, and "
@@ -94,10 +97,11 @@ class Matrix:
 
 
 def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
-    """The transfers of a group, one a reactivation and budget."""
-    found = []
+    """The transfers of a group, one a reactivation and budget, largest models first."""
+    found, kept = [], _details(records)
     for column in group.columns:
-        of_column = [d for d in _details(records) if _belongs(d, group, column)]
+        of_column = [d for d in kept if _belongs(d, group, column)]
+        of_column.sort(key=lambda d: -len(d["models"]))
         models = [[_model(m) for m in d["models"]] for d in of_column]
         alike = [d for d, named in zip(of_column, models, strict=True) if named == models[0]]
         same = [d["asr"] for d in alike]
@@ -118,7 +122,14 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
 
 
 def _details(records: Sequence[Record]) -> list[dict[str, Any]]:
-    return [r.details["transfer"] for r in records if "transfer" in r.details]
+    """Of runs of one setting and seed into one store: that of most models, of these the last."""
+    found: dict[str, tuple[int, str, dict[str, Any]]] = {}
+    for record in records:
+        if details := record.details.get("transfer"):
+            key = json_text([(k, v) for k, v in sorted(details.items()) if k not in _FOUND])
+            this = (len(details["models"]), record.finished, details)
+            found[key] = max(found.get(key, this), this, key=lambda each: each[:2])
+    return [details for _, _, details in found.values()]
 
 
 def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
@@ -141,7 +152,7 @@ def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
 
 
 def _model(named: dict[str, Any]) -> Method:
-    return Method.of(named["purifier"], named["purifier_params"])
+    return purifier_key(named["purifier"], named["purifier_params"])
 
 
 def transfer_sections(records: Sequence[Record]) -> list[Section]:
@@ -154,8 +165,8 @@ def transfer_sections(records: Sequence[Record]) -> list[Section]:
                 Section(
                     title=printable(f"{group.title} · {matrix.title}"),
                     notes=[
-                        f"ASR in percent; rows: made for, columns: tried on; {over}; on "
-                        f"{matrix.images:,} triggered images, on all of the test images in the "
+                        f"ASR in percent; rows: made for, columns: tried on; {over}; triggered "
+                        f"images behind a number: {matrix.images:,}, and all that there are in the "
                         "control's column and where both are the same"
                     ],
                     header=["made for", *matrix.labels],
@@ -172,7 +183,7 @@ def transfer_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a perturbation and model, rates as fractions."""
     found = []
     for details in _details(records):
-        shared = {k: v for k, v in details.items() if k not in ("models", "asr", "asr_clean")}
+        shared = {k: v for k, v in details.items() if k not in _FOUND or k == "n_triggered"}
         for made, asr, clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True
         ):

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from remission.records import Record
 from remission.report import series
 from remission.report.figures import RC, Style, before_after_figure, svg_of
-from remission.report.keys import CONTROL
+from remission.report.keys import CONTROL, reactivation_of
+from remission.report.labels import Method
 from remission.report.perturbed import Matrix, matrices
 from remission.report.pictures import Pictures, compare
 from remission.report.summary import Column, Group, ancestors
@@ -47,12 +48,12 @@ def perturbation_pictures(
 ) -> list[Pictures]:
     """What each reactivation does to images: of the first model of a victim that was purified."""
     by_id = {record.id: record for record in records}
-    first: dict[tuple[str, int | None], Record] = {}
+    first: dict[tuple[Method, int | None], Record] = {}
     for record in records:
         if "preview_perturbed" in record.artefacts and victim in ancestors(record, by_id):
             cell = record.cell
             if cell and cell.purifier != CONTROL:
-                first.setdefault((cell.reactivation, cell.budget), record)
+                first.setdefault((reactivation_of(cell), cell.budget), record)
     return [
         compare(
             folder,

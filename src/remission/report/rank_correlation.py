@@ -77,12 +77,11 @@ def correlate(
     ]
     found = [(spearman([x[i] for i in part], [y[i] for i in part]), len(part)) for part in parts]
     known = [(rho, n) for rho, n in found if rho is not None]
-    count = len(set(clusters))
     if not known:
-        return Correlation(rho=None, interval=None, n=len(x), clusters=count)
+        return Correlation(rho=None, interval=None, n=len(x), clusters=len(set(clusters)))
     rho = math.fsum(rho * n for rho, n in known) / sum(n for _, n in known)
     used = [part for part, (value, _) in zip(parts, found, strict=True) if value is not None]
-    n = sum(map(len, used))
+    n, count = sum(map(len, used)), len({clusters[i] for part in used for i in part})
     return Correlation(
         rho=rho,
         interval=_interval(x, y, clusters, used) if count >= FEWEST_CLUSTERS else None,
@@ -101,13 +100,12 @@ def _interval(
     import numpy as np
     from numpy.random import default_rng
 
-    names = list(dict.fromkeys(clusters))
+    names = list(dict.fromkeys(clusters[i] for part in parts for i in part))
     drawn = default_rng(0).integers(len(names), size=(SAMPLES, len(names)))
     times = np.stack([(drawn == k).sum(axis=1) for k in range(len(names))], axis=1)
-    counts = times[:, [names.index(cluster) for cluster in clusters]].astype(float)
     total, weight = np.zeros(SAMPLES), np.zeros(SAMPLES)
     for part in parts:
-        chosen = counts[:, part]
+        chosen = times[:, [names.index(clusters[i]) for i in part]].astype(float)
         rho = _weighted(np.array([x[i] for i in part]), np.array([y[i] for i in part]), chosen)
         known = np.isfinite(rho)
         total[known] += (rho * chosen.sum(axis=1))[known]

@@ -86,17 +86,18 @@ class Group:
     def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
         """ASR above the control's after the same reactivation at the same budget.
 
-        After one that perturbs images: above the control's under the very same perturbation.
+        After one that perturbs images the control has two figures, under the very same perturbation
+        and under the one made for itself: the higher counts.
         """
         ours = row.cells.get(column, ())
-        if measure == "asr" and any(cell.control_asr is not None for cell in ours):
-            return gap(ours, [_on_control(cell) for cell in ours])
         control = [
             cell
             for other in self.rows
             if other.purifier.name == CONTROL
             for cell in other.cells.get(column, ())
         ]
+        if measure == "asr" and any(cell.control_asr is not None for cell in ours):
+            control = [_on_control(cell, control) for cell in ours]
         return gap(ours, control, measure)
 
     def perturbed(self, column: Column) -> bool:
@@ -106,10 +107,12 @@ class Group:
         )
 
 
-def _on_control(cell: Cell) -> Cell:
-    """What a perturbation does to the control, as a cell."""
+def _on_control(cell: Cell, control: Sequence[Cell]) -> Cell:
+    """The cell of the control with the higher ASR: the same perturbation's, or its own."""
     interval = wilson(cell.control_asr, cell.n_triggered)
-    return replace(cell, asr=cell.control_asr, asr_interval=interval)
+    same = replace(cell, asr=cell.control_asr, asr_interval=interval)
+    own = [other for other in control if other.seed == cell.seed and other.asr is not None]
+    return max([same, *own], key=lambda each: each.asr or 0.0)
 
 
 def summarise(records: Sequence[Record]) -> list[Group]:
@@ -128,7 +131,7 @@ def innocents(records: Sequence[Record]) -> list[Group]:
 def _groups(records: Sequence[Record]) -> list[Group]:
     measured = cells(records)
     paths: dict[GroupKey, list[PathCurve]] = {}
-    for path in path_curves(records):
+    for path in path_curves(sorted(records, key=lambda record: record.finished)):
         paths.setdefault(GroupKey.of(path), []).append(path)
     by_group: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
     for cell in measured:
@@ -178,7 +181,8 @@ def _group(
     ]
     curves: dict[tuple[str, str], list[PathCurve]] = {}
     walks: dict[tuple[str, str, str], list[PathCurve]] = {}
-    for path in sorted(paths, key=lambda p: (rank(purifier_of(p), purifiers), p.seed, p.id)):
+    last = {(purifier_of(p), p.seed, p.walk, p.batchnorm): p for p in paths}  # one a seed
+    for path in sorted(last.values(), key=lambda p: (rank(purifier_of(p), purifiers), p.seed)):
         label = purifiers[purifier_of(path)]
         if path.walk == "line":
             curves.setdefault((label, path.batchnorm), []).append(path)

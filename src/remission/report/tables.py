@@ -136,6 +136,11 @@ def _summary_notes(group: Group) -> list[str]:
     notes = [f"percent; {over_seeds(group.seeds)}"]
     if group.columns and group.row(CONTROL):
         notes[0] += "; in brackets: above the control after the same reactivation, in points"
+        if any(group.perturbed(column) for column in group.columns):
+            notes[0] += (
+                ", of perturbed images above the higher of two: the control's row, and the control "
+                "under the very same perturbation"
+            )
     if group.repeated:
         cells_ = "cell" if group.repeated == 1 else "cells"
         notes.append(

@@ -34,6 +34,25 @@ def test_barriers_of_older_records_and_of_new_ones(tmp_path: Path) -> None:
     assert barriers(none) is None
 
 
+def test_of_two_walks_of_one_seed_the_later_is_told(tmp_path: Path) -> None:
+    made = grid(tmp_path, rich=True)
+    (one,) = [r for r in made if r.kind == "path" and r.paths[0].purifier == "ft"]
+    lost = tuple(dataclasses.replace(path, asr=[0.0] * len(path.t)) for path in one.paths)
+    later = dataclasses.replace(one, id="0", paths=lost, finished="2099-01-01T00:00:00+00:00")
+    earlier = dataclasses.replace(later, finished="")
+    tables = []
+    for other in (later, earlier):
+        (group,) = summarise([other, *made])
+        table = barriers(group)
+        assert table is not None
+        tables.append([line for line in table.lines if line[0] == "ft"])
+    (unchanged,) = summarise(made)
+    table = barriers(unchanged)
+    assert table is not None
+    assert tables[1] == [line for line in table.lines if line[0] == "ft"]
+    assert {line[2] for line in tables[0]} == {"100.0"}, "no ± from one seed"
+
+
 def test_every_drawing(tmp_path: Path) -> None:
     made = grid(tmp_path, rich=True)
     (group,) = summarise(made)

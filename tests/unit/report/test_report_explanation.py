@@ -92,6 +92,14 @@ def test_within_strata() -> None:
     assert told.n == 8
 
 
+def test_clusters_of_strata_without_a_correlation_are_not_drawn() -> None:
+    """One victim with five models, three victims with one each: nothing can be drawn."""
+    x, y = [1.0, 2, 3, 4, 5, 1, 2, 3], [2.0, 1, 4, 3, 5, 1, 2, 3]
+    told = correlate(x, y, [*"aaaaa", *"bcd"], [*"sssss", *"ttt"])
+    assert told.rho == pytest.approx(0.8)
+    assert (told.interval, told.n, told.clusters) == (None, 5, 1)
+
+
 def store(tells: bool, *, attacks: int = 4, distance: bool = True) -> list[Record]:
     """Purifiers whose relapse follows the distance of their line, or has nothing to do with it."""
     made: list[Record] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:
     cells = [
         cell(purifier="control", asr=0.01),
         cell(**FT, asr=0.02),
-        cell(purifier="control", asr=0.9, asr_clean=0.9, control_asr=0.9, **OBA),
+        cell(purifier="control", asr=0.05, asr_clean=0.05, control_asr=0.05, **OBA),
         cell(**FT, asr=0.8, asr_clean=0.2, control_asr=0.1, control_asr_clean=0.1, **OBA),
     ]
     (group,) = summarise(records(*cells))
@@ -54,8 +55,26 @@ def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:
     assert found.interval is not None
     assert found.interval[0] < 0.7 < found.interval[1]
     assert judge(group, row).text == "relapses: oba"
-    assert saturated(group) == [], "the control was attacked itself: nothing was taught"
     assert "80.0 (+70.0)" in render(records(*cells), "summary", "text")
+
+
+def test_what_an_attack_reaches_on_the_control_itself_is_no_relapse() -> None:
+    cells = [
+        cell(purifier="control", asr=0.01),
+        cell(**FT, asr=0.02),
+        cell(purifier="control", asr=0.9, asr_clean=0.9, control_asr=0.9, **OBA),
+        cell(purifier="control", seed=1, asr=0.1, asr_clean=0.1, control_asr=0.1, **OBA),
+        cell(**FT, asr=0.8, asr_clean=0.2, control_asr=0.1, control_asr_clean=0.1, **OBA),
+    ]
+    (group,) = summarise(records(*cells))
+    row = group.row("ft")
+    assert row is not None
+    assert group.gap(row, column(group, "oba")).mean == pytest.approx(-0.1)
+    assert judge(group, row).outcome == "none found"
+    assert saturated(group) == [], "the control was attacked itself: nothing was taught"
+    text = render(records(*cells), "summary", "text")
+    assert "80.0 (-10.0)" in text
+    assert "above the higher of two" in " ".join(text.split())
 
 
 def test_a_perturbation_that_fools_the_control_as_well_is_no_relapse() -> None:
@@ -119,6 +138,48 @@ def test_matrices_of_several_seeds_are_averaged_where_their_models_agree(tmp_pat
     made = [*perturbed(tmp_path), *perturbed(tmp_path, seed=1)]
     (group,) = summarise(made)
     assert [matrix.seeds for matrix in matrices(group, made)] == [2, 2]
+
+
+def test_of_two_matrices_of_one_seed_the_larger_and_then_the_later_is_told(tmp_path: Path) -> None:
+    made = perturbed(tmp_path)
+    (whole,) = [r for r in made if r.id == "transfer-qra-badnets-0"]
+
+    def again(name: str, finished: str, models: int, value: float) -> Record:
+        details = dict(whole.details["transfer"])
+        details["models"] = details["models"][:models]
+        details["asr"] = details["asr_clean"] = [[value] * models] * models
+        return replace(whole, id=name, finished=finished, details={"transfer": details})
+
+    small = again("0-small", "2030-01-01T00:00:00+00:00", 2, 0.1)
+    later = again("1-later", "2029-01-01T00:00:00+00:00", 6, 0.2)
+    for several in ([small, *made, later], [later, *made, small]):
+        (group,) = summarise(several)
+        found = {matrix.title: matrix for matrix in matrices(group, several)}["qra n=5"]
+        assert found.seeds == 1
+        assert found.asr == [[0.2] * 6] * 6
+        lines = json.loads(render(several, "transfer", "json"))
+        assert len(lines) == 2 * 36
+
+
+def test_models_that_an_inverted_trigger_purified_keep_their_names_in_the_matrix(
+    tmp_path: Path,
+) -> None:
+    made = []
+    for one in perturbed(tmp_path):
+        text = one.to_json().replace('"rho": 0.5', '"rho": 0.5, "trigger": "inverted"')
+        made.append(Record.from_json(text))
+    (group,) = summarise(made)
+    assert {row.label for row in group.rows} >= set(matrices(group, made)[1].labels)
+
+
+def test_pictures_of_each_variant_of_a_method(tmp_path: Path) -> None:
+    made = perturbed(tmp_path)
+    (oba,) = [r for r in made if r.label == "ft oba"]
+    assert oba.cell is not None
+    params = {**oba.cell.reactivation_params, "mode": "query"}
+    other = replace(oba, id="other", cell=replace(oba.cell, id="other", reactivation_params=params))
+    page = build_page([*made, other], write_store(tmp_path, [*made, other]))
+    assert page.count(">perturbed</span>") == 5
 
 
 def test_the_page_shows_tables_and_heat_maps(tmp_path: Path) -> None:

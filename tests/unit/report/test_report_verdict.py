@@ -119,3 +119,14 @@ def test_without_a_backdoor_in_the_victim_nothing_is_judged() -> None:
     text = sentence(group)
     assert "Nothing can be said of ft" in text
     assert "1 of 1" not in text
+
+
+def test_an_attack_that_failed_has_left_nothing_to_judge() -> None:
+    control = [
+        cell(purifier="control", asr=0.01),
+        cell(purifier="control", asr=0.05, reactivation="retuning", budget=5),
+    ]
+    (group,) = summarise(records(cell(asr=0.3), *control, BEFORE, after(0.8)))
+    verdict = judge(group, group.rows[2])
+    assert verdict.outcome == "no backdoor"
+    assert verdict.text == "not judged: the attack failed, the victim's ASR is 30.0"
