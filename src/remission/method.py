@@ -86,9 +86,8 @@ def explain(error: ValidationError, where: str) -> tuple[str, str]:
     first = error.errors()[0]
     if isinstance(own := first.get("ctx", {}).get("error"), UserError):
         return f"{where}: {own.problem}", own.remedy
-    key = ".".join(str(part) for part in first["loc"] if not _NO_KEY.match(str(part)))
-    got = first.get("input")
-    rivals = [e["msg"] for e in error.errors() if e["loc"][:1] == first["loc"][:1]]
+    key, got = _key(first["loc"]), first.get("input")
+    rivals = [e["msg"] for e in error.errors() if _key(e["loc"]) == key]
     text = " or ".join(
         dict.fromkeys((m[0].lower() + m[1:]).removeprefix("value error, ") for m in rivals)
     )
@@ -96,6 +95,11 @@ def explain(error: ValidationError, where: str) -> tuple[str, str]:
         f"{where}: '{key}' is {got!r}" if key else f"{where}: {got!r}",
         f"{text}" if "should" in text or "must" in text else f"allowed: {text}",
     )
+
+
+def _key(loc: tuple[int | str, ...]) -> str:
+    """Where a value stands in the table, without pydantic's names of the types it tried."""
+    return ".".join(str(part) for part in loc if not _NO_KEY.match(str(part)))
 
 
 def describe(cls: type[Method]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from remission.grid.spec import Spec
 from remission.metrics import goals
 from remission.models import build_model, check_needs
 from remission.purifiers import inverts
+from remission.reactivations.base import InputReactivation
 from remission.seeding import Seed
 from remission.types import Dataset, Split, Target
 
@@ -68,6 +69,12 @@ def _check_budgets(spec: Spec, split: Split, target: Target, classes: int) -> No
     others = outside(split.attacker.labels)
     for reactivation in spec.reactivations():
         largest = max((budget for budget in reactivation.tries() if budget is not None), default=0)
+        if isinstance(reactivation, InputReactivation) and not others:
+            raise SpecError(
+                f"[reactivation] {reactivation.name}: all of the attacker's {len(split.attacker)} "
+                "images are of the target class",
+                "give the attacker more images in [split]",
+            )
         if largest > others:
             raise SpecError(
                 f"[reactivation] {reactivation.name}: a budget of {largest} "

@@ -263,7 +263,8 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
     """
     if only is None:
         return plan
-    chosen = {s.id for s in plan if fnmatch.fnmatchcase(s.label, only)}
+    chosen = {s.id for s in plan if s.label == only}  # a label may hold a glob's brackets
+    chosen = chosen or {s.id for s in plan if fnmatch.fnmatchcase(s.label, only)}
     if not chosen:
         raise SpecError(
             f"--only '{only}' matches none of {len(plan)} stages",

@@ -104,7 +104,7 @@ class PathSection(_Section):
     the backdoored to the purified model, which is then walked beside the line; 0: none."""
 
     @model_validator(mode="after")
-    def _plane_has_three_models(self) -> Self:
+    def _makes_sense(self) -> Self:
         if self.plane and self.retuned is None:
             raise SpecError(
                 "[path]: plane without a retuned model",
@@ -112,6 +112,8 @@ class PathSection(_Section):
             )
         if self.plane == 1:
             raise SpecError("[path]: plane is 1", "give 0 or at least 2 points a side")
+        if len(set(self.batchnorm)) < len(self.batchnorm):
+            raise SpecError("[path]: batchnorm names one policy twice", "name each once")
         return self
 
     @model_serializer(mode="wrap")

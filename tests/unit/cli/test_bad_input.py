@@ -83,6 +83,10 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
     "one table for many": (("[[attack]]", "[attack]"), ("'attack'", "valid list")),
     "negative budget": (("[0, 3]", "[-1]"), ("is -1", "greater than or equal to 0")),
     "no budget": (("[0, 3]", "[]"), ("'budgets' is []", "at least 1")),
+    "budget that is no number": (
+        ("[0, 3]", '["5"]'),
+        ("'budgets.0' is '5'; input should be a valid integer",),
+    ),
     "budget that is no list": (("[0, 3]", "3"), ("'budgets' is 3",)),
     "budget above the images": (("[0, 3]", "[3, 5000]"), ("5000", "36 images", "[split]")),
     "target that is no class": (

@@ -70,6 +70,7 @@ def test_each_key_is_another_path_and_nothing_else() -> None:
     [
         ({"plane": 5}, r"\[path\]: plane without a retuned model"),
         ({"plane": 1, "retuned": 5}, r"\[path\]: plane is 1"),
+        ({"batchnorm": ["recalibrated"] * 2}, "batchnorm names one policy twice"),
         ({"plane": -1}, "greater than or equal to 0"),
         ({"retuned": -1}, "greater than or equal to 0"),
         ({"plane_test": 3}, "greater than or equal to 50"),

@@ -277,6 +277,17 @@ def test_only_brings_the_controls_retuning_of_the_same_attack_and_budget() -> No
     assert "badnets/seed1/control" in found
 
 
+def test_only_takes_a_label_as_it_is_printed() -> None:
+    spec = tables()
+    spec["reactivation"] = [
+        {"method": "oba", "mode": "transfer", "surrogates": [name]} for name in ("ep", "ft_sam")
+    ]
+    plan = plan_of(spec)
+    label = next(s.label for s in plan if "ft_sam'" in s.label)
+    assert "[" in label
+    assert label in [s.label for s in select(plan, label)]
+
+
 def test_only_that_matches_nothing_says_what_labels_look_like() -> None:
     with pytest.raises(SpecError, match=r"'ft' matches none of 14 stages; .*'badnets/seed0/"):
         select(plan_of(tomllib.loads(SPEC)), "ft")
