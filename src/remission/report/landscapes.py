@@ -69,8 +69,8 @@ def plane_figure(plane: Plane) -> str:
             (pair[0], plane.clean_loss, "clean loss", "viridis"),
             (pair[1], plane.backdoor_loss, "backdoor loss", "magma"),
         ):
-            _contours(figure, axes, plane, values, colours)
-            axes.set_title(name, fontsize=10, loc="left")
+            told = _contours(figure, axes, plane, values, colours)
+            axes.set_title(name + told, fontsize=10, loc="left")
             axes.set_xlabel("distance from the victim towards the purified model")
         pair[0].set_ylabel("distance at right angles,\ntowards the retuned model")
         return svg_of(figure)
@@ -78,16 +78,22 @@ def plane_figure(plane: Plane) -> str:
 
 def _contours(
     figure: Figure, axes: Axes, plane: Plane, values: Sequence[Sequence[float]], colours: str
-) -> None:
+) -> str:
+    """Draws one panel; what its title says where there is nothing to draw a line between."""
     floor = 1e-3  # smaller losses look alike
     logs = [[math.log10(max(floor, value)) for value in row] for row in values]
     low, high = (pick(pick(row) for row in logs) for pick in (min, max))
-    high = max(high, low + 0.1)
+    told, even = "", high - low < 0.1
+    if even:
+        size = f"{10**low:.2g}"
+        told = f": at most {size} everywhere" if 10**low <= floor else f": {size} everywhere"
+        high = low + 0.1
     levels = [low + k * (high - low) / 12 for k in range(13)]
     drawn = axes.contourf(plane.x, plane.y, logs, levels=levels, cmap=colours)
     axes.contour(plane.x, plane.y, logs, levels=levels, colors="white", linewidths=0.3)
-    bar = figure.colorbar(drawn, ax=axes, format=lambda x, _: f"{10**x:.2g}", shrink=0.9)
-    bar.outline.set_visible(False)
+    if not even:  # else every mark of the scale would read alike
+        bar = figure.colorbar(drawn, ax=axes, format=lambda x, _: f"{10**x:.2g}", shrink=0.9)
+        bar.outline.set_visible(False)
     for name, (x, y) in plane.models.items():
         marker, text = _MARKS[name]
         axes.plot([x], [y], marker, color="white", markeredgecolor="black", markersize=8)
@@ -100,6 +106,7 @@ def _contours(
             fontsize=8.5,
             bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
         )
+    return told
 
 
 EXPLAINED = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -103,6 +104,24 @@ def test_a_spec_is_refused_before_anything_is_computed(
         return
     with pytest.raises(SpecError, match=f"pruning needs batch norm, and {arch} has none"):
         check_against(spec, load_dataset("digits"))
+
+
+def test_an_attacker_without_images_outside_the_target_class_is_refused() -> None:
+    """Where nearly all images are of the target class, so are the few that he gets."""
+    digits = load_dataset("digits")
+    others = (digits.train.labels != 3).nonzero().flatten()[:5]
+    some = torch.cat([(digits.train.labels == 3).nonzero().flatten(), others])
+    lopsided = replace(digits, train=digits.train[some])
+    table = {
+        "name": "x",
+        "dataset": "digits",
+        "arch": "resnet18:2",
+        "split": {"defender": 4, "attacker": 3},
+        "attack": [{"method": "badnets", "size": 2, "target": 3, "poison_rate": 0.01}],
+        "reactivation": [{"method": "oba"}],
+    }
+    with pytest.raises(SpecError, match=r"oba: all of the attacker's 3 images are of the target"):
+        check_against(specs.parse_spec(table), lopsided)
 
 
 def test_layers_are_found_by_what_they_do() -> None:

@@ -77,12 +77,15 @@ def test_every_drawing(tmp_path: Path) -> None:
 def test_a_flat_plane_and_strange_details_are_drawn(tmp_path: Path) -> None:
     even = plane()
     same = [[0.0] * len(even.x) for _ in even.y]
-    even = dataclasses.replace(even, clean_loss=same, backdoor_loss=same)
+    near = [[0.5 + 0.001 * k for k in range(len(even.x))] for _ in even.y]
+    even = dataclasses.replace(even, clean_loss=near, backdoor_loss=same)
     walked = record(
         id="walk", kind="path", paths=(curve(),), plane=even, details={"layers, line": "nothing"}
     )
     page = build_page([record(cell()), walked], write_store(tmp_path, [walked]))
-    assert "The plane through the backdoored" in page or "plane through the backdoored" in page
+    assert "plane through the backdoored" in page
+    assert "clean loss: 0.5 everywhere" in page
+    assert "backdoor loss: at most 0.001 everywhere" in page
 
 
 def test_the_view_of_paths_says_which_walk(tmp_path: Path) -> None:
