@@ -36,7 +36,7 @@ from remission.report.provenance import environments, settings
 from remission.report.score_tables import score_table
 from remission.report.summary import Group, Row, ancestors, failures, summarise
 from remission.report.svg import inline
-from remission.report.verdict import MARGIN, SATURATED, headline, judge, saturated, sentence
+from remission.report.verdict import MARGIN, SATURATED, broken, headline, judge, saturated, sentence
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -129,6 +129,7 @@ def _group(
         "sentence": sentence(group),
         "seeds": group.seeds,
         "repeated": group.repeated,
+        "broken": broken(group),
         "purified": purified,
         "bare": not purified and not group.columns,
         "columns": [

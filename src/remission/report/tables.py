@@ -37,6 +37,7 @@ from remission.report.single import (
     path_points,
 )
 from remission.report.summary import Column, Group, Row, failures, summarise
+from remission.report.verdict import broken
 
 View = Literal[
     "summary",
@@ -141,6 +142,8 @@ def _summary_notes(group: Group) -> list[str]:
                 ", of perturbed images above the higher of two: the control's row, and the control "
                 "under the very same perturbation"
             )
+    if told := broken(group):
+        notes.append(told)
     if group.repeated:
         cells_ = "cell" if group.repeated == 1 else "cells"
         notes.append(

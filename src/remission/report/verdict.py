@@ -9,6 +9,7 @@ from typing import Literal
 
 from remission.report.estimates import Estimate, gap_by_seed
 from remission.report.keys import CONTROL, VICTIM
+from remission.report.labels import printable
 from remission.report.summary import Column, Group, Row
 
 MARGIN = 0.10
@@ -164,6 +165,28 @@ def saturated(group: Group) -> list[Column]:
         if mean is not None and mean > SATURATED:
             found.append(column)
     return found
+
+
+def broken(group: Group) -> str:
+    """The models that a reactivation broke: accuracy fell by more than ``MARGIN``; or nothing.
+
+    Of those that change weights; perturbed images have a table of their own.
+    """
+    found = []
+    for row in group.rows:
+        before = row.number("clean_acc").mean
+        for column in group.columns:
+            after = row.number("clean_acc", column).mean
+            if before is None or after is None or group.perturbed(column):
+                continue
+            if before - after > MARGIN:
+                found.append(f"{row.label} ({printable(column.title)}: {100 * after:.1f})")
+    if not found:
+        return ""
+    return (
+        f"clean accuracy is more than {100 * MARGIN:.0f} points lower after the reactivation of "
+        f"{_listed(found)}: an ASR there is that of a broken model"
+    )
 
 
 def _sentence(group: Group, rows: Sequence[Row]) -> str:

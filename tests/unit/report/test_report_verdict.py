@@ -4,7 +4,8 @@ from report_factory import cell, failed, records
 
 from remission.records import Cell
 from remission.report.summary import summarise
-from remission.report.verdict import headline, judge, saturated, sentence
+from remission.report.tables import render
+from remission.report.verdict import broken, headline, judge, saturated, sentence
 
 
 def judged(*rows: Cell, control: float = 0.05) -> tuple[str, str]:
@@ -119,6 +120,22 @@ def test_without_a_backdoor_in_the_victim_nothing_is_judged() -> None:
     text = sentence(group)
     assert "Nothing can be said of ft" in text
     assert "1 of 1" not in text
+
+
+def test_models_that_a_reactivation_broke_are_named() -> None:
+    columns = {"reactivation": "retuning", "budget": 5}
+    made = [
+        cell(purifier="control", asr=0.01),
+        cell(purifier="control", asr=0.05, clean_acc=0.85, **columns),
+        cell(purifier="ft", asr=0.02),
+        cell(purifier="ft", asr=0.9, clean_acc=0.262, **columns),
+        cell(purifier="ft", asr=0.9, clean_acc=0.1, asr_clean=0.1, reactivation="oba"),
+    ]
+    (group,) = summarise(records(*made))
+    told = "lower after the reactivation of ft (retuning n=5: 26.2): an ASR there"
+    assert told in broken(group)
+    assert told in " ".join(render(records(*made), "summary", "text").split())
+    assert broken(summarise(records(*made[:3]))[0]) == ""
 
 
 def test_an_attack_that_failed_has_left_nothing_to_judge() -> None:
