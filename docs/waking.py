@@ -1,4 +1,7 @@
-"""Writes ``reactivations.md`` and its figures from the records of recipes/reactivation.toml."""
+"""Writes ``reactivations.md`` and its figures from the records of recipes/reactivation.toml.
+
+And, in a section of their own, those of recipes/qra-generators.toml.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,20 @@ another; records in [results/reactivation](../results/reactivation). What each r
 the model: [threat-models.md](threat-models.md#reactivations).
 """
 
+_GENERATORS = """\
+## QRA through another generator
 
-def write_reactivations(store: Path, docs: Path) -> None:
-    """Tables and figures of a store; the figures go to ``docs/gallery/reactivations``."""
+By [recipes/qra-generators.toml](../recipes/qra-generators.toml), records in
+[results/qra-generators](../results/qra-generators): the paper's MLP beside the convolutional
+generator with five times the paper's weight on following the teacher, on models trained anew.
+"""
+
+
+def write_reactivations(store: Path, docs: Path, generators: Path | None = None) -> None:
+    """Tables and figures of a store; the figures go to ``docs/gallery/reactivations``.
+
+    ``generators`` is a store of `qra` through its two generators.
+    """
     records, folder = read_records(store), docs / "gallery" / "reactivations"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
@@ -42,6 +56,14 @@ def write_reactivations(store: Path, docs: Path) -> None:
     for view in ("explanation", "scores", "transfer", "summary"):
         parts += [f"## {view.capitalize()}", "", render(records, view, "markdown"), ""]
         parts += [_shown(told, name, folder) for name, told in _figures(records, view)]
+    if generators:
+        records = read_records(generators)
+        parts += [_GENERATORS, _computed(records)]
+        for view in ("summary", "transfer"):
+            parts += [render(records, view, "markdown"), ""]
+            parts += [
+                _shown(told, f"generators-{name}", folder) for name, told in _figures(records, view)
+            ]
     (docs / "reactivations.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
 
 

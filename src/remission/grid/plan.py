@@ -256,15 +256,14 @@ def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:
 
 
 def select(plan: list[Stage], only: str | None) -> list[Stage]:
-    """The stages whose label matches a glob, the control's beside them, and what they build upon.
+    """The stages that a label or glob names, the control's beside them, and what they build upon.
 
     Raises:
         SpecError: nothing matches.
     """
     if only is None:
         return plan
-    chosen = {s.id for s in plan if s.label == only}  # a label may hold a glob's brackets
-    chosen = chosen or {s.id for s in plan if fnmatch.fnmatchcase(s.label, only)}
+    chosen = {s.id for s in plan if only == s.label or fnmatch.fnmatchcase(s.label, only)}
     if not chosen:
         raise SpecError(
             f"--only '{only}' matches none of {len(plan)} stages",

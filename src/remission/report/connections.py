@@ -6,21 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from remission.records import PathCurve, Quantity, Record
+from remission.records import Record
 from remission.report import figures, landscapes, series
-from remission.report.estimates import MISSING, show_mean
 from remission.report.keys import GroupKey
-from remission.report.layout import Lines
-from remission.report.series import BATCHNORM, Series
+from remission.report.series import Series
 from remission.report.summary import Group
 
 Look = Mapping[str, figures.Style]
-_STEPS: tuple[tuple[Quantity, str, float], ...] = (
-    ("backdoor_error", "backdoor error", 100),
-    ("clean_error", "clean error", 100),
-    ("backdoor_loss", "backdoor loss", 1),
-    ("clean_loss", "clean loss", 1),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +22,6 @@ class Drawing:
     svg: str
     title: str
     caption: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Barriers:
-    """Heights of barriers and distances of one group, for people."""
-
-    header: list[str]
-    lines: Lines
-    note: str
 
 
 def drawings(group: Group, records: Sequence[Record], look: Look) -> list[Drawing]:
@@ -150,54 +133,3 @@ def _planes(group: Group, records: Sequence[Record]) -> list[Drawing]:
         svg = landscapes.plane_figure(plane)
         found.append(Drawing(svg=svg, title=f"Plane of {label}", caption=caption))
     return found
-
-
-def barriers(group: Group) -> Barriers | None:
-    """A line a purifier and walk, with recalibrated statistics where they were measured."""
-    rows = [(label, "line", policy, curves) for (label, policy), curves in group.paths.items()]
-    rows += [(label, walk, policy, found) for (label, walk, policy), found in group.walks.items()]
-    if not rows:
-        return None
-    best = "recalibrated" if any(row[2] == "recalibrated" for row in rows) else BATCHNORM[0]
-    lines = [
-        [label, _NAMES[walk], *_numbers(curves)]
-        for label, walk, policy, curves in sorted(rows, key=lambda r: (r[0], _ORDER.index(r[1])))
-        if policy == best
-    ]
-    header = ["purifier", "walk", "mean backdoor error", "t_back"]
-    header += [f"barrier: {title}" for _, title, _ in _STEPS]
-    return Barriers(
-        header=[*header, "distance (L2)", "relative"],
-        lines=lines,
-        note=(
-            f"batch norm {best}; errors in percent, losses in nats, means over seeds ± half width "
-            "of the 95 % Student-t interval. t_back: the way back from the purified end, in t, "
-            "until the ASR is above 50 %: 0 where it is there already, – where it never is. "
-            "Barrier: the largest excess over the straight line between the values at the two "
-            "ends. Relative: distance over the norm of the model at t = 0, in percent"
-        ),
-    )
-
-
-_NAMES = {
-    "line": "line, victim to purified",
-    "bezier": "curve, victim to purified",
-    "retuned": "line, purified to retuned",
-}
-
-
-_ORDER = list(_NAMES)
-
-
-def _numbers(curves: Sequence[PathCurve]) -> list[str]:
-    onward = curves[0].walk == "retuned"
-    return [
-        show_mean([curve.mean_backdoor_error for curve in curves], 100, 1),
-        MISSING if onward else show_mean([curve.t_back for curve in curves], 1, 2),
-        *(
-            show_mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
-            for of, _, scale in _STEPS
-        ),
-        show_mean([curve.distance for curve in curves], 1, 2),
-        show_mean([curve.relative_distance for curve in curves], 100, 1),
-    ]

@@ -15,7 +15,7 @@ from remission.records import STORE_MARK, Record, read_records
 from remission.report import figures, series
 from remission.report.attacks import attacked
 from remission.report.claims import Claim
-from remission.report.connections import barriers, drawings
+from remission.report.connections import drawings
 from remission.report.estimates import show
 from remission.report.explanation import explanations
 from remission.report.explanation_tables import conclusion, note, table_lines
@@ -25,6 +25,7 @@ from remission.report.inversions import inversion_sections
 from remission.report.labels import printable
 from remission.report.landscapes import EXPLAINED, explanation_figure
 from remission.report.overview import overview_sections
+from remission.report.path_tables import barriers
 from remission.report.perturbed import perturbed_parts
 from remission.report.perturbed_figures import (
     perturbation_pictures,

@@ -66,19 +66,3 @@ def path_points(records: list[Record]) -> list[dict[str, Any]]:
         rows = zip(*lists.values(), strict=True)
         points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
     return points
-
-
-def path_lines(records: list[Record]) -> tuple[list[str], Lines]:
-    """Header and rows of the points of all paths."""
-    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
-    header += ["walk", "batchnorm", "t", "ASR", "C-Acc"]
-    lines = []
-    for point in path_points(records):
-        line = [point["dataset"], point["arch"]]
-        line.append(_with_params(point["attack"], point["attack_params"]))
-        line += [f"{100 * point['poison_rate']:g} %", str(point["target"]), str(point["seed"])]
-        line.append(_with_params(point["purifier"], point["purifier_params"]))
-        line += [point["walk"], point["batchnorm"], f"{point['t']:.3g}"]
-        line += [f"{100 * point[key]:.1f}" for key in ("asr", "clean_acc")]
-        lines.append(line)
-    return header, lines

@@ -27,13 +27,13 @@ from remission.report.layout import (
     text_table,
 )
 from remission.report.overview import overview_objects, overview_sections
+from remission.report.path_tables import path_sections
 from remission.report.perturbed import transfer_objects, transfer_sections
 from remission.report.score_tables import score_objects, score_sections
 from remission.report.single import (
     cell_lines,
     ordered_cells,
     ordered_paths,
-    path_lines,
     path_points,
 )
 from remission.report.summary import Column, Group, Row, failures, summarise
@@ -96,8 +96,8 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "json": lambda r: json_text([dataclasses.asdict(cell) for cell in ordered_cells(r)]),
         },
         "paths": {
-            "text": lambda r: text_table(*path_lines(r)),
-            "markdown": lambda r: markdown_table(*path_lines(r)),
+            "text": lambda r: text_sections(path_sections(r)),
+            "markdown": lambda r: markdown_sections(path_sections(r)),
             "csv": lambda r: csv_table(path_points(r)),
             "json": lambda r: json_text([dataclasses.asdict(path) for path in ordered_paths(r)]),
         },

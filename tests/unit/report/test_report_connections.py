@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from report_factory import cell, curve, grid, plane, record, write_store
 
-from remission.report.connections import barriers, drawings
+from remission.report.connections import drawings
 from remission.report.figures import styles
 from remission.report.page import build_page
+from remission.report.path_tables import barriers
 from remission.report.summary import summarise
 from remission.report.tables import render
 
@@ -95,7 +96,20 @@ def test_the_view_of_paths_says_which_walk(tmp_path: Path) -> None:
     header, *lines = render(made, "paths", "csv").splitlines()
     assert "clean_loss" in header.split(",")
     assert len(lines) == 5 * 5 * 21
-    assert "bezier" in render(made, "paths", "text")
+    text = render(made, "paths", "text")
+    assert text.count("curve, victim to purified") == 5 + 5 * 21, "in both tables"
+    assert "t_back: the way back" in " ".join(text.split())
+    (line,) = [
+        line.split()
+        for line in text.splitlines()
+        if line.startswith("ft ") and "interpolated    0.5 " in line and "purified to" not in line
+    ]
+    (ft,) = [
+        path
+        for path in json.loads(render(made, "paths", "json"))
+        if (path["purifier"], path["walk"], path["batchnorm"]) == ("ft", "line", "interpolated")
+    ]
+    assert line[-4] == f"{100 * ft['asr'][ft['t'].index(0.5)]:.1f}"
     assert render(grid(tmp_path), "paths", "csv").splitlines()[1].endswith(",,")
 
 
