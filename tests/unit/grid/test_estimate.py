@@ -171,25 +171,32 @@ def seconds_by_label(found: Preview) -> dict[str, float]:
     return {stage.label: found.seconds[stage.id] or 0.0 for stage in missing}
 
 
-def test_every_method_takes_as_long_as_was_estimated(passes: Clock, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["attack", "purifier", "reactivation"])
+def test_every_method_takes_as_long_as_was_estimated(
+    passes: Clock, tmp_path: Path, kind: str
+) -> None:
+    """All of a kind, with one of the kinds that they build upon and none of those after them."""
     whole = every_method()
-    first = whole.model_copy(update={"attack": whole.attack[:1]})
-    rest = whole.model_copy(update={"purifier": [], "reactivation": [], "path": None})
-    for spec in (first, rest):
-        began, before = passes.now, sorted(tmp_path.rglob("*"))
-        foretold = preview(spec, tmp_path / "store", device="cpu", jobs=1)
-        assert None not in foretold.seconds.values(), "no stage fails in its rehearsal"
-        together = sum(seconds or 0.0 for seconds in foretold.seconds.values())
-        assert passes.now - began < 0.6 * together, "it is short"
-        assert sorted(tmp_path.rglob("*")) == before, "and leaves nothing behind"
-        watch = Stopwatch(passes)
-        run(spec, tmp_path / "store", device="cpu", jobs=1, reporter=watch)
-        estimated = seconds_by_label(foretold)
-        assert set(watch.took) <= set(estimated)
-        for label, took in watch.took.items():
-            spends = "queries=" in label or "qra_blackbox" in label  # may stop before its last step
-            near = pytest.approx(took, rel=0.4 if spends else 0.15, abs=5 if spends else 4)
-            assert estimated[label] == near, label
+    kept: dict[str, dict[str, object]] = {
+        "attack": {"purifier": [], "reactivation": [], "path": None},
+        "purifier": {"attack": whole.attack[:1], "reactivation": []},
+        "reactivation": {"attack": whole.attack[:1], "purifier": [{"method": "ft", "epochs": 1}]},
+    }
+    spec = whole.model_copy(update=kept[kind])
+    began = passes.now
+    foretold = preview(spec, tmp_path / "store", device="cpu", jobs=1)
+    assert None not in foretold.seconds.values(), "no stage fails in its rehearsal"
+    together = sum(seconds or 0.0 for seconds in foretold.seconds.values())
+    assert passes.now - began < 0.6 * together, "it is short"
+    assert not list(tmp_path.iterdir()), "and leaves nothing behind"
+    watch = Stopwatch(passes)
+    run(spec, tmp_path / "store", device="cpu", jobs=1, reporter=watch)
+    estimated = seconds_by_label(foretold)
+    assert set(watch.took) <= set(estimated)
+    for label, took in watch.took.items():
+        spends = "queries=" in label or "qra_blackbox" in label  # may stop before its last step
+        near = pytest.approx(took, rel=0.4 if spends else 0.15, abs=5 if spends else 4)
+        assert estimated[label] == near, label
 
 
 def test_one_method_with_other_parameters_takes_another_time(passes: Clock, tmp_path: Path) -> None:
