@@ -17,7 +17,7 @@ from remission.report.landscapes import EXPLAINED, explanation_figure
 from remission.report.overview import titles
 from remission.report.perturbed_figures import Told, transfer_figures, woken_figure
 from remission.report.summary import Group, summarise
-from remission.report.tables import render
+from remission.report.tables import View, render
 
 _PLANES = ("fst", "pam_path")
 """Purifiers whose planes are shown, after the first attack: one that relapses, one that does not;
@@ -54,17 +54,19 @@ def write_reactivations(store: Path, docs: Path, generators: Path | None = None)
         old.unlink()
     parts = [_INTRO, _computed(records)]
     for view in ("explanation", "scores", "transfer", "summary"):
-        parts += [f"## {view.capitalize()}", "", render(records, view, "markdown"), ""]
-        parts += [_shown(told, name, folder) for name, told in _figures(records, view)]
+        parts += [f"## {view.capitalize()}", "", *_view(records, view, folder)]
     if generators:
         records = read_records(generators)
         parts += [_GENERATORS, _computed(records)]
         for view in ("summary", "transfer"):
-            parts += [render(records, view, "markdown"), ""]
-            parts += [
-                _shown(told, f"generators-{name}", folder) for name, told in _figures(records, view)
-            ]
+            parts += _view(records, view, folder, "generators-")
     (docs / "reactivations.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+
+
+def _view(records: list[Record], view: View, folder: Path, prefix: str = "") -> list[str]:
+    """The table of a view and its figures, whose files begin with ``prefix``."""
+    shown = [_shown(told, prefix + name, folder) for name, told in _figures(records, view)]
+    return [render(records, view, "markdown"), "", *shown]
 
 
 def _computed(records: Sequence[Record]) -> str:

@@ -11,7 +11,7 @@ from remission.grid.spec import Spec
 from remission.metrics import goals
 from remission.models import build_model, check_needs
 from remission.purifiers import inverts
-from remission.reactivations.base import InputReactivation
+from remission.reactivations import InputReactivation
 from remission.seeding import Seed
 from remission.types import Dataset, Split, Target
 

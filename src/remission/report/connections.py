@@ -1,4 +1,4 @@
-"""The page's section on weight space: walks, barriers, distances, planes, each with its caption."""
+"""The page's drawings of weight space: walks, distances, planes, each with its caption."""
 
 from __future__ import annotations
 

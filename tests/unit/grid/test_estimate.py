@@ -197,6 +197,9 @@ def test_every_method_takes_as_long_as_was_estimated(
         spends = "queries=" in label or "qra_blackbox" in label  # may stop before its last step
         near = pytest.approx(took, rel=0.4 if spends else 0.15, abs=5 if spends else 4)
         assert estimated[label] == near, label
+    stored = sorted(tmp_path.rglob("*"))
+    assert not seconds_by_label(preview(spec, tmp_path / "store", device="cpu", jobs=1))
+    assert sorted(tmp_path.rglob("*")) == stored
 
 
 def test_one_method_with_other_parameters_takes_another_time(passes: Clock, tmp_path: Path) -> None:
