@@ -231,13 +231,7 @@ def main() -> None:
         )
         text = between(text, "purifiers", overview)
     readme.write_text(text, encoding="utf-8")
-    if (ROOT / "results" / "reactivation").is_dir():
-        generators = ROOT / "results" / "qra-generators"
-        write_reactivations(
-            ROOT / "results" / "reactivation",
-            ROOT / "docs",
-            generators if generators.is_dir() else None,
-        )
+    write_reactivations(ROOT / "results", ROOT / "docs")
 
 
 if __name__ == "__main__":

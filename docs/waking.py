@@ -1,6 +1,6 @@
 """Writes ``reactivations.md`` and its figures from the records of recipes/reactivation.toml.
 
-And, in a section of their own, those of recipes/qra-generators.toml.
+What was tried beside it has a section of its own, from the records of its own recipe.
 """
 
 from __future__ import annotations
@@ -34,32 +34,40 @@ another; records in [results/reactivation](../results/reactivation). What each r
 the model: [threat-models.md](threat-models.md#reactivations).
 """
 
-_GENERATORS = """\
+_BESIDE = {
+    "qra-blackbox": """\
+## QRA without the weights
+
+By [recipes/qra-blackbox.toml](../recipes/qra-blackbox.toml), records in
+[results/qra-blackbox](../results/qra-blackbox): `qra`, which differentiates through the purified
+model, beside `qra_blackbox`, which asks it about some 7,600 images and reads the scores.
+""",
+    "qra-generators": """\
 ## QRA through another generator
 
 By [recipes/qra-generators.toml](../recipes/qra-generators.toml), records in
 [results/qra-generators](../results/qra-generators): the paper's MLP beside the convolutional
 generator with five times the paper's weight on following the teacher, on models trained anew.
-"""
+""",
+}
+"""Folder of a store -> what the section about it begins with."""
 
 
-def write_reactivations(store: Path, docs: Path, generators: Path | None = None) -> None:
-    """Tables and figures of a store; the figures go to ``docs/gallery/reactivations``.
-
-    ``generators`` is a store of `qra` through its two generators.
-    """
-    records, folder = read_records(store), docs / "gallery" / "reactivations"
+def write_reactivations(results: Path, docs: Path) -> None:
+    """Tables and figures of the stores in ``results``; figures go to ``docs/gallery``."""
+    folder = docs / "gallery" / "reactivations"
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.svg"):
         old.unlink()
+    records = read_records(results / "reactivation")
     parts = [_INTRO, _computed(records)]
     for view in ("explanation", "scores", "transfer", "summary"):
         parts += [f"## {view.capitalize()}", "", *_view(records, view, folder)]
-    if generators:
-        records = read_records(generators)
-        parts += [_GENERATORS, _computed(records)]
+    for name, intro in _BESIDE.items():
+        records = read_records(results / name)
+        parts += [intro, _computed(records)]
         for view in ("summary", "transfer"):
-            parts += _view(records, view, folder, "generators-")
+            parts += _view(records, view, folder, f"{name}-")
     (docs / "reactivations.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
 
 

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from remission.inversion.base import Inversion, Inverted, Named
 from remission.method import field, method
 from remission.models import Classifier, Precision
-from remission.progress import tracked
+from remission.progress import enough, tracked
 from remission.seeding import Seed
 from remission.training import batches
 from remission.triggers.perturbation import Family, Perturbation, perturbed
@@ -192,7 +192,7 @@ class Universal(Inversion):
         cost, arrived = torch.ones(len(classes), device=device), torch.zeros(1, device=device)
         best, least = theta.detach().clone(), torch.full_like(cost, math.inf)
         for _ in tracked(range(self.steps), f"inversion: {family}", self.steps):
-            index = torch.randint(len(clean), (count,), generator=draws)
+            index = torch.randint(len(clean), (enough(count),), generator=draws)
             labels = clean.labels[index.to(device)]
             other = (labels[None] != classes[:, None]).float()  # (K, B)
             logits = logits_under(model, clean.floats(index), theta, family)  # (K, B, K)
@@ -238,7 +238,8 @@ class Universal(Inversion):
     ) -> Tensor:
         """(K,) the share of the images of other classes that arrive at each of ``classes``."""
         hits, count = theta.new_zeros(len(theta)), theta.new_zeros(len(theta))
-        for images, labels in batches(clean, self.batch_size, generator=None):
+        stream = batches(clean, self.batch_size, generator=None)
+        for images, labels in tracked(stream, "", -(-len(clean) // self.batch_size)):
             other = (labels[None] != classes[:, None]).float()
             found = logits_under(model, images, theta, family).argmax(2) == classes[:, None]
             hits, count = hits + (found * other).sum(1), count + other.sum(1)
