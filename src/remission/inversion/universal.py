@@ -205,11 +205,11 @@ class Universal(Inversion):
                 share, now = _mean((logits.argmax(2) == goal).float(), other), size(theta, family)
                 arrived = 0.8 * arrived + 0.2 * share
                 cost = torch.where(arrived > reach, cost * 1.2, cost / 1.1)
-                enough = (arrived > reach) & (share > reach)
+                held = (arrived > reach) & (share > reach)
                 # what never arrives is kept as it is in the end
-                smaller = (enough & (now < least)) | least.isinf()
+                smaller = (held & (now < least)) | least.isinf()
                 best[smaller] = theta[smaller]
-                least = torch.where(enough & smaller, now, least)
+                least = torch.where(held & smaller, now, least)
             optimizer.step()
         return Searched(
             best, size(best, family), self.arriving(model, clean, best, family, classes)
