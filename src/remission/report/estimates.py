@@ -188,7 +188,13 @@ def show_mean(values: Iterable[float | None], scale: float = 1.0, digits: int = 
         return MISSING
     text = f"{_mean(known) + 0.0:.{digits}f}"
     half = student_half_width(known)
-    return text if half is None else f"{text} ± {half:.{digits}f}"
+    return text if half is None else f"{text} ± {_half(half / scale, scale, digits)}"
+
+
+def _half(width: float, scale: float, digits: int) -> str:
+    """A half width; of rates, whose interval two seeds may put far outside them, 100 at most."""
+    half = width * scale
+    return ">100" if scale == 100 and half > 100 else f"{half:.{digits}f}"
 
 
 def points(fraction: float) -> str:
@@ -215,7 +221,7 @@ def show(
     mean = round(number.mean * scale, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
     text = f"{mean:{sign}.{digits}f}"
     if number.half_width is not None:
-        text += f" ± {number.half_width * scale:.{digits}f}"
+        text += f" ± {_half(number.half_width, scale, digits)}"
     notes = []
     if 1 < number.n != seeds:
         notes.append(f"{number.n} seeds")

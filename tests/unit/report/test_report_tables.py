@@ -92,6 +92,7 @@ def test_cells_of_one_seed_count_once_and_are_told() -> None:
         (Estimate(failed=1), "failed"),
         (Estimate(mean=0.912, half_width=0.003, n=3), "91.2 ± 0.3"),
         (Estimate(mean=0.912, half_width=0.003, n=2, failed=1), "91.2 ± 0.3 (2 seeds, 1 failed)"),
+        (Estimate(mean=0.5, half_width=6.29, n=2), "50.0 ± >100 (2 seeds)"),
         (Estimate(mean=0.912, n=1), "91.2"),
         (Estimate(mean=-0.00001, n=3), "0.0"),
     ],
