@@ -7,7 +7,7 @@ import threading
 import time
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -79,6 +79,45 @@ def test_an_error_is_told_without_its_traceback() -> None:
             oracle(torch.full((1, 2, 5, 5), torch.nan, dtype=torch.float64))
         assert oracle(toy_data(3).images).shape == (3, 4), "and it goes on answering"
         assert oracle.used == 6, "a question that failed was asked"
+
+
+class Spy(Tensor):
+    """Says that it holds no image, and keeps every parameter that torch passes along with it."""
+
+    met: ClassVar[list[object]] = []
+
+    def __len__(self) -> int:
+        return 0
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # noqa: ANN401
+        cls.met += [each for each in args if isinstance(each, nn.Parameter)]
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def test_an_image_that_brings_code_of_its_own_neither_meets_weights_nor_asks_for_free() -> None:
+    images = toy_data(4).images
+    with answering(Toy().eval(), "scores", 6) as oracle:
+        wanted = oracle(images)
+        with pytest.raises(QueriesSpentError, match="4 images asked about, and 2 of 6"):
+            oracle(images.as_subclass(Spy))
+        with pytest.raises(OracleError, match="a plain tensor"):
+            oracle._questions.put(images.as_subclass(Spy))
+            oracle(images)
+        oracle._replies.get()
+        assert torch.equal(oracle(images[:2].as_subclass(Spy)), wanted[:2])
+    assert oracle.left == 0
+    assert not Spy.met
+
+
+def test_what_is_no_batch_of_images_is_refused_at_once() -> None:
+    with answering(Toy().eval(), "labels", 6) as oracle:
+        for images in (torch.tensor(0.5), torch.zeros(2, 5, 5)):
+            with pytest.raises(OracleError, match=r"a plain tensor \(N, C, H, W\)"):
+                oracle(images)
+        assert oracle.used == 0
 
 
 def walk(start: object) -> Iterator[object]:

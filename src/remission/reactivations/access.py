@@ -2,7 +2,8 @@
 
 A method that is granted answers alone is handed an :class:`Oracle`. The model lies in a thread of
 its own, in the local variables of one function; two queues lead there, images go in and answers
-come out. So neither weights nor gradients can be reached from an oracle, and the thread counts.
+come out. So neither weights nor gradients can be reached from an oracle, and the thread counts. It
+takes plain tensors alone: a subclass may bring code that torch runs between it and the weights.
 """
 
 from __future__ import annotations
@@ -94,12 +95,13 @@ class Oracle:
             QueriesSpentError: fewer than N queries are left; ``left`` says how many.
             OracleError: the model could not answer.
         """
-        self._questions.put(images.detach().clone())
+        self._questions.put(Tensor.as_subclass(images.detach(), Tensor).clone())
         reply = self._replies.get()
         self._used = reply.used
         if reply.refused:
+            count = images.shape[0]
             raise QueriesSpentError(
-                f"{len(images)} images asked about, and {self.left} of {self.budget} queries left"
+                f"{count} images asked about, and {self.left} of {self.budget} queries left"
             )
         if reply.answer is None:
             raise OracleError(f"the model under attack could not answer: {reply.error}")
@@ -132,6 +134,9 @@ def _answer(
     """In the oracle's thread: one reply a question, until there are no more."""
     model, used = handed.pop(), 0
     while (images := questions.get()) is not None:
+        if type(images) is not Tensor or images.ndim != 4:
+            replies.put(_Reply(used, error="it takes a plain tensor (N, C, H, W)"))
+            continue
         if len(images) > budget - used:
             replies.put(_Reply(used, refused=True))
             continue

@@ -12,12 +12,12 @@ of them. That is never narrower than it would be with independent errors.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from remission.records import Cell
 from remission.report.estimates import Estimate, by_seed, estimate, gap, student_half_width
-from remission.report.keys import CONTROL
 from remission.report.relapse import Bound, area_between, ratio, reach, weights
 from remission.report.summary import Column, Group, Row
 
@@ -76,19 +76,18 @@ def scores(group: Group) -> list[Score]:
 
 def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
     """One purifier under one reactivation; None where fewer than two budgets are there."""
-    control = group.row(CONTROL)
     gaps = seed_gaps(group, row, columns)
     seeds = set(gaps) if gaps else {c.seed for column in columns for c in row.cells.get(column, ())}
-    ours = _curve(row, columns, seeds)
+    ours = _curve({column: row.cells.get(column, ()) for column in columns}, seeds)
     if len(ours) < 2:
         return None
-    theirs = _curve(control, columns, seeds) if control else {}
+    theirs = _curve({column: group.beside(row, column) for column in columns}, seeds)
     shared = tuple(budget for budget in ours if budget in theirs)
     return Score(
         row=row,
         column=columns[0],
         budgets=shared if gaps else tuple(ours),
-        gap=_relapse_gap(gaps, row, control, columns),
+        gap=_relapse_gap(gaps, group, row, columns),
         purified=_reached(ours),
         control=_reached(theirs) if len(theirs) > 1 else None,
     )
@@ -99,8 +98,8 @@ def seed_gaps(
 ) -> dict[int, float]:
     """Seed -> relapse gap over the budgets that the purified model and the control both have.
 
-    Only seeds with the same budgets are counted, those that most of them were measured at: an area
-    over others is another number.
+    Only seeds with the same budgets are counted, those that most of them were measured at, of
+    these the most budgets: an area over others is another number.
 
     Args:
         group: that the row belongs to.
@@ -108,44 +107,43 @@ def seed_gaps(
         columns: one reactivation at its budgets, which are above 0.
         whole: count only seeds that have all of these budgets.
     """
-    control = group.row(CONTROL)
-    if control is None:
-        return {}
     curves: dict[int, list[tuple[int, float, float]]] = {}
     for column in sorted(columns, key=lambda c: c.budget or 0):
         ours = by_seed(row.cells.get(column, ()), "asr")
-        theirs = by_seed(control.cells.get(column, ()), "asr")
+        theirs = by_seed(group.beside(row, column), "asr")
         for seed in ours.keys() & theirs.keys():
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}
-    fullest = max(([n for n, _, _ in points] for points in long.values()), key=len, default=[])
-    if whole and len(fullest) < len({column.budget for column in columns}):
-        return {}
+    measured = {seed: tuple(n for n, _, _ in points) for seed, points in long.items()}
+    count = Counter(measured.values())
+    usual = max(count, key=lambda budgets: (count[budgets], len(budgets)), default=())
+    if whole:
+        usual = tuple(sorted({column.budget for column in columns if column.budget}))
     return {
         seed: area_between(*zip(*points, strict=True))
         for seed, points in sorted(long.items())
-        if [n for n, _, _ in points] == fullest
+        if measured[seed] == usual
     }
 
 
 def _relapse_gap(
-    gaps: dict[int, float], row: Row, control: Row | None, columns: Sequence[Column]
+    gaps: dict[int, float], group: Group, row: Row, columns: Sequence[Column]
 ) -> Estimate:
     failed = sum(c.status == "failed" for column in columns for c in row.cells.get(column, ()))
     values = list(gaps.values())
-    if not values or control is None:
+    if not values:
         return Estimate(failed=failed)
     mean, half = math.fsum(values) / len(values), student_half_width(values)
     if half is not None:
         ends: tuple[float, float] | None = (max(-1.0, mean - half), min(1.0, mean + half))
     else:
-        ends = _from_test_images(next(iter(gaps)), row, control, columns)
+        ends = _from_test_images(next(iter(gaps)), group, row, columns)
     return Estimate(mean=mean, half_width=half, n=len(values), failed=failed, interval=ends)
 
 
 def _from_test_images(
-    seed: int, row: Row, control: Row, columns: Sequence[Column]
+    seed: int, group: Group, row: Row, columns: Sequence[Column]
 ) -> tuple[float, float] | None:
     """The interval of one seed's relapse gap, see above; None where a cell has no interval."""
 
@@ -153,9 +151,11 @@ def _from_test_images(
         return [cell for cell in cells if cell.seed == seed]
 
     found = [
-        (float(column.budget or 0), gap(of(row.cells.get(column, ())), of(control.cells[column])))
+        (
+            float(column.budget or 0),
+            gap(of(row.cells.get(column, ())), of(group.beside(row, column))),
+        )
         for column in sorted(columns, key=lambda c: c.budget or 0)
-        if column in control.cells
     ]
     points = [(budget, each) for budget, each in found if each.known]
     intervals = [each.interval for _, each in points if each.interval is not None]
@@ -167,12 +167,11 @@ def _from_test_images(
     return max(-1.0, low), min(1.0, high)
 
 
-def _curve(row: Row, columns: Sequence[Column], seeds: set[int]) -> dict[int, Estimate]:
+def _curve(cells: Mapping[Column, Sequence[Cell]], seeds: set[int]) -> dict[int, Estimate]:
     """Budget -> ASR over some seeds, where it is known, in order of budget."""
     found = {}
-    for column in sorted(columns, key=lambda c: c.budget or 0):
-        cells = [cell for cell in row.cells.get(column, ()) if cell.seed in seeds]
-        number = estimate(cells, "asr")
+    for column in sorted(cells, key=lambda c: c.budget or 0):
+        number = estimate([cell for cell in cells[column] if cell.seed in seeds], "asr")
         if column.budget and number.known:
             found[column.budget] = number
     return found

@@ -84,10 +84,16 @@ class Group:
         return row.number("cpu_seconds").scaled(epochs / seconds)
 
     def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
-        """ASR above the control's after the same reactivation at the same budget.
+        """ASR above the control's after the same reactivation at the same budget."""
+        theirs = self.beside(row, column, alike=measure != "asr")
+        return gap(row.cells.get(column, ()), theirs, measure)
 
-        After one that perturbs images the control has two figures, under the very same perturbation
-        and under the one made for itself: the higher counts.
+    def beside(self, row: Row, column: Column | None, *, alike: bool = False) -> list[Cell]:
+        """The control's cells that those of a row are compared with.
+
+        After a reactivation that perturbs images the control has two figures, under the very same
+        perturbation and under the one made for itself: the one of higher ASR counts, unless
+        ``alike`` asks for the control's own row.
         """
         ours = row.cells.get(column, ())
         control = [
@@ -96,9 +102,9 @@ class Group:
             if other.purifier.name == CONTROL
             for cell in other.cells.get(column, ())
         ]
-        if measure == "asr" and any(cell.control_asr is not None for cell in ours):
-            control = [_on_control(cell, control) for cell in ours]
-        return gap(ours, control, measure)
+        if alike or all(cell.control_asr is None for cell in ours):
+            return control
+        return [_on_control(cell, control) for cell in ours]
 
     def perturbed(self, column: Column) -> bool:
         """Whether a reactivation perturbs images; else it changes weights."""
