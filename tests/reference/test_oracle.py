@@ -94,7 +94,7 @@ class Spy(Tensor):
         cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:  # noqa: ANN401
         cls.met += [each for each in args if isinstance(each, nn.Parameter)]
-        return super().__torch_function__(function, types, args, kwargs or {})
+        return super().__torch_function__(function, types, args, kwargs or {})  # type: ignore[no-untyped-call]
 
 
 def test_an_image_that_brings_code_of_its_own_neither_meets_weights_nor_asks_for_free() -> None:

@@ -15,24 +15,27 @@ from remission.report.keys import CONTROL, VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Lines, Section
 from remission.report.summary import Column, Group, Row, summarise
-from remission.report.verdict import MARGIN, judge, seeds_kept
+from remission.report.verdict import MARGIN, Outcome, Verdict, breaks, judge, seeds_kept
 
 KNOWS = " †"
 """Behind a purifier that is given the attacker's own trigger."""
 _NOTE = (
     "in points, {seeds}; under each attack the P-ASR farthest above the control's after the same "
-    "reactivation, and its number of poisoned images: a relapse if more than {margin:.0f} points; "
-    "“not purified” where the O-ASR already lies more than {margin:.0f} points above the "
-    "control's, [1/3] where it does with one seed of three. First the control's own highest ASR, "
-    "in percent: where it is high, the reactivation teaches the backdoor anew, and a small gap "
-    "says little"
+    "reactivation, and which: a relapse if more than {margin:.0f} points and, with several seeds, "
+    "the interval of the summary excludes 0; “not purified” where the O-ASR already lies more than "
+    "{margin:.0f} points above the control's, [1/3] where it does with one seed of three; “broken” "
+    "where clean accuracy lies more than {margin:.0f} points below the victim's. First the "
+    "control's own highest ASR, in percent: where it is high, the reactivation teaches the "
+    "backdoor anew, and a small gap says little"
 )
 _COLUMNS = (
     "Largest O-ASR: of an attack, mean over its seeds. C-Acc change: against the victim, mean over "
     "the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same clean images, "
     "inversion included, mean over the attacks. Ordered by the mean gap over the attacks that were "
-    "measured, 100 where the model was not purified"
+    "measured, 100 where the model was not purified or is broken"
 )
+_LOST: dict[Outcome, str] = {"survived": "not purified", "broken": "broken"}
+_UNTOLD: dict[Outcome, str] = {"no backdoor": "attack failed"}
 _TOLD = "† is given the attacker's own trigger: what a perfect inversion would allow, no defence"
 
 
@@ -43,7 +46,7 @@ class Worst:
     Args:
         gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
         column: the reactivation and budget of that gap; None if unknown.
-        survived: the backdoor outlived the purifier itself.
+        verdict: on the purifier.
         kept: the seeds with which it did, and all seeds.
         change: of clean accuracy against the victim.
         o_asr: ASR before any reactivation.
@@ -52,11 +55,16 @@ class Worst:
 
     gap: Estimate
     column: Column | None
-    survived: bool
+    verdict: Verdict
     kept: tuple[int, int]
     change: Estimate
     o_asr: Estimate
     epochs: float | None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the backdoor outlived the purifier itself, or the model did not."""
+        return self.verdict.outcome in _LOST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +82,20 @@ class Standing:
 
     @property
     def mean_gap(self) -> float:
-        """Over the attacks, 1 where the backdoor survived; infinite where none is known."""
-        mean = mean_known([1.0 if each.survived else each.gap.mean for each in self.under.values()])
+        """Over the attacks, 1 where a model is lost; infinite where none is known."""
+        worked = [each for each in self.under.values() if each.verdict.outcome != "no backdoor"]
+        mean = mean_known([1.0 if each.lost else each.gap.mean for each in worked])
         return math.inf if mean is None else mean
 
 
 def worst(group: Group, row: Row) -> Worst:
     """How a purifier stands in one group."""
     gaps = [(group.gap(row, column), column) for column in group.columns]
-    known = [(found, column) for found, column in gaps if found.mean is not None]
+    known = [
+        (found, column)
+        for found, column in gaps
+        if found.mean is not None and not breaks(group, row, column)
+    ]
     nothing = (Estimate(failed=sum(found.failed for found, _ in gaps)), None)
     largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
@@ -90,7 +103,7 @@ def worst(group: Group, row: Row) -> Worst:
     return Worst(
         gap=largest,
         column=column,
-        survived=judge(group, row).outcome == "survived",
+        verdict=judge(group, row),
         kept=seeds_kept(group, row),
         change=gap(row.cells.get(None, ()), before, "clean_acc"),
         o_asr=row.number("asr"),
@@ -145,7 +158,9 @@ def overview_sections(records: Sequence[Record]) -> list[Overview]:
 def _part(groups: Sequence[Group]) -> Overview:
     named = list(titles(groups).values())
     found = standings(groups)
-    lines: Lines = [["control", *(_control(group) for group in groups), *[MISSING] * 3]]
+    several = len({column.label for group in groups for column in group.columns}) > 1
+    control = [_control(group, several=several) for group in groups]
+    lines: Lines = [["control", *control, *[MISSING] * 3]]
     heat: list[list[float | None]] = [[None] * len(lines[0])]
     for one in found:
         under = one.under.values()
@@ -157,7 +172,7 @@ def _part(groups: Sequence[Group]) -> Overview:
         lines.append(
             [
                 one.label + (KNOWS if one.told else ""),
-                *(_cell(one.under.get(name)) for name in named),
+                *(_cell(one.under.get(name), several=several) for name in named),
                 f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
                 MISSING if change is None else points(change),
                 MISSING if cost is None else f"{cost:.0f}",
@@ -187,7 +202,7 @@ def _seeds(found: Sequence[Standing]) -> str:
     return f"mean over the seeds of each purifier ({counts[0]} to {counts[-1]})"
 
 
-def _control(group: Group) -> str:
+def _control(group: Group, *, several: bool) -> str:
     """The control's highest ASR: ``97.4 (n=100)``."""
     row = group.row(CONTROL)
     places = [None, *group.columns]
@@ -199,29 +214,34 @@ def _control(group: Group) -> str:
     )
     if rate is None:
         return MISSING
-    return f"{100 * rate:.1f}{_place(column)}"
+    return f"{100 * rate:.1f}{_place(column, several=several)}"
 
 
-def _place(column: Column | None) -> str:
-    return "" if column is None or column.budget is None else f" (n={column.budget})"
+def _place(column: Column | None, *, several: bool) -> str:
+    """The reactivation, in full where the table is about ``several``."""
+    if column is None:
+        return ""
+    if several:
+        return f" ({printable(column.title)})"
+    return "" if column.budget is None else f" (n={column.budget})"
 
 
 def _heat(one: Worst | None) -> float | None:
-    if one is None or one.gap.mean is None:
+    if one is None or one.gap.mean is None or one.verdict.outcome == "no backdoor":
         return None
-    return 1.0 if one.survived else max(0.0, one.gap.mean)
+    return 1.0 if one.lost else max(0.0, one.gap.mean)
 
 
-def _cell(one: Worst | None) -> str:
+def _cell(one: Worst | None, *, several: bool) -> str:
     if one is None:
         return MISSING
-    if one.survived:
-        return "not purified"
+    if told := _LOST.get(one.verdict.outcome) or _UNTOLD.get(one.verdict.outcome):
+        return told
     if one.gap.mean is None or one.column is None:
         return FAILED if one.gap.failed or one.o_asr.failed else MISSING
     kept, seeds = one.kept
     some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
-    return points(one.gap.mean) + _place(one.column) + some
+    return points(one.gap.mean) + _place(one.column, several=several) + some
 
 
 def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -239,7 +259,9 @@ def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "seeds": each.gap.n,
             "reactivation": each.column.reactivation.name if each.column else None,
             "budget": each.column.budget if each.column else None,
-            "survived": each.survived,
+            "survived": each.verdict.outcome == "survived",
+            "outcome": each.verdict.outcome,
+            "verdict": each.verdict.text,
             "seeds_survived": each.kept[0],
             "o_asr": each.o_asr.mean,
             "clean_acc_change": each.change.mean,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.report.estimates import Estimate, gap_by_seed
+from remission.report.estimates import Estimate, gap, gap_by_seed
 from remission.report.keys import CONTROL, VICTIM
 from remission.report.labels import printable
 from remission.report.summary import Column, Group, Row
@@ -20,7 +20,7 @@ SATURATED = 0.50
 """Above this ASR of the control a reactivation teaches the backdoor anew."""
 
 Outcome = Literal[
-    "survived", "relapse", "unclear", "none found", "untested", "failed", "no backdoor"
+    "survived", "relapse", "unclear", "none found", "untested", "failed", "no backdoor", "broken"
 ]
 _REST: dict[Outcome, str] = {
     "none found": f"within {100 * MARGIN:.0f} points of the control at every measured budget",
@@ -29,6 +29,7 @@ _REST: dict[Outcome, str] = {
     "untested": "not compared with a control",
     "failed": "failed",
     "no backdoor": "of victims without a working backdoor",
+    "broken": f"with clean accuracy more than {100 * MARGIN:.0f} points below the victim's",
 }
 
 
@@ -48,9 +49,7 @@ def beyond_control(gap: Estimate) -> bool:
 
 def seeds_kept(group: Group, row: Row) -> tuple[int, int]:
     """The seeds with an O-ASR more than ``MARGIN`` above the control's, and all seeds."""
-    control = group.row(CONTROL)
-    theirs = control.cells.get(None, ()) if control else ()
-    gaps = gap_by_seed(row.cells.get(None, ()), theirs)
+    gaps = gap_by_seed(row.cells.get(None, ()), group.beside(row, None))
     return sum(found > MARGIN for found in gaps.values()), len(gaps)
 
 
@@ -58,39 +57,70 @@ def judge(group: Group, row: Row) -> Verdict:
     """The verdict on one purifier of a group."""
     if verdict := _before_reactivation(group, row):
         return verdict
+    kept, seeds = seeds_kept(group, row)
+    some = f"; not purified with {kept} of {seeds} seeds" if kept else ""
     gaps = [(column, group.gap(row, column)) for column in group.columns]
-    known = [(column, gap) for column, gap in gaps if gap.mean is not None]
+    every = [(column, gap) for column, gap in gaps if gap.mean is not None]
+    known = [(column, gap) for column, gap in every if not breaks(group, row, column)]
     relapses = [column for column, gap in known if beyond_control(gap)]
     if relapses:
-        return Verdict(outcome="relapse", text=f"relapses: {_budgets(relapses)}")
+        return Verdict(outcome="relapse", text=f"relapses: {_budgets(relapses)}{some}")
     if not known:
         if any(gap.failed for _, gap in gaps) or row.number("asr").failed:
             return Verdict(outcome="failed", text="failed")
         why = "no control to compare with" if group.row(CONTROL) is None else "no reactivation"
+        if every:
+            why = "every reactivation broke the model or the control"
         return Verdict(outcome="untested", text=f"not judged: {why}")
     unclear = [column for column, gap in known if _reach(gap) > MARGIN]
     if unclear:
-        most = 100 * max(_reach(gap) for _, gap in known)
-        text = f"unclear: the gap may be {min(most, 100):.0f} points ({_budgets(unclear)})"
+        most = min(100.0, 100 * max(_reach(gap) for _, gap in known))
+        text = f"unclear: the gap's interval reaches {most:.0f} points ({_budgets(unclear)}){some}"
         return Verdict(outcome="unclear", text=text)
-    return Verdict(outcome="none found", text=f"no relapse found: {_last_budgets(known)}")
+    return Verdict(outcome="none found", text=f"no relapse found: {_last_budgets(known)}{some}")
 
 
 def _before_reactivation(group: Group, row: Row) -> Verdict | None:
     """The verdict where reactivations have nothing to add."""
     victim = group.row(VICTIM)
-    implanted = group.gap(victim, None) if victim else Estimate()
-    if victim and implanted.mean is not None:
+    if victim and group.gap(victim, None).mean is not None:
         asr = victim.number("asr").mean or 0.0
-        if asr < IMPLANTED or not beyond_control(implanted):
+        if asr < IMPLANTED or not _stands_out(group, victim):
             text = f"not judged: the attack failed, the victim's ASR is {100 * asr:.1f}"
             return Verdict(outcome="no backdoor", text=text)
-    before = group.gap(row, None)
-    kept, seeds = seeds_kept(group, row)
-    if before.mean is not None and (beyond_control(before) or 1 < seeds == kept):
-        text = f"not purified: O-ASR {100 * before.mean:.1f} points above the control's"
+    before = (
+        gap(row.cells.get(None, ()), victim.cells.get(None, ()), "clean_acc") if victim else None
+    )
+    if before and before.mean is not None and -before.mean > MARGIN:
+        text = f"broken: clean accuracy {-100 * before.mean:.1f} points below the victim's"
+        return Verdict(outcome="broken", text=text)
+    if _stands_out(group, row):
+        mean = group.gap(row, None).mean or 0.0
+        text = f"not purified: O-ASR {100 * mean:.1f} points above the control's"
         return Verdict(outcome="survived", text=text)
     return None
+
+
+def _stands_out(group: Group, row: Row) -> bool:
+    """Whether the O-ASR lies beyond the control's: for certain, or with each of several seeds."""
+    kept, seeds = seeds_kept(group, row)
+    return beyond_control(group.gap(row, None)) or 1 < seeds == kept
+
+
+def breaks(group: Group, row: Row, column: Column) -> bool:
+    """Whether a reactivation broke a model or the control beside it, so that no gap tells anything.
+
+    Accuracy fell by more than ``MARGIN``. Where images are perturbed no model is changed.
+    """
+    if group.perturbed(column):
+        return False
+    return any(_fall(each, column) > MARGIN for each in (row, group.row(CONTROL)) if each)
+
+
+def _fall(row: Row, column: Column) -> float:
+    """How far a reactivation lowers clean accuracy; 0 where that is not known."""
+    before, after = row.number("clean_acc").mean, row.number("clean_acc", column).mean
+    return 0.0 if before is None or after is None else before - after
 
 
 def _reach(gap: Estimate) -> float:
@@ -172,20 +202,18 @@ def broken(group: Group) -> str:
 
     Of those that change weights; perturbed images have a table of their own.
     """
-    found = []
-    for row in group.rows:
-        before = row.number("clean_acc").mean
-        for column in group.columns:
-            after = row.number("clean_acc", column).mean
-            if before is None or after is None or group.perturbed(column):
-                continue
-            if before - after > MARGIN:
-                found.append(f"{row.label} ({printable(column.title)}: {100 * after:.1f})")
+    found = [
+        f"{row.label} ({printable(column.title)}: "
+        f"{100 * (row.number('clean_acc', column).mean or 0.0):.1f})"
+        for row in group.rows
+        for column in group.columns
+        if not group.perturbed(column) and _fall(row, column) > MARGIN
+    ]
     if not found:
         return ""
     return (
         f"clean accuracy is more than {100 * MARGIN:.0f} points lower after the reactivation of "
-        f"{_listed(found)}: an ASR there is that of a broken model"
+        f"{_listed(found)}: an ASR there is that of a broken model, and not judged"
     )
 
 
@@ -220,6 +248,11 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
         rest.append(kept)
     if names := by_outcome.get("unclear"):
         rest.append(f"The intervals are too wide to judge {_listed(names)}")
+    if names := by_outcome.get("broken"):
+        rest.append(
+            f"Broken, with clean accuracy more than {100 * MARGIN:.0f} points below the victim's: "
+            f"{_listed(names)}"
+        )
     if names := by_outcome.get("no backdoor"):
         rest.append(
             f"Nothing can be said of {_listed(names)}: the attack left no working backdoor in "

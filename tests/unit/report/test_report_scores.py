@@ -220,3 +220,25 @@ def test_the_page_shows_the_scores(tmp_path: Path) -> None:
     assert "Relapse scores" in page
     assert "n at ASR 50 %" in page
     assert "Student-t interval over the seeds" in page
+
+
+def test_a_perturbation_that_fools_the_control_as_well_has_no_gap() -> None:
+    made = [cell(asr=0.99), cell(purifier="control", asr=0.01), cell(purifier="ft", asr=0.02)]
+    for n in (1, 100):
+        qra: dict[str, Any] = {"reactivation": "qra", "budget": n, "asr_clean": 0.1}
+        made.append(cell(purifier="control", asr=0.05, control_asr=0.05, **qra))
+        made.append(cell(purifier="ft", asr=0.8, control_asr=0.7, control_asr_clean=0.7, **qra))
+    found = one(made)
+    assert found.gap.mean == pytest.approx(0.1)
+    assert found.gap.interval[0] < 0.1 < found.gap.interval[1] < 0.2
+    assert found.control.at == Bound(1, "<=")
+
+
+def test_budgets_that_most_seeds_have_are_counted() -> None:
+    longer = store({1: 0.2, 5: 0.2, 20: 0.9}, {1: 0.0, 5: 0.0, 20: 0.0})
+    others = [
+        each for seed in (1, 2) for each in store({1: 0.2, 5: 0.2}, {1: 0.0, 5: 0.0}, seed=seed)
+    ]
+    found = one([*longer, *others])
+    assert (found.budgets[:2], found.gap.n) == ((1, 5), 2)
+    assert found.gap.mean == pytest.approx(0.2)

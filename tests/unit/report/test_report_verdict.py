@@ -147,3 +147,62 @@ def test_an_attack_that_failed_has_left_nothing_to_judge() -> None:
     verdict = judge(group, group.rows[2])
     assert verdict.outcome == "no backdoor"
     assert verdict.text == "not judged: the attack failed, the victim's ASR is 30.0"
+
+
+def test_a_victim_is_no_failed_attack_because_two_controls_differ() -> None:
+    made = [
+        one
+        for seed, control in enumerate((0.004, 0.226))
+        for one in (
+            cell(seed=seed, asr=1.0),
+            cell(seed=seed, purifier="control", asr=control),
+            cell(seed=seed, purifier="control", asr=0.05, reactivation="retuning", budget=5),
+            cell(seed=seed, purifier="ft", asr=0.02),
+            cell(seed=seed, purifier="ft", asr=0.9, reactivation="retuning", budget=5),
+        )
+    ]
+    (group,) = summarise(records(*made))
+    assert judge(group, group.rows[2]).text == "relapses: retuning at n=5"
+
+
+def test_a_model_that_purification_broke_is_no_relapse() -> None:
+    outcome, text = judged(
+        cell(purifier="ft", asr=0.0, clean_acc=0.008),
+        after(0.96, clean_acc=0.7),
+    )
+    assert outcome == "broken"
+    assert "Broken, with clean accuracy more than 10 points below the victim's: ft" in text
+    assert "1 of 1" not in text
+
+
+def test_what_a_reactivation_broke_is_not_judged() -> None:
+    """The model itself at one budget, the control at another; the third tells."""
+    retuned = {"reactivation": "retuning"}
+    made = [cell(asr=0.99), cell(purifier="control", asr=0.01), BEFORE]
+    for n, ours, theirs in ((1, 0.91, 0.91), (5, 0.6, 0.91), (20, 0.91, 0.6)):
+        made.append(
+            cell(purifier="ft", asr=0.05 if n == 1 else 0.9, clean_acc=ours, budget=n, **retuned)
+        )
+        made.append(cell(purifier="control", asr=0.02, clean_acc=theirs, budget=n, **retuned))
+    (group,) = summarise(records(*made))
+    assert judge(group, group.rows[2]).text == "no relapse found: retuning, up to n=1"
+    (group,) = summarise(records(*(one for one in made if one.budget != 1)))
+    verdict = judge(group, group.rows[2])
+    assert verdict.text == "not judged: every reactivation broke the model or the control"
+
+
+def test_a_seed_that_was_not_purified_is_told() -> None:
+    made = [
+        one
+        for seed, before in enumerate((0.5, 0.02, 0.02))
+        for one in (
+            cell(seed=seed, asr=0.99),
+            cell(seed=seed, purifier="control", asr=0.01),
+            cell(seed=seed, purifier="control", asr=0.05, reactivation="retuning", budget=5),
+            cell(seed=seed, purifier="ft", asr=before),
+            cell(seed=seed, purifier="ft", asr=0.9, reactivation="retuning", budget=5),
+        )
+    ]
+    (group,) = summarise(records(*made))
+    wanted = "relapses: retuning at n=5; not purified with 1 of 3 seeds"
+    assert judge(group, group.rows[2]).text == wanted
