@@ -74,7 +74,9 @@ class PathCurve:
 
     @property
     def t_back(self) -> float | None:
-        """See :func:`way_back`."""
+        """See :func:`way_back`; the purified end of a ``"retuned"`` walk is its start."""
+        if self.walk == "retuned":
+            return way_back([1 - place for place in reversed(self.t)], self.asr[::-1])
         return way_back(self.t, self.asr)
 
     @property

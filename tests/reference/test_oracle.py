@@ -91,7 +91,11 @@ class Spy(Tensor):
 
     @classmethod
     def __torch_function__(
-        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        cls,
+        function: Any,  # noqa: ANN401  # whatever torch calls
+        types: Any,  # noqa: ANN401
+        args: Any = (),  # noqa: ANN401
+        kwargs: Any = None,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         cls.met += [each for each in args if isinstance(each, nn.Parameter)]
         return super().__torch_function__(function, types, args, kwargs or {})  # type: ignore[no-untyped-call]

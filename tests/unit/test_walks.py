@@ -70,6 +70,8 @@ def test_numbers_of_a_curve() -> None:
     assert found.barrier("backdoor_error") == pytest.approx(0)
     assert found.barrier("clean_loss") is None, "as in records of before losses were measured"
     assert found.t_back == pytest.approx(0.5)
+    onward = curve([0, 0.5, 1], [0.1, 0.3, 0.7], walk="retuned")
+    assert onward.t_back == pytest.approx(0.75), "from the purified end, which is its start"
 
 
 def test_lists_of_different_length() -> None:

@@ -13,6 +13,7 @@ from remission.report.series import Series
 from remission.report.summary import Group
 
 Look = Mapping[str, figures.Style]
+_BANDS = " Lines are means over seeds, bands 95 % Student-t intervals."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Drawing:
 
 def drawings(group: Group, records: Sequence[Record], look: Look) -> list[Drawing]:
     """Everything that was measured in weight space between the models of a group."""
-    found = [_walked(group, look), _losses(group, look), _onward(group, look)]
+    found = [_walked(group, look), _losses(group, look), _onward(group, records, look)]
     found.append(_layers(group, records, look))
     found += _planes(group, records)
     return [each for each in found if each is not None]
@@ -51,7 +52,7 @@ def _walked(group: Group, look: Look) -> Drawing | None:
             "where the line has a barrier, and where the backdoor is on it."
         )
     if any(len(curves) > 1 for curves in group.paths.values()):
-        caption += " Lines are means over seeds, bands 95 % Student-t intervals."
+        caption += _BANDS
     return Drawing(svg=figures.path_figure(panels, look), title="Path curves", caption=caption)
 
 
@@ -66,15 +67,22 @@ def _losses(group: Group, look: Look) -> Drawing | None:
     return Drawing(svg=landscapes.loss_figure(panel, look), title="Losses", caption=caption)
 
 
-def _onward(group: Group, look: Look) -> Drawing | None:
+def _onward(group: Group, records: Sequence[Record], look: Look) -> Drawing | None:
     panels = series.onward(group)
     if not panels:
         return None
     across = "t (0: purified, 1: retuned)"
+    walked = [record.settings.get("path", {}) for _, record in _walks_of(group, records)]
+    budgets = sorted({path["retuned"] for path in walked if "retuned" in path})
+    images = f" with {' or '.join(map(str, budgets))} poisoned images" if budgets else ""
     caption = (
         "The straight line on, from the purified model (t = 0) to the same after the first "
-        "retuning of the spec (t = 1): how far the retuning has to go before the backdoor is back."
+        f"retuning of the spec{images} (t = 1): how far the retuning has to go before the backdoor "
+        "is back. Above the share of triggered images that do not reach the target class, below "
+        "clean accuracy."
     )
+    if any(len(curves) > 1 for curves in group.walks.values()):
+        caption += _BANDS
     svg = figures.path_figure(panels, look, across)
     return Drawing(svg=svg, title="Path to the retuned model", caption=caption)
 
@@ -124,11 +132,11 @@ def _planes(group: Group, records: Sequence[Record]) -> list[Drawing]:
             continue
         caption = (
             f"{label}: the plane through the backdoored, the purified and the retuned model "
-            f"({plane.budget} poisoned images), {len(plane.x)} × {len(plane.y)} points, batch norm "
-            f"recalibrated at each, losses over {plane.n_clean} clean and {plane.n_triggered} "
-            "triggered test images, on a logarithmic scale. Dark is low: on the left where the "
-            "model works, on the right where the backdoor does. The axes are distances in weight "
-            "space, drawn to different scales."
+            f"({plane.budget} poisoned images; first seed), {len(plane.x)} × {len(plane.y)} "
+            f"points, batch norm recalibrated at each, losses over {plane.n_clean} clean and "
+            f"{plane.n_triggered} triggered test images, on a logarithmic scale. Dark is low: on "
+            "the left where the model works, on the right where the backdoor does. The axes are "
+            "distances in weight space, drawn to different scales."
         )
         svg = landscapes.plane_figure(plane)
         found.append(Drawing(svg=svg, title=f"Plane of {label}", caption=caption))

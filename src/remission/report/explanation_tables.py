@@ -9,7 +9,7 @@ from remission.records import Record
 from remission.report.estimates import MISSING
 from remission.report.explanation import Explanation, Predictor, Scope, explanations
 from remission.report.layout import Lines, Section
-from remission.report.rank_correlation import SAMPLES, Correlation
+from remission.report.rank_correlation import FEWEST_CLUSTERS, SAMPLES, Correlation
 
 _FEW = 10  # clusters, below which intervals are known to be too narrow
 
@@ -35,6 +35,8 @@ def _cell(scope: Scope, predictor: Predictor) -> str:
     text = f"{round(each.rho, 2) + 0.0:+.2f}"
     if each.interval:
         text += f" [{each.interval[0]:+.2f}, {each.interval[1]:+.2f}]"
+    else:
+        text += f" [{MISSING}]"
     return text if each.n == scope.n else f"{text} (n={each.n})"
 
 
@@ -44,10 +46,10 @@ def note(found: Explanation) -> str:
         "Spearman's rank correlation of the relapse gap with each predictor, a purified model of "
         f"one seed an observation; in brackets the 95 % interval of a bootstrap ({SAMPLES} "
         "samples) that draws whole clusters: all models of one attack and seed, or, within one "
-        "attack, all of one purifier. In the header the sign that the explanation by the path "
-        f"expects. Lines with batch norm {found.batchnorm}. Purified: O-ASR at most 10 points "
-        f"above the control's. {len(found.predictors)} predictors are tested, and no interval is "
-        "widened for that"
+        "attack, all of one purifier; [–]: none can be given. In the header the sign that the "
+        f"explanation by the path expects. Lines with batch norm {found.batchnorm}. Purified: "
+        f"O-ASR at most 10 points above the control's. {len(found.predictors)} predictors are "
+        "tested, and no interval is widened for that"
     )
 
 
@@ -61,7 +63,12 @@ def _said(scope: Scope, predictors: Sequence[Predictor]) -> str:
     known = [p for p in predictors if scope.of[p.key].interval is not None]
     clusters = max(each.clusters for each in scope.of.values())
     if not known:
-        return f"{where} no interval can be given ({clusters} of attack and seed): nothing follows."
+        if clusters >= FEWEST_CLUSTERS:
+            return f"{where} nothing follows: no correlation has an interval."
+        return (
+            f"{where} nothing follows: an interval takes {FEWEST_CLUSTERS} clusters at least, an "
+            f"attack and seed each, and there {'is' if clusters == 1 else 'are'} {clusters}."
+        )
     certain = [p for p in known if scope.of[p.key].certain]
     others = [p for p in known if not scope.of[p.key].certain]
     if not certain:

@@ -160,7 +160,8 @@ def before_after_figure(
         axes.set_yticks(range(len(rows)), [before.label for before, _ in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlim(-3, 103)
-        axes.set_xlabel("ASR (%): hollow before, full after the reactivation")
+        told = any(before is not after for before, after in rows)
+        axes.set_xlabel("ASR (%)" + (": hollow before, full after the reactivation" * told))
         return svg_of(figure)
 
 

@@ -90,7 +90,9 @@ def _contours(
         high = low + 0.1
     levels = [low + k * (high - low) / 12 for k in range(13)]
     drawn = axes.contourf(plane.x, plane.y, logs, levels=levels, cmap=colours)
-    axes.contour(plane.x, plane.y, logs, levels=levels, colors="white", linewidths=0.3)
+    axes.contour(
+        plane.x, plane.y, logs, levels=levels, colors="white", linewidths=0.3, linestyles="solid"
+    )
     if not even:  # else every mark of the scale would read alike
         bar = figure.colorbar(drawn, ax=axes, format=lambda x, _: f"{10**x:.2g}", shrink=0.9)
         bar.outline.set_visible(False)

@@ -190,7 +190,7 @@ def _relapse_plots(group: Group, look: dict[str, figures.Style], number: count[i
     over = f"{group.seeds} seeds (Student t)" if group.seeds > 1 else "the test images (Wilson)"
     for label, columns in series.reactivations(group).items():
         perturbed = [column for column in columns if group.perturbed(column)]
-        budgeted = [c for c in columns if c.budget is not None and c not in perturbed]
+        budgeted = [column for column in columns if column.budget and column not in perturbed]
         if budgeted and (lines := series.relapse(group, budgeted)):
             svg = figures.relapse_figure(lines, look, series.victim_asr(group))
             caption = (
@@ -205,17 +205,17 @@ def _relapse_plots(group: Group, look: dict[str, figures.Style], number: count[i
         plots += [_plot(*each, number) for each in found if each]
         for column in columns:
             if (
-                column.budget is None
+                not column.budget
                 and column not in perturbed
                 and (pairs := series.before_after(group, column))
             ):
                 svg = figures.before_after_figure(pairs, look)
                 caption = (
-                    f"Reactivation by {label}, which has no budget of poisoned images: ASR before "
+                    f"Reactivation by {column.title}, without poisoned images: ASR before "
                     "(hollow) and after (full). The longer the line, the more of the backdoor came "
                     f"back; compare with the control's. Shaded: 95 % intervals over {over}."
                 )
-                plots.append(_plot(svg, caption, f"ASR before and after {label}", number))
+                plots.append(_plot(svg, caption, f"ASR before and after {column.title}", number))
     return plots
 
 

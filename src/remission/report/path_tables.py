@@ -46,8 +46,9 @@ def barriers(group: Group) -> Barriers | None:
         lines=lines,
         note=(
             f"batch norm {best}; errors in percent, losses in nats, means over seeds ± half width "
-            "of the 95 % Student-t interval. t_back: the way back from the purified end, in t, "
-            "until the ASR is above 50 %: 0 where it is there already, – where it never is. "
+            "of the 95 % Student-t interval. t_back: the way from the purified end, in t, until "
+            "the ASR is above 50 %: 0 where it is there already, – where it never is, (1 of 3) "
+            "where it is with one seed of three, whose mean it is. "
             "Barrier: the largest excess over the straight line between the values at the two "
             "ends. Relative: distance over the norm of the model at t = 0, in percent"
         ),
@@ -65,10 +66,11 @@ _ORDER = list(_NAMES)
 
 
 def _numbers(curves: Sequence[PathCurve]) -> list[str]:
-    onward = curves[0].walk == "retuned"
+    ways = [curve.t_back for curve in curves]
+    back, known = show_mean(ways, 1, 2), sum(way is not None for way in ways)
     return [
         show_mean([curve.mean_backdoor_error for curve in curves], 100, 1),
-        MISSING if onward else show_mean([curve.t_back for curve in curves], 1, 2),
+        back if known in (0, len(ways)) else f"{back} ({known} of {len(ways)})",
         *(
             show_mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
             for of, _, scale in _STEPS

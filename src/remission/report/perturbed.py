@@ -34,9 +34,9 @@ _FOUND = ("models", "asr", "asr_clean", "n_triggered")
 _TOLD = (
     "ASR of perturbed triggered and of perturbed clean images of other classes on each model, and "
     "of the very same images on the control: what is high there too is an adversarial example and "
-    "no reactivation. Queries: images that the attack asked the model about. Where a perturbation "
-    "takes the trigger's place, both ASR are of clean images."
+    "no reactivation. Queries: images that the attack asked the model about."
 )
+_IN_PLACE = " Here the perturbation takes the trigger's place: both ASR are of clean images."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,9 @@ def perturbed_parts(group: Group) -> list[Part]:
 
 def _part(group: Group, column: Column, *, told: bool) -> Part:
     rows = [row for row in group.rows if row.purifier.name != VICTIM and row.cells.get(column)]
+    told_here = (_TOLD if told else "Columns as above.") + (
+        _IN_PLACE if group.in_place(column) else ""
+    )
     over = "one seed" if group.seeds < 2 else f"mean over {group.seeds} seeds; without ±: one seed"
     lines = []
     for row in rows:
@@ -69,7 +72,7 @@ def _part(group: Group, column: Column, *, told: bool) -> Part:
         )
     return Part(
         title=printable(f"Perturbed images: {column.title}"),
-        notes=[f"Percent; {over}. {_TOLD if told else 'Columns as above.'}"],
+        notes=[f"Percent; {over}. {told_here}"],
         header=_HEADER,
         lines=lines,
         kinds=["control" if row.reference else "purifier" for row in rows],

@@ -33,11 +33,19 @@ def woken_figure(group: Group, column: Column, look: Mapping[str, Style]) -> Tol
     found = {row.label: row.number("control_asr", column).mean for row in group.rows}
     control = {label: 100 * mean for label, mean in found.items() if mean is not None}
     control.pop(CONTROL, None)  # there it is the full mark itself
+    if group.in_place(column):
+        svg = before_after_figure([(after, after) for _, after in pairs], look, control)
+        caption = (
+            f"Reactivation by {column.title}, whose image takes the trigger's place: ASR of clean "
+            "images under the one made for each model, shaded its 95 % interval. Black bars: the "
+            "same on the control. Where the bar lies near the mark it wakes nothing."
+        )
+        return svg, caption, f"ASR under {column.title}"
     caption = (
         f"Reactivation by {column.title}, which leaves the models as they are and perturbs the "
-        "images: ASR before (hollow) and under the perturbation made for each model (full). Black "
-        "bars: the same perturbation on the control. Where the bar lies near the full mark it is "
-        "an adversarial example for any model, and wakes nothing."
+        "images: ASR before (hollow) and under the perturbation made for each model (full), "
+        "shaded its 95 % interval. Black bars: the same perturbation on the control. Where the bar "
+        "lies near the full mark it is an adversarial example for any model, and wakes nothing."
     )
     svg = before_after_figure(pairs, look, control)
     return svg, caption, f"ASR before and after {column.title}"

@@ -54,7 +54,7 @@ def relapse(group: Group, columns: Sequence[Column]) -> list[Series]:
     drawn = []
     for row in group.rows:
         points = [(0.0, row.number("asr"))]
-        points += [(float(c.budget or 0), row.number("asr", c)) for c in columns]
+        points += [(float(c.budget), row.number("asr", c)) for c in columns if c.budget]
         points = [(x, number) for x, number in points if number.known or number.failed]
         if row.purifier.name != VICTIM and any(x > 0 and number.known for x, number in points):
             drawn.append(_series(row, points))
@@ -62,7 +62,7 @@ def relapse(group: Group, columns: Sequence[Column]) -> list[Series]:
 
 
 def before_after(group: Group, column: Column) -> list[tuple[Series, Series]]:
-    """(O-ASR, P-ASR) of every row for a reactivation that takes no poisoned images."""
+    """(O-ASR, P-ASR) of every row for a reactivation that used no poisoned images."""
     return [
         (
             _series(row, [(0.0, row.number("asr"))]),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
-from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.records import Cell, PathCurve, Quantity, Record, cells, path_curves
 from remission.report.estimates import FAILED, MISSING
 from remission.report.keys import place
 from remission.report.labels import flat
@@ -48,6 +48,19 @@ def ordered_cells(records: list[Record]) -> list[Cell]:
 def ordered_paths(records: list[Record]) -> list[PathCurve]:
     """The paths in the order of the summary."""
     return sorted(path_curves(records), key=place)
+
+
+def path_objects(records: list[Record]) -> list[dict[str, Any]]:
+    """One object a path, with what is derived from its lists."""
+    return [
+        dataclasses.asdict(path)
+        | {
+            "mean_backdoor_error": path.mean_backdoor_error,
+            "t_back": path.t_back,
+            "barriers": {of: path.barrier(of) for of in get_args(Quantity)},
+        }
+        for path in ordered_paths(records)
+    ]
 
 
 def _with_params(name: str, params: dict[str, Any]) -> str:

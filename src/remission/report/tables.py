@@ -33,7 +33,7 @@ from remission.report.score_tables import score_objects, score_sections
 from remission.report.single import (
     cell_lines,
     ordered_cells,
-    ordered_paths,
+    path_objects,
     path_points,
 )
 from remission.report.summary import Column, Group, Row, failures, summarise
@@ -99,7 +99,7 @@ def render(records: list[Record], view: View, format: Format) -> str:
             "text": lambda r: text_sections(path_sections(r)),
             "markdown": lambda r: markdown_sections(path_sections(r)),
             "csv": lambda r: csv_table(path_points(r)),
-            "json": lambda r: json_text([dataclasses.asdict(path) for path in ordered_paths(r)]),
+            "json": lambda r: json_text(path_objects(r)),
         },
         "attacks": _formats(attack_sections, attack_objects),
         "overview": _formats(overview_sections, overview_objects),

@@ -30,7 +30,9 @@ def test_barriers_of_older_records_and_of_new_ones(tmp_path: Path) -> None:
     assert line[-2] == "3.00 ± 0.00"
     assert line[5].startswith("1.0"), "a hump of one point of clean accuracy"
     assert by_walk["curve, victim to purified"][5].startswith("0.0")
-    assert by_walk["line, purified to retuned"][3] == "–", "t_back is of the victim's line"
+    assert by_walk["line, purified to retuned"][3] == line[3], (
+        "the same line, walked on from its end"
+    )
     (none,) = summarise([record(cell())])
     assert barriers(none) is None
 
@@ -52,6 +54,24 @@ def test_of_two_walks_of_one_seed_the_later_is_told(tmp_path: Path) -> None:
     assert table is not None
     assert tables[1] == [line for line in table.lines if line[0] == "ft"]
     assert {line[2] for line in tables[0]} == {"100.0"}, "no ± from one seed"
+
+
+def test_seeds_where_the_backdoor_never_comes_back_are_told(tmp_path: Path) -> None:
+    made = grid(tmp_path, seeds=3)
+    lost = [
+        dataclasses.replace(
+            one, paths=tuple(dataclasses.replace(p, asr=[0.1] * len(p.t)) for p in one.paths)
+        )
+        if one.kind == "path" and one.paths[0].seed == 2 and one.paths[0].purifier == "ft"
+        else one
+        for one in made
+    ]
+    (group,) = summarise(lost)
+    table = barriers(group)
+    assert table is not None
+    ways = {line[0]: line[3] for line in table.lines}
+    assert ways["ft"].endswith(" (2 of 3)")
+    assert "of" not in ways["nad"]
 
 
 def test_every_drawing(tmp_path: Path) -> None:
@@ -98,7 +118,7 @@ def test_the_view_of_paths_says_which_walk(tmp_path: Path) -> None:
     assert len(lines) == 5 * 5 * 21
     text = render(made, "paths", "text")
     assert text.count("curve, victim to purified") == 5 + 5 * 21, "in both tables"
-    assert "t_back: the way back" in " ".join(text.split())
+    assert "t_back: the way from the purified end" in " ".join(text.split())
     (line,) = [
         line.split()
         for line in text.splitlines()

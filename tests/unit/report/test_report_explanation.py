@@ -153,7 +153,9 @@ def test_nothing_predicts() -> None:
 def test_one_victim_gives_no_interval() -> None:
     found = only(store(tells=True, attacks=1))
     assert [scope.name for scope in found.scopes] == ["all cells", "purified cells alone"]
-    assert "no interval can be given (1 of attack and seed): nothing follows" in conclusion(found)
+    assert "takes 3 clusters at least, an attack and seed each, and there is 1." in conclusion(
+        found
+    )
 
 
 def test_older_records_have_no_distance() -> None:

@@ -187,7 +187,9 @@ def test_the_page_shows_tables_and_heat_maps(tmp_path: Path) -> None:
     page = build_page(made, write_store(tmp_path, made))
     assert page.count("Perturbed images: ") == 4
     assert "Transfer of qra n=5" in page
-    assert page.count("ASR before and after") == 4
+    assert page.count("ASR before and after") == 3
+    assert page.count("ASR under alternative") == 1, "no image carries the trigger there"
+    assert page.count("Here the perturbation takes the trigger") == 1
     assert page.count(">perturbed</span>") == 4, "the first purified model of each method"
     assert "<strong>ft qra.</strong>" in page
     assert "<image" not in page, "heat maps are drawn as shapes"

@@ -190,7 +190,10 @@ def test_paths_json_has_exactly_the_fields_of_the_contract() -> None:
     made = [record(kind="path", paths=(curve(),))]
     (found,) = json.loads(render(made, "paths", "json"))
     assert set(found) >= CONTRACT_PATH
-    assert set(found) == {f.name for f in dataclasses.fields(PathCurve)}
+    derived = {"mean_backdoor_error", "t_back", "barriers"}
+    assert set(found) == {f.name for f in dataclasses.fields(PathCurve)} | derived
+    assert found["t_back"] == pytest.approx(0.25)
+    assert found["barriers"]["backdoor_error"] == pytest.approx(0.0)
     assert len(found["t"]) == len(found["asr"]) == len(found["clean_acc"]) == 3
     lines = list(csv.DictReader(io.StringIO(render(made, "paths", "csv"))))
     assert [line["t"] for line in lines] == ["0.0", "0.5", "1.0"]
