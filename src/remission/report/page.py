@@ -103,6 +103,8 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         seeds=max((group.seeds for group in groups), default=0),
         stealth=any(one.compared for one in attacked(records)),
         margin=f"{100 * MARGIN:.0f}",
+        perturbed=any(group.perturbed(column) for group in groups for column in group.columns),
+        walks=any(group.paths for group in groups),
         groups=[_group(group, records, folder, look, number) for group in groups],
         overview=[part for part in overview_sections(records) if len(part.header) > 5],
         explained=_explained(records, number),

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from remission.records import Cell, PathCurve, Quantity, Record, cells, path_curves
 from remission.report.estimates import FAILED, MISSING
-from remission.report.keys import place
-from remission.report.labels import flat
+from remission.report.keys import GroupKey, place, purifier_of, reactivation_of
+from remission.report.labels import Method, label_methods
 from remission.report.layout import Lines
 
 
@@ -16,8 +16,11 @@ def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
     """Header and rows of the measured models."""
     header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
     header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
-    lines = []
-    for cell in ordered_cells(records):
+    found, lines = ordered_cells(records), []
+    attacks = label_methods(_attack(cell) for cell in found)
+    purifiers = label_methods(map(purifier_of, found))
+    reactivations = label_methods(map(reactivation_of, found))
+    for cell in found:
         failed = cell.status == "failed"
         rates = (cell.clean_acc, cell.asr, cell.robust_acc)
         shown = [FAILED if failed else MISSING if r is None else f"{100 * r:.1f}" for r in rates]
@@ -25,12 +28,12 @@ def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
             [
                 cell.dataset,
                 cell.arch,
-                _with_params(cell.attack, cell.attack_params),
+                attacks[_attack(cell)],
                 f"{100 * cell.poison_rate:g} %",
                 str(cell.target),
                 str(cell.seed),
-                _with_params(cell.purifier, cell.purifier_params),
-                _with_params(cell.reactivation, cell.reactivation_params),
+                purifiers[purifier_of(cell)],
+                reactivations[reactivation_of(cell)],
                 MISSING if cell.budget is None else str(cell.budget),
                 *shown,
                 f"{cell.seconds:.1f}",
@@ -63,9 +66,8 @@ def path_objects(records: list[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def _with_params(name: str, params: dict[str, Any]) -> str:
-    shown = ", ".join(f"{key}={value}" for key, value in sorted(flat(params).items()))
-    return f"{name} ({shown})" if shown else name
+def _attack(cell: Cell) -> Method:
+    return GroupKey.of(cell).attack
 
 
 def path_points(records: list[Record]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ from remission.report.single import (
     path_points,
 )
 from remission.report.summary import Column, Group, Row, failures, summarise
-from remission.report.verdict import broken
+from remission.report.verdict import broken, judge, sentence
 
 View = Literal[
     "summary",
@@ -142,6 +142,8 @@ def _summary_notes(group: Group) -> list[str]:
                 ", of perturbed images above the higher of two: the control's row, and the control "
                 "under the very same perturbation"
             )
+    if told := sentence(group):
+        notes.append(told.removesuffix("."))
     if told := broken(group):
         notes.append(told)
     if group.repeated:
@@ -199,6 +201,8 @@ def _row_json(group: Group, row: Row) -> dict[str, Any]:
         "o_asr": _number_json(row.number("asr")),
         "o_robust_acc": _number_json(row.number("robust_acc")),
         "seconds": _number_json(row.number("seconds")),
+        "ft_epochs": _number_json(group.cost(row)),
+        "verdict": None if row.reference else judge(group, row).text,
         "reactivations": [
             {
                 "reactivation": column.reactivation.name,

@@ -147,6 +147,22 @@ def test_a_backdoor_that_outlives_the_purifier_is_not_a_relapse() -> None:
     assert rows[-1].startswith("ft"), "a backdoor that never went ranks behind any relapse"
 
 
+def test_broken_models_and_failed_attacks_are_told() -> None:
+    made = [
+        one
+        for attack, asr, clean in (("badnets", 0.99, 0.6), ("blended", 0.07, 0.91))
+        for one in (
+            cell(attack=attack, asr=asr),
+            cell(attack=attack, purifier="control", asr=0.01),
+            cell(attack=attack, purifier="control", asr=0.02, reactivation="qra"),
+            cell(attack=attack, purifier="ft", asr=0.02, clean_acc=clean),
+            cell(attack=attack, purifier="ft", asr=0.9, reactivation="qra"),
+        )
+    ]
+    text = render(records(*made), "overview", "markdown")
+    assert "| ft | broken | attack failed |" in text
+
+
 def test_one_attack_at_two_rates_has_two_columns() -> None:
     made = attacked("badnets", ft={5: 0.9}, pam={5: 0.1})
     made += [

@@ -18,6 +18,8 @@ import remission.report
 from remission.errors import StoreError
 from remission.records import Artefact, Record
 from remission.report.page import build_page, write_report
+from remission.report.series import relapse
+from remission.report.summary import summarise
 from remission.report.svg import inline
 
 HOSTILE = "<script>alert('x')</script>\"$x_1$ & "
@@ -162,6 +164,20 @@ def test_colour_previews_and_a_bare_store(tmp_path: Path) -> None:
     text = build_page([record(kind="path", paths=(curve(),)), record(kind="inversion")], tmp_path)
     assert "holds no purified model yet" in text
     assert "The records name no environment." in text
+
+
+def test_a_budget_of_no_images_is_no_point_of_the_relapse_curve(tmp_path: Path) -> None:
+    made = grid(tmp_path)
+    for asr, name in ((0.02, "control"), (0.4, "ft")):
+        params = {"epochs": 10} if name == "ft" else {}
+        none = {"reactivation": "retuning", "budget": 0}
+        made.append(record(cell(asr=asr, purifier=name, purifier_params=params, **none)))
+    (group,) = summarise(made)
+    columns = list(group.columns)
+    assert [column.budget for column in columns] == [0, 1, 5, 20, 100]
+    assert {tuple(line.x) for line in relapse(group, columns)} == {(0, 1, 5, 20, 100)}
+    page = build_page(made, write_store(tmp_path, made))
+    assert page.count("ASR before and after retuning n=0") == 1
 
 
 def test_all_branches_failed(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from report_factory import cell, failed, records
 
 from remission.records import Cell
@@ -189,6 +191,22 @@ def test_what_a_reactivation_broke_is_not_judged() -> None:
     (group,) = summarise(records(*(one for one in made if one.budget != 1)))
     verdict = judge(group, group.rows[2])
     assert verdict.text == "not judged: every reactivation broke the model or the control"
+
+
+def test_the_summary_tells_the_verdicts_in_every_format() -> None:
+    made = records(
+        cell(asr=0.99),
+        cell(purifier="control", asr=0.01),
+        cell(purifier="control", asr=0.05, reactivation="retuning", budget=5),
+        BEFORE,
+        after(0.8),
+    )
+    (group,) = json.loads(render(made, "summary", "json"))
+    assert [row["verdict"] for row in group["rows"]] == [None, None, "relapses: retuning at n=5"]
+    text = " ".join(render(made, "summary", "text").split())
+    assert "1 of 1 purified models is only in remission: ft (retuning at n=5)" in text
+    (line,) = json.loads(render(made, "overview", "json"))
+    assert (line["outcome"], line["verdict"]) == ("relapse", "relapses: retuning at n=5")
 
 
 def test_a_seed_that_was_not_purified_is_told() -> None:
