@@ -93,7 +93,7 @@ class PathSection(_Section):
     """Test images behind every point, at most those of the cells; None: the same."""
     retuned: Annotated[int, Field(ge=0)] | None = None
     """Poisoned images: walk on, from the purified model to the same after the spec's first retuning
-    with so many; None: do not."""
+    with so many, whether or not its budgets hold that number; None: do not."""
     plane: Annotated[int, Field(ge=0, le=201)] = 0
     """Points along each side of a grid on the plane through the backdoored, the purified and the
     retuned model (needs `retuned`), drawn as a contour picture; 0: none."""

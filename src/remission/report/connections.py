@@ -119,7 +119,8 @@ def _layers(group: Group, records: Sequence[Record], look: Look) -> Drawing | No
         return None
     caption = (
         "How far each layer of the purified model lies from the backdoored one's, as a share of "
-        "that one's norm, from the first layer to the last (first seed)."
+        "that one's norm, from the first layer to the last, on a logarithmic axis (first seed): "
+        "above those with weights, below those that normalise, where the names tell them apart."
     )
     svg = landscapes.layer_figure(lines, names, look)
     return Drawing(svg=svg, title="Distance layer by layer", caption=caption)

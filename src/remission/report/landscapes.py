@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -18,6 +20,7 @@ from remission.report.series import Panel, Series
 if TYPE_CHECKING:
     from remission.report.explanation import Explanation
 
+_NORMALISES = re.compile(r"(^|\.)(bn|norm)[^.]*$|(shortcut|downsample)\.1$")
 _MARKS = {"victim": ("X", "victim"), "purified": ("o", "purified"), "retuned": ("^", "retuned")}
 
 
@@ -43,19 +46,30 @@ def loss_figure(panel: Panel, look: Mapping[str, Style]) -> str:
 
 
 def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[str, Style]) -> str:
-    """Relative distance of each layer, first to last, on a logarithmic axis."""
+    """Relative distance of each layer, first to last, on a logarithmic axis.
+
+    Layers that normalise, by their names, have a panel of their own: their few weights move by
+    less than those between which they lie, and one line through both would go up and down.
+    """
+    numbers = range(len(layers))
+    apart = [k for k in numbers if _NORMALISES.search(layers[k])]
+    parts = [[k for k in numbers if k not in apart], apart]
+    parts = [part for part in parts if part]
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(8.8, 4.4), layout="constrained")
-        axes = figure.add_subplot()
-        for line in lines:
-            draw(axes, line, look, bars=False)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-        step = math.ceil(len(layers) / 40)
-        axes.set_xticks(range(0, len(layers), step), layers[::step], rotation=90, fontsize=7.5)
-        axes.set_ylabel("distance / norm at t = 0 (%)")
+        figure = Figure(figsize=(8.8, 3.4 * len(parts) + 0.6), layout="constrained")
+        for axes, part in zip(figure.subplots(len(parts), squeeze=False).flat, parts, strict=True):
+            for line in lines:
+                y = [line.y[k] for k in part]
+                x = [float(place) for place in range(len(part))]
+                draw(axes, replace(line, x=x, y=y, low=y, high=y), look, bars=False)
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
+            step = math.ceil(len(part) / 40)
+            shown = [layers[k] for k in part[::step]]
+            axes.set_xticks(range(0, len(part), step), shown, rotation=90, fontsize=7.5)
+            axes.set_ylabel("distance (% of the norm)")
         _legend(figure)
         return svg_of(figure)
 

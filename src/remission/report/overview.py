@@ -30,9 +30,10 @@ _NOTE = (
 )
 _COLUMNS = (
     "Largest O-ASR: of an attack, mean over its seeds. C-Acc change: against the victim, mean over "
-    "the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same clean images, "
-    "inversion included, mean over the attacks. Ordered by the mean gap over the attacks that were "
-    "measured, 100 where the model was not purified or is broken"
+    "the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same clean images by "
+    "processor time, inversion included, mean over the attacks, where the store holds ft. Ordered "
+    "by the mean gap over the attacks that were measured, 100 where the model was not purified or "
+    "is broken"
 )
 _LOST: dict[Outcome, str] = {"survived": "not purified", "broken": "broken"}
 _UNTOLD: dict[Outcome, str] = {"no backdoor": "attack failed"}

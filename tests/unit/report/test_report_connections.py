@@ -9,8 +9,10 @@ from report_factory import cell, curve, grid, plane, record, write_store
 
 from remission.report.connections import drawings
 from remission.report.figures import styles
+from remission.report.landscapes import layer_figure
 from remission.report.page import build_page
 from remission.report.path_tables import barriers
+from remission.report.series import Series
 from remission.report.summary import summarise
 from remission.report.tables import render
 
@@ -72,6 +74,18 @@ def test_seeds_where_the_backdoor_never_comes_back_are_told(tmp_path: Path) -> N
     ways = {line[0]: line[3] for line in table.lines}
     assert ways["ft"].endswith(" (2 of 3)")
     assert "of" not in ways["nad"]
+
+
+def test_layers_that_normalise_have_a_panel_of_their_own() -> None:
+    line = Series(label="ft", x=[0, 1, 2], y=[9, 1, 8], low=[9, 1, 8], high=[9, 1, 8])
+    for names, panels in (
+        (["conv1", "bn1", "linear"], 2),
+        (["layer1.0.shortcut.0", "layer1.0.shortcut.1", "blocks.0.norm2"], 2),
+        (["layers.0", "layers.1", "layers.2"], 1),
+    ):
+        svg = layer_figure([line], names, styles(["ft"]))
+        assert svg.count("distance (% of the norm)") == panels
+        assert all(name in svg for name in names)
 
 
 def test_every_drawing(tmp_path: Path) -> None:
