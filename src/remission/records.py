@@ -35,6 +35,7 @@ __all__ = [
     "brief",
     "cells",
     "path_curves",
+    "read_record",
     "read_records",
 ]
 
@@ -179,6 +180,29 @@ def _adapter() -> TypeAdapter[Record]:
     return TypeAdapter(Record)
 
 
+def read_record(file: Path) -> Record:
+    """The record in a file.
+
+    Raises:
+        StoreError: there is none, or it is damaged.
+    """
+    if file.is_dir():
+        raise StoreError(
+            f"'{file}' is a folder where a record belongs", "remove it, then run the spec again"
+        )
+    try:
+        return Record.from_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(
+            f"the record {file} cannot be read ({error})", "check its permissions"
+        ) from error
+    except ValueError as error:
+        raise StoreError(
+            f"the record {file} is damaged (not a record of format {FORMAT})",
+            "run the spec again, which computes it anew, or remove the file",
+        ) from error
+
+
 def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
     """All records below ``folder`` (a store, or a folder of records in git), by kind and label.
 
@@ -195,15 +219,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
         )
     is_store = (folder / STORE_MARK).exists() or (folder / "records").is_dir()
     root = folder / "records" if is_store else folder
-    records = []
-    for file in sorted(root.rglob("*.json")):
-        try:
-            records.append(Record.from_json(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise StoreError(
-                f"the record {file} cannot be read ({error})",
-                "remove that file and run the spec again: only that cell is computed anew",
-            ) from error
+    records = [read_record(file) for file in sorted(root.rglob("*.json"))]
     if not records:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"

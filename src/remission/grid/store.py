@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Artefact, Json, Record
+from remission.records import STORE_MARK, Artefact, Json, Record, read_record
 from remission.versions import VERSIONS_FILE, method_of, versions_in
 
 
@@ -66,10 +66,16 @@ class Store:
         """The record of a finished stage whose artefacts are whole, else None.
 
         A failed or damaged one counts as absent: it is computed again.
+
+        Raises:
+            StoreError: a folder lies in its place, where no record can be written.
         """
+        file = self.record_file(kind, identity)
         try:
-            record = Record.from_json(self.record_file(kind, identity).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            record = read_record(file)
+        except StoreError:
+            if file.is_dir():
+                raise
             return None
         if record.status != "done" or any(self.damage(a) for a in record.artefacts.values()):
             return None

@@ -310,9 +310,25 @@ def test_a_broken_record(
     before = snapshot(store)
     page = str(tmp_path / "page.html")
     told = remission(*(page if word == "PAGE" else word for word in command), store)
-    assert_one_line(told, f"the record {file} cannot be read", "remove that file and run")
+    assert_one_line(told, f"the record {file} is damaged (", "run the spec again", "or remove the")
+    assert "pydantic" not in told.err
+    assert "validation" not in told.err
     assert snapshot(store) == before
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_folder_where_a_record_belongs(finished: Path, tmp_path: Path, spec: Path) -> None:
+    store = Path(shutil.copytree(finished, tmp_path / "store"))
+    record = by_label(store)["badnets/seed0/ft"]
+    file = store / "records" / record.kind / f"{record.id}.json"
+    file.unlink()
+    file.mkdir()
+    words = (f"'{file}' is a folder where a record belongs", "remove it, then run the spec again")
+    for command in (["table"], ["store", "verify"], ["store", "gc"]):
+        assert_one_line(remission(*command, store), *words)
+    assert_one_line(run(spec, store), *words)
+    file.rmdir()
+    assert run(spec, store).status == 0
 
 
 def test_a_store_without_records_says_so(finished: Path, tmp_path: Path) -> None:

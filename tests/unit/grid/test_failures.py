@@ -123,6 +123,10 @@ def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
+def strip(file: Path) -> None:
+    file.write_text('{"format": 1}', encoding="utf-8")
+
+
 @pytest.mark.parametrize("damage", [truncate, flip, empty, Path.unlink])
 @pytest.mark.parametrize(
     ("label", "artefact"),
@@ -153,7 +157,7 @@ def test_a_damaged_artefact_is_named_and_computed_anew(
     assert results(store) == results(finished)
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, Path.unlink])
+@pytest.mark.parametrize("damage", [truncate, empty, strip, Path.unlink])
 def test_a_damaged_record_is_computed_anew(
     store: Path, finished: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
@@ -295,7 +299,7 @@ def test_an_artefact_that_lies_elsewhere_is_not_read(store: Path, tmp_path: Path
     (store / "records" / "victim" / f"{record.id}.json").write_text(text)
     told = remission("table", store)
     assert told.status == 2
-    assert "cannot be read" in told.err
+    assert "is damaged" in told.err
 
 
 @pytest.mark.parametrize(
