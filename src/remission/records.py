@@ -45,6 +45,9 @@ FORMAT = 1
 STORE_MARK = "remission-store.json"
 """The file that makes a folder a store."""
 
+_ANEW = "run the spec again, which computes it anew, or remove the file"
+"""What to do about a damaged record."""
+
 Status = Literal["done", "failed"]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -180,27 +183,35 @@ def _adapter() -> TypeAdapter[Record]:
     return TypeAdapter(Record)
 
 
-def read_record(file: Path) -> Record:
-    """The record in a file.
+def read_record(file: Path, kind: str | None = None) -> Record:
+    """The record in a file, whose name is its id.
+
+    Args:
+        file: where it is.
+        kind: what it must be; None: any.
 
     Raises:
-        StoreError: there is none, or it is damaged.
+        StoreError: there is none, it is damaged, or it is another than its place says.
     """
     if file.is_dir():
         raise StoreError(
             f"'{file}' is a folder where a record belongs", "remove it, then run the spec again"
         )
     try:
-        return Record.from_json(file.read_text(encoding="utf-8"))
+        record = Record.from_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise StoreError(
             f"the record {file} cannot be read ({error})", "check its permissions"
         ) from error
     except ValueError as error:
         raise StoreError(
-            f"the record {file} is damaged (not a record of format {FORMAT})",
-            "run the spec again, which computes it anew, or remove the file",
+            f"the record {file} is damaged (not a record of format {FORMAT})", _ANEW
         ) from error
+    if record.id != file.stem or kind not in (None, record.kind):
+        raise StoreError(
+            f"the record {file} is damaged (it is that of the {record.kind} {record.id})", _ANEW
+        )
+    return record
 
 
 def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
@@ -219,7 +230,8 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
         )
     is_store = (folder / STORE_MARK).exists() or (folder / "records").is_dir()
     root = folder / "records" if is_store else folder
-    records = [read_record(file) for file in sorted(root.rglob("*.json"))]
+    files = sorted(root.rglob("*.json"))
+    records = [read_record(file, file.parent.name if is_store else None) for file in files]
     if not records:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"

@@ -72,7 +72,7 @@ class Store:
         """
         file = self.record_file(kind, identity)
         try:
-            record = read_record(file)
+            record = read_record(file, kind)
         except StoreError:
             if file.is_dir():
                 raise

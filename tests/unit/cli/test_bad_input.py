@@ -317,6 +317,22 @@ def test_a_broken_record(
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.parametrize("kind", ["purified", "control"])
+def test_a_record_in_another_ones_place(finished: Path, tmp_path: Path, kind: str) -> None:
+    store = Path(shutil.copytree(finished, tmp_path / "store"))
+    labels = by_label(store)
+    ft, pam = labels["badnets/seed0/ft"].id, labels["badnets/seed0/pam"].id
+    file = store / "records" / kind / f"{pam if kind == 'purified' else ft}.json"
+    shutil.copy(store / "records" / "purified" / f"{ft}.json", file)
+    words = (
+        f"the record {file} is damaged (it is that of the purified {ft})",
+        "run the spec again",
+    )
+    page = str(tmp_path / "page.html")
+    for command in (["table"], ["store", "verify"], ["store", "gc"], ["report", "-o", page]):
+        assert_one_line(remission(*command, store), *words)
+
+
 def test_a_folder_where_a_record_belongs(finished: Path, tmp_path: Path, spec: Path) -> None:
     store = Path(shutil.copytree(finished, tmp_path / "store"))
     record = by_label(store)["badnets/seed0/ft"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +166,26 @@ def test_a_damaged_record_is_computed_anew(
     damage(store / "records" / record.kind / f"{record.id}.json")
     told = run(write_spec(tmp_path), store)
     assert (told.status, computed(told)) == (0, ["badnets/seed0/pam"])
+    assert results(store) == results(finished)
+
+
+def test_a_record_of_another_model_in_its_place_is_computed_anew(
+    store: Path, finished: Path, tmp_path: Path
+) -> None:
+    labels = by_label(store)
+    for here, there in [("ft", "pam"), ("ft/path", "pam/path"), ("ft", "pam/retuning-3")]:
+        it, other = labels[f"badnets/seed0/{here}"], labels[f"badnets/seed0/{there}"]
+        shutil.copy(
+            store / "records" / it.kind / f"{it.id}.json",
+            store / "records" / other.kind / f"{other.id}.json",
+        )
+    told = run(write_spec(tmp_path), store)
+    assert told.status == 0
+    assert sorted(computed(told)) == [
+        "badnets/seed0/pam",
+        "badnets/seed0/pam/path",
+        "badnets/seed0/pam/retuning-3",
+    ]
     assert results(store) == results(finished)
 
 

@@ -285,8 +285,8 @@ def plane(length: float = 3.0, points: int = 9) -> Plane:
 
 
 def write_store(folder: Path, made: list[Record]) -> Path:
-    place = folder / "records"
-    place.mkdir(parents=True, exist_ok=True)
-    for number, one in enumerate(made):
-        (place / f"{number:04d}.json").write_text(one.to_json())
+    for one in made:
+        file = folder / "records" / one.kind / f"{one.id}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(one.to_json())
     return folder
