@@ -21,6 +21,10 @@ from remission.errors import StoreError
 from remission.records import STORE_MARK, Artefact, Json, Record, read_record
 from remission.versions import VERSIONS_FILE, method_of, versions_in
 
+_PART = ".part-"
+"""How the name of a file begins while it is written."""
+_ARTEFACT = re.compile(r"[0-9a-f]{16}\.[a-z_]+\.(safetensors|png)")
+
 
 class Store:
     """A folder that keeps what was computed.
@@ -39,8 +43,10 @@ class Store:
         mark = folder / STORE_MARK
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            # listed before the mark is looked for: another process may write it meanwhile
+            others = [file for file in folder.iterdir() if not file.name.startswith(_PART)]
             if not mark.exists():
-                if any(folder.iterdir()):
+                if others:
                     raise StoreError(
                         f"the folder '{folder}' is not empty and no store",
                         "name a new folder, or one that `remission run` made",
@@ -130,7 +136,7 @@ class Store:
 
     def drop_parts(self) -> None:
         """Removes what this writer's processes left half written; none of them may be alive."""
-        for file in self.folder.rglob(f".part-{self.writer}-*"):
+        for file in self.folder.rglob(f"{_PART}{self.writer}-*"):
             file.unlink(missing_ok=True)
 
     def _write(self, file: Path, content: bytes) -> None:
@@ -139,7 +145,7 @@ class Store:
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
-        temporary = file.parent / f".part-{self.writer}-{uuid.uuid4().hex}"
+        temporary = file.parent / f"{_PART}{self.writer}-{uuid.uuid4().hex}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with temporary.open("xb") as stream:
@@ -176,7 +182,8 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
     Only plain files whose names are an artefact's, in folders that lie in the store themselves.
     """
     named = {store.folder / a.file for record in records for a in record.artefacts.values()}
-    folders = [store.folder / "artefacts", store.folder / "specs"]
+    artefacts = store.folder / "artefacts"
+    folders = [store.folder, artefacts, store.folder / "specs"]
     folders += sorted((store.folder / "records").glob("*"))
     inside = [f for d in folders if d.is_dir() and _own(d, store.folder) for f in d.iterdir()]
     return sorted(
@@ -186,8 +193,8 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
         and not file.is_symlink()
         and file not in named
         and (
-            file.name.startswith(".part-")
-            or (file.parent.name == "artefacts" and _ARTEFACT.fullmatch(file.name))
+            file.name.startswith(_PART)
+            or (file.parent == artefacts and _ARTEFACT.fullmatch(file.name))
         )
     )
 
@@ -195,6 +202,3 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
 def _own(folder: Path, store: Path) -> bool:
     """Whether a folder really lies where its path says."""
     return folder.resolve() == store.resolve() / folder.relative_to(store)
-
-
-_ARTEFACT = re.compile(r"[0-9a-f]{16}\.[a-z_]+\.(safetensors|png)")
