@@ -45,20 +45,35 @@ def verify(folder: Folder) -> None:
 
 @app.command()
 def gc(folder: Folder) -> None:
-    """Remove artefacts that no record names."""
+    """Remove artefacts that no record names.
+
+    Those of the last hour are left alone: a run may be at work on them.
+    """
     from remission.errors import StoreError
-    from remission.grid.store import unneeded
+    from remission.grid.store import unneeded, young
     from remission.records import read_records
 
     store = _opened(folder)
-    files = unneeded(store, read_records(folder, superseded=True))
-    freed = sum(file.stat().st_size for file in files)
-    for file in files:
+    removed = freed = left = 0
+    for file in unneeded(store, read_records(folder, superseded=True)):
         try:
+            if young(file):
+                left += 1
+                continue
+            size = file.stat().st_size
             file.unlink()
+        except FileNotFoundError:  # another process has finished or removed it
+            continue
         except OSError as error:
             raise StoreError(
                 f"'{file}' cannot be removed ({error})", "check its permissions, then run gc again"
             ) from error
+        removed, freed = removed + 1, freed + size
         print(file)
-    print(f"{len(files)} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)
+    print(f"{removed} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)
+    if left:
+        print(
+            f"{left} files of the last hour left alone: a run may be at work on them; "
+            "run gc again later",
+            file=sys.stderr,
+        )

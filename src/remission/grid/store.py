@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,8 @@ from remission.errors import StoreError
 from remission.records import STORE_MARK, Artefact, Json, Record, read_record
 from remission.versions import VERSIONS_FILE, method_of, versions_in
 
+UNTOUCHED = 3600.0
+"""Seconds after which no run still writes a file, or the record of an artefact."""
 _PART = ".part-"
 """How the name of a file begins while it is written."""
 _ARTEFACT = re.compile(r"[0-9a-f]{16}\.[a-z_]+\.(safetensors|png)")
@@ -179,6 +182,7 @@ def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]
 def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
     """Files of the store that no record names: left by an interruption, or by removed records.
 
+    The young ones among them may be those of a run at work, see :func:`young`.
     Only plain files whose names are an artefact's, in folders that lie in the store themselves.
     """
     named = {store.folder / a.file for record in records for a in record.artefacts.values()}
@@ -197,6 +201,11 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
             or (file.parent == artefacts and _ARTEFACT.fullmatch(file.name))
         )
     )
+
+
+def young(file: Path) -> bool:
+    """Whether a run may be at work on a file that no record names: it writes the record last."""
+    return time.time() - file.stat().st_mtime < UNTOUCHED
 
 
 def _own(folder: Path, store: Path) -> bool:

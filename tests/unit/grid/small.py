@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,13 @@ def snapshot(folder: Path, *rooms: str) -> Snapshot:
         str(file.relative_to(folder)): (file.stat().st_mtime_ns, file.read_bytes())
         for file in files
     }
+
+
+def age(*files: Path) -> None:
+    """Makes files older than what ``remission store gc`` leaves alone."""
+    then = time.time() - 3700
+    for file in files:
+        os.utime(file, (then, then))
 
 
 def results(folder: Path) -> dict[str, dict[str, object]]:

@@ -13,6 +13,7 @@ import pytest
 
 from grid.small import (
     LABELS,
+    age,
     assert_whole,
     by_label,
     computed,
@@ -300,6 +301,7 @@ def test_gc_removes_what_no_record_names_and_nothing_else(
     (store / "artefacts" / "notes.txt").write_text("mine")
     for file in unneeded:
         file.write_bytes(b"left over")
+    age(*unneeded, store / "artefacts" / "notes.txt", outside / left)
     told = remission("store", "gc", store)
     assert told.status == 0
     assert sorted(told.out.splitlines()) == sorted(map(str, unneeded))

@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from grid.small import remission, run, write_spec
-from remission.grid.store import Store
+from grid.small import (
+    FURTHER_PURIFIER,
+    Told,
+    age,
+    computed,
+    remission,
+    run,
+    write_spec,
+)
+from remission.grid.store import Store, young
+from remission.records import Record
 
 
 def test_a_store_is_opened_while_another_process_writes_its_mark(
@@ -48,9 +58,45 @@ def test_a_store_whose_mark_was_cut_short_is_run_into(tmp_path: Path) -> None:
     store.mkdir()
     left = store / ".part-killed"
     left.write_bytes(b'{"for')
+    age(left)
     assert run(write_spec(tmp_path), store, "--only", "control/*").status == 0
     assert remission("store", "gc", store).out.splitlines() == [str(left)]
     (tmp_path / "other").mkdir()
     for name in (".part-killed", "mine"):
         (tmp_path / "other" / name).touch()
     assert run(write_spec(tmp_path), tmp_path / "other").status == 2
+
+
+def test_gc_leaves_alone_what_a_run_is_writing(store: Path, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, more=FURTHER_PURIFIER)
+    keep = Store.keep
+    told = list[Told]()
+
+    def clear_up_first(self: Store, record: Record) -> None:
+        (self.folder / "artefacts" / ".part-of-another-process").write_bytes(b"half")
+        told.append(remission("store", "gc", store))
+        keep(self, record)
+
+    with mock.patch.object(Store, "keep", clear_up_first):
+        assert run(spec, store).status == 0
+    assert told
+    assert {(one.status, one.out) for one in told} == {(0, "")}
+    assert "files of the last hour left alone: a run may be" in told[0].err
+    assert remission("store", "verify", store).status == 0
+    assert computed(run(spec, store)) == []
+
+
+def test_gc_goes_on_where_a_file_is_gone_before_it(store: Path) -> None:
+    parts = [store / "artefacts" / f".part-{number}" for number in (1, 2, 3)]
+    for part in parts:
+        part.touch()
+    age(*parts)
+
+    def finished(file: Path) -> bool:
+        parts[1].unlink(missing_ok=True)
+        return young(file)
+
+    with mock.patch("remission.grid.store.young", finished):
+        told = remission("store", "gc", store)
+    assert (told.status, told.out.splitlines()) == (0, [str(parts[0]), str(parts[2])])
+    assert told.lines == ["2 files removed, 0.0 MB freed"]
