@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from remission.errors import SpecError, UserError, closest
 
@@ -78,16 +80,22 @@ def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
     try:
         return cls(**table)
     except ValidationError as error:
-        raise SpecError(*explain(error, where)) from error
+        raise SpecError(*explain(error, where, cls)) from error
 
 
-def explain(error: ValidationError, where: str) -> tuple[str, str]:
-    """The first complaint of pydantic as (problem, remedy)."""
+def explain(error: ValidationError, where: str, cls: type) -> tuple[str, str]:
+    """The first complaint of pydantic as (problem, remedy).
+
+    Args:
+        error: what pydantic found.
+        where: how to name the place.
+        cls: what has the wrong value: its defaults are the examples.
+    """
     first = error.errors()[0]
     if isinstance(own := first.get("ctx", {}).get("error"), UserError):
         return f"{where}: {own.problem}", own.remedy
     key, got = _key(first["loc"]), first.get("input")
-    rivals = [e["msg"] for e in error.errors() if _key(e["loc"]) == key]
+    rivals = [_wanted(e, cls) for e in error.errors() if _key(e["loc"]) == key]
     text = " or ".join(
         dict.fromkeys((m[0].lower() + m[1:]).removeprefix("value error, ") for m in rivals)
     )
@@ -95,6 +103,18 @@ def explain(error: ValidationError, where: str) -> tuple[str, str]:
         f"{where}: '{key}' is {got!r}" if key else f"{where}: {got!r}",
         f"{text}" if "should" in text or "must" in text else f"allowed: {text}",
     )
+
+
+def _wanted(complaint: ErrorDetails, cls: type) -> str:
+    """What pydantic wants; where that is a list, as a spec has it, with an example."""
+    if complaint["type"] not in ("list_type", "tuple_type", "too_short"):
+        return complaint["msg"]
+    parameter = inspect.signature(cls).parameters.get(str(complaint["loc"][-1]))
+    default = parameter.default if parameter else None
+    example = json.dumps(default if default and isinstance(default, list | tuple) else [1, 5])
+    if complaint["type"] == "too_short":
+        return f"list should have at least {complaint['ctx']['min_length']} item, like {example}"
+    return f"input should be a list like {example}"
 
 
 def _key(loc: tuple[int | str, ...]) -> str:

@@ -251,7 +251,16 @@ def parse_spec(table: Table) -> Spec:
             raise SpecError(
                 f"the spec has no '{first['loc'][0]}'", "add it; see recipes/quickstart.toml"
             ) from error
-        raise SpecError(*explain(error, "the spec")) from error
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if name in _LISTED:
+            raise SpecError(
+                f"the spec: '{name}' is no list of tables", f"write a table [[{name}]] for each"
+            ) from error
+        if first["type"] == "model_type" and name in _SECTIONS:
+            raise SpecError(
+                f"the spec: '{name}' is not one table", f"write one table [{name}]"
+            ) from error
+        raise SpecError(*explain(error, "the spec", _section(first["loc"]))) from error
     spec.attacks(), spec.purifiers(), spec.purifier_seeds(), spec.inverters(), spec.reactivations()
     spec.reactivated()
     if spec.path and spec.path.retuned is not None and spec.retuning() is None:
@@ -259,6 +268,7 @@ def parse_spec(table: Table) -> Spec:
     return spec
 
 
+_LISTED = ("attack", "inversion", "purifier", "reactivation")
 _SECTIONS: dict[str, type[BaseModel]] = {
     "victim": VictimSection,
     "split": SplitSection,
@@ -266,13 +276,18 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-def _unknown_key(location: tuple[int | str, ...]) -> tuple[str, str]:
-    """(problem, remedy) for a key that no section has."""
+def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """What has, or would have, the key at a place in the spec."""
     section: type[BaseModel] = Spec
     for part in location[:-1]:
         section = _SECTIONS.get(str(part), section)
+    return section
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> tuple[str, str]:
+    """(problem, remedy) for a key that no section has."""
     where = f"[{location[0]}]" if len(location) > 1 else "the spec"
     return (
         f"{where}: unknown key '{location[-1]}'",
-        closest(str(location[-1]), section.model_fields),
+        closest(str(location[-1]), _section(location).model_fields),
     )

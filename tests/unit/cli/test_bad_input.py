@@ -77,17 +77,45 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
     "poison rate of too many": (("poison_rate = 0.1", "poison_rate = 0.99"), ("use a rate",)),
     "text for a number": (("poison_rate = 0.1", 'poison_rate = "a"'), ("'a'", "valid number")),
     "number for text": (('"digits"', "3"), ("'dataset' is 3", "valid string")),
-    "number for a list": (("seeds = [0]", "seeds = 0"), ("'seeds' is 0", "valid list")),
+    "number for a list": (
+        ("seeds = [0]", "seeds = 0"),
+        ("'seeds' is 0; input should be a list like [0]",),
+    ),
+    "name for a list": (
+        ("points = 2", 'batchnorm = "interpolated"'),
+        ("'path.batchnorm' is", 'should be a list like ["interpolated", "recalibrated"]'),
+    ),
+    "number for a list of no default": (
+        setting("innocent = 0"),
+        ("'innocent' is 0; input should be a list like [1, 5]",),
+    ),
     "truth for a number": (("size = 2", "size = true"), ("'size' is True", "valid integer")),
     "fraction for a count": (("points = 2", "points = 2.5"), ("'path.points' is 2.5",)),
-    "one table for many": (("[[attack]]", "[attack]"), ("'attack'", "valid list")),
+    "one table for many": (
+        ("[[attack]]", "[attack]"),
+        ("'attack' is no list of tables; write a table [[attack]] for each",),
+    ),
+    "one reactivation for many": (
+        ("[[reactivation]]", "[reactivation]"),
+        ("'reactivation' is no list of tables; write a table [[reactivation]] for each",),
+    ),
+    "many tables for one": (
+        ("[path]", "[[path]]"),
+        ("'path' is not one table; write one table [path]",),
+    ),
     "negative budget": (("[0, 3]", "[-1]"), ("is -1", "greater than or equal to 0")),
-    "no budget": (("[0, 3]", "[]"), ("'budgets' is []", "at least 1")),
+    "no budget": (
+        ("[0, 3]", "[]"),
+        ("'budgets' is []; list should have at least 1 item, like [1, 5, 20, 100]",),
+    ),
     "budget that is no number": (
         ("[0, 3]", '["5"]'),
         ("'budgets.0' is '5'; input should be a valid integer",),
     ),
-    "budget that is no list": (("[0, 3]", "3"), ("'budgets' is 3",)),
+    "budget that is no list": (
+        ("[0, 3]", "3"),
+        ("'budgets' is 3; input should be a list like [1, 5, 20, 100]",),
+    ),
     "budget above the images": (("[0, 3]", "[3, 5000]"), ("5000", "36 images", "[split]")),
     "target that is no class": (
         ("margin = 0", "margin = 0\ntarget = 99"),
