@@ -57,14 +57,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _mend_streams()
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, prog_name="remission")
     except UserError as error:
         status = _complain(str(error))
     except Exit as error:
         status = error.exit_code  # 130: typer's word for an interruption
     except TyperException as error:
-        told = error.format_message().rstrip(".")
-        status = _complain(f"{told[:1].lower()}{told[1:]}; see remission --help") if told else 2
+        told = error.format_message().rstrip(".").replace("Value error, ", "")
+        place = getattr(getattr(error, "ctx", None), "command_path", "remission")
+        status = _complain(f"{told[:1].lower()}{told[1:]}; see {place} --help") if told else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except OSError as error:
