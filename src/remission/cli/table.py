@@ -66,6 +66,7 @@ def table(
     ] = Format.TEXT,
 ) -> None:
     """Print the results of a store."""
+    from remission.planned import unfinished
     from remission.records import read_records
     from remission.report.tables import render
 
@@ -73,3 +74,5 @@ def table(
     print(text)
     if not text and view in _EMPTY:
         print(f"remission: nothing to show: {_EMPTY[view]}", file=sys.stderr)
+    for told in unfinished(store):
+        print(f"remission: {told}; run the spec again for the rest", file=sys.stderr)

@@ -145,9 +145,11 @@ def run(
         UserError: something the user must change.
     """
     where = resolve_device(device)
-    plan = plan_of(spec, only, where)
+    whole = plan_of(spec, None, where)
+    plan = select(whole, only)
     kept = Store(store)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
+    kept.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
     kept.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or default_jobs(where)
     with _threads():

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from remission.errors import StoreError
+from remission.planned import PLANS, plan_text
 from remission.records import STORE_MARK, Artefact, Json, Record, read_record
 from remission.versions import VERSIONS_FILE, method_of, versions_in
 
@@ -128,8 +129,11 @@ class Store:
     def keep_spec(self, name: str, text: str) -> None:
         """Keeps the text of a spec that was run into this store."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
-        self._write(self.folder / "specs" / f"{safe}-{digest}.json", text.encode())
+        self._write(self.folder / "specs" / f"{_safe(name)}-{digest}.json", text.encode())
+
+    def keep_plan(self, name: str, stages: Iterable[tuple[str, str]]) -> None:
+        """Notes all stages of a spec by kind and identity: tables can say what is missing."""
+        self._write(self.folder / PLANS / f"{_safe(name)}.json", plan_text(name, stages).encode())
 
     def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
         """Notes the versions of methods, as tables shall show them, from kinds and settings."""
@@ -187,7 +191,7 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
     """
     named = {store.folder / a.file for record in records for a in record.artefacts.values()}
     artefacts = store.folder / "artefacts"
-    folders = [store.folder, artefacts, store.folder / "specs"]
+    folders = [store.folder, artefacts, store.folder / "specs", store.folder / PLANS]
     folders += sorted((store.folder / "records").glob("*"))
     inside = [f for d in folders if d.is_dir() and _own(d, store.folder) for f in d.iterdir()]
     return sorted(
@@ -206,6 +210,11 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
 def young(file: Path) -> bool:
     """Whether a run may be at work on a file that no record names: it writes the record last."""
     return time.time() - file.stat().st_mtime < UNTOUCHED
+
+
+def _safe(name: str) -> str:
+    """A spec's name as that of a file."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
 
 
 def _own(folder: Path, store: Path) -> bool:

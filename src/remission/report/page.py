@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
+from remission.planned import unfinished
 from remission.records import STORE_MARK, Record, read_records
 from remission.report import figures, series
 from remission.report.attacks import attacked
@@ -110,6 +111,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         explained=_explained(records, number),
         tables=[*innocent_sections(records), *inversion_sections(records)],
         failures=failures(records),
+        unfinished=unfinished(folder),
         settings=settings(records),
         environments=environments(records),
         models=sum(r.cell is not None and r.cell.status == "done" for r in records),

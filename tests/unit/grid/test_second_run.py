@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from grid.small import (
     FURTHER_PURIFIER,
     LABELS,
     computed,
+    remission,
     results,
     run,
     snapshot,
     write_spec,
 )
+from remission.planned import unfinished
 
 
 def test_a_first_run_computes_every_stage_of_the_plan(tmp_path: Path) -> None:
@@ -89,6 +92,30 @@ def test_only_computes_what_matches_what_that_builds_upon_and_the_control(tmp_pa
     wanted += ["badnets/seed0/ft", "badnets/seed0/ft/retuning-3"]
     assert sorted(computed(told)) == sorted(wanted)
     assert sorted(results(tmp_path / "store")) == sorted(wanted)
+    missing = f"{len(LABELS) - len(wanted)} of {len(LABELS)} stages of 'small' are not computed"
+    told = remission("table", tmp_path / "store")
+    assert (told.status, told.err) == (
+        0,
+        f"remission: {missing}; run the spec again for the rest\n",
+    )
+    page = tmp_path / "page.html"
+    assert remission("report", tmp_path / "store", "-o", page).status == 0
+    assert missing in html.unescape(page.read_text())
+
+
+def test_a_whole_store_and_records_in_git_miss_nothing(finished: Path, tmp_path: Path) -> None:
+    assert unfinished(finished) == []
+    assert remission("table", finished).err == ""
+    (plan,) = (finished / "plans").iterdir()
+    copied = tmp_path / "plans" / plan.name
+    copied.parent.mkdir()
+    copied.write_text(plan.read_text())
+    assert unfinished(tmp_path) == [
+        f"{len(LABELS)} of {len(LABELS)} stages of 'small' are not computed"
+    ]
+    for text in ("", "[]", '{"name": "small"}', '{"name": "small", "stages": 5}'):
+        copied.write_text(text)
+        assert unfinished(tmp_path) == []
 
 
 def test_one_process_and_two_give_the_same_records(finished: Path, tmp_path: Path) -> None:
