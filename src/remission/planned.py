@@ -31,5 +31,6 @@ def unfinished(folder: Path) -> list[str]:
         missing = [s for s in stages if not (folder / "records" / f"{s}.json").is_file()]
         if missing:
             are = "is" if len(missing) == 1 else "are"
-            told.append(f"{len(missing)} of {len(stages)} stages of '{name}' {are} not computed")
+            said = json.dumps(name, ensure_ascii=False)  # a control character would act
+            told.append(f"{len(missing)} of {len(stages)} stages of {said} {are} not computed")
     return told

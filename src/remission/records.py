@@ -209,7 +209,8 @@ def read_record(file: Path, kind: str | None = None) -> Record:
         ) from error
     if record.id != file.stem or kind not in (None, record.kind):
         raise StoreError(
-            f"the record {file} is damaged (it is that of the {record.kind} {record.id})", _ANEW
+            f"the record {file} is damaged (it is that of the {record.kind} {record.id})",
+            "remove the file, then run the spec again",
         )
     return record
 

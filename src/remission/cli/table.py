@@ -75,4 +75,5 @@ def table(
     if not text and view in _EMPTY:
         print(f"remission: nothing to show: {_EMPTY[view]}", file=sys.stderr)
     for told in unfinished(store):
-        print(f"remission: {told}; run the spec again for the rest", file=sys.stderr)
+        rest = "run the spec again, or remove its file in plans/ if it is given up"
+        print(f"remission: {told}; {rest}", file=sys.stderr)

@@ -58,7 +58,7 @@ def named(claims: Iterable[Claim]) -> str:
 
 def reached(claims: Iterable[Claim]) -> str:
     """The mean share of images that fall into the class named, in percent."""
-    return show_mean((one.share for one in claims), 100)
+    return show_mean((one.share for one in claims), 100, rate=True)
 
 
 def moved(claims: Iterable[Claim]) -> str:

@@ -119,9 +119,10 @@ def _layers(group: Group, records: Sequence[Record], look: Look) -> Drawing | No
         return None
     caption = (
         "How far each layer of the purified model lies from the backdoored one's, as a share of "
-        "that one's norm, from the first layer to the last, on a logarithmic axis (first seed): "
-        "above those with weights, below those that normalise, where the names tell them apart."
+        "that one's norm, from the first layer to the last, on a logarithmic axis (first seed)."
     )
+    if any(map(landscapes.normalises, names)):
+        caption += " Above layers with weights, below those that normalise, as their names tell."
     svg = landscapes.layer_figure(lines, names, look)
     return Drawing(svg=svg, title="Distance layer by layer", caption=caption)
 

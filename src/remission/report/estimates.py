@@ -181,20 +181,25 @@ def mean_known(values: Iterable[float | None]) -> float | None:
     return _mean(known) if known else None
 
 
-def show_mean(values: Iterable[float | None], scale: float = 1.0, digits: int = 1) -> str:
-    """The mean of those that are known, with its half width if there are several, for people."""
+def show_mean(
+    values: Iterable[float | None], scale: float = 1.0, digits: int = 1, *, rate: bool = False
+) -> str:
+    """The mean of those that are known, with its half width if there are several, for people.
+
+    Args:
+        values: those that are not known are None.
+        scale: what they are multiplied with.
+        digits: behind the point.
+        rate: they lie in [0, 1], so that a half width above 1 says nothing.
+    """
     known = [scale * value for value in _known(values)]
     if not known:
         return MISSING
     text = f"{_mean(known) + 0.0:.{digits}f}"
     half = student_half_width(known)
-    return text if half is None else f"{text} ± {_half(half / scale, scale, digits)}"
-
-
-def _half(width: float, scale: float, digits: int) -> str:
-    """A half width; of rates, whose interval two seeds may put far outside them, 100 at most."""
-    half = width * scale
-    return ">100" if scale == 100 and half > 100 else f"{half:.{digits}f}"
+    if half is None:
+        return text
+    return f"{text} ± >{scale:.0f}" if rate and half > scale else f"{text} ± {half:.{digits}f}"
 
 
 def points(fraction: float) -> str:
@@ -221,7 +226,9 @@ def show(
     mean = round(number.mean * scale, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
     text = f"{mean:{sign}.{digits}f}"
     if number.half_width is not None:
-        text += f" ± {_half(number.half_width, scale, digits)}"
+        half = number.half_width * scale
+        # two seeds may put the interval of a rate far outside [0, 100]
+        text += " ± >100" if scale == 100 and half > 100 else f" ± {half:.{digits}f}"
     notes = []
     if 1 < number.n != seeds:
         notes.append(f"{number.n} seeds")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from remission.records import PathCurve, Record
+from remission.report.broken import breaks
 from remission.report.estimates import by_seed
 from remission.report.keys import CONTROL
 from remission.report.labels import printable
@@ -148,7 +149,7 @@ def _cases(groups: Sequence[Group], label: str, policy: str) -> list[Case]:
     for group in groups:
         columns = [c for c in group.columns if c.label == label and c.budget]
         for row in group.rows:
-            if not row.reference:
+            if not row.reference and not any(breaks(group, row, column) for column in columns):
                 lines = {line.seed: line for line in group.paths.get((row.label, policy), ())}
                 found += _of_row(group, row, columns, lines, named[group.key])
     return found

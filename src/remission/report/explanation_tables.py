@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
+from remission.report.broken import LOSS
 from remission.report.estimates import MISSING
 from remission.report.explanation import Explanation, Predictor, Scope, explanations
 from remission.report.layout import Lines, Section
@@ -49,7 +50,8 @@ def note(found: Explanation) -> str:
         "attack, all of one purifier; [–]: none can be given. In the header the sign that the "
         f"explanation by the path expects. Lines with batch norm {found.batchnorm}. Purified: "
         f"O-ASR at most 10 points above the control's. {len(found.predictors)} predictors are "
-        "tested, and no interval is widened for that"
+        "tested, and no interval is widened for that. Without models that purification or a "
+        f"retuning cost more than {100 * LOSS:.0f} points of clean accuracy"
     )
 
 

@@ -52,7 +52,7 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[s
     less than those between which they lie, and one line through both would go up and down.
     """
     numbers = range(len(layers))
-    apart = [k for k in numbers if _NORMALISES.search(layers[k])]
+    apart = [k for k in numbers if normalises(layers[k])]
     parts = [[k for k in numbers if k not in apart], apart]
     parts = [part for part in parts if part]
     with mpl.rc_context(RC):
@@ -72,6 +72,11 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[s
             axes.set_ylabel("distance (% of the norm)")
         _legend(figure)
         return svg_of(figure)
+
+
+def normalises(layer: str) -> bool:
+    """Whether a layer is one of normalisation, by its name; those of vgg19_bn do not tell."""
+    return _NORMALISES.search(layer) is not None
 
 
 def plane_figure(plane: Plane) -> str:

@@ -10,21 +10,23 @@ from itertools import groupby
 from typing import Any
 
 from remission.records import Record
+from remission.report.broken import LOSS, breaks
 from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known, points
 from remission.report.keys import CONTROL, VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
 from remission.report.layout import Lines, Section
 from remission.report.summary import Column, Group, Row, summarise
-from remission.report.verdict import MARGIN, Outcome, Verdict, breaks, judge, seeds_kept
+from remission.report.verdict import MARGIN, Outcome, Verdict, judge, seeds_kept
 
 KNOWS = " †"
 """Behind a purifier that is given the attacker's own trigger."""
 _NOTE = (
     "in points, {seeds}; under each attack the P-ASR farthest above the control's after the same "
-    "reactivation, and which: a relapse if more than {margin:.0f} points and, with several seeds, "
-    "the interval of the summary excludes 0; “not purified” where the O-ASR already lies more than "
+    "reactivation, and which: a relapse if more than {margin:.0f} points and the interval of the "
+    "gap excludes 0; “not purified” where the O-ASR already lies more than "
     "{margin:.0f} points above the control's, [1/3] where it does with one seed of three; “broken” "
-    "where clean accuracy lies more than {margin:.0f} points below the victim's. First the "
+    "where clean accuracy lies more than {loss:.0f} points below the victim's; retunings that cost "
+    "as much are left out; “attack failed” where the victim has no backdoor. First the "
     "control's own highest ASR, in percent: where it is high, the reactivation teaches the "
     "backdoor anew, and a small gap says little"
 )
@@ -52,6 +54,7 @@ class Worst:
         change: of clean accuracy against the victim.
         o_asr: ASR before any reactivation.
         epochs: cost in epochs of plain fine-tuning; None where there is no such row.
+        skipped: reactivations left out, as they broke the model or the control.
     """
 
     gap: Estimate
@@ -61,6 +64,7 @@ class Worst:
     change: Estimate
     o_asr: Estimate
     epochs: float | None
+    skipped: int
 
     @property
     def lost(self) -> bool:
@@ -82,21 +86,22 @@ class Standing:
         return self.purifier.parameters.get("trigger") == "true"
 
     @property
+    def worked(self) -> list[Worst]:
+        """Under the attacks that left a backdoor."""
+        return [each for each in self.under.values() if each.verdict.outcome != "no backdoor"]
+
+    @property
     def mean_gap(self) -> float:
         """Over the attacks, 1 where a model is lost; infinite where none is known."""
-        worked = [each for each in self.under.values() if each.verdict.outcome != "no backdoor"]
-        mean = mean_known([1.0 if each.lost else each.gap.mean for each in worked])
+        mean = mean_known([1.0 if each.lost else each.gap.mean for each in self.worked])
         return math.inf if mean is None else mean
 
 
 def worst(group: Group, row: Row) -> Worst:
     """How a purifier stands in one group."""
     gaps = [(group.gap(row, column), column) for column in group.columns]
-    known = [
-        (found, column)
-        for found, column in gaps
-        if found.mean is not None and not breaks(group, row, column)
-    ]
+    every = [(found, column) for found, column in gaps if found.mean is not None]
+    known = [(found, column) for found, column in every if not breaks(group, row, column)]
     nothing = (Estimate(failed=sum(found.failed for found, _ in gaps)), None)
     largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
@@ -109,6 +114,7 @@ def worst(group: Group, row: Row) -> Worst:
         change=gap(row.cells.get(None, ()), before, "clean_acc"),
         o_asr=row.number("asr"),
         epochs=group.cost(row).mean,
+        skipped=len(every) - len(known),
     )
 
 
@@ -164,7 +170,7 @@ def _part(groups: Sequence[Group]) -> Overview:
     lines: Lines = [["control", *control, *[MISSING] * 3]]
     heat: list[list[float | None]] = [[None] * len(lines[0])]
     for one in found:
-        under = one.under.values()
+        under = one.worked
         shades = [_heat(one.under.get(name)) for name in named]
         heat.append([None, *shades, None, None, None])
         change = mean_known([each.change.mean for each in under])
@@ -183,7 +189,7 @@ def _part(groups: Sequence[Group]) -> Overview:
     return Overview(
         title=printable(f"{key.dataset} · {key.arch} · all attacks"),
         notes=[
-            _NOTE.format(seeds=_seeds(found), margin=100 * MARGIN),
+            _NOTE.format(seeds=_seeds(found), margin=100 * MARGIN, loss=100 * LOSS),
             _COLUMNS,
             *([_TOLD] if any(one.told for one in found) else []),
         ],
@@ -239,7 +245,9 @@ def _cell(one: Worst | None, *, several: bool) -> str:
     if told := _LOST.get(one.verdict.outcome) or _UNTOLD.get(one.verdict.outcome):
         return told
     if one.gap.mean is None or one.column is None:
-        return FAILED if one.gap.failed or one.o_asr.failed else MISSING
+        if one.gap.failed or one.o_asr.failed:
+            return FAILED
+        return "not judged" if one.skipped else MISSING
     kept, seeds = one.kept
     some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
     return points(one.gap.mean) + _place(one.column, several=several) + some

@@ -15,6 +15,7 @@ from remission.planned import unfinished
 from remission.records import STORE_MARK, Record, read_records
 from remission.report import figures, series
 from remission.report.attacks import attacked
+from remission.report.broken import LOSS, broken
 from remission.report.claims import Claim
 from remission.report.connections import drawings
 from remission.report.estimates import show
@@ -38,7 +39,7 @@ from remission.report.provenance import environments, settings
 from remission.report.score_tables import score_table
 from remission.report.summary import Group, Row, ancestors, failures, summarise
 from remission.report.svg import inline
-from remission.report.verdict import MARGIN, SATURATED, broken, headline, judge, saturated, sentence
+from remission.report.verdict import MARGIN, SATURATED, headline, judge, saturated, sentence
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -104,6 +105,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         seeds=max((group.seeds for group in groups), default=0),
         stealth=any(one.compared for one in attacked(records)),
         margin=f"{100 * MARGIN:.0f}",
+        loss=f"{100 * LOSS:.0f}",
         perturbed=any(group.perturbed(column) for group in groups for column in group.columns),
         walks=any(group.paths for group in groups),
         groups=[_group(group, records, folder, look, number) for group in groups],

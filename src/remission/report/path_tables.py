@@ -69,7 +69,7 @@ def _numbers(curves: Sequence[PathCurve]) -> list[str]:
     ways = [curve.t_back for curve in curves]
     back, known = show_mean(ways, 1, 2), sum(way is not None for way in ways)
     return [
-        show_mean([curve.mean_backdoor_error for curve in curves], 100, 1),
+        show_mean([curve.mean_backdoor_error for curve in curves], 100, 1, rate=True),
         back if known in (0, len(ways)) else f"{back} ({known} of {len(ways)})",
         *(
             show_mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
+from remission.report.broken import LOSS
 from remission.report.estimates import FAILED, MISSING, Estimate
 from remission.report.layout import Section
 from remission.report.relapse import Bound
@@ -40,7 +41,8 @@ def _note(found: Sequence[Score]) -> str:
         "relapse gap: mean distance of the ASR above the control's over the logarithm of the "
         f"number of poisoned images n (n = {', '.join(spans)}), between -1 and 1, {over}; "
         "n at ASR 50 %: the smallest that brings half of the backdoor back, interpolated, in "
-        "brackets where the ends of the ASRs' intervals get there; ratio: the control's over it"
+        "brackets where the ends of the ASRs' intervals get there; ratio: the control's over it; "
+        f"without models that lost more than {100 * LOSS:.0f} points of clean accuracy"
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from remission.records import Cell
+from remission.report.broken import breaks, broken_seeds
 from remission.report.estimates import Estimate, by_seed, estimate, gap, student_half_width
 from remission.report.relapse import Bound, area_between, ratio, reach, weights
 from remission.report.summary import Column, Group, Row
@@ -75,9 +76,15 @@ def scores(group: Group) -> list[Score]:
 
 
 def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
-    """One purifier under one reactivation; None where fewer than two budgets are there."""
+    """One purifier under one reactivation; None where fewer than two budgets are there.
+
+    Without seeds with which purification broke the model, and budgets with which the reactivation
+    did.
+    """
+    columns = [column for column in columns if not breaks(group, row, column)]
     gaps = seed_gaps(group, row, columns)
-    seeds = set(gaps) if gaps else {c.seed for column in columns for c in row.cells.get(column, ())}
+    there = {c.seed for column in columns for c in row.cells.get(column, ())}
+    seeds = set(gaps) or there - broken_seeds(group, row)
     ours = _curve({column: row.cells.get(column, ()) for column in columns}, seeds)
     if len(ours) < 2:
         return None
@@ -107,11 +114,12 @@ def seed_gaps(
         columns: one reactivation at its budgets, which are above 0.
         whole: count only seeds that have all of these budgets.
     """
+    broken = broken_seeds(group, row)
     curves: dict[int, list[tuple[int, float, float]]] = {}
     for column in sorted(columns, key=lambda c: c.budget or 0):
         ours = by_seed(row.cells.get(column, ()), "asr")
         theirs = by_seed(group.beside(row, column), "asr")
-        for seed in ours.keys() & theirs.keys():
+        for seed in (ours.keys() & theirs.keys()) - broken:
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}

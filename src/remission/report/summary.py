@@ -108,15 +108,13 @@ class Group:
 
     def perturbed(self, column: Column) -> bool:
         """Whether a reactivation perturbs images; else it changes weights."""
-        return any(cell.asr_clean is not None for cell in self._after(column))
+        return any(
+            cell.asr_clean is not None for row in self.rows for cell in row.cells.get(column, ())
+        )
 
     def in_place(self, column: Column) -> bool:
         """Whether a perturbation takes the trigger's place: both of its ASR are of clean images."""
-        found = [cell for cell in self._after(column) if cell.asr_clean is not None]
-        return any(cell.asr for cell in found) and all(c.asr == c.asr_clean for c in found)
-
-    def _after(self, column: Column) -> list[Cell]:
-        return [cell for row in self.rows for cell in row.cells.get(column, ())]
+        return column.reactivation.name == "alternative"
 
 
 def _on_control(cell: Cell, control: Sequence[Cell]) -> Cell:

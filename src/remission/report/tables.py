@@ -9,6 +9,7 @@ from typing import Any, Literal
 from remission.errors import UserError, closest
 from remission.records import Record
 from remission.report.attacks import attack_objects, attack_sections
+from remission.report.broken import broken
 from remission.report.estimates import FAILED, MISSING, Estimate, over_seeds, show
 from remission.report.explanation_tables import explanation_objects, explanation_sections
 from remission.report.innocent import innocent_objects, innocent_sections
@@ -37,7 +38,7 @@ from remission.report.single import (
     path_points,
 )
 from remission.report.summary import Column, Group, Row, failures, summarise
-from remission.report.verdict import broken, judge, sentence
+from remission.report.verdict import judge, sentence
 
 View = Literal[
     "summary",
@@ -202,6 +203,7 @@ def _row_json(group: Group, row: Row) -> dict[str, Any]:
         "o_robust_acc": _number_json(row.number("robust_acc")),
         "seconds": _number_json(row.number("seconds")),
         "ft_epochs": _number_json(group.cost(row)),
+        "outcome": None if row.reference else judge(group, row).outcome,
         "verdict": None if row.reference else judge(group, row).text,
         "reactivations": [
             {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.report.estimates import Estimate, gap, gap_by_seed
+from remission.report.broken import LOSS, breaks, broken_seeds, listed, losses
+from remission.report.estimates import Estimate, gap_by_seed
 from remission.report.keys import CONTROL, VICTIM
-from remission.report.labels import printable
 from remission.report.summary import Column, Group, Row
 
 MARGIN = 0.10
@@ -23,13 +23,13 @@ Outcome = Literal[
     "survived", "relapse", "unclear", "none found", "untested", "failed", "no backdoor", "broken"
 ]
 _REST: dict[Outcome, str] = {
-    "none found": f"within {100 * MARGIN:.0f} points of the control at every measured budget",
+    "none found": f"within {100 * MARGIN:.0f} points of the control at every judged budget",
     "survived": "with the backdoor kept through purification",
     "unclear": "unclear",
-    "untested": "not compared with a control",
+    "untested": "without anything that can be judged",
     "failed": "failed",
     "no backdoor": "of victims without a working backdoor",
-    "broken": f"with clean accuracy more than {100 * MARGIN:.0f} points below the victim's",
+    "broken": f"with clean accuracy more than {100 * LOSS:.0f} points below the victim's",
 }
 
 
@@ -57,8 +57,7 @@ def judge(group: Group, row: Row) -> Verdict:
     """The verdict on one purifier of a group."""
     if verdict := _before_reactivation(group, row):
         return verdict
-    kept, seeds = seeds_kept(group, row)
-    some = f"; not purified with {kept} of {seeds} seeds" if kept else ""
+    some = _some(group, row)
     gaps = [(column, group.gap(row, column)) for column in group.columns]
     every = [(column, gap) for column, gap in gaps if gap.mean is not None]
     known = [(column, gap) for column, gap in every if not breaks(group, row, column)]
@@ -88,11 +87,10 @@ def _before_reactivation(group: Group, row: Row) -> Verdict | None:
         if asr < IMPLANTED or not _stands_out(group, victim):
             text = f"not judged: the attack failed, the victim's ASR is {100 * asr:.1f}"
             return Verdict(outcome="no backdoor", text=text)
-    before = (
-        gap(row.cells.get(None, ()), victim.cells.get(None, ()), "clean_acc") if victim else None
-    )
-    if before and before.mean is not None and -before.mean > MARGIN:
-        text = f"broken: clean accuracy {-100 * before.mean:.1f} points below the victim's"
+    lost = losses(group, row)
+    if lost and broken_seeds(group, row) == set(lost):
+        mean = 100 * sum(lost.values()) / len(lost)
+        text = f"broken: clean accuracy {mean:.1f} points below the victim's"
         return Verdict(outcome="broken", text=text)
     if _stands_out(group, row):
         mean = group.gap(row, None).mean or 0.0
@@ -101,26 +99,19 @@ def _before_reactivation(group: Group, row: Row) -> Verdict | None:
     return None
 
 
+def _some(group: Group, row: Row) -> str:
+    """What became of the model with some of the seeds."""
+    kept, seeds = seeds_kept(group, row)
+    told = f"; not purified with {kept} of {seeds} seeds" if kept else ""
+    if broke := len(broken_seeds(group, row)):
+        told += f"; broken with {broke} of {len(losses(group, row))} seeds"
+    return told
+
+
 def _stands_out(group: Group, row: Row) -> bool:
     """Whether the O-ASR lies beyond the control's: for certain, or with each of several seeds."""
     kept, seeds = seeds_kept(group, row)
     return beyond_control(group.gap(row, None)) or 1 < seeds == kept
-
-
-def breaks(group: Group, row: Row, column: Column) -> bool:
-    """Whether a reactivation broke a model or the control beside it, so that no gap tells anything.
-
-    Accuracy fell by more than ``MARGIN``. Where images are perturbed no model is changed.
-    """
-    if group.perturbed(column):
-        return False
-    return any(_fall(each, column) > MARGIN for each in (row, group.row(CONTROL)) if each)
-
-
-def _fall(row: Row, column: Column) -> float:
-    """How far a reactivation lowers clean accuracy; 0 where that is not known."""
-    before, after = row.number("clean_acc").mean, row.number("clean_acc", column).mean
-    return 0.0 if before is None or after is None else before - after
 
 
 def _reach(gap: Estimate) -> float:
@@ -146,7 +137,7 @@ def headline(groups: Sequence[Group]) -> str:
         f"remission, over {len(told)} {over}."
     )
     parts = [f"{outcomes[outcome]} {text}" for outcome, text in _REST.items() if outcomes[outcome]]
-    return f"{first} The others: {_listed(parts)}." if parts else first
+    return f"{first} The others: {listed(parts)}." if parts else first
 
 
 def _unpurified(groups: Sequence[Group]) -> str:
@@ -197,26 +188,6 @@ def saturated(group: Group) -> list[Column]:
     return found
 
 
-def broken(group: Group) -> str:
-    """The models that a reactivation broke: accuracy fell by more than ``MARGIN``; or nothing.
-
-    Of those that change weights; perturbed images have a table of their own.
-    """
-    found = [
-        f"{row.label} ({printable(column.title)}: "
-        f"{100 * (row.number('clean_acc', column).mean or 0.0):.1f})"
-        for row in group.rows
-        for column in group.columns
-        if not group.perturbed(column) and _fall(row, column) > MARGIN
-    ]
-    if not found:
-        return ""
-    return (
-        f"clean accuracy is more than {100 * MARGIN:.0f} points lower after the reactivation of "
-        f"{_listed(found)}: an ASR there is that of a broken model, and not judged"
-    )
-
-
 def _sentence(group: Group, rows: Sequence[Row]) -> str:
     judged = [(row, judge(group, row)) for row in rows]
     by_outcome: dict[Outcome, list[str]] = {}
@@ -226,11 +197,11 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
             named += f" ({verdict.text.removeprefix('relapses: ')})"
         by_outcome.setdefault(verdict.outcome, []).append(named)
     relapsing, survived = by_outcome.get("relapse", []), by_outcome.get("survived", [])
-    kept = f"The backdoor survived purification itself with {_listed(survived)}"
+    kept = f"The backdoor survived purification itself with {listed(survived)}"
     if relapsing:
         shown = "is only" if len(relapsing) == 1 else "are only"
         count = f"{len(relapsing)} of {len(rows)} purified models {shown} in remission"
-        first = f"{count}: {_listed(relapsing)}."
+        first = f"{count}: {listed(relapsing)}."
     elif survived:  # worse than a relapse, so it comes first
         first = f"{kept}."
         if len(survived) < len(rows):
@@ -241,25 +212,25 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
     if names := by_outcome.get("none found"):
         stays = "it stays" if len(names) == 1 else "they stay"
         rest.append(
-            f"No relapse was found for {_listed(names)}: {stays} within {100 * MARGIN:.0f} points "
-            "of the control at every budget that has a result"
+            f"No relapse was found for {listed(names)}: {stays} within {100 * MARGIN:.0f} points "
+            "of the control at every budget that is judged"
         )
     if relapsing and survived:
         rest.append(kept)
     if names := by_outcome.get("unclear"):
-        rest.append(f"The intervals are too wide to judge {_listed(names)}")
+        rest.append(f"The intervals are too wide to judge {listed(names)}")
     if names := by_outcome.get("broken"):
         rest.append(
-            f"Broken, with clean accuracy more than {100 * MARGIN:.0f} points below the victim's: "
-            f"{_listed(names)}"
+            f"Broken, with clean accuracy more than {100 * LOSS:.0f} points below the victim's: "
+            f"{listed(names)}"
         )
     if names := by_outcome.get("no backdoor"):
         rest.append(
-            f"Nothing can be said of {_listed(names)}: the attack left no working backdoor in "
+            f"Nothing can be said of {listed(names)}: the attack left no working backdoor in "
             "the victim"
         )
     if names := [*by_outcome.get("untested", []), *by_outcome.get("failed", [])]:
-        rest.append(f"Nothing to compare with the control was measured for {_listed(names)}")
+        rest.append(f"Nothing that can be judged was measured for {listed(names)}")
     return " ".join([first, *(f"{sentence}." for sentence in rest)])
 
 
@@ -281,9 +252,3 @@ def _last_budgets(known: Sequence[tuple[Column, Estimate]]) -> str:
         for label, column in largest.items()
     ]
     return "; ".join(parts)
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -92,12 +92,10 @@ def test_only_computes_what_matches_what_that_builds_upon_and_the_control(tmp_pa
     wanted += ["badnets/seed0/ft", "badnets/seed0/ft/retuning-3"]
     assert sorted(computed(told)) == sorted(wanted)
     assert sorted(results(tmp_path / "store")) == sorted(wanted)
-    missing = f"{len(LABELS) - len(wanted)} of {len(LABELS)} stages of 'small' are not computed"
+    missing = f'{len(LABELS) - len(wanted)} of {len(LABELS)} stages of "small" are not computed'
     told = remission("table", tmp_path / "store")
-    assert (told.status, told.err) == (
-        0,
-        f"remission: {missing}; run the spec again for the rest\n",
-    )
+    rest = "run the spec again, or remove its file in plans/ if it is given up"
+    assert (told.status, told.err) == (0, f"remission: {missing}; {rest}\n")
     page = tmp_path / "page.html"
     assert remission("report", tmp_path / "store", "-o", page).status == 0
     assert missing in html.unescape(page.read_text())
@@ -105,13 +103,14 @@ def test_only_computes_what_matches_what_that_builds_upon_and_the_control(tmp_pa
 
 def test_a_whole_store_and_records_in_git_miss_nothing(finished: Path, tmp_path: Path) -> None:
     assert unfinished(finished) == []
+    assert unfinished(tmp_path) == []
     assert remission("table", finished).err == ""
     (plan,) = (finished / "plans").iterdir()
     copied = tmp_path / "plans" / plan.name
     copied.parent.mkdir()
     copied.write_text(plan.read_text())
     assert unfinished(tmp_path) == [
-        f"{len(LABELS)} of {len(LABELS)} stages of 'small' are not computed"
+        f'{len(LABELS)} of {len(LABELS)} stages of "small" are not computed'
     ]
     for text in ("", "[]", '{"name": "small"}', '{"name": "small", "stages": 5}'):
         copied.write_text(text)

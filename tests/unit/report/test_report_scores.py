@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,19 @@ def test_budgets_that_most_seeds_have_are_counted() -> None:
     found = one([*longer, *others])
     assert (found.budgets[:2], found.gap.n) == ((1, 5), 2)
     assert found.gap.mean == pytest.approx(0.2)
+
+
+def test_what_lost_its_accuracy_is_not_scored() -> None:
+    control = {1: 0.0, 5: 0.0, 20: 0.0}
+    made = store({1: 0.2, 5: 0.2}, control)
+    broken = cell(purifier="ft", reactivation="retuning", budget=20, asr=1.0, clean_acc=0.3)
+    found = one([*made, broken])
+    assert (found.budgets, found.gap.mean) == ((1, 5), pytest.approx(0.2))
+    (group,) = summarise(records(*store({1: 0.2, 5: 0.2, 20: 1.0}, control)))
+    assert len(scores(group)) == 1
+    purified = [
+        replace(each, clean_acc=0.5) if each.purifier == "ft" else each
+        for each in store({1: 0.2, 5: 0.2, 20: 1.0}, control)
+    ]
+    (group,) = summarise(records(*purified))
+    assert scores(group) == []

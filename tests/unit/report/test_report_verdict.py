@@ -5,9 +5,11 @@ import json
 from report_factory import cell, failed, records
 
 from remission.records import Cell
+from remission.report.broken import broken
+from remission.report.scores import scores
 from remission.report.summary import summarise
 from remission.report.tables import render
-from remission.report.verdict import broken, headline, judge, saturated, sentence
+from remission.report.verdict import headline, judge, saturated, sentence
 
 
 def judged(*rows: Cell, control: float = 0.05) -> tuple[str, str]:
@@ -89,7 +91,7 @@ def test_several_groups_are_counted_together() -> None:
     groups = summarise(records(*made))
     assert headline(groups) == (
         "1 of 2 purified models is only in remission, over 2 attacks. "
-        "The others: 1 within 10 points of the control at every measured budget."
+        "The others: 1 within 10 points of the control at every judged budget."
     )
     assert sentence(groups[0]) == "1 of 1 purified models is only in remission: ft (qra)."
 
@@ -188,9 +190,47 @@ def test_what_a_reactivation_broke_is_not_judged() -> None:
         made.append(cell(purifier="control", asr=0.02, clean_acc=theirs, budget=n, **retuned))
     (group,) = summarise(records(*made))
     assert judge(group, group.rows[2]).text == "no relapse found: retuning, up to n=1"
+    assert "of the control at every budget that is judged" in sentence(group)
+    assert scores(group) == [], "one budget makes no curve"
     (group,) = summarise(records(*(one for one in made if one.budget != 1)))
     verdict = judge(group, group.rows[2])
     assert verdict.text == "not judged: every reactivation broke the model or the control"
+    assert "Nothing that can be judged was measured for ft" in sentence(group)
+    left = records(*(one for one in made if one.budget != 1))
+    assert "| ft | not judged |" in render(left, "overview", "markdown")
+
+
+def test_one_broken_seed_hides_no_relapse_of_the_others() -> None:
+    made = [
+        one
+        for seed, clean in enumerate((0.5, 0.91, 0.91))
+        for one in (
+            cell(seed=seed, asr=0.99),
+            cell(seed=seed, purifier="control", asr=0.01),
+            cell(seed=seed, purifier="control", asr=0.02, reactivation="retuning", budget=5),
+            cell(seed=seed, purifier="ft", asr=0.02, clean_acc=clean),
+            after(0.9, seed=seed, clean_acc=clean),
+        )
+    ]
+    (group,) = summarise(records(*made))
+    wanted = "relapses: retuning at n=5; broken with 1 of 3 seeds"
+    assert judge(group, group.rows[2]).text == wanted
+
+
+def test_a_seed_that_was_not_retuned_breaks_nothing() -> None:
+    made = [
+        one
+        for seed, clean in enumerate((0.94, 0.94, 0.85))
+        for one in (
+            cell(seed=seed, asr=0.99),
+            cell(seed=seed, purifier="control", asr=0.01),
+            cell(seed=seed, purifier="control", asr=0.02, reactivation="retuning", budget=5),
+            cell(seed=seed, purifier="ft", asr=0.02, clean_acc=clean),
+        )
+    ]
+    (group,) = summarise(records(*made, after(0.9, seed=2, clean_acc=0.82)))
+    assert judge(group, group.rows[2]).outcome == "relapse"
+    assert broken(group) == ""
 
 
 def test_the_summary_tells_the_verdicts_in_every_format() -> None:
@@ -202,6 +242,7 @@ def test_the_summary_tells_the_verdicts_in_every_format() -> None:
         after(0.8),
     )
     (group,) = json.loads(render(made, "summary", "json"))
+    assert [row["outcome"] for row in group["rows"]] == [None, None, "relapse"]
     assert [row["verdict"] for row in group["rows"]] == [None, None, "relapses: retuning at n=5"]
     text = " ".join(render(made, "summary", "text").split())
     assert "1 of 1 purified models is only in remission: ft (retuning at n=5)" in text
