@@ -50,11 +50,11 @@ class Worst:
         gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
         column: the reactivation and budget of that gap; None if unknown.
         verdict: on the purifier.
-        kept: the seeds with which it did, and all seeds.
+        kept: the seeds with which the backdoor outlived the purifier itself, and all seeds.
         change: of clean accuracy against the victim.
         o_asr: ASR before any reactivation.
         epochs: cost in epochs of plain fine-tuning; None where there is no such row.
-        skipped: reactivations left out, as they broke the model or the control.
+        skipped: reactivations left out, since they broke the model or the control.
     """
 
     gap: Estimate
