@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from remission.report.estimates import gap, gap_by_seed
+from remission.report.estimates import Estimate, gap, gap_by_seed
 from remission.report.keys import CONTROL, VICTIM
 from remission.report.labels import printable
 from remission.report.summary import Column, Group, Row
@@ -37,6 +37,16 @@ def breaks(group: Group, row: Row, column: Column) -> bool:
         return False
     beside = [other for other in group.rows if other.purifier.name == CONTROL]
     return any(_fall(each, column) > LOSS for each in (row, *beside))
+
+
+Gaps = list[tuple[Column, Estimate]]
+
+
+def gaps(group: Group, row: Row) -> tuple[Gaps, Gaps]:
+    """The known gaps of a row to the control, column by column, and those that tell anything."""
+    found = [(column, group.gap(row, column)) for column in group.columns]
+    known = [(column, gap) for column, gap in found if gap.known]
+    return known, [(column, gap) for column, gap in known if not breaks(group, row, column)]
 
 
 def broken(group: Group) -> str:

@@ -197,9 +197,12 @@ def show_mean(
         return MISSING
     text = f"{_mean(known) + 0.0:.{digits}f}"
     half = student_half_width(known)
-    if half is None:
-        return text
-    return f"{text} ± >{scale:.0f}" if rate and half > scale else f"{text} ± {half:.{digits}f}"
+    return text if half is None else text + _half(half, digits, scale if rate else math.inf)
+
+
+def _half(width: float, digits: int, most: float) -> str:
+    """`` ± 2.1``; of rates, whose interval two seeds may put far outside them, ``most`` at most."""
+    return f" ± >{most:.0f}" if width > most else f" ± {width:.{digits}f}"
 
 
 def points(fraction: float) -> str:
@@ -226,9 +229,7 @@ def show(
     mean = round(number.mean * scale, digits) + 0.0  # + 0.0 turns -0.0 into 0.0
     text = f"{mean:{sign}.{digits}f}"
     if number.half_width is not None:
-        half = number.half_width * scale
-        # two seeds may put the interval of a rate far outside [0, 100]
-        text += " ± >100" if scale == 100 and half > 100 else f" ± {half:.{digits}f}"
+        text += _half(number.half_width * scale, digits, scale if scale == 100 else math.inf)
     notes = []
     if 1 < number.n != seeds:
         notes.append(f"{number.n} seeds")

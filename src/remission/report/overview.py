@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from remission.records import Record
-from remission.report.broken import LOSS, breaks
+from remission.report.broken import LOSS, gaps
 from remission.report.estimates import FAILED, MISSING, Estimate, gap, mean_known, points
 from remission.report.keys import CONTROL, VICTIM, GroupKey
 from remission.report.labels import Method, label_methods, printable
@@ -99,11 +99,10 @@ class Standing:
 
 def worst(group: Group, row: Row) -> Worst:
     """How a purifier stands in one group."""
-    gaps = [(group.gap(row, column), column) for column in group.columns]
-    every = [(found, column) for found, column in gaps if found.mean is not None]
-    known = [(found, column) for found, column in every if not breaks(group, row, column)]
-    nothing = (Estimate(failed=sum(found.failed for found, _ in gaps)), None)
-    largest, column = max(known, key=lambda each: each[0].mean or 0.0, default=nothing)
+    every, known = gaps(group, row)
+    failed = sum(group.gap(row, column).failed for column in group.columns)
+    nothing = (None, Estimate(failed=failed))
+    column, largest = max(known, key=lambda each: each[1].mean or 0.0, default=nothing)
     victim = group.row(VICTIM)
     before = victim.cells.get(None, ()) if victim else ()
     return Worst(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.report.broken import LOSS, breaks, broken_seeds, listed, losses
+from remission.report.broken import LOSS, broken_seeds, gaps, listed, losses
 from remission.report.estimates import Estimate, gap_by_seed
 from remission.report.keys import CONTROL, VICTIM
 from remission.report.summary import Column, Group, Row
@@ -58,14 +58,15 @@ def judge(group: Group, row: Row) -> Verdict:
     if verdict := _before_reactivation(group, row):
         return verdict
     some = _some(group, row)
-    gaps = [(column, group.gap(row, column)) for column in group.columns]
-    every = [(column, gap) for column, gap in gaps if gap.mean is not None]
-    known = [(column, gap) for column, gap in every if not breaks(group, row, column)]
+    every, known = gaps(group, row)
     relapses = [column for column, gap in known if beyond_control(gap)]
     if relapses:
         return Verdict(outcome="relapse", text=f"relapses: {_budgets(relapses)}{some}")
     if not known:
-        if any(gap.failed for _, gap in gaps) or row.number("asr").failed:
+        if (
+            any(group.gap(row, column).failed for column in group.columns)
+            or row.number("asr").failed
+        ):
             return Verdict(outcome="failed", text="failed")
         why = "no control to compare with" if group.row(CONTROL) is None else "no reactivation"
         if every:

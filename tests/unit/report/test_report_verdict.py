@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from report_factory import cell, failed, records
 
@@ -28,6 +29,23 @@ def after(asr: float | None, **changes: object) -> Cell:
 
 
 BEFORE = cell(purifier="ft", asr=0.02)
+
+
+def over_seeds(
+    *models: dict[str, float], controls: Sequence[float] = (0.01, 0.01, 0.01), retuned: bool = True
+) -> list[Cell]:
+    """For each seed a victim, a control, and fields of a purified model that retuning wakes."""
+    made = []
+    for seed, model in enumerate(models):
+        made += [
+            cell(seed=seed, asr=0.99),
+            cell(seed=seed, purifier="control", asr=controls[seed]),
+            cell(seed=seed, purifier="control", asr=0.05, reactivation="retuning", budget=5),
+            cell(seed=seed, purifier="ft", **({"asr": 0.02} | model)),
+        ]
+        if retuned:
+            made.append(after(0.9, seed=seed, clean_acc=model.get("clean_acc", 0.91)))
+    return made
 
 
 def test_relapse_beyond_the_control() -> None:
@@ -154,17 +172,7 @@ def test_an_attack_that_failed_has_left_nothing_to_judge() -> None:
 
 
 def test_a_victim_is_no_failed_attack_because_two_controls_differ() -> None:
-    made = [
-        one
-        for seed, control in enumerate((0.004, 0.226))
-        for one in (
-            cell(seed=seed, asr=1.0),
-            cell(seed=seed, purifier="control", asr=control),
-            cell(seed=seed, purifier="control", asr=0.05, reactivation="retuning", budget=5),
-            cell(seed=seed, purifier="ft", asr=0.02),
-            cell(seed=seed, purifier="ft", asr=0.9, reactivation="retuning", budget=5),
-        )
-    ]
+    made = over_seeds({}, {}, controls=(0.004, 0.226))
     (group,) = summarise(records(*made))
     assert judge(group, group.rows[2]).text == "relapses: retuning at n=5"
 
@@ -201,33 +209,14 @@ def test_what_a_reactivation_broke_is_not_judged() -> None:
 
 
 def test_one_broken_seed_hides_no_relapse_of_the_others() -> None:
-    made = [
-        one
-        for seed, clean in enumerate((0.5, 0.91, 0.91))
-        for one in (
-            cell(seed=seed, asr=0.99),
-            cell(seed=seed, purifier="control", asr=0.01),
-            cell(seed=seed, purifier="control", asr=0.02, reactivation="retuning", budget=5),
-            cell(seed=seed, purifier="ft", asr=0.02, clean_acc=clean),
-            after(0.9, seed=seed, clean_acc=clean),
-        )
-    ]
+    made = over_seeds({"clean_acc": 0.5}, {}, {})
     (group,) = summarise(records(*made))
     wanted = "relapses: retuning at n=5; broken with 1 of 3 seeds"
     assert judge(group, group.rows[2]).text == wanted
 
 
 def test_a_seed_that_was_not_retuned_breaks_nothing() -> None:
-    made = [
-        one
-        for seed, clean in enumerate((0.94, 0.94, 0.85))
-        for one in (
-            cell(seed=seed, asr=0.99),
-            cell(seed=seed, purifier="control", asr=0.01),
-            cell(seed=seed, purifier="control", asr=0.02, reactivation="retuning", budget=5),
-            cell(seed=seed, purifier="ft", asr=0.02, clean_acc=clean),
-        )
-    ]
+    made = over_seeds(*({"clean_acc": acc} for acc in (0.94, 0.94, 0.85)), retuned=False)
     (group,) = summarise(records(*made, after(0.9, seed=2, clean_acc=0.82)))
     assert judge(group, group.rows[2]).outcome == "relapse"
     assert broken(group) == ""
@@ -251,17 +240,7 @@ def test_the_summary_tells_the_verdicts_in_every_format() -> None:
 
 
 def test_a_seed_that_was_not_purified_is_told() -> None:
-    made = [
-        one
-        for seed, before in enumerate((0.5, 0.02, 0.02))
-        for one in (
-            cell(seed=seed, asr=0.99),
-            cell(seed=seed, purifier="control", asr=0.01),
-            cell(seed=seed, purifier="control", asr=0.05, reactivation="retuning", budget=5),
-            cell(seed=seed, purifier="ft", asr=before),
-            cell(seed=seed, purifier="ft", asr=0.9, reactivation="retuning", budget=5),
-        )
-    ]
+    made = over_seeds({"asr": 0.5}, {}, {})
     (group,) = summarise(records(*made))
     wanted = "relapses: retuning at n=5; not purified with 1 of 3 seeds"
     assert judge(group, group.rows[2]).text == wanted
