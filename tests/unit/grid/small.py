@@ -158,6 +158,20 @@ def computed(told: Told) -> list[str]:
     return [line.partition(": ")[0] for line in lines if not line.endswith(": skipped")]
 
 
+def assert_one_line(told: Told, *words: str) -> None:
+    """Exit status 2 and one line: the problem, naming what is wrong, and the remedy."""
+    assert told.status == 2, told
+    assert told.out == ""
+    assert len(told.lines) == 1, told.err
+    (line,) = told.lines
+    assert line.startswith("remission: ")
+    problem, _, remedy = line.partition("; ")
+    assert problem
+    assert remedy
+    for word in words:
+        assert word in line, line
+
+
 def start(
     arguments: Sequence[str | Path], *, script: Path | None = None, threads: int = 1
 ) -> subprocess.Popen[str]:
