@@ -178,18 +178,30 @@ def test_three_models_on_a_line_are_no_plane() -> None:
     assert plane(first, first, first, *args, clean=data, points=2).flat
 
 
-def test_the_curve_is_walked_with_statistics_of_its_own() -> None:
+@pytest.mark.parametrize("own", [False, True])
+def test_the_curve_is_walked_with_statistics_of_its_own(own: bool) -> None:
     start, end = Toy(0), Toy(9)
     test, clean = toy_data(30, seed=3), toy_data(12, seed=4)
+    behind = clean[:7] if own else clean
     found = bezier_path(
-        start, end, test, corner(), TARGET, clean=clean, seed=Seed(7), epochs=3, lr=0.2, points=5
+        start,
+        end,
+        test,
+        corner(),
+        TARGET,
+        clean=clean,
+        statistics=behind if own else None,
+        seed=Seed(7),
+        epochs=3,
+        lr=0.2,
+        points=5,
     )
     recipe = Recipe(epochs=3, lr=0.2, schedule="cosine")
     curve = connect(Toy(0), end, clean, recipe, seed=Seed(7))
     bend = torch.cat([part.flatten() for part in curve.bend])
     for place, t in enumerate(found.t):
         w = (1 - t) ** 2 * flat(start) + 2 * t * (1 - t) * bend + t**2 * flat(end)
-        slow = recalibrated(Slow.like(start), w, clean)
+        slow = recalibrated(Slow.like(start), w, behind)
         measured = (found.clean_loss[place], found.backdoor_loss[place])
         assert measured == pytest.approx(losses(slow, w, test), rel=1e-5)
     assert torch.equal(flat(start), flat(Toy(0)))

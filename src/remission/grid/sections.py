@@ -91,6 +91,9 @@ class PathSection(_Section):
     """Running statistics: interpolated like weights, or collected anew at every position."""
     test: Annotated[int, Field(ge=50)] | None = None
     """Test images behind every point, at most those of the cells; None: the same."""
+    statistics: Annotated[int, Field(ge=2)] | None = None
+    """The defender's images behind statistics that are collected at a position, stratified, at most
+    all of them; None: all."""
     retuned: Annotated[int, Field(ge=0)] | None = None
     """Poisoned images: walk on, from the purified model to the same after the spec's first retuning
     with so many, whether or not its budgets hold that number; None: do not."""
@@ -126,4 +129,6 @@ class PathSection(_Section):
             del dumped["retuned"]
         if not self.curve:
             del dumped["curve"]
+        if self.statistics is None:
+            del dumped["statistics"]
         return dumped

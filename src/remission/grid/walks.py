@@ -12,6 +12,7 @@ from remission.paths import PathPoints, bezier_path, linear_path, plane, weight_
 from remission.reactivations import Retuning
 from remission.records import PathCurve, Plane
 from remission.registry import make_reactivation
+from remission.types import LabelledImages
 
 _KEYS = (
     "id",
@@ -40,6 +41,7 @@ class Walks:
         self.keys = {key: keys[key] for key in _KEYS}
         self.trigger, self.target = given.trigger()
         self.clean = given.split.defender
+        self.statistics = self._part(self.clean, self.asked.get("statistics"), "statistics")
         self.test = given.some_test(self.asked["test"], "path")
         self.victim, self.purified = given.model("victim"), given.model("model")
         self.details: dict[str, Any] = {"barriers": {}}
@@ -72,7 +74,7 @@ class Walks:
                 self.target,
                 points=self.asked["points"],
                 batchnorm=policy,
-                clean=self.clean,
+                clean=self.statistics,
             )
             self._keep(found, walk=name, batchnorm=policy, **lengths)
 
@@ -85,6 +87,7 @@ class Walks:
             self.trigger,
             self.target,
             clean=self.clean,
+            statistics=self.statistics,
             seed=self.given.seed.child("path", "curve"),
             epochs=self.asked["curve"],
             points=self.asked["points"],
@@ -109,11 +112,7 @@ class Walks:
 
     def through(self, retuned: Classifier) -> None:
         """The plane, on a stratified part of the test images."""
-        test = self.given.split.test
-        if self.asked["plane_test"] < len(test):
-            share = self.asked["plane_test"] / len(test)
-            seed = self.given.seed.child("path", "plane")
-            test = test[holdout(test.labels.cpu(), share, seed)[1]]
+        test = self._part(self.given.split.test, self.asked["plane_test"], "plane")
         found = plane(
             self.victim,
             self.purified,
@@ -121,7 +120,7 @@ class Walks:
             test,
             self.trigger,
             self.target,
-            clean=self.clean,
+            clean=self.statistics,
             points=self.asked["plane"],
         )
         if found.flat:
@@ -140,6 +139,13 @@ class Walks:
             n_clean=first.clean_acc.total,
             n_triggered=first.asr.total,
         )
+
+    def _part(self, images: LabelledImages, most: int | None, name: str) -> LabelledImages:
+        """A stratified part of them, the same for every model; all for None."""
+        if most is None or most >= len(images):
+            return images
+        seed = self.given.seed.child("path", name)
+        return images[holdout(images.labels.cpu(), most / len(images), seed)[1]]
 
     def _keep(self, found: PathPoints, **more: Any) -> None:  # noqa: ANN401  # fields of a curve
         name = more["walk"] + ", " + more["batchnorm"]

@@ -27,6 +27,7 @@ def bezier_path(
     target: Target,
     *,
     clean: LabelledImages,
+    statistics: LabelledImages | None = None,
     seed: Seed,
     epochs: int = 30,
     lr: float = 0.01,
@@ -42,7 +43,8 @@ def bezier_path(
         test: where clean accuracy and ASR are measured, on the models' device.
         trigger: image -> triggered image.
         target: the attacker's.
-        clean: the bend is trained, and statistics are collected, on these images.
+        clean: the bend is trained on these images.
+        statistics: running statistics are collected on these; by default on ``clean``.
         seed: of the training.
         epochs: passes over ``clean``.
         lr: highest learning rate of SGD with momentum 0.9 and no weight decay, cosine down to 0:
@@ -60,6 +62,6 @@ def bezier_path(
         test,
         trigger,
         target,
-        clean=clean,
+        clean=clean if statistics is None else statistics,
         what="curve, points",
     )

@@ -56,6 +56,7 @@ def test_each_key_is_another_path_and_nothing_else() -> None:
         {"retuned": 3, "plane": 3},
         {"retuned": 3, "plane": 3, "plane_test": 60},
         {"curve": 2},
+        {"statistics": 20},
     ]
     seen = [{stage.id for stage in usual}]
     for keys in kinds:
@@ -74,6 +75,7 @@ def test_each_key_is_another_path_and_nothing_else() -> None:
         ({"plane": -1}, "greater than or equal to 0"),
         ({"retuned": -1}, "greater than or equal to 0"),
         ({"plane_test": 3}, "greater than or equal to 50"),
+        ({"statistics": 1}, "greater than or equal to 2"),
         ({"curve": 1.5}, "path.curve"),
         ({"curves": 1}, r"\[path\]: unknown key 'curves'.*"),
     ],
@@ -128,6 +130,26 @@ def test_a_whole_run_and_its_report(tmp_path: Path) -> None:
     assert "Bezier" in page
     again = run(spec, store, "--only", "*/ft*")
     assert "computed 0" in again.err or not again.lines[-1].startswith("[")
+
+
+def test_statistics_of_fewer_images(tmp_path: Path) -> None:
+    def losses(keys: str, name: str) -> tuple[list[list[float] | None], list[list[float]]]:
+        spec, store = write_spec(tmp_path, ("points = 2", FULL + keys)), tmp_path / name
+        assert run(spec, store, "--only", "*/ft/path").status == 0
+        path = by_label(store)["badnets/seed0/ft/path"]
+        assert path.plane is not None
+        return [curve.clean_loss for curve in path.paths], path.plane.clean_loss
+
+    whole, on_whole = losses("", "whole")
+    fewer, on_fewer = losses("\nstatistics = 10", "fewer")
+    assert losses("\nstatistics = 99", "more") == (whole, on_whole), "the defender has 40"
+    differ = [left != right for left, right in zip(whole, fewer, strict=True)]
+    assert differ == [False, True, False, True, True], "where they are collected"
+    assert on_whole != on_fewer
+    line, bezier = fewer[1], fewer[4]
+    assert line is not None
+    assert bezier is not None
+    assert bezier[::2] == pytest.approx(line[::2], rel=1e-4), "the same ends"
 
 
 def test_the_estimate_counts_the_further_work(tmp_path: Path) -> None:
