@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from remission.records import Plane
 from remission.report.figures import RC, Style, draw, svg_of
@@ -164,6 +164,7 @@ def explanation_figure(found: Explanation, colours: Mapping[str, Style]) -> str:
                     )
             axes.axhline(0, color="#6b6b6b", linewidth=0.8, zorder=1)
             axes.set_xlabel(predictor.title)
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=4))  # long labels would touch
         for axes in panels[len(found.predictors) :]:
             axes.set_axis_off()
         for row in grid:
