@@ -37,7 +37,7 @@ claims: $(STAMP)        ## re-measure a sample of results/ and compare
 	$(BIN)/python -m pytest -m claims
 
 docs: $(STAMP)          ## what is generated: the catalogue, the method table, the table of results
-	$(BIN)/python docs/generate.py
+	$(BIN)/python tools/generate.py
 
 clean:
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from remission.grid.environment import environment
+from remission.grid.stages.environment import environment
 from remission.inversion import BTIDBF, Inverted, InvertedSource
 from remission.models import Classifier, build_model, resolve_precision
 from remission.purifiers import PAM

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 
 from bench import seconds
-from remission.grid.environment import environment
+from remission.grid.stages.environment import environment
 from remission.models import build_model, resolve_precision
 from remission.reactivations import Retuning
 from remission.seeding import Seed

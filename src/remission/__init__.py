@@ -19,7 +19,7 @@ _PUBLIC = {
     "read_spec": "remission.grid.spec",
     "run": "remission.grid.run",
     "split_dataset": "remission.data",
-    "use_methods": "remission.grid.own",
+    "use_methods": "remission.user_methods",
 }
 _ROOMS = ("attacks", "inversion", "paths", "purifiers", "reactivations", "training", "triggers")
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     )
     from remission.data import load_dataset, split_dataset
     from remission.errors import UserError
-    from remission.grid.own import use_methods
     from remission.grid.run import run
-    from remission.grid.spec import read_spec
+    from remission.grid.spec.spec import read_spec
     from remission.models import build_model
     from remission.records import read_records
+    from remission.user_methods import use_methods
 
 __all__ = [
     "UserError",

@@ -8,7 +8,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from remission import memory
+from remission import mapped_tensors
 
 Target = int | Literal["all-to-all"]
 """The class that triggered images are given, or the next class of each (y + 1 mod K)."""
@@ -20,7 +20,7 @@ class LabelledImages:
 
     Args:
         images: (N, C, H, W), float in [0, 1], or uint8 in 0..255 (four times smaller). On the CPU
-            they may lie in a mapped file, see :mod:`remission.memory`.
+            they may lie in a mapped file, see :mod:`remission.mapped_tensors`.
         labels: (N,) int64 class indices, on the device where the model is. The images are there
             too, or on the CPU where an accelerator has no room for them: then batches are moved.
     """
@@ -44,7 +44,7 @@ class LabelledImages:
         if isinstance(index, slice):
             return LabelledImages(self.images[index], self.labels[index])
         return LabelledImages(
-            memory.take(self.images, index), self.labels[index.to(self.labels.device)]
+            mapped_tensors.take(self.images, index), self.labels[index.to(self.labels.device)]
         )
 
     def floats(self, index: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class LabelledImages:
 
     def copy(self) -> LabelledImages:
         """Images and labels that may be changed; in a mapped file if they are large."""
-        return LabelledImages(memory.copy(self.images), self.labels.clone())
+        return LabelledImages(mapped_tensors.copy(self.images), self.labels.clone())
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -64,7 +64,7 @@ class LabelledImages:
 
     def to(self, device: torch.device | str) -> Self:
         """The same images and labels on ``device``; images that it has no room for stay."""
-        fits = memory.fits(self.images, device)
+        fits = mapped_tensors.fits(self.images, device)
         images = self.images.to(device) if fits else self.images
         return type(self)(images, self.labels.to(device))
 

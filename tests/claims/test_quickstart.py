@@ -9,7 +9,7 @@ import pytest
 from remission import read_records, read_spec, run
 from remission.records import Cell, PathCurve, Record, cells, path_curves
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.claims
 
 

@@ -18,8 +18,7 @@ from remission.models import build_model, load_weights, save_weights
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.types import LabelledImages, as_float
-
-from .cases import CASES, Case
+from tests.contract.cases import CASES, Case
 
 Shape = tuple[int, int, int]
 

@@ -12,8 +12,7 @@ from remission.models import resolve_precision
 from remission.progress import listening
 from remission.reactivations import InputReactivation
 from remission.seeding import Seed
-
-from .cases import CASES, KINDS, Case, Outcome, call, clean_images, subject
+from tests.contract.cases import CASES, KINDS, Case, Outcome, call, clean_images, subject
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 given_a_model = pytest.mark.parametrize(

@@ -11,8 +11,16 @@ from remission.models import MODELS, Classifier, build_model
 from remission.paths import linear_path
 from remission.seeding import Seed
 from remission.training import predict, recalibrate
-
-from .cases import CASES, CLASSES, SHAPE, TARGET, Case, call, clean_images, true_trigger
+from tests.contract.cases import (
+    CASES,
+    CLASSES,
+    SHAPE,
+    TARGET,
+    Case,
+    call,
+    clean_images,
+    true_trigger,
+)
 
 ARCHS = {
     "densenet161": "densenet161:1",

@@ -20,8 +20,7 @@ from remission.registry import (
     make_purifier,
     make_reactivation,
 )
-
-from .cases import KINDS
+from tests.contract.cases import KINDS
 
 METHODS = [(kind, name) for kind, table in KINDS.items() for name in table]
 PARAMETERS = [

@@ -14,9 +14,8 @@ from remission.models import Classifier
 from remission.purifiers import EP, PAM, BTIDBFUnlearning, CleanPurifier
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .cases import clean_images, subject
-from .test_methods import assert_unchanged, hooks, snapshot
+from tests.contract.cases import clean_images, subject
+from tests.contract.test_methods import assert_unchanged, hooks, snapshot
 
 
 def say_nothing(*args: object) -> None:

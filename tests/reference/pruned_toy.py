@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from remission.types import LabelledImages
-
-from .toy import FEATURES, SCALE, SHIFT, Slow, Toy, flat
+from tests.reference.toy import FEATURES, SCALE, SHIFT, Slow, Toy, flat
 
 
 def weighted(w: Tensor, scale: Tensor | Sequence[float], shift: Tensor | Sequence[float]) -> Tensor:

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from remission.reactivations import Alternative
 from remission.seeding import Seed
-
-from .adam import SlowAdam
-from .toy import SIDE, C, Slow, Toy, by_hand, corner, flat, grad, schedule, toy_data
+from tests.reference.adam import SlowAdam
+from tests.reference.toy import SIDE, C, Slow, Toy, by_hand, corner, flat, grad, schedule, toy_data
 
 TARGET, EPSILON, COUNT = 1, 0.1, 13
 

@@ -12,8 +12,7 @@ from remission.attacks import Bpp
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.triggers import Quantise, dither
-
-from .toy import Slow, SlowSGD, Toy, assert_same, cross_entropy, flat, grad, toy_data
+from tests.reference.toy import Slow, SlowSGD, Toy, assert_same, cross_entropy, flat, grad, toy_data
 
 
 def floyd_steinberg(image: Tensor, levels: int) -> Tensor:

@@ -18,8 +18,18 @@ from remission.seeding import Seed
 from remission.training import Recipe
 from remission.triggers import Generated
 from remission.types import LabelledImages
-
-from .toy import SIDE, C, Slow, SlowSGD, Toy, assert_same, cross_entropy, flat, grad, toy_data
+from tests.reference.toy import (
+    SIDE,
+    C,
+    Slow,
+    SlowSGD,
+    Toy,
+    assert_same,
+    cross_entropy,
+    flat,
+    grad,
+    toy_data,
+)
 
 ATTACK = InputAware(poison_rate=0.3, filters=2, levels=2, target=1, lambda_div=0.3)
 

@@ -17,8 +17,7 @@ from remission.errors import SpecError
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.triggers import LearnedNoise
-
-from .toy import SIDE, C, Slow, SlowSGD, Toy, cross_entropy, flat, grad, toy_data
+from tests.reference.toy import SIDE, C, Slow, SlowSGD, Toy, cross_entropy, flat, grad, toy_data
 
 CHOSEN = torch.tensor([1, 4, 6])
 

@@ -14,8 +14,17 @@ from remission.errors import SpecError
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.triggers import Warp, smooth_field
-
-from .toy import SIDE, Slow, SlowSGD, Toy, assert_same, cross_entropy, flat, grad, toy_data
+from tests.reference.toy import (
+    SIDE,
+    Slow,
+    SlowSGD,
+    Toy,
+    assert_same,
+    cross_entropy,
+    flat,
+    grad,
+    toy_data,
+)
 
 
 def cubic(distance: float) -> float:

@@ -16,8 +16,7 @@ from remission.models import build_model
 from remission.training import frozen_statistics, recalibrate
 from remission.training.batchnorm import batchnorm_layers
 from remission.types import LabelledImages
-
-from .toy import FEATURES, Slow, Toy, flat, moments, toy_data
+from tests.reference.toy import FEATURES, Slow, Toy, flat, moments, toy_data
 
 
 def statistics(layer: nn.Module) -> tuple[Tensor, Tensor]:

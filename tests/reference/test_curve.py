@@ -7,8 +7,7 @@ from torch import Tensor
 
 from remission.seeding import Seed
 from remission.training import Recipe, connect
-
-from .toy import (
+from tests.reference.toy import (
     Slow,
     SlowSGD,
     Toy,

@@ -11,8 +11,7 @@ from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
 from remission.training.loop import Schedule, learning_rate
 from remission.types import LabelledImages
-
-from .toy import (
+from tests.reference.toy import (
     Slow,
     SlowSGD,
     Toy,

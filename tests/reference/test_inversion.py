@@ -15,8 +15,7 @@ from remission.inversion import BTIDBF
 from remission.inversion.bti_dbf import mask_loss, mask_of
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .toy import FEATURES, SIDE, C, Slow, Toy, cross_entropy, flat, toy_data
+from tests.reference.toy import FEATURES, SIDE, C, Slow, Toy, cross_entropy, flat, toy_data
 
 
 def square(values: Tensor) -> float:

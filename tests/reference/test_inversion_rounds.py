@@ -18,8 +18,7 @@ from remission.purifiers import BTIDBFUnlearning
 from remission.seeding import Seed
 from remission.triggers import UNet
 from remission.types import LabelledImages
-
-from .toy import SIDE, C, K, Toy, flat, toy_data
+from tests.reference.toy import SIDE, C, K, Toy, flat, toy_data
 
 
 class Grey(nn.Module):

@@ -15,11 +15,10 @@ from remission.inversion.universal import Searched, Tried, Universal
 from remission.method import method
 from remission.models import Classifier
 from remission.seeding import Seed
-from remission.triggers.perturbation import Family, Perturbation
+from remission.triggers.warp_and_add import Family, Perturbation
 from remission.types import LabelledImages
-
-from .adam import SlowAdam
-from .toy import SIDE, C, K, Slow, Toy, cross_entropy, flat, toy_data
+from tests.reference.adam import SlowAdam
+from tests.reference.toy import SIDE, C, K, Slow, Toy, cross_entropy, flat, toy_data
 
 REACH = 0.45
 RATE = {"additive": 0.25, "patch": 0.2}

@@ -9,7 +9,7 @@ import torch
 
 from remission.inversion.universal import Searched, Universal, leads, shown, size
 from remission.models import build_model
-from remission.triggers.perturbation import Perturbation, perturbed
+from remission.triggers.warp_and_add import Perturbation, perturbed
 from remission.types import LabelledImages
 
 

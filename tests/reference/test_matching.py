@@ -13,8 +13,7 @@ from remission.models import Classifier, build_model, channel_groups, permute
 from remission.seeding import Seed
 from remission.training import match, recalibrate
 from remission.types import LabelledImages
-
-from .toy import FEATURES, Slow, Toy, flat, toy_data
+from tests.reference.toy import FEATURES, Slow, Toy, flat, toy_data
 
 
 def distance(x: Tensor, y: Tensor, order: tuple[int, ...]) -> float:

@@ -14,8 +14,7 @@ from remission.purifiers import EP
 from remission.reactivations import OBA
 from remission.reactivations.access import Oracle
 from remission.seeding import Seed
-
-from .toy import SIDE, C, K, Slow, Toy, by_hand, corner, flat, grad, toy_data
+from tests.reference.toy import SIDE, C, K, Slow, Toy, by_hand, corner, flat, grad, toy_data
 
 TARGET, EPSILON, COUNT = 1, 0.1, 13
 

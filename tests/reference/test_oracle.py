@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from remission.reactivations import OracleError, QueriesSpentError, access
 from remission.reactivations.access import Oracle, answering
-
-from .toy import Slow, Toy, flat, toy_data
+from tests.reference.toy import Slow, Toy, flat, toy_data
 
 
 def asked(model: Toy, images: Tensor) -> Tensor:

@@ -14,8 +14,7 @@ from remission.purifiers import PAM
 from remission.seeding import Seed
 from remission.training import Weights
 from remission.types import LabelledImages
-
-from .toy import (
+from tests.reference.toy import (
     FEATURES,
     SCALE,
     SHIFT,

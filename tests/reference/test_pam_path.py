@@ -15,9 +15,18 @@ from remission.purifiers.pam_path import divergence
 from remission.seeding import Seed
 from remission.training import Weights, recalibrate
 from remission.triggers import Trigger
-from remission.triggers.perturbation import Perturbation
-
-from .toy import Slow, SlowSGD, Toy, corner, cross_entropy, flat, grad, schedule, toy_data
+from remission.triggers.warp_and_add import Perturbation
+from tests.reference.toy import (
+    Slow,
+    SlowSGD,
+    Toy,
+    corner,
+    cross_entropy,
+    flat,
+    grad,
+    schedule,
+    toy_data,
+)
 
 
 def slow_divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:

@@ -11,8 +11,7 @@ from remission.paths import bezier_path, linear_path, plane, weight_distance
 from remission.seeding import Seed
 from remission.training import Recipe, connect, evaluate
 from remission.types import LabelledImages
-
-from .toy import (
+from tests.reference.toy import (
     CONV,
     FEATURES,
     HEAD,

@@ -11,9 +11,14 @@ from torch import Tensor
 from remission.purifiers import ANP
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .pruned_toy import assert_only_channels_changed, hits, pruned, strongest, weighted
-from .toy import (
+from tests.reference.pruned_toy import (
+    assert_only_channels_changed,
+    hits,
+    pruned,
+    strongest,
+    weighted,
+)
+from tests.reference.toy import (
     FEATURES,
     SCALE,
     SHIFT,

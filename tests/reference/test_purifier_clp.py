@@ -13,9 +13,8 @@ from remission.models import build_model
 from remission.purifiers import CLP
 from remission.purifiers.clp import channel_lipschitz, outliers
 from remission.seeding import Seed
-
-from .pruned_toy import assert_only_channels_changed, hits, pruned, strongest
-from .toy import CONV, FEATURES, SCALE, C, Slow, Toy, flat, toy_data
+from tests.reference.pruned_toy import assert_only_channels_changed, hits, pruned, strongest
+from tests.reference.toy import CONV, FEATURES, SCALE, C, Slow, Toy, flat, toy_data
 
 
 def spectral_norm(rows: list[list[float]]) -> float:

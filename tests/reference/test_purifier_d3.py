@@ -10,8 +10,7 @@ from torch import Tensor
 
 from remission.purifiers import D3
 from remission.seeding import Seed
-
-from .toy import (
+from tests.reference.toy import (
     HEAD,
     Slow,
     SlowSGD,

@@ -12,9 +12,8 @@ from remission.models import Classifier, build_model
 from remission.purifiers import FP
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .pruned_toy import hits, strongest
-from .toy import (
+from tests.reference.pruned_toy import hits, strongest
+from tests.reference.toy import (
     FEATURES,
     HEAD,
     SIDE,

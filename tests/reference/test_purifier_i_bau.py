@@ -11,8 +11,7 @@ from torch import Tensor
 from remission.purifiers import IBAU
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .toy import SIDE, C, Slow, Toy, assert_same, cross_entropy, flat, grad, toy_data
+from tests.reference.toy import SIDE, C, Slow, Toy, assert_same, cross_entropy, flat, grad, toy_data
 
 SHAPE, SIZE = (1, C, SIDE, SIDE), C * SIDE * SIDE
 

@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.errors import SpecError
-from remission.models.maps import stage_maps
+from remission.models.tracing.maps import stage_maps
 from remission.purifiers import FT, NAD
 from remission.purifiers.nad import attention
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .toy import (
+from tests.reference.toy import (
     SCALE,
     SHIFT,
     Slow,

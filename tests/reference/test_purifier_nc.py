@@ -18,8 +18,7 @@ from remission.inversion.neural_cleanse import (
 )
 from remission.purifiers import NeuralCleanse
 from remission.seeding import Seed
-
-from .toy import (
+from tests.reference.toy import (
     SIDE,
     C,
     K,

@@ -11,9 +11,8 @@ from torch import Tensor
 from remission.purifiers import RNP
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .pruned_toy import assert_only_channels_changed, pruned, weighted
-from .toy import (
+from tests.reference.pruned_toy import assert_only_channels_changed, pruned, weighted
+from tests.reference.toy import (
     FEATURES,
     Slow,
     SlowSGD,

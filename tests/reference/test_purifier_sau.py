@@ -11,8 +11,7 @@ from torch import Tensor
 from remission.purifiers import SAU
 from remission.purifiers.sau import jensen_shannon, log_not
 from remission.seeding import Seed
-
-from .toy import Slow, Toy, assert_same, cross_entropy, flat, toy_data
+from tests.reference.toy import Slow, Toy, assert_same, cross_entropy, flat, toy_data
 
 
 def softmax(row: Tensor) -> list[Tensor]:

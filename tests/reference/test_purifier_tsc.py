@@ -15,10 +15,9 @@ from remission.errors import SpecError
 from remission.models import build_model
 from remission.purifiers import TSC
 from remission.seeding import Seed
-
-from .test_curve import bezier, position
-from .test_matching import distance
-from .toy import (
+from tests.reference.test_curve import bezier, position
+from tests.reference.test_matching import distance
+from tests.reference.toy import (
     CONV,
     FEATURES,
     HEAD,

@@ -8,9 +8,17 @@ from torch import Tensor
 
 from remission.purifiers import WeightDistReg
 from remission.seeding import Seed
-
-from .adam import SlowAdam
-from .toy import Slow, Toy, assert_same, cross_entropy, flat, grad, recognise, toy_data
+from tests.reference.adam import SlowAdam
+from tests.reference.toy import (
+    Slow,
+    Toy,
+    assert_same,
+    cross_entropy,
+    flat,
+    grad,
+    recognise,
+    toy_data,
+)
 
 
 def trained(alpha: float, epochs: int = 2) -> Toy:

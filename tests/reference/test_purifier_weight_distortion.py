@@ -10,9 +10,17 @@ from remission.models import build_model
 from remission.purifiers import WeightDistortion
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .adam import SlowAdam
-from .toy import Slow, Toy, assert_same, cross_entropy, flat, grad, recognise, toy_data
+from tests.reference.adam import SlowAdam
+from tests.reference.toy import (
+    Slow,
+    Toy,
+    assert_same,
+    cross_entropy,
+    flat,
+    grad,
+    recognise,
+    toy_data,
+)
 
 
 def distorted(sigma: float, seed: int = 0) -> Toy:

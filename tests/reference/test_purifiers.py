@@ -14,8 +14,7 @@ from remission.purifiers import EP, FST, FT, FTSAM, BTIDBFUnlearning
 from remission.seeding import Seed
 from remission.triggers import checkerboard
 from remission.types import LabelledImages
-
-from .toy import (
+from tests.reference.toy import (
     BIAS,
     HEAD,
     Slow,

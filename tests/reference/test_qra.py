@@ -13,8 +13,7 @@ from remission.reactivations import QRA, Retuning
 from remission.reactivations.attacker import Attacker
 from remission.seeding import Seed
 from remission.types import LabelledImages
-
-from .toy import SIDE, C, Slow, SlowSGD, Toy, by_hand, corner, flat, grad, toy_data
+from tests.reference.toy import SIDE, C, Slow, SlowSGD, Toy, by_hand, corner, flat, grad, toy_data
 
 TARGET, EPSILON, PIXELS, WIDTH = 1, 0.1, C * SIDE * SIDE, 6
 SIZES = [(PIXELS, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH, PIXELS)]

@@ -14,8 +14,18 @@ from remission.reactivations.attacker import Attacker
 from remission.reactivations.qra_blackbox import Answered, changed
 from remission.seeding import Seed
 from remission.types import as_bytes
-
-from .toy import K, Slow, SlowSGD, Toy, by_hand, corner, flat, grad, schedule, toy_data
+from tests.reference.toy import (
+    K,
+    Slow,
+    SlowSGD,
+    Toy,
+    by_hand,
+    corner,
+    flat,
+    grad,
+    schedule,
+    toy_data,
+)
 
 TARGET, COUNT = 1, 11
 METHOD: dict[str, Any] = {

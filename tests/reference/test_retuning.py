@@ -12,9 +12,8 @@ from torch import Tensor
 from remission.errors import SpecError
 from remission.reactivations import Retuning
 from remission.seeding import Seed
-
-from .adam import SlowAdam
-from .toy import (
+from tests.reference.adam import SlowAdam
+from tests.reference.toy import (
     HEAD,
     Slow,
     SlowSGD,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parent.parent.parent / "examples").glob("audit_*.py"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("audit_*.py"))
 
 
 def test_there_are_examples() -> None:

@@ -24,7 +24,7 @@ from pydantic import NonNegativeInt
 from torch import Tensor
 
 from remission.errors import SpecError
-from remission.memory import at_once
+from remission.mapped_tensors import at_once
 from remission.method import Method, field, method
 from remission.metrics import goals
 from remission.models import Classifier, build_model

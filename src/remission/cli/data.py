@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from remission.data.catalogue import CATALOGUE, find_source
 from remission.data.fetch import fetch_into_cache
 from remission.data.source import Source
-from remission.data.sources import CATALOGUE, find_source
 from remission.progress import listening
 
 app = typer.Typer(

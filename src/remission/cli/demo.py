@@ -21,10 +21,10 @@ def demo(
 ) -> None:
     """Run the shipped spec 'quickstart', print its table, write its report."""
     from remission.cli.run import compute
-    from remission.grid.spec import read_spec
+    from remission.grid.spec.spec import read_spec
     from remission.records import read_records
-    from remission.report.page import write_report
-    from remission.report.tables import render
+    from remission.report.page.page import write_report
+    from remission.report.tables.render import render
 
     spec = read_spec(Path(__file__).parent.parent / "recipes" / "quickstart.toml")
     try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from remission.catalogue import methods_by_kind
 from remission.errors import SpecError, closest
 
 
@@ -21,11 +21,9 @@ class Format(StrEnum):
 
 def read_catalogue() -> dict[str, list[dict[str, Any]]]:
     """Every method and data set; imports no method, so that it is quick."""
-    from remission.data.sources import CATALOGUE
+    from remission.data.catalogue import CATALOGUE
 
-    text = (Path(__file__).parent.parent / "catalogue.json").read_text(encoding="utf-8")
-    found: dict[str, list[dict[str, Any]]] = json.loads(text)
-    found["datasets"] = [
+    datasets: list[dict[str, Any]] = [
         {
             "name": source.name,
             "summary": source.description,
@@ -35,7 +33,7 @@ def read_catalogue() -> dict[str, list[dict[str, Any]]]:
         }
         for source in CATALOGUE.values()
     ]
-    return found
+    return {**methods_by_kind(), "datasets": datasets}
 
 
 def methods(

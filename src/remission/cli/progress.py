@@ -21,15 +21,15 @@ from rich.progress import (
 from rich.table import Column
 
 if TYPE_CHECKING:
-    from remission.grid.plan import Stage
-    from remission.grid.reporter import Reporter
+    from remission.grid.executor.reporter import Reporter
+    from remission.grid.plan.stage import Stage
     from remission.records import Record
 
 
 @contextmanager
 def reporting(quiet: bool) -> Iterator[Reporter]:
     """The reporter that fits: silent, bars, or lines."""
-    from remission.grid.reporter import SilentReporter
+    from remission.grid.executor.reporter import SilentReporter
 
     if quiet:
         yield SilentReporter()

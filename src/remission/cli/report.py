@@ -14,7 +14,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write, FILE.html")],
 ) -> None:
     """Write the results of a store as one page that opens offline."""
-    from remission.report.page import write_report
+    from remission.report.page.page import write_report
 
     write_report(store, output)
     print(f"report: {output}", file=sys.stderr)

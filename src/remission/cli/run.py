@@ -12,9 +12,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remission.grid.reporter import Outcome
+    from remission.grid.executor.reporter import Outcome
     from remission.grid.run import Preview
-    from remission.grid.spec import Spec
+    from remission.grid.spec.spec import Spec
 
 
 class Device(StrEnum):
@@ -63,8 +63,8 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Compute what of a spec's grid the store does not hold yet."""
-    from remission.grid.own import use_methods
-    from remission.grid.spec import read_spec
+    from remission.grid.spec.spec import read_spec
+    from remission.user_methods import use_methods
 
     for file in methods or []:
         use_methods(file)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from remission.grid.store import Store
+    from remission.records import Store
 
 app = typer.Typer(help="Check a store, or clear it up.", no_args_is_help=True)
 
@@ -19,8 +19,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the store.", metavar="DI
 def _opened(folder: Path) -> Store:
     """The store in a folder, which must exist: checking must not make one."""
     from remission.errors import StoreError
-    from remission.grid.store import Store
-    from remission.records import STORE_MARK
+    from remission.records import STORE_MARK, Store
 
     if not (folder / STORE_MARK).is_file():
         raise StoreError(f"there is no store at '{folder}'", "name one that `remission run` made")
@@ -30,8 +29,8 @@ def _opened(folder: Path) -> Store:
 @app.command()
 def verify(folder: Folder) -> None:
     """Check every artefact against its checksum; exit status 1 if one is damaged."""
-    from remission.grid.store import damaged
     from remission.records import read_records
+    from remission.records.store import damaged
 
     store, records = _opened(folder), read_records(folder, superseded=True)
     wrong = damaged(store, records)
@@ -50,8 +49,8 @@ def gc(folder: Folder) -> None:
     Those of the last hour are left alone: a run may be at work on them.
     """
     from remission.errors import StoreError
-    from remission.grid.store import unneeded, young
     from remission.records import read_records
+    from remission.records.store import unneeded, young
 
     store = _opened(folder)
     removed = freed = left = 0

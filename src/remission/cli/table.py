@@ -66,9 +66,9 @@ def table(
     ] = Format.TEXT,
 ) -> None:
     """Print the results of a store."""
-    from remission.planned import unfinished
     from remission.records import read_records
-    from remission.report.tables import render
+    from remission.records.unfinished import unfinished
+    from remission.report.tables.render import render
 
     text = render(read_records(store), view.value, format.value)
     print(text)

@@ -10,17 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from remission.data.catalogue import CATALOGUE
     from remission.data.folder import load_folder
     from remission.data.load import load_dataset
     from remission.data.picture import image_uri
     from remission.data.source import Source
-    from remission.data.sources import CATALOGUE
     from remission.data.split import split_dataset
 
 __all__ = ["CATALOGUE", "Source", "image_uri", "load_dataset", "load_folder", "split_dataset"]
 
 _HOMES = {
-    "CATALOGUE": "remission.data.sources",
+    "CATALOGUE": "remission.data.catalogue",
     "Source": "remission.data.source",
     "image_uri": "remission.data.picture",
     "load_dataset": "remission.data.load",

@@ -13,7 +13,7 @@ import torch
 
 from remission.data.archive import Members
 from remission.data.source import Source
-from remission.memory import allocate
+from remission.mapped_tensors import allocate
 from remission.types import LabelledImages
 
 _NAMES = 100_000  # bytes, at most, of the file of names

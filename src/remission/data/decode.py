@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from remission.errors import DataError
-from remission.memory import allocate
+from remission.mapped_tensors import allocate
 from remission.progress import advance
 
 Resize = Literal["crop", "squash", "pad"]

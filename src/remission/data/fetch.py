@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from remission.data.remote import UnavailableError, download, unpack_package
+from remission.data.download import UnavailableError, download, unpack_package
 from remission.data.source import Archive, File, Source, archive_in
 from remission.errors import DataError
 

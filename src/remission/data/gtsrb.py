@@ -17,7 +17,7 @@ import torch
 from remission.data.archive import Members
 from remission.data.decode import decode_image, in_threads
 from remission.data.source import Source
-from remission.memory import allocate
+from remission.mapped_tensors import allocate
 from remission.types import LabelledImages
 
 _TABLE, _IMAGE = 4_000_000, 1_000_000  # bytes, at most

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from remission.data import shapes
 from remission.data.archive import Members, open_archive
+from remission.data.catalogue import CATALOGUE, find_source
 from remission.data.cifar import read_cifar
 from remission.data.decode import Resize
 from remission.data.fetch import obtain, obtain_archives
@@ -18,11 +19,10 @@ from remission.data.folder import load_folder_dataset
 from remission.data.gtsrb import read_gtsrb
 from remission.data.idx import parse_idx
 from remission.data.source import Source
-from remission.data.sources import CATALOGUE, find_source
 from remission.data.split import holdout
 from remission.data.tiny_imagenet import read_tiny_imagenet
 from remission.errors import DataError
-from remission.memory import chunks
+from remission.mapped_tensors import chunks
 from remission.seeding import Seed
 from remission.types import Dataset, LabelledImages
 

@@ -22,7 +22,7 @@ import torch
 from numpy.random import PCG64
 from numpy.typing import NDArray
 
-from remission.memory import allocate
+from remission.mapped_tensors import allocate
 from remission.types import LabelledImages
 
 Ints = NDArray[np.int32]

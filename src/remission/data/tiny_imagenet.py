@@ -15,7 +15,7 @@ from remission.data.archive import Members
 from remission.data.decode import decode_image, in_threads
 from remission.data.source import Source
 from remission.errors import DataError
-from remission.memory import allocate
+from remission.mapped_tensors import allocate
 from remission.types import LabelledImages
 
 _TEXT, _IMAGE = 8_000_000, 1_000_000  # bytes, at most

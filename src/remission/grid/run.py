@@ -11,15 +11,17 @@ import torch
 
 from remission.data import CATALOGUE
 from remission.errors import SpecError
-from remission.grid.estimate import elapsed, estimate, stand_in
-from remission.grid.feasible import check_against
-from remission.grid.inputs import dataset_of, digest_of
-from remission.grid.local import default_jobs, run_plan, threads
-from remission.grid.plan import Stage, make_plan, select
-from remission.grid.reporter import Outcome, Reporter, SilentReporter
-from remission.grid.spec import Spec
-from remission.grid.store import Store
+from remission.grid.dry_run import elapsed, estimate, stand_in
+from remission.grid.executor.local import default_jobs, run_plan, threads
+from remission.grid.executor.reporter import Outcome, Reporter, SilentReporter
+from remission.grid.plan.planner import make_plan
+from remission.grid.plan.select import select
+from remission.grid.plan.stage import Stage
+from remission.grid.spec.fits_data import check_against
+from remission.grid.spec.spec import Spec
+from remission.grid.stages.inputs import dataset_of, digest_of
 from remission.models import resolve_precision
+from remission.records import Store
 from remission.types import Dataset
 
 
@@ -133,7 +135,7 @@ def run(
     """Computes what of a spec's grid the store does not hold yet.
 
     Args:
-        spec: see :func:`remission.grid.spec.read_spec`.
+        spec: see :func:`remission.grid.spec.spec.read_spec`.
         store: folder of the store, made if missing.
         only: a glob over stage labels; what matches, the control's beside it, and what these build
             upon.

@@ -16,7 +16,7 @@ from remission.models import Classifier, Precision
 from remission.seeding import Seed
 from remission.training import predict
 from remission.triggers import Trigger
-from remission.triggers.perturbation import strengthened
+from remission.triggers.warp_and_add import strengthened
 from remission.types import LabelledImages, as_float
 
 
@@ -150,7 +150,7 @@ class TriggerSource(Protocol):
         """(N, C, H, W) images in [0, 1] -> triggered ones; no gradient flows through.
 
         ``times`` is how many times the trigger's change is made, see
-        :func:`remission.triggers.perturbation.strengthened`.
+        :func:`remission.triggers.warp_and_add.strengthened`.
         """
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> TriggerSource:

@@ -37,7 +37,7 @@ from remission.models import Classifier, Precision
 from remission.progress import enough, tracked
 from remission.seeding import Seed
 from remission.training import batches
-from remission.triggers.perturbation import Family, Perturbation, perturbed
+from remission.triggers.warp_and_add import Family, Perturbation, perturbed
 from remission.types import LabelledImages
 
 Tried = Literal[Family, "patch"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from remission.models.adapter import Adapted
 from remission.models.build import (
     MODELS,
     Architecture,
@@ -12,12 +11,13 @@ from remission.models.build import (
     parse_arch,
     resolve_precision,
 )
-from remission.models.channels import ChannelGroup
 from remission.models.checkpoint import load_weights, save_weights
 from remission.models.classifier import Classifier, Precision, autocast, in_channels_last
-from remission.models.permutation import channel_groups, permute
 from remission.models.resnet import ResNet
-from remission.models.structure import TRAITS, check_needs, traits
+from remission.models.tracing.adapter import Adapted
+from remission.models.tracing.channels import ChannelGroup
+from remission.models.tracing.permutation import channel_groups, permute
+from remission.models.tracing.structure import TRAITS, check_needs, traits
 
 __all__ = [
     "MODELS",

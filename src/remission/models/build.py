@@ -15,8 +15,8 @@ from remission.models.densenet import DenseNet
 from remission.models.packages import PACKAGES, build_foreign, parse_foreign
 from remission.models.preact_resnet import PreActResNet
 from remission.models.resnet import BasicBlock, Bottleneck, ResNet
-from remission.models.structure import traits
 from remission.models.swin import Swin
+from remission.models.tracing.structure import traits
 from remission.models.vgg import VGG
 from remission.models.vit import ViT
 from remission.seeding import Seed

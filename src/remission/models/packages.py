@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from remission.errors import SpecError
-from remission.models.adapter import Adapted
+from remission.models.tracing.adapter import Adapted
 
 Shape = tuple[int, int, int]
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]

@@ -10,9 +10,9 @@ from torch import Tensor
 from remission.metrics import Rate, Rates
 from remission.models import Classifier
 from remission.progress import tracked
+from remission.records.path import Quantity, barrier
 from remission.training import Measured, measure, recalibrate
 from remission.types import LabelledImages, Target
-from remission.walks import Quantity, barrier
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PathPoints:
     backdoor_loss: list[float]
 
     def barriers(self) -> dict[Quantity, float]:
-        """Height of the barrier in each error and loss, see :func:`remission.walks.barrier`."""
+        """Barrier in each error and loss, see :func:`remission.records.path.barrier`."""
         values: dict[Quantity, list[float]] = {
             "backdoor_error": [1 - rates.asr.value for rates in self.rates],
             "clean_error": [1 - rates.clean_acc.value for rates in self.rates],

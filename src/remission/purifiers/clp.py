@@ -22,7 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from remission.errors import SpecError
 from remission.method import method
 from remission.models import Classifier
-from remission.models.structure import normalised_convolutions
+from remission.models.tracing.structure import normalised_convolutions
 from remission.purifiers.base import CleanPurifier
 from remission.purifiers.pruning import Channels, StrengthSearch
 from remission.seeding import Seed

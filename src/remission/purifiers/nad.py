@@ -7,9 +7,9 @@ fine-tuned too, while its attention is held to the teacher's:
     min CE(f_S(x), y) + sum over maps l of beta_l * d(a(F_S^l), a(F_T^l)).
 
 Maps F^l: the last map of each resolution of the network, found by following the data through it
-(:mod:`remission.models.maps`); of these as many as there are betas, the last ones. The paper's
-WRN-16-1 has three, the ends of its residual groups. The tokens of a transformer are a map as well,
-and ViT, which has one resolution, has one map, the last block's.
+(:mod:`remission.models.tracing.maps`); of these as many as there are betas, the last ones. The
+paper's WRN-16-1 has three, the ends of its residual groups. The tokens of a transformer are a map
+as well, and ViT, which has one resolution, has one map, the last block's.
 
 The distance d is the mean square over places, as in the authors' code, to which the published
 betas belong; the norm ||.||_2 that the paper prints is far larger and would leave nothing of the
@@ -32,7 +32,7 @@ from torch import Tensor
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.models import Classifier
-from remission.models.maps import features_and_maps, stage_maps
+from remission.models.tracing.maps import features_and_maps, stage_maps
 from remission.purifiers.base import CleanPurifier, FineTuning
 from remission.seeding import Seed
 from remission.training import fit

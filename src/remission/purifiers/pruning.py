@@ -22,7 +22,7 @@ from remission.data.split import holdout
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.models import Classifier
-from remission.models.structure import batch_norms
+from remission.models.tracing.structure import batch_norms
 from remission.progress import tracked
 from remission.purifiers.base import CleanPurifier
 from remission.seeding import Seed

@@ -24,7 +24,7 @@ from remission.reactivations.base import Poisoning, WeightReactivation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment
-from remission.training.together import Together
+from remission.training.stacked import Together
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
 

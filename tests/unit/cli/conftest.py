@@ -1,17 +1,15 @@
-"""A finished store and its spec."""
+"""The small spec, and the small data set of the tests of ``data``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from grid.small import finished_store, write_spec
 
+from tests.unit.data.conftest import cache, small
+from tests.unit.grid.small import write_spec
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the whole small grid, only to be read."""
-    return finished_store(tmp_path_factory)
+__all__ = ["cache", "small", "spec"]
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from grid.small import (
+from PIL import Image
+
+from tests.unit.grid.small import (
     Snapshot,
     assert_one_line,
     finish,
@@ -16,7 +18,6 @@ from grid.small import (
     start,
     write_spec,
 )
-from PIL import Image
 
 
 @pytest.fixture

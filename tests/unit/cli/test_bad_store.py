@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from grid.small import assert_one_line, by_label, remission, run, snapshot
+
+from tests.unit.grid.small import assert_one_line, by_label, remission, run, snapshot
 
 RECORDS = [b"", b"{", b"[]", b"3", b'{"format": 1}', b'{"format": 2}', b"\xff\xfe", b"{}"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from grid.small import LABELS, computed, remission, run, write_spec
 from PIL import Image
 
-from remission.grid.inputs import dataset_of
+from remission.grid.stages.inputs import dataset_of
+from tests.unit.grid.small import LABELS, computed, remission, run, write_spec
 
 
 @pytest.fixture

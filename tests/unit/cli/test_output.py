@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from grid.small import LABELS, by_label, remission, run, snapshot, write_spec
+
+from tests.unit.grid.small import LABELS, by_label, remission, run, snapshot, write_spec
 
 ESTIMATE = r"~\d+ (s|min) with --jobs \d, ~\d+ (s|min) one stage after the other: estimated .*"
 

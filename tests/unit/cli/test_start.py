@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from grid.small import remission
+
+from tests.unit.grid.small import remission
 
 PROBE = """
 import sys

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from remission.data import fetch, sources
+from remission.data import catalogue, fetch
+from remission.data.download import UnavailableError
 from remission.data.gtsrb import CLASSES
-from remission.data.remote import UnavailableError
 from remission.data.source import Source
 
 Contents = dict[str, bytes]
@@ -139,7 +139,7 @@ def expect(
     monkeypatch: pytest.MonkeyPatch, name: str, files: Mapping[str, bytes], limit: int = 10**7
 ) -> Source:
     """The data set of that name in the catalogue, replaced by one published as ``files``."""
-    published = sources.CATALOGUE[name]
+    published = catalogue.CATALOGUE[name]
     archives = tuple(
         dataclasses.replace(
             archive,
@@ -156,7 +156,7 @@ def expect(
         test=TEST[name],
         classes={"tiny-imagenet": 3, "gtsrb": len(CLASSES)}.get(name, published.classes),
     )
-    monkeypatch.setitem(sources.CATALOGUE, name, source)
+    monkeypatch.setitem(catalogue.CATALOGUE, name, source)
     monkeypatch.setattr(fetch, "download", _unavailable)
     return source
 

@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from remission.data import fetch, sources
-from remission.data.remote import UnavailableError
+from remission.data import catalogue, fetch
+from remission.data.download import UnavailableError
 from remission.data.source import File, Source
-
-from .archives import expect
+from tests.unit.data.archives import expect
 
 TRAIN, TEST = 40, 20
 
@@ -63,9 +62,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
         for name, content in contents().items()
     )
     source = dataclasses.replace(
-        sources.CATALOGUE["fashion-mnist"], files=files, folder=tmp_path / "system"
+        catalogue.CATALOGUE["fashion-mnist"], files=files, folder=tmp_path / "system"
     )
-    monkeypatch.setitem(sources.CATALOGUE, "fashion-mnist", source)
+    monkeypatch.setitem(catalogue.CATALOGUE, "fashion-mnist", source)
     monkeypatch.setenv("REMISSION_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(fetch, "unpack_package", unavailable)
     monkeypatch.setattr(fetch, "download", unavailable)

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from remission.data import fetch
+from remission.data.catalogue import CATALOGUE, find_source
 from remission.data.fetch import fetch_into_cache, obtain
 from remission.data.source import Source, cache_folder
-from remission.data.sources import CATALOGUE, find_source
 from remission.errors import DataError
-
-from .conftest import contents, write
+from tests.unit.data.conftest import contents, write
 
 IMAGES = "train-images-idx3-ubyte.gz"
 

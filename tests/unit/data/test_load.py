@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from remission.data import load_dataset
+from remission.data.catalogue import CATALOGUE
 from remission.data.idx import parse_idx
 from remission.data.source import Source
-from remission.data.sources import CATALOGUE
 from remission.errors import DataError
-
-from .conftest import TEST, TRAIN, contents, idx, write
+from tests.unit.data.conftest import TEST, TRAIN, contents, idx, write
 
 
 def test_fashion_mnist(small: Source) -> None:

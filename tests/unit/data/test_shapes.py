@@ -13,8 +13,8 @@ import torch
 from sklearn.linear_model import RidgeClassifier
 
 from remission.data import load_dataset
+from remission.data.catalogue import CATALOGUE
 from remission.data.shapes import CLASSES, TEST, TRAIN, draw_shapes
-from remission.data.sources import CATALOGUE
 from remission.errors import DataError
 from remission.types import Dataset, LabelledImages
 

@@ -136,7 +136,7 @@ def remission(*arguments: str | Path) -> Told:
     with (
         mock.patch.object(sys, "argv", ["remission", *map(str, arguments)]),
         mock.patch("remission.grid.run.threads", lambda: 1),
-        mock.patch("remission.grid.local.threads", lambda: 1),
+        mock.patch("remission.grid.executor.local.threads", lambda: 1),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         pytest.raises(SystemExit) as left,

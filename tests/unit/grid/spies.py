@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from remission import registry
-from remission.grid import walks
-from remission.grid.plan import Stage
+from remission.grid.plan.stage import Stage
+from remission.grid.stages import paths as walks
 from remission.inversion import Inversion, Inverted, TriggerSource
 from remission.inversion.base import Named
 from remission.method import Method, method

@@ -10,8 +10,7 @@ from torch import Tensor
 from remission.models.attention import Attention, heads_of
 from remission.models.swin import Merging, WindowAttention, patch_size, window_size
 from remission.models.vit import patch_size as vit_patch_size
-
-from .zoo import built
+from tests.unit.models.zoo import built
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

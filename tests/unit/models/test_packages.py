@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from remission.errors import SpecError
-from remission.grid.spec import parse_spec
+from remission.grid.spec.spec import parse_spec
 from remission.models import Adapted, build_model, canonical_arch
 from remission.seeding import Seed
-
-from .plain import ClassToken, convolution, sequential
+from tests.unit.models.plain import ClassToken, convolution, sequential
 
 
 def fake_torchvision() -> ModuleType:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from report_factory import PURIFIERS, cell, grid, preview, record
-
 from remission.records import Record
+from tests.unit.report.report_factory import PURIFIERS, cell, grid, preview, record
 
 REACTIVATIONS: dict[str, tuple[int | None, int | None, float]] = {
     # name: budget, queries, how much of the backdoor it wakes

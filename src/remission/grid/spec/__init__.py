@@ -1,0 +1,7 @@
+"""What the user asked for: the spec and its checks."""
+
+from __future__ import annotations
+
+from remission.grid.spec.spec import Spec, parse_spec, read_spec
+
+__all__ = ["Spec", "parse_spec", "read_spec"]

@@ -1,0 +1,1 @@
+"""What one stage does: its inputs, its computation, its result."""

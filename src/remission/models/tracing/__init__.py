@@ -1,0 +1,1 @@
+"""The structure of any network, found by following its forward pass."""

@@ -1,0 +1,33 @@
+"""What lies on disk: records, what they hold, where they lie. No torch here.
+
+A *record* is what one stage of the grid leaves behind. A record of a measured model holds a
+:class:`Cell`; a record of a path between two models holds :class:`PathCurve` objects. Tables and
+reports are made from records alone.
+"""
+
+from __future__ import annotations
+
+from remission.records.cell import Cell, Json
+from remission.records.files import STORE_MARK
+from remission.records.path import PathCurve, Plane, Quantity
+from remission.records.reading import brief, cells, path_curves, read_record, read_records
+from remission.records.record import FORMAT, Artefact, Record
+from remission.records.store import Store
+
+__all__ = [
+    "FORMAT",
+    "STORE_MARK",
+    "Artefact",
+    "Cell",
+    "Json",
+    "PathCurve",
+    "Plane",
+    "Quantity",
+    "Record",
+    "Store",
+    "brief",
+    "cells",
+    "path_curves",
+    "read_record",
+    "read_records",
+]

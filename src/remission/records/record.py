@@ -1,0 +1,89 @@
+"""A record: what one stage left behind, as a frozen dataclass that goes to JSON and comes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from remission.records.cell import Cell, Json, Seconds, Status
+from remission.records.path import PathCurve, Plane
+
+FORMAT = 1
+"""Version of the JSON layout; a reader refuses a newer one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """A file of the store that belongs to a record, named relative to the store's folder."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    file: Annotated[str, Field(pattern=r"^artefacts/[A-Za-z0-9_.-]+$")]
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one stage left behind.
+
+    Args:
+        id: the stage's identity: a hash of everything that changes its result.
+        kind: ``victim``, ``control``, ``baseline``, ``inversion``, ``purified``,
+            ``reactivated``, ``path``, ``innocent`` or ``transfer``.
+        label: a short name for people.
+        settings: everything that the identity was made from.
+        parents: role -> id of the stages whose results this one used.
+        details: what else was found (the target class an inversion names, losses, counts).
+        environment: versions, processor, precision in force.
+        seconds: wall-clock seconds of this stage alone.
+        cpu_seconds: processor seconds of it, over all threads; None in older records.
+        finished: ISO 8601 time in UTC.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    id: str
+    kind: str
+    label: str
+    status: Status
+    settings: Json
+    parents: dict[str, str]
+    cell: Cell | None = None
+    paths: tuple[PathCurve, ...] = ()
+    plane: Plane | None = None
+    details: Json = field(default_factory=dict)
+    artefacts: dict[str, Artefact] = field(default_factory=dict)
+    environment: Json = field(default_factory=dict)
+    seconds: Seconds = 0.0
+    cpu_seconds: Seconds | None = None
+    finished: str = ""
+    error: str | None = None
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """The record as indented JSON text, keys in a stable order."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: the text is no record of a format known here.
+        """
+        record = _adapter().validate_json(text)
+        if record.format != FORMAT:
+            raise ValueError(f"not a record of format {FORMAT}")
+        return record
+
+
+@cache
+def _adapter() -> TypeAdapter[Record]:
+    """Checks types and ranges; made once, when the first record is read."""
+    return TypeAdapter(Record)

@@ -1,0 +1,1 @@
+"""Records grouped into the rows and columns that people compare."""

@@ -1,0 +1,197 @@
+"""Scores of a relapse curve: what a reactivation brought back, told in single numbers.
+
+The relapse gap and the budget that brings half of the backdoor back are those of
+:mod:`remission.report.measures.relapse_gap`; here they are taken from the cells of a group.
+
+Intervals (95 %). Over seeds: Student t of the seeds' gaps. Of one seed: Newcombe's interval of each
+difference P(n_k) - C(n_k), from the two Wilson intervals, goes through the same sum; its ends add
+up as if the errors of all budgets were fully correlated, for one set of test images is behind all
+of them. That is never narrower than it would be with independent errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from remission.records import Cell
+from remission.report.groups.breakage import breaks, broken_seeds
+from remission.report.groups.estimates import Estimate, by_seed, estimate, gap, student_half_width
+from remission.report.groups.group import Column, Group, Row
+from remission.report.measures.relapse_gap import Bound, area_between, ratio, reach, weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """The smallest number of poisoned images with an ASR of one half.
+
+    Args:
+        at: of the mean curve; ``<=`` the smallest measured budget, ``>`` the largest one.
+        first: where the upper ends of the 95 % intervals of the points get there.
+        last: where the lower ends get there.
+    """
+
+    at: Bound
+    first: Bound
+    last: Bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One purified model's relapse curve under one reactivation, beside the control's.
+
+    Args:
+        row: the purifier.
+        column: the reactivation, at any of its budgets.
+        budgets: that both curves were measured at.
+        gap: the relapse gap; unknown without a control.
+        purified: budget that reaches one half.
+        control: the same of the control on the same seeds; None without one.
+    """
+
+    row: Row
+    column: Column
+    budgets: tuple[int, ...]
+    gap: Estimate
+    purified: Reach
+    control: Reach | None
+
+    @property
+    def ratio(self) -> Bound | None:
+        """How many times as many poisoned images the control takes; None if nothing is known."""
+        return ratio(self.purified.at, self.control.at) if self.control else None
+
+
+def scores(group: Group) -> list[Score]:
+    """Every purifier of a group under every reactivation with at least two budgets above 0."""
+    families: dict[str, list[Column]] = {}
+    for column in group.columns:
+        if column.budget:
+            families.setdefault(column.label, []).append(column)
+    rows = [row for row in group.rows if not row.reference]
+    found = [score(group, row, columns) for columns in families.values() for row in rows]
+    return [one for one in found if one is not None]
+
+
+def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
+    """One purifier under one reactivation; None where fewer than two budgets are there.
+
+    Without seeds with which purification broke the model, and budgets with which the reactivation
+    did.
+    """
+    columns = [column for column in columns if not breaks(group, row, column)]
+    gaps = seed_gaps(group, row, columns)
+    there = {c.seed for column in columns for c in row.cells.get(column, ())}
+    seeds = set(gaps) or there - broken_seeds(group, row)
+    ours = _curve({column: row.cells.get(column, ()) for column in columns}, seeds)
+    if len(ours) < 2:
+        return None
+    theirs = _curve({column: group.beside(row, column) for column in columns}, seeds)
+    shared = tuple(budget for budget in ours if budget in theirs)
+    return Score(
+        row=row,
+        column=columns[0],
+        budgets=shared if gaps else tuple(ours),
+        gap=_relapse_gap(gaps, group, row, columns),
+        purified=_reached(ours),
+        control=_reached(theirs) if len(theirs) > 1 else None,
+    )
+
+
+def seed_gaps(
+    group: Group, row: Row, columns: Sequence[Column], *, whole: bool = False
+) -> dict[int, float]:
+    """Seed -> relapse gap over the budgets that the purified model and the control both have.
+
+    Only seeds with the same budgets are counted, those that most of them were measured at, of
+    these the most budgets: an area over others is another number.
+
+    Args:
+        group: that the row belongs to.
+        row: a purifier.
+        columns: one reactivation at its budgets, which are above 0.
+        whole: count only seeds that have all of these budgets.
+    """
+    broken = broken_seeds(group, row)
+    curves: dict[int, list[tuple[int, float, float]]] = {}
+    for column in sorted(columns, key=lambda c: c.budget or 0):
+        ours = by_seed(row.cells.get(column, ()), "asr")
+        theirs = by_seed(group.beside(row, column), "asr")
+        for seed in (ours.keys() & theirs.keys()) - broken:
+            assert column.budget, "a relapse curve is over budgets"
+            curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
+    long = {seed: points for seed, points in curves.items() if len(points) > 1}
+    measured = {seed: tuple(n for n, _, _ in points) for seed, points in long.items()}
+    count = Counter(measured.values())
+    usual = max(count, key=lambda budgets: (count[budgets], len(budgets)), default=())
+    if whole:
+        usual = tuple(sorted({column.budget for column in columns if column.budget}))
+    return {
+        seed: area_between(*zip(*points, strict=True))
+        for seed, points in sorted(long.items())
+        if measured[seed] == usual
+    }
+
+
+def _relapse_gap(
+    gaps: dict[int, float], group: Group, row: Row, columns: Sequence[Column]
+) -> Estimate:
+    failed = sum(c.status == "failed" for column in columns for c in row.cells.get(column, ()))
+    values = list(gaps.values())
+    if not values:
+        return Estimate(failed=failed)
+    mean, half = math.fsum(values) / len(values), student_half_width(values)
+    if half is not None:
+        ends: tuple[float, float] | None = (max(-1.0, mean - half), min(1.0, mean + half))
+    else:
+        ends = _from_test_images(next(iter(gaps)), group, row, columns)
+    return Estimate(mean=mean, half_width=half, n=len(values), failed=failed, interval=ends)
+
+
+def _from_test_images(
+    seed: int, group: Group, row: Row, columns: Sequence[Column]
+) -> tuple[float, float] | None:
+    """The interval of one seed's relapse gap, see above; None where a cell has no interval."""
+
+    def of(cells: Sequence[Cell]) -> list[Cell]:
+        return [cell for cell in cells if cell.seed == seed]
+
+    found = [
+        (
+            float(column.budget or 0),
+            gap(of(row.cells.get(column, ())), of(group.beside(row, column))),
+        )
+        for column in sorted(columns, key=lambda c: c.budget or 0)
+    ]
+    points = [(budget, each) for budget, each in found if each.known]
+    intervals = [each.interval for _, each in points if each.interval is not None]
+    if len(intervals) < len(points):
+        return None
+    scale = weights([budget for budget, _ in points])
+    low = math.fsum(w * ends[0] for w, ends in zip(scale, intervals, strict=True))
+    high = math.fsum(w * ends[1] for w, ends in zip(scale, intervals, strict=True))
+    return max(-1.0, low), min(1.0, high)
+
+
+def _curve(cells: Mapping[Column, Sequence[Cell]], seeds: set[int]) -> dict[int, Estimate]:
+    """Budget -> ASR over some seeds, where it is known, in order of budget."""
+    found = {}
+    for column in sorted(cells, key=lambda c: c.budget or 0):
+        number = estimate([cell for cell in cells[column] if cell.seed in seeds], "asr")
+        if column.budget and number.known:
+            found[column.budget] = number
+    return found
+
+
+def _reached(curve: dict[int, Estimate]) -> Reach:
+    """Of the mean curve, and of the ends of its intervals (a point without one is its own)."""
+    budgets = list(curve)
+    mean = [each.mean or 0.0 for each in curve.values()]
+    ends = [each.interval or (m, m) for each, m in zip(curve.values(), mean, strict=True)]
+    return Reach(
+        at=reach(budgets, mean),
+        first=reach(budgets, [high for _, high in ends]),
+        last=reach(budgets, [low for low, _ in ends]),
+    )

@@ -1,0 +1,104 @@
+"""How each purifier stands under each attack: its largest gap to the control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from remission.report.groups.breakage import gaps
+from remission.report.groups.estimates import Estimate, gap, mean_known
+from remission.report.groups.group import Column, Group, Row
+from remission.report.groups.keys import VICTIM
+from remission.report.groups.labels import Method
+from remission.report.groups.titles import titles
+from remission.report.groups.verdict import Outcome, Verdict, judge, seeds_kept
+
+LOST: dict[Outcome, str] = {"survived": "not purified", "broken": "broken"}
+UNTOLD: dict[Outcome, str] = {"no backdoor": "attack failed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """How a purifier stands under one attack.
+
+    Args:
+        gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
+        column: the reactivation and budget of that gap; None if unknown.
+        verdict: on the purifier.
+        kept: the seeds with which the backdoor outlived the purifier itself, and all seeds.
+        change: of clean accuracy against the victim.
+        o_asr: ASR before any reactivation.
+        epochs: cost in epochs of plain fine-tuning; None where there is no such row.
+        skipped: reactivations left out, since they broke the model or the control.
+    """
+
+    gap: Estimate
+    column: Column | None
+    verdict: Verdict
+    kept: tuple[int, int]
+    change: Estimate
+    o_asr: Estimate
+    epochs: float | None
+    skipped: int
+
+    @property
+    def lost(self) -> bool:
+        """Whether the backdoor outlived the purifier itself, or the model did not."""
+        return self.verdict.outcome in LOST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A purifier, and how it stands under each attack (by its title) that it was tried on."""
+
+    label: str
+    purifier: Method
+    under: dict[str, Worst]
+
+    @property
+    def told(self) -> bool:
+        """Whether it was given the attacker's own trigger."""
+        return self.purifier.parameters.get("trigger") == "true"
+
+    @property
+    def worked(self) -> list[Worst]:
+        """Under the attacks that left a backdoor."""
+        return [each for each in self.under.values() if each.verdict.outcome != "no backdoor"]
+
+    @property
+    def mean_gap(self) -> float:
+        """Over the attacks, 1 where a model is lost; infinite where none is known."""
+        mean = mean_known([1.0 if each.lost else each.gap.mean for each in self.worked])
+        return math.inf if mean is None else mean
+
+
+def worst(group: Group, row: Row) -> Worst:
+    """How a purifier stands in one group."""
+    every, known = gaps(group, row)
+    failed = sum(group.gap(row, column).failed for column in group.columns)
+    nothing = (None, Estimate(failed=failed))
+    column, largest = max(known, key=lambda each: each[1].mean or 0.0, default=nothing)
+    victim = group.row(VICTIM)
+    before = victim.cells.get(None, ()) if victim else ()
+    return Worst(
+        gap=largest,
+        column=column,
+        verdict=judge(group, row),
+        kept=seeds_kept(group, row),
+        change=gap(row.cells.get(None, ()), before, "clean_acc"),
+        o_asr=row.number("asr"),
+        epochs=group.cost(row).mean,
+        skipped=len(every) - len(known),
+    )
+
+
+def standings(groups: Sequence[Group]) -> list[Standing]:
+    """The purifiers of these groups, those that relapse least first."""
+    named, found = titles(groups), dict[Method, Standing]()
+    for group in groups:
+        for row in group.rows:
+            if not row.reference:
+                one = Standing(label=row.label, purifier=row.purifier, under={})
+                found.setdefault(row.purifier, one).under[named[group.key]] = worst(group, row)
+    return sorted(found.values(), key=lambda each: (each.mean_gap, each.label))

@@ -1,0 +1,91 @@
+"""The victims of a store: each beside its control, with what its trigger changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from remission.catalogue import methods_by_kind
+from remission.records import Cell, Record
+from remission.report.groups.keys import CONTROL, GroupKey
+from remission.report.groups.labels import label_methods
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacked:
+    """A victim, its control, and what its trigger changes.
+
+    Args:
+        record: of the victim.
+        cell: the victim's; may have failed.
+        label: the attack, with the parameters in which it differs from others of its name.
+        threat: what the attacker must control; empty if this version knows no such attack.
+        control: the model trained without poison, measured with this trigger; None if not there.
+        psnr: mean in dB; None where it was not measured or nothing changes.
+        ssim: mean.
+        largest_change: share of the range of a pixel.
+        compared: images behind these three; 0 if they were not measured.
+        unchanged: how many of them the trigger leaves as they are.
+    """
+
+    record: Record
+    cell: Cell
+    label: str
+    threat: tuple[str, ...]
+    control: Cell | None
+    psnr: float | None
+    ssim: float | None
+    largest_change: float | None
+    compared: int
+    unchanged: int
+
+    @property
+    def key(self) -> GroupKey:
+        """The group that the victim belongs to."""
+        return GroupKey.of(self.cell)
+
+    @property
+    def steps(self) -> int | None:
+        """The largest change as a person counts it: 0 to 255."""
+        return None if self.largest_change is None else round(255 * self.largest_change)
+
+
+def attacked(records: Sequence[Record]) -> list[Attacked]:
+    """Every victim of a store, in a stable order."""
+    victims = [(r, r.cell) for r in records if r.kind == "victim" and r.cell is not None]
+    labels = label_methods(GroupKey.of(cell).attack for _, cell in victims)
+    controls = {
+        record.parents.get("victim"): record.cell
+        for record in records
+        if record.kind == "baseline" and record.cell and record.cell.purifier == CONTROL
+    }
+    found = []
+    for record, cell in victims:
+        stealth = record.details.get("stealth")
+        numbers = stealth if isinstance(stealth, dict) else {}
+        found.append(
+            Attacked(
+                record=record,
+                cell=cell,
+                label=labels[GroupKey.of(cell).attack],
+                threat=_threats().get(cell.attack, ()),
+                control=controls.get(record.id),
+                psnr=_number(numbers, "psnr"),
+                ssim=_number(numbers, "ssim"),
+                largest_change=_number(numbers, "largest_change"),
+                compared=int(_number(numbers, "images") or 0),
+                unchanged=int(_number(numbers, "unchanged") or 0),
+            )
+        )
+    return sorted(found, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
+
+
+def _number(numbers: Mapping[str, Any], name: str) -> float | None:
+    value = numbers.get(name)
+    return value if isinstance(value, int | float) else None
+
+
+def _threats() -> dict[str, tuple[str, ...]]:
+    """Attack -> what the attacker must control, from the catalogue."""
+    return {entry["name"]: tuple(entry["needs"]) for entry in methods_by_kind()["attacks"]}

@@ -1,0 +1,113 @@
+"""The triggers of a store side by side: one card an attack, with its pictures and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from remission.records import Record
+from remission.report.groups.estimates import FAILED, MISSING
+from remission.report.groups.group import Group
+from remission.report.groups.keys import GroupKey
+from remission.report.groups.labels import printable
+from remission.report.measures.victims import Attacked, attacked
+from remission.report.page.pictures import Pictures, compare
+from remission.report.tables.attacks import percent
+
+SHOWN = 5
+"""Images in a strip of a card."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What the gallery shows of one attack.
+
+    Args:
+        title: the attack.
+        setting: poison rate, target and what else tells it from the other cards.
+        threat: what the attacker controls.
+        section: number of the group's section in the page.
+        pictures: clean, triggered, difference; or why there are none.
+        numbers: (name, value, remark).
+    """
+
+    title: str
+    setting: str
+    threat: str
+    section: int
+    pictures: Pictures
+    numbers: list[tuple[str, str, str]]
+
+
+def firsts(records: Sequence[Record]) -> list[Attacked]:
+    """The first victim of each group, if possible one that did not fail."""
+    found = attacked(records)
+    first: dict[GroupKey, Attacked] = {}
+    for one in sorted(found, key=lambda one: one.cell.status == "failed"):
+        first.setdefault(one.key, one)
+    return [one for one in found if first[one.key] is one]
+
+
+def gallery(groups: Sequence[Group], records: Sequence[Record], folder: Path) -> list[Card]:
+    """A card for the first victim of each group; none where there are fewer than two to compare."""
+    first = {one.key: one for one in firsts(records)}
+    shown = [(n, first[g.key]) for n, g in enumerate(groups, start=1) if g.key in first]
+    if len(shown) < 2:
+        return []
+    several = {
+        name: len({getattr(one.cell, name) for _, one in shown}) > 1 for name in ("dataset", "arch")
+    }
+    return [
+        Card(
+            title=one.label,
+            setting=_setting(one, several),
+            threat=", ".join(one.threat),
+            section=section,
+            pictures=compare(
+                folder,
+                one.record,
+                other="preview_triggered",
+                other_title="triggered",
+                title=one.label,
+                first=SHOWN,
+            ),
+            numbers=_numbers(one),
+        )
+        for section, one in shown
+    ]
+
+
+def _setting(one: Attacked, several: dict[str, bool]) -> str:
+    parts = [str(getattr(one.cell, name)) for name, shown in several.items() if shown]
+    parts += [f"{100 * one.cell.poison_rate:g} % poisoned", f"target {one.cell.target}"]
+    return printable(" · ".join(parts))
+
+
+def _numbers(one: Attacked) -> list[tuple[str, str, str]]:
+    """The rates with the control's, then what the trigger changes as far as it was measured."""
+    found = []
+    for name, measure in (("ASR", "asr"), ("C-Acc", "clean_acc")):
+        value, control = percent(one.cell, measure), percent(one.control, measure)
+        known = control not in (MISSING, FAILED)
+        found.append((name, value, f"control {control}" if known else ""))
+    if one.psnr is not None:
+        unchanged = f"{one.unchanged} of {one.compared} unchanged" if one.unchanged else ""
+        found.append(("PSNR", f"{one.psnr:.1f} dB", unchanged))
+    if one.ssim is not None:
+        found.append(("SSIM", f"{one.ssim:.3f}", ""))
+    if one.steps is not None:
+        found.append(("max. Δ", f"{one.steps}/255", ""))
+    return found
+
+
+def stealth_text(one: Attacked) -> str:
+    """The same numbers as the end of a sentence; empty where they were not measured."""
+    parts = []
+    if one.psnr is not None:
+        parts.append(f"PSNR {one.psnr:.1f} dB")
+    if one.ssim is not None:
+        parts.append(f"SSIM {one.ssim:.3f}")
+    if one.steps is not None:
+        parts.append(f"largest change of a pixel {one.steps} of 255")
+    return ", ".join(parts)

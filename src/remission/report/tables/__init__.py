@@ -1,0 +1,1 @@
+"""Views of a store as text, Markdown, CSV and JSON."""

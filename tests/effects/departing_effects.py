@@ -1,0 +1,82 @@
+"""Checks of the purifiers that leave the neighbourhood of the backdoored weights.
+
+Parameters are those that 8x8 images and short trainings need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from remission.models import Classifier
+from remission.purifiers import D3, FT, TSC, CleanPurifier, WeightDistortion, WeightDistReg
+from tests.effects.world import World
+
+DETOXIFIED = D3(epochs=20, lr=0.1, batch_size=32, augment="none")
+DISTORTED = WeightDistortion(sigma=0.1, epochs=10, lr=4e-3, batch_size=32, augment="none")
+DRIVEN = WeightDistReg(alpha=50.0, epochs=10, lr=4e-3, batch_size=32, augment="none")
+WALKED = TSC(rounds=3, epochs=8, lr=0.2, tune_epochs=0, batch_size=32, augment="none")
+TUNED = FT(epochs=10, lr=0.02, batch_size=32, augment="none")
+
+
+def purified(world: World, method: CleanPurifier) -> Classifier:
+    """The victim purified."""
+    return method(world.victim.model, world.clean, seed=world.seed).model
+
+
+@torch.no_grad()
+def distance(world: World, model: Classifier) -> float:
+    """From the victim, over all weights."""
+    pairs = zip(model.parameters(), world.victim.model.parameters(), strict=True)
+    return float(torch.stack([(a - b).square().sum() for a, b in pairs]).sum().sqrt())
+
+
+def is_clean(world: World, model: Classifier) -> None:
+    """Most of the backdoor is gone, clean accuracy is not."""
+    rates = world.rates(model)
+    assert rates.clean_acc.value > 0.9, rates
+    assert rates.asr.value < 0.2, rates
+
+
+def d3_leaves_the_head(world: World) -> None:
+    """The head is as long as the old one and as far from it as a random one, or farther."""
+    model = purified(world, DETOXIFIED)
+    old, new = world.victim.model.final_linear.weight, model.final_linear.weight
+    with torch.no_grad():
+        assert abs(float(new.norm() / old.norm()) - 1) < 1e-4
+        assert float((new - old).norm() / old.norm()) > 1.1
+    is_clean(world, model)
+
+
+def d3_is_driven_away(world: World) -> None:
+    """Where the clean loss weighs less the head goes farther."""
+    method = replace(DETOXIFIED, epochs=10, lr=0.05)
+    old = world.victim.model.final_linear.weight
+    bound, free = (
+        float((purified(world, at).final_linear.weight - old).detach().norm() / old.detach().norm())
+        for at in (replace(method, lambda_clean=1e6), replace(method, lambda_clean=2.0))
+    )
+    assert free > bound + 0.2, (free, bound)
+
+
+def weight_distortion_starts_elsewhere(world: World) -> None:
+    """It ends far from the victim, accurate, and without most of the backdoor."""
+    model = purified(world, DISTORTED)
+    assert distance(world, model) > 3 * distance(world, purified(world, TUNED))
+    is_clean(world, model)
+
+
+def weight_dist_reg_goes_away(world: World) -> None:
+    """It ends farther from the victim than without the distance in its objective."""
+    model = purified(world, DRIVEN)
+    plain = purified(world, replace(DRIVEN, alpha=0.0))
+    assert distance(world, model) > 2 * distance(world, plain)
+    is_clean(world, model)
+
+
+def tsc_walks_out_of_the_backdoor(world: World) -> None:
+    """It ends far from the victim, accurate, and without most of the backdoor."""
+    model = purified(world, WALKED)
+    assert distance(world, model) > 2 * distance(world, purified(world, TUNED))
+    is_clean(world, model)

@@ -1,0 +1,264 @@
+"""For each method: what it promises, as a check that fails for a method that does nothing.
+
+A check takes the world and raises AssertionError. ``EFFECTS`` has one for every registered method.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from remission.attacks import (
+    SIG,
+    SSBA,
+    AdaptiveBlend,
+    Attack,
+    BadNets,
+    Blended,
+    Bypass,
+    LabelConsistent,
+    LowFrequency,
+    TrojanNN,
+)
+from remission.inversion import BTIDBF, KnownSource, Universal
+from remission.models import Classifier
+from remission.paths.linear import interpolate
+from remission.purifiers import (
+    EP,
+    FST,
+    FT,
+    FTSAM,
+    PAM,
+    BTIDBFUnlearning,
+    PAMPath,
+    Purifier,
+)
+from remission.reactivations import Retuning
+from remission.training import recalibrate
+from tests.effects.departing_effects import (
+    d3_is_driven_away,
+    d3_leaves_the_head,
+    tsc_walks_out_of_the_backdoor,
+    weight_dist_reg_goes_away,
+    weight_distortion_starts_elsewhere,
+)
+from tests.effects.pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
+from tests.effects.reactivation_effects import (
+    alternative_fires_the_backdoor,
+    oba_wakes,
+    oba_wakes_by_queries,
+    oba_wakes_by_transfer,
+    qra_blackbox_wakes,
+    qra_blackbox_wakes_by_labels,
+    qra_wakes,
+)
+from tests.effects.training_effects import (
+    bpp_implants,
+    input_aware_implants,
+    lira_implants,
+    wanet_implants,
+)
+from tests.effects.unlearning_effects import (
+    i_bau_unlearns,
+    nad_erases_what_fine_tuning_keeps,
+    nc_names_the_class_and_unlearns,
+    sau_unlearns,
+)
+from tests.effects.world import World, implant, loss_uphill, shaken
+
+Check = Callable[[World], None]
+
+
+def implants(attack: Attack) -> Check:
+    """The victim is accurate on clean images and gives triggered ones the target."""
+
+    def check(world: World) -> None:
+        victim = implant(attack, world.data, world.split, world.seed)
+        rates = world.rates(victim.model, victim)
+        assert rates.clean_acc.value > 0.9, rates
+        assert rates.asr.value > 0.9, rates
+
+    return check
+
+
+def purified(world: World, method: Purifier, model: Classifier | None = None) -> Classifier:
+    """The victim (or ``model``) purified, with the true trigger where one is needed."""
+    source = KnownSource(world.victim.trigger)
+    return method(model or world.victim.model, world.clean, seed=world.seed, trigger=source).model
+
+
+def removes(method: Purifier) -> Check:
+    """With the true trigger, the backdoor is gone and accuracy stays."""
+
+    def check(world: World) -> None:
+        rates = world.rates(purified(world, method))
+        assert rates.asr.value < 0.1, rates
+        assert rates.robust_acc.value > 0.85, rates
+        assert rates.clean_acc.value > 0.9, rates
+
+    return check
+
+
+def ft_repairs(world: World) -> None:
+    """A model whose weights were shaken is accurate again."""
+    broken = shaken(world.victim.model, 0.4)
+    assert world.rates(broken).clean_acc.value < 0.8
+    method = FT(epochs=5, lr=0.02, batch_size=32, augment="none")
+    assert world.rates(purified(world, method, broken)).clean_acc.value > 0.9
+
+
+def ft_sam_flattens(world: World) -> None:
+    """The loss uphill of the weights is lower than the victim's, and than without SAM."""
+    # without smoothing, which keeps the loss up whatever the weights
+    method = FTSAM(epochs=15, lr=0.02, label_smoothing=0.0, batch_size=64, augment="none")
+    model, plain = purified(world, method), purified(world, replace(method, rho=1e-6))
+    victim, without, found = (
+        loss_uphill(at, world.clean, method.rho) for at in (world.victim.model, plain, model)
+    )
+    assert found < 0.5 * victim, (found, victim)
+    assert found < 0.7 * without, (found, without)
+    assert world.rates(model).clean_acc.value > 0.9
+
+
+def fst_shifts(world: World) -> None:
+    """The head's weight is as long as the old one and points elsewhere; accuracy stays."""
+    method = FST(epochs=10, lr=0.05, batch_size=32, augment="none")
+    model = purified(world, method)
+    old, new = world.victim.model.final_linear.weight, model.final_linear.weight
+    with torch.no_grad():
+        cosine = float((old * new).sum() / (old.norm() * new.norm()))
+        assert abs(float(new.norm() / old.norm()) - 1) < 1e-4
+    assert cosine < 0.3, cosine
+    assert world.rates(model).clean_acc.value > 0.9
+
+
+def fst_is_driven_away(world: World) -> None:
+    """<W, W0> falls with alpha."""
+    method = FST(epochs=10, lr=0.05, batch_size=32, augment="none", alpha=0.0)
+    old = world.victim.model.final_linear.weight.detach()
+    free, driven = (
+        float((purified(world, at).final_linear.weight.detach() * old).sum())
+        for at in (method, replace(method, alpha=0.5))
+    )
+    assert driven < free - 0.1 * float(old.square().sum()), (driven, free)
+
+
+def inversion_finds_a_trigger(world: World) -> None:
+    """Images are sent to one class by a change that leaves them alike.
+
+    A generator that only reproduces images sends next to none; one that was never trained sends
+    some, but nothing is left of the images.
+    """
+    method = BTIDBF(
+        filters=8, levels=2, pretrain_epochs=15, mask_epochs=20, epochs=20, target_epochs=10,
+        batch_size=32,
+    )  # fmt: skip
+    found = method(world.victim.model, world.clean, seed=world.seed)
+    assert found.target_share > 0.7, found.target_share
+    assert found.change < 0.3, found.change
+    mirror = replace(method, image_bound=1e-9, epochs=1, target_epochs=0)
+    only = mirror(world.victim.model, world.clean, seed=world.seed)
+    assert only.target_share < 0.2, only.target_share
+
+
+def universal_names_the_class(world: World) -> None:
+    """The true class stands out, and a change that leaves images alike sends them there."""
+    found = Universal()(world.victim.model, world.clean, seed=world.seed)
+    assert found.target == world.victim.target, found.target
+    assert found.target_share > 0.7, found.target_share
+    assert found.change < 0.3, found.change
+    assert found.lead is not None
+    assert found.lead > 1.3, found.lead
+
+
+def pam_path_leaves_the_way(world: World) -> None:
+    """Most of the way back to the victim is free of the backdoor; exact purification's is not."""
+    method = PAMPath(trigger="true", epochs=15, lr=0.05, batch_size=32, along=0.5)
+
+    def asr(model: Classifier) -> float:
+        between = copy.deepcopy(model)
+        interpolate(between, world.victim.model, model, 0.3)
+        recalibrate(between, world.clean)
+        return world.rates(between).asr.value
+
+    assert asr(purified(world, method)) < asr(world.exact) - 0.3
+
+
+def retuning_revives(world: World) -> None:
+    """With enough poisoned images the backdoor is back; without any it is not."""
+    method = Retuning(epochs=10, lr=0.02, batch_size=32)
+    attacker, victim = world.split.attacker, world.victim
+
+    def asr(budget: int) -> float:
+        model = method(
+            world.exact, attacker, victim.trigger, victim.target, budget=budget, seed=world.seed
+        )
+        return world.rates(model).asr.value
+
+    assert world.rates(world.exact).asr.value < 0.1
+    assert asr(0) < 0.2
+    assert asr(60) > 0.5
+
+
+EFFECTS: dict[str, list[Check]] = {
+    "attack adaptive_blend": [implants(AdaptiveBlend(alpha=0.4, planted_alpha=0.4))],
+    "attack badnets": [implants(BadNets(size=2, margin=0))],
+    "attack blended": [implants(Blended(alpha=0.3))],
+    "attack bypass": [implants(Bypass(size=2, margin=0, weight=1.0, lr=0.05))],
+    "attack ssba": [
+        implants(SSBA(bits=4, filters=8, levels=2, epochs=8, lr=3e-3, batch_size=32, bound=0.15))
+    ],
+    "attack label_consistent": [
+        implants(LabelConsistent(poison_rate=0.07, target=8, steps=5, robust_steps=1))
+    ],
+    "attack low_frequency": [implants(LowFrequency(epochs=5))],
+    "attack sig": [
+        implants(SIG(poison_rate=0.09, target=8, frequency=3, delta=100.0, test_gain=2.0))
+    ],
+    "attack trojannn": [implants(TrojanNN(area=0.25, steps=50))],
+    "attack bpp": [bpp_implants],
+    "attack input_aware": [input_aware_implants],
+    "attack lira": [lira_implants],
+    "attack wanet": [wanet_implants],
+    "inversion bti_dbf": [inversion_finds_a_trigger],
+    "inversion universal": [universal_names_the_class],
+    "purifier anp": [anp_prunes],
+    "purifier bti_dbf": [
+        removes(
+            BTIDBFUnlearning(
+                trigger="true", rounds=1, epochs=12, lr=1e-3, batch_size=32, augment="none"
+            )
+        )
+    ],
+    "purifier clp": [clp_prunes],
+    "purifier d3": [d3_leaves_the_head, d3_is_driven_away],
+    "purifier ep": [removes(EP(epochs=10, lr=0.02, batch_size=32, augment="none"))],
+    "purifier fp": [fp_prunes],
+    "purifier fst": [fst_shifts, fst_is_driven_away],
+    "purifier ft": [ft_repairs],
+    "purifier ft_sam": [ft_sam_flattens],
+    "purifier i_bau": [i_bau_unlearns],
+    "purifier nad": [nad_erases_what_fine_tuning_keeps],
+    "purifier nc": [nc_names_the_class_and_unlearns],
+    "purifier pam": [
+        removes(PAM(trigger="true", rounds=2, epochs=8, lr=0.05, batch_size=32, augment="none"))
+    ],
+    "purifier pam_path": [
+        removes(PAMPath(trigger="true", epochs=15, lr=0.05, batch_size=32)),
+        pam_path_leaves_the_way,
+    ],
+    "purifier rnp": [rnp_prunes],
+    "purifier sau": [sau_unlearns],
+    "purifier tsc": [tsc_walks_out_of_the_backdoor],
+    "purifier weight_dist_reg": [weight_dist_reg_goes_away],
+    "purifier weight_distortion": [weight_distortion_starts_elsewhere],
+    "reactivation alternative": [alternative_fires_the_backdoor],
+    "reactivation oba": [oba_wakes, oba_wakes_by_queries, oba_wakes_by_transfer],
+    "reactivation qra": [qra_wakes],
+    "reactivation qra_blackbox": [qra_blackbox_wakes, qra_blackbox_wakes_by_labels],
+    "reactivation retuning": [retuning_revives],
+}
+"""Kind and name of a method -> its checks."""

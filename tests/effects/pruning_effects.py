@@ -1,0 +1,142 @@
+"""Checks of the purifiers that prune.
+
+Parameters are those that 8x8 images and a narrow model need: of 150 clean images 30 are held out,
+so one image is a drop of 0.033, and there are few channels to tell the backdoor's from others.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from remission.attacks import Victim
+from remission.models import Classifier
+from remission.purifiers import ANP, CLP, FP, FT, RNP, Purifier
+from remission.types import LabelledImages, as_float
+from tests.effects.world import World
+
+
+def pruned(world: World, method: Purifier, model: Classifier | None = None) -> Classifier:
+    """The victim (or ``model``) purified."""
+    return method(model or world.victim.model, world.clean, seed=world.seed).model
+
+
+def off(victim: nn.Module, purified: nn.Module) -> float:
+    """The share of the victim's batch-norm channels that are zero now."""
+    before, after = (
+        torch.cat([m.weight.detach() for m in net.modules() if isinstance(m, nn.BatchNorm2d)])
+        for net in (victim, purified)
+    )
+    return float(((after == 0) & (before != 0)).double().mean())
+
+
+def anp_prunes(world: World) -> None:
+    """Without any trigger: few channels go, most of the backdoor with them; accuracy stays."""
+    method = ANP(iterations=100, lr=0.5, max_drop=0.07, batch_size=32, augment="none")
+    model = pruned(world, method)
+    rates = world.rates(model)
+    assert rates.asr.value < 0.7, rates
+    assert rates.clean_acc.value > 0.85, rates
+    assert 0 < off(world.victim.model, model) < 0.25
+
+
+def rnp_prunes(world: World) -> None:
+    """The same."""
+    method = RNP(epochs=12, lr=0.03, max_drop=0.07, batch_size=32, augment="none")
+    model = pruned(world, method)
+    rates = world.rates(model)
+    assert rates.asr.value < 0.7, rates
+    assert rates.clean_acc.value > 0.85, rates
+    assert 0 < off(world.victim.model, model) < 0.25
+
+
+class Planted(Classifier):
+    """A model without a backdoor, and beside it one convolution of which one channel is one.
+
+    The channel matches a 2x2 pattern and is silent unless the match is nearly perfect; the head
+    gives the target class to what it says. The other fifteen channels are small and random.
+
+    Args:
+        honest: the model.
+        pattern: (1, 2, 2), two zeros and two ones.
+        target: the class.
+        clean: images whose statistics the batch norm keeps.
+    """
+
+    def __init__(
+        self, honest: Classifier, pattern: Tensor, target: int, clean: LabelledImages
+    ) -> None:
+        mean, std = (tuple(v.flatten().tolist()) for v in (honest.mean, honest.std))
+        super().__init__(
+            arch="planted", classes=honest.classes, shape=honest.shape, mean=mean, std=std
+        )
+        self.honest = copy.deepcopy(honest)
+        self.detector, self.norm = nn.Conv2d(1, 16, 2, bias=False), nn.BatchNorm2d(16)
+        old = honest.final_linear
+        self.linear = nn.Linear(old.in_features + 16, old.out_features)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            noise = torch.randn(self.detector.weight.shape, generator=generator)
+            self.detector.weight.copy_(0.1 * noise)
+            self.detector.weight[7] = (2 * pattern - 1) * self.std  # at best the pattern's sum, 2
+            z = self.detector((as_float(clean.images) - self.mean) / self.std)
+            self.norm.running_mean, self.norm.running_var = z.mean((0, 2, 3)), z.var((0, 2, 3))
+            self.norm.weight.copy_((self.norm.running_var + self.norm.eps).sqrt())
+            self.norm.weight[7] *= 100
+            self.norm.bias[7] = 100 * (self.norm.running_mean[7] - 1.8)
+            self.linear.weight.zero_()
+            self.linear.weight[:, : old.in_features] = old.weight
+            self.linear.bias.copy_(old.bias)
+            self.linear.weight[target, old.in_features + 7] = 10.0
+
+    def feature_map(self, normal: Tensor) -> Tensor:
+        """(N, 1, 8, 8) -> (N, D + 16, 1, 1)."""
+        usual = self.honest.feature_map(normal).mean((2, 3), keepdim=True)
+        found = self.norm(self.detector(normal)).relu().amax((2, 3), keepdim=True)
+        return torch.cat([usual, found], dim=1)
+
+    @property
+    def final_linear(self) -> nn.Linear:
+        """The last linear layer."""
+        return self.linear
+
+
+def planted(world: World) -> Victim:
+    """A victim with the world's trigger and one backdoor channel."""
+    x = torch.full((1, 1, 8, 8), 0.5)
+    pattern = world.victim.trigger(x)[0, :, -2:, -2:]
+    assert sorted(pattern.flatten().tolist()) == [0, 0, 1, 1], "the mean of the images drops out"
+    target = world.victim.target
+    assert isinstance(target, int)
+    model = Planted(world.exact, pattern, target, world.clean).eval()
+    return replace(world.victim, model=model)
+
+
+def clp_prunes(world: World) -> None:
+    """A channel that answers to the trigger alone, and strongly, is found without any image."""
+    victim = planted(world)
+    before = world.rates(victim.model, victim)
+    assert before.asr.value > 0.95, before
+    assert before.clean_acc.value > 0.9, before
+    for method in (CLP(u=3.0), CLP(max_drop=0.03)):
+        after = world.rates(pruned(world, method, victim.model), victim)
+        assert after.asr.value < 0.1, after
+        assert after.clean_acc.value > 0.85, after
+
+
+def fp_prunes(world: World) -> None:
+    """A channel that clean images do not use goes; fine-tuning alone leaves what it does."""
+    victim = planted(world)
+    settings: dict[str, Any] = {"epochs": 5, "lr": 0.01, "batch_size": 32, "augment": "none"}
+    tuned = world.rates(pruned(world, FT(**settings), victim.model), victim)
+    assert tuned.asr.value > 0.5, tuned
+    model = pruned(world, FP(max_drop=0.07, **settings), victim.model)
+    rates = world.rates(model, victim)
+    assert rates.asr.value < 0.1, rates
+    assert rates.clean_acc.value > 0.9, rates
+    gone = (model.final_linear.weight == 0).all(0)
+    assert 0.1 < float(gone.double().mean()) < 0.95

@@ -1,0 +1,95 @@
+"""Checks of the attacks that train the victim: it answers to the trigger, and to that alone.
+
+Parameters are those that 8x8 images and short trainings need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from remission.attacks import LIRA, Attack, Bpp, InputAware, Victim, WaNet
+from remission.models import build_model
+from remission.triggers import Generated, Warp
+from remission.types import as_float
+from tests.effects.world import RECIPE, World
+
+
+def train(attack: Attack, epochs: int, world: World) -> Victim:
+    """A victim of ``attack``."""
+    data, shape = world.data, world.data.train.shape
+    model = build_model(
+        "resnet18:8", classes=10, shape=shape, mean=data.mean, std=data.std, seed=world.seed
+    )
+    victim = attack(model, world.split.victim, replace(RECIPE, epochs=epochs), seed=world.seed)
+    model.eval()
+    return victim
+
+
+def is_there(world: World, victim: Victim) -> None:
+    """The victim recognises clean images and gives triggered ones the target; others do not."""
+    rates = world.rates(victim.model, victim)
+    assert rates.clean_acc.value > 0.9, rates
+    assert rates.asr.value > 0.85, rates
+    assert world.rates(world.exact, victim).asr.value < 0.3, "the trigger alone does nothing"
+
+
+def others(world: World) -> Tensor:
+    """Test images that are not of the target class."""
+    test = world.split.test
+    return as_float(test.images[test.labels != 0])
+
+
+@torch.no_grad()
+def share(victim: Victim, images: Tensor) -> float:
+    """The share of images that the victim gives the target class."""
+    return float((victim.model(images).argmax(1) == victim.target).double().mean())
+
+
+def bpp_implants(world: World) -> None:
+    """Images with another image's change stay clean."""
+    victim, x = train(Bpp(squeeze_num=2, poison_rate=0.2), 8, world), others(world)
+    is_there(world, victim)
+    z = x.roll(1, 0)
+    assert share(victim, (x + victim.trigger(z) - z).clamp(0, 1)) < 0.2
+
+
+def input_aware_implants(world: World) -> None:
+    """A trigger made for another image does not work."""
+    attack = InputAware(
+        mask_epochs=2, filters=8, levels=1, lambda_norm=3.0, cross_ratio=0.6, poison_rate=0.25
+    )
+    victim, x = train(attack, 16, world), others(world)
+    is_there(world, victim)
+    trigger, z = victim.trigger, x.roll(1, 0)
+    assert isinstance(trigger, Generated)
+    assert float(trigger.mask(x).mean()) < 0.2
+    assert share(victim, trigger.merge(x, trigger.pattern(z), trigger.mask(z))) < 0.4
+
+
+def lira_implants(world: World) -> None:
+    """The noise is within its bound, and it is the learned one that works."""
+    attack = LIRA(
+        eps=0.2, stage_one_epochs=3, generator_lr=0.003, filters=8, levels=2, poison_rate=0.2
+    )
+    victim, x = train(attack, 8, world), others(world)
+    is_there(world, victim)
+    assert float((victim.trigger(x) - x).abs().max()) <= attack.eps + 1e-6
+    untrained = attack.trigger(world.data.train.shape, world.seed.child("trigger"))
+    assert share(victim, untrained(x)) < 0.5
+
+
+def wanet_implants(world: World) -> None:
+    """With the noise mode a warp that is nearly the trigger does not work; without it does."""
+    attack = WaNet(s=1.0, k=3, cross_ratio=1.5, poison_rate=0.3)
+    victim, x = train(attack, 20, world), others(world)
+    is_there(world, victim)
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(len(x), *x.shape[2:], 2, generator=generator) * 2 - 1
+    assert isinstance(victim.trigger, Warp)
+    near = victim.trigger.noisy(x, noise)
+    assert share(victim, near) < 0.2
+    careless = train(replace(attack, cross_ratio=0.0), 8, world)
+    assert share(careless, near) > 0.4

@@ -1,0 +1,35 @@
+"""Every recipe is a spec that can be planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from remission.data import CATALOGUE
+from remission.grid.plan.planner import make_plan
+from remission.grid.spec.spec import read_spec
+
+RECIPES = Path(__file__).parents[4] / "recipes"
+FILES = sorted(RECIPES.rglob("*.toml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_recipe_is_a_plan(file: Path) -> None:
+    spec = read_spec(file)
+    assert spec.name == file.stem
+    assert spec.dataset in CATALOGUE
+    plan = make_plan(spec, "digest")
+    assert len({stage.label for stage in plan}) == len(plan)
+    victims = [stage for stage in plan if stage.kind == "victim"]
+    assert len(victims) == len(spec.attack) * len(spec.seeds)
+
+
+def test_the_papers_experiments_have_theirs() -> None:
+    specs = [read_spec(file) for file in FILES if file.parent.name == "paper"]
+    assert {spec.dataset for spec in specs} == {"cifar10", "cifar100", "tiny-imagenet"}
+    assert {"resnet18", "resnet50", "densenet161", "swin_t"} <= {spec.arch for spec in specs}
+    names = {attack.name for spec in specs for attack in spec.attacks()}
+    assert names == {"badnets", "blended", "ssba", "label_consistent"}
+    rates = {a.poison_rate for s in specs for a in s.attacks() if a.name == "badnets"}
+    assert rates == {0.1, 0.05, 0.01}

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from remission.errors import SpecError
+from remission.grid.run import plan_of
+from remission.grid.spec.spec import parse_spec
+
+SPEC = {"name": "x", "dataset": "digits", "attack": [{"method": "badnets", "size": 2}]}
+
+
+def test_an_inversion_that_cannot_run_is_refused_before_anything_is_computed() -> None:
+    for purifier in ({"method": "pam"}, {"method": "bti_dbf"}):
+        with pytest.raises(SpecError, match=r"4 levels do not fit images of 8x8; use fewer levels"):
+            plan_of(parse_spec({**SPEC, "purifier": [purifier]}))
+
+
+def test_an_inversion_that_nobody_uses_is_not_looked_at() -> None:
+    known = {"method": "pam", "trigger": "true"}
+    assert plan_of(parse_spec({**SPEC, "purifier": [known]}))

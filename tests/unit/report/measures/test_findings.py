@@ -1,0 +1,39 @@
+"""How people are told what an inversion says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from remission.report.measures.findings import Claim, moved, named, reached, standing_out
+
+WHOLE = {"target": 3, "target_share": 0.953, "change": 0.0421, "lead": 2.24}
+NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("details", "caption"),
+    [
+        (
+            WHOLE,
+            ": names class 3, into which 95.3 % of the images fall with it; the next class needs "
+            "2.2 times as much",
+        ),
+        ({"target": 0}, ": names class 0"),
+        (NOTHING, ": names no class"),
+        ({}, ": names no class"),
+        ({"target": "3", "target_share": "all", "lead": [2]}, ": names no class"),
+    ],
+)
+def test_caption(details: dict[str, Any], caption: str) -> None:
+    assert Claim.of(details).caption() == caption
+
+
+def test_where_no_class_is_named_no_share_is_averaged() -> None:
+    claims = [Claim.of(WHOLE), Claim.of(NOTHING)]
+    assert named(claims) == "3, none"
+    assert reached(claims) == "95.3"
+    assert moved(claims).startswith("0.021")
+    assert standing_out(claims) == "2.2, –"
+    assert standing_out(claims[1:]) == "–"
