@@ -28,9 +28,12 @@ def _opened(folder: Path) -> Store:
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check every artefact against its checksum; exit status 1 if one is damaged."""
+    """Compare every artefact with its checksum; exit status 1 if one is damaged.
+
+    A damaged artefact is renamed, so that the next run of the spec computes it anew.
+    """
     from remission.records import read_records
-    from remission.records.store import damaged
+    from remission.records.checking import damaged
 
     store, records = _opened(folder), read_records(folder, superseded=True)
     wrong = damaged(store, records)
@@ -50,7 +53,7 @@ def gc(folder: Folder) -> None:
     """
     from remission.errors import StoreError
     from remission.records import read_records
-    from remission.records.store import unneeded, young
+    from remission.records.checking import unneeded, young
 
     store = _opened(folder)
     removed = freed = left = 0

@@ -7,30 +7,30 @@ No torch here: tables, reports and checks of the store need none.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
-import os
-import re
-import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 from remission.errors import StoreError
+from remission.records.artefacts import DamagedError, check_presence, read_artefact, set_aside
 from remission.records.cell import Json
-from remission.records.files import ARTEFACTS, PLANS, RECORDS, SPECS, STORE_MARK, VERSIONS_FILE
+from remission.records.files import (
+    ARTEFACTS,
+    PART,
+    PLANS,
+    RECORDS,
+    SPECS,
+    STORE_MARK,
+    VERSIONS_FILE,
+    write_whole,
+)
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.superseded import method_of, versions_in
 from remission.records.unfinished import plan_text
-
-UNTOUCHED = 3600.0
-"""Seconds after which no run still writes a file, or the record of an artefact."""
-_PART = ".part-"
-"""How the name of a file begins while it is written."""
-_ARTEFACT = re.compile(r"[0-9a-f]{16}\.[a-z_]+\.(safetensors|png)")
 
 
 class Store:
@@ -51,7 +51,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # listed before the mark is looked for: another process may write it meanwhile
-            others = [file for file in folder.iterdir() if not file.name.startswith(_PART)]
+            others = [file for file in folder.iterdir() if not file.name.startswith(PART)]
             if not mark.exists():
                 if others:
                     raise StoreError(
@@ -76,12 +76,14 @@ class Store:
         return self.folder / RECORDS / kind / f"{identity}.json"
 
     def find(self, kind: str, identity: str) -> Record | None:
-        """The record of a finished stage whose artefacts are whole, else None.
+        """The record of a finished stage whose artefacts are all there, else None.
 
-        A failed or damaged one counts as absent: it is computed again.
+        What failed, what is damaged and what lacks an artefact is computed again. Artefacts are
+        looked at, not read: :meth:`read` compares each with its checksum when it is used.
 
         Raises:
-            StoreError: a folder lies in its place, where no record can be written.
+            StoreError: a folder lies in its place, where no record can be written, or the folder of
+                the artefacts cannot be read.
         """
         file = self.record_file(kind, identity)
         try:
@@ -90,28 +92,29 @@ class Store:
             if file.is_dir():
                 raise
             return None
-        if record.status != "done" or any(self.damage(a) for a in record.artefacts.values()):
+        if record.status != "done":
+            return None
+        try:
+            for artefact in record.artefacts.values():
+                check_presence(self.folder, artefact)
+        except DamagedError:
             return None
         return record
 
-    def damage(self, artefact: Artefact) -> str | None:
-        """What is wrong with an artefact's file, or None."""
-        file = self.folder / artefact.file
-        try:
-            if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
-                return "missing, or no file of its own"
-            if (size := file.stat().st_size) != artefact.bytes:
-                return f"{size} bytes instead of {artefact.bytes}"
-            content = file.read_bytes()
-        except OSError:
-            return "cannot be read"
-        if hashlib.sha256(content).hexdigest() != artefact.sha256:
-            return "wrong checksum"
-        return None
+    def read(self, record: Record, name: str) -> bytes:
+        """The content of one of a record's artefacts, read once and compared with its checksum.
 
-    def file(self, record: Record, name: str) -> Path:
-        """The file of one of a record's artefacts."""
-        return self.folder / record.artefacts[name].file
+        A damaged file is set aside, so that the next run computes it anew.
+
+        Raises:
+            StoreError: the file is missing, damaged, or cannot be read.
+        """
+        artefact = record.artefacts[name]
+        try:
+            return read_artefact(self.folder, artefact, record.label)
+        except DamagedError:
+            set_aside(self.folder, artefact)
+            raise
 
     def keep_artefacts(self, identity: str, contents: dict[str, bytes]) -> dict[str, Artefact]:
         """Writes artefacts, name -> bytes; the names are file names with their endings."""
@@ -146,7 +149,7 @@ class Store:
 
     def drop_parts(self) -> None:
         """Removes what this writer's processes left half written; none of them may be alive."""
-        for file in self.folder.rglob(f"{_PART}{self.writer}-*"):
+        for file in self.folder.rglob(f"{PART}{self.writer}-*"):
             file.unlink(missing_ok=True)
 
     def _write(self, file: Path, content: bytes) -> None:
@@ -155,17 +158,10 @@ class Store:
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
-        temporary = file.parent / f"{_PART}{self.writer}-{uuid.uuid4().hex}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
+            write_whole(file, [content], writer=self.writer)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
             raise StoreError(
                 f"no space left for '{file}'" if full else f"'{file}' cannot be written ({error})",
@@ -176,50 +172,6 @@ class Store:
             ) from error
 
 
-def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
-    """The finished records with an artefact that is missing or damaged, and what is wrong."""
-    return [
-        (record, f"{artefact.file}: {wrong}")
-        for record in records
-        for artefact in record.artefacts.values()
-        if (wrong := store.damage(artefact))
-    ]
-
-
-def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
-    """Files of the store that no record names: left by an interruption, or by removed records.
-
-    The young ones among them may be those of a run at work, see :func:`young`.
-    Only plain files whose names are an artefact's, in folders that lie in the store themselves.
-    """
-    named = {store.folder / a.file for record in records for a in record.artefacts.values()}
-    artefacts = store.folder / ARTEFACTS
-    folders = [store.folder, artefacts, store.folder / SPECS, store.folder / PLANS]
-    folders += sorted((store.folder / RECORDS).glob("*"))
-    inside = [f for d in folders if d.is_dir() and _own(d, store.folder) for f in d.iterdir()]
-    return sorted(
-        file
-        for file in inside
-        if file.is_file()
-        and not file.is_symlink()
-        and file not in named
-        and (
-            file.name.startswith(_PART)
-            or (file.parent == artefacts and _ARTEFACT.fullmatch(file.name))
-        )
-    )
-
-
-def young(file: Path) -> bool:
-    """Whether a run may be at work on a file that no record names: it writes the record last."""
-    return time.time() - file.stat().st_mtime < UNTOUCHED
-
-
 def _safe(name: str) -> str:
     """A spec's name as that of a file."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
-
-
-def _own(folder: Path, store: Path) -> bool:
-    """Whether a folder really lies where its path says."""
-    return folder.resolve() == store.resolve() / folder.relative_to(store)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from remission.attacks import Victim
 from remission.data import load_dataset, split_dataset
@@ -18,7 +18,8 @@ from remission.grid.plan.stage import NOBODY, Stage
 from remission.grid.stages.previews import previews, shown
 from remission.inversion import Inverted
 from remission.mapped_tensors import chunks
-from remission.models import Classifier, build_model, load_weights, resolve_precision
+from remission.models import Classifier, build_model, resolve_precision
+from remission.models.checkpoint import unpack
 from remission.reactivations import InputReactivation, Perturbation
 from remission.records import Record, Store
 from remission.registry import make_attack, make_inversion
@@ -123,17 +124,20 @@ class StageInputs:
             "run the spec again: it is computed anew",
         )
 
+    def _fill(self, module: nn.Module, record: Record, name: str) -> None:
+        """Fills ``module`` from an artefact of ``record``, which is read and checked once."""
+        unpack(module, self.store.read(record, name), record.artefacts[name].file)
+
     def model(self, role: str) -> Classifier:
         """The model of a parent, in eval mode."""
         model = self.new_model()
-        record = self.parent(role, ("victim", "control", "purified"))
-        load_weights(model, self.store.file(record, "weights"))
+        self._fill(model, self.parent(role, ("victim", "control", "purified")), "weights")
         return model.eval()
 
     def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
         """The perturbation that a parent holds, made by ``method``."""
         made = method.perturbation(self.dataset.train.shape, self.seed)
-        load_weights(made, self.store.file(self.parent(role, ("reactivated",)), "perturbation"))
+        self._fill(made, self.parent(role, ("reactivated",)), "perturbation")
         return made.to(self.device).requires_grad_(False).eval()
 
     @property
@@ -147,7 +151,7 @@ class StageInputs:
         """The victim's trigger and target."""
         attack = make_attack(self.stage.settings["attack"])
         trigger = attack.trigger(self.dataset.train.shape, self._attack_seed.child("trigger"))
-        load_weights(trigger, self.store.file(self.parent("victim", ("victim",)), "trigger"))
+        self._fill(trigger, self.parent("victim", ("victim",)), "trigger")
         return trigger.to(self.device), attack.target
 
     @property
@@ -190,7 +194,7 @@ class StageInputs:
         inversion = make_inversion(self.stage.settings["inversion"])
         record = self.parent("inversion", ("inversion",))
         generator = inversion.build_generator(self.dataset.train.shape, self.seed, self.precision)
-        load_weights(generator, self.store.file(record, "generator"))
+        self._fill(generator, record, "generator")
         details = record.details
         return Inverted(
             generator=generator.to(self.device).eval(),
