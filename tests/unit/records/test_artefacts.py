@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
 
@@ -44,9 +43,9 @@ def test_an_artefact_is_read_from_the_disk_once(
     store, file = Store(tmp_path / "store"), record.artefacts["weights"].file
     opened, original = list[str](), Path.open
 
-    def spy(self: Path, *arguments: Any, **options: Any) -> IO[Any]:
+    def spy(self: Path, *arguments: object, **options: object) -> object:
         opened.append(str(self.relative_to(store.folder)))
-        return original(self, *arguments, **options)
+        return original(self, *arguments, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", spy)
     assert store.find("control", record.id) == record
