@@ -150,6 +150,7 @@ def run(
     whole = plan_of(spec, None, where)
     plan = select(whole, only)
     kept = Store(store)
+    kept.prepare(stage.kind for stage in plan)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
     kept.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
     kept.keep_versions((stage.kind, stage.settings) for stage in plan)

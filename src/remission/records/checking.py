@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from remission.errors import StoreError
 from remission.records.artefacts import DamagedError, read_artefact, set_aside
-from remission.records.files import ARTEFACTS, DAMAGED, PART, PLANS, RECORDS, SPECS
+from remission.records.files import ARTEFACTS, PART, folders, is_artefact_name
 from remission.records.record import Record
 from remission.records.store import Store
 
 UNTOUCHED = 3600.0
 """Seconds after which no run still writes a file, or the record of an artefact."""
-_ARTEFACT = re.compile(rf"[0-9a-f]{{16}}\.[a-z_]+\.(safetensors|png)({re.escape(DAMAGED)})?")
 
 
 def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
@@ -39,17 +37,21 @@ def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]
     return found
 
 
-def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
-    """Files of the store that no record names: left by an interruption, or by removed records.
+def unneeded(store: Store, records: Iterable[Record], *, follow_links: bool = False) -> list[Path]:
+    """The files of a store that no record names: left by an interruption, or by removed records.
 
-    The young ones among them may be those of a run at work, see :func:`young`.
-    Only plain files whose names are an artefact's, in folders that lie in the store themselves.
+    The young ones among them may be those of a run at work, see :func:`young`. Only plain files
+    count whose names are those of an artefact or of an unfinished file.
+
+    Args:
+        store: whose files.
+        records: all of them.
+        follow_links: also the files in :func:`linked_folders`.
     """
     named = {store.folder / a.file for record in records for a in record.artefacts.values()}
     artefacts = store.folder / ARTEFACTS
-    folders = [store.folder, artefacts, store.folder / SPECS, store.folder / PLANS]
-    folders += sorted((store.folder / RECORDS).glob("*"))
-    inside = [f for d in folders if d.is_dir() and _own(d, store.folder) for f in d.iterdir()]
+    left_out = set() if follow_links else set(linked_folders(store))
+    inside = [f for d in folders(store.folder) if d not in left_out for f in d.iterdir()]
     return sorted(
         file
         for file in inside
@@ -57,10 +59,14 @@ def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
         and not file.is_symlink()
         and file not in named
         and (
-            file.name.startswith(PART)
-            or (file.parent == artefacts and _ARTEFACT.fullmatch(file.name))
+            file.name.startswith(PART) or (file.parent == artefacts and is_artefact_name(file.name))
         )
     )
+
+
+def linked_folders(store: Store) -> list[Path]:
+    """The folders of a store that a link leads to. Other stores may use their files as well."""
+    return [f for f in folders(store.folder) if f != store.folder and not _own(f, store.folder)]
 
 
 def young(file: Path) -> bool:

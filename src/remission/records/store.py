@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,12 +20,15 @@ from remission.records.artefacts import DamagedError, check_presence, read_artef
 from remission.records.cell import Json
 from remission.records.files import (
     ARTEFACTS,
+    LITTER,
     PART,
     PLANS,
     RECORDS,
     SPECS,
     STORE_MARK,
     VERSIONS_FILE,
+    folders,
+    spec_file_name,
     write_whole,
 )
 from remission.records.reading import read_record
@@ -49,9 +53,14 @@ class Store:
         self.writer = writer or uuid.uuid4().hex
         mark = folder / STORE_MARK
         try:
+            _check_links(folder)
             folder.mkdir(parents=True, exist_ok=True)
             # listed before the mark is looked for: another process may write it meanwhile
-            others = [file for file in folder.iterdir() if not file.name.startswith(PART)]
+            others = [
+                file
+                for file in folder.iterdir()
+                if not file.name.startswith((PART, "._")) and file.name not in LITTER
+            ]
             if not mark.exists():
                 if others:
                     raise StoreError(
@@ -70,6 +79,24 @@ class Store:
                 f"the store '{folder}' cannot be opened ({error})",
                 "name a folder that you may write to with --store",
             ) from error
+
+    def prepare(self, kinds: Iterable[str]) -> None:
+        """Makes the folders that a run writes to: what it cannot write it learns at its start.
+
+        Args:
+            kinds: of the stages of the run.
+
+        Raises:
+            StoreError: a folder cannot be made, or may not be written to.
+        """
+        names = [ARTEFACTS, *(f"{RECORDS}/{kind}" for kind in sorted(set(kinds)))]
+        for place in (self.folder / name for name in names):
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                if not os.access(place, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            except OSError as error:
+                raise _unwritable(place, error) from error
 
     def record_file(self, kind: str, identity: str) -> Path:
         """Where the record of a stage lies."""
@@ -135,11 +162,13 @@ class Store:
     def keep_spec(self, name: str, text: str) -> None:
         """Keeps the text of a spec that was run into this store."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        self._write(self.folder / SPECS / f"{_safe(name)}-{digest}.json", text.encode())
+        self._write(self.folder / SPECS / f"{spec_file_name(name)}-{digest}.json", text.encode())
 
     def keep_plan(self, name: str, stages: Iterable[tuple[str, str]]) -> None:
         """Notes all stages of a spec by kind and identity: tables can say what is missing."""
-        self._write(self.folder / PLANS / f"{_safe(name)}.json", plan_text(name, stages).encode())
+        self._write(
+            self.folder / PLANS / f"{spec_file_name(name)}.json", plan_text(name, stages).encode()
+        )
 
     def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
         """Notes the versions of methods, as tables shall show them, from kinds and settings."""
@@ -149,8 +178,9 @@ class Store:
 
     def drop_parts(self) -> None:
         """Removes what this writer's processes left half written; none of them may be alive."""
-        for file in self.folder.rglob(f"{PART}{self.writer}-*"):
-            file.unlink(missing_ok=True)
+        for folder in folders(self.folder):
+            for file in folder.glob(f"{PART}{self.writer}-*"):
+                file.unlink(missing_ok=True)
 
     def _write(self, file: Path, content: bytes) -> None:
         """Writes a file whole or not at all.
@@ -162,16 +192,36 @@ class Store:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, [content], writer=self.writer)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            raise _unwritable(file, error) from error
+
+
+def _check_links(folder: Path) -> None:
+    """Refuses a store of which a folder is a link that leads nowhere, as to a disk that is absent.
+
+    Raises:
+        StoreError: the link is named.
+        OSError: the store cannot be looked at.
+    """
+    places = [folder, *(folder / name for name in (RECORDS, ARTEFACTS, SPECS, PLANS))]
+    if (folder / RECORDS).is_dir():
+        places += (folder / RECORDS).iterdir()
+    for place in places:
+        if place.is_symlink() and not place.exists():
             raise StoreError(
-                f"no space left for '{file}'" if full else f"'{file}' cannot be written ({error})",
-                "free some or name another place with --store, then run again: "
-                "everything finished is kept"
-                if full
-                else "check its permissions, then run again: everything finished is kept",
-            ) from error
+                f"'{place}' is a link to '{place.readlink()}', which does not exist",
+                "attach the disk that it leads to, or remove the link, and all that was behind it "
+                "is computed anew",
+            )
 
 
-def _safe(name: str) -> str:
-    """A spec's name as that of a file."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
+def _unwritable(file: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreError(
+            f"no space left for '{file}'",
+            "free some or name another place with --store, then run again: "
+            "everything finished is kept",
+        )
+    return StoreError(
+        f"'{file}' cannot be written ({error})",
+        "check its permissions, then run again: everything finished is kept",
+    )

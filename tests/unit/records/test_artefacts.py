@@ -40,11 +40,12 @@ def record(tmp_path: Path) -> Record:
 def test_an_artefact_is_read_from_the_disk_once(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, file = Store(tmp_path / "store"), record.artefacts["weights"].file
-    opened, original = list[str](), Path.open
+    store = Store(tmp_path / "store")
+    file = store.folder / record.artefacts["weights"].file
+    opened, original = list[Path](), Path.open
 
     def spy(self: Path, *arguments: object, **options: object) -> object:
-        opened.append(str(self.relative_to(store.folder)))
+        opened.append(self)
         return original(self, *arguments, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", spy)
