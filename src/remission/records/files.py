@@ -87,6 +87,15 @@ def folders(store: Path) -> list[Path]:
     return [folder for folder in named if folder.is_dir()] + record_folders(store)
 
 
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is a store, or a store lies in it, as ``remission demo`` makes it.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    return any((place / STORE_MARK).is_file() for place in (folder, *folder.iterdir()))
+
+
 def foreign_files(store: Path) -> list[Path]:
     """The files in a store's folders that remission did not write, going by their names.
 
