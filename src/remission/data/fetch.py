@@ -17,8 +17,8 @@ from typing import TypeVar
 
 from remission.data.download import UnavailableError, download, unpack_package
 from remission.data.source import Archive, File, Source, archive_in
+from remission.disk import write_whole
 from remission.errors import DataError
-from remission.records.files import write_whole
 
 _CHUNK = 1 << 20
 """Bytes that are copied at a time."""

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from remission.disk import PART
 from remission.errors import StoreError
 from remission.records.artefacts import DamagedError, read_artefact, set_aside
-from remission.records.files import ARTEFACTS, PART, folders, is_artefact_name
+from remission.records.files import ARTEFACTS, folders, is_artefact_name
 from remission.records.record import Record
 from remission.records.store import Store
 

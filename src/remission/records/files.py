@@ -1,13 +1,11 @@
-"""The names of a store's files, and how a file is written whole or not at all."""
+"""The names of a store's files and folders."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import uuid
-from collections.abc import Iterable
 from pathlib import Path
+
+from remission.disk import PART
 
 STORE_MARK = "remission-store.json"
 """The file that makes a folder a store."""
@@ -21,8 +19,6 @@ PLANS = "plans"
 """Folder: one file per spec, with all stages of its grid."""
 VERSIONS_FILE = "versions.json"
 """The versions of methods that the last runs into the store had."""
-PART = ".part-"
-"""How the name of a file begins while it is written."""
 DAMAGED = ".damaged"
 """How the name of an artefact ends after it was found damaged and was set aside."""
 LITTER = frozenset(
@@ -120,31 +116,3 @@ def foreign_files(store: Path) -> list[Path]:
             if file not in expected and not file.name.startswith(PART)
         ]
     return sorted(foreign)
-
-
-def write_whole(file: Path, chunks: Iterable[bytes], *, writer: str = "") -> None:
-    """Writes a file that appears under its name only when all of its content is on the disk.
-
-    A file that has this name already is replaced; where the name is a link, the link is replaced,
-    and what it leads to is left alone.
-
-    Args:
-        file: its folder must exist.
-        chunks: its content, in order.
-        writer: becomes part of the name that the file has meanwhile.
-
-    Raises:
-        OSError: the file cannot be written. Nothing is left of the attempt.
-    """
-    part = file.parent / f"{PART}{writer}{'-' if writer else ''}{uuid.uuid4().hex}"
-    try:
-        with part.open("xb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise

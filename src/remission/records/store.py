@@ -15,13 +15,13 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from remission.disk import PART, write_whole
 from remission.errors import StoreError
 from remission.records.artefacts import DamagedError, check_presence, read_artefact, set_aside
 from remission.records.cell import Json
 from remission.records.files import (
     ARTEFACTS,
     LITTER,
-    PART,
     PLANS,
     RECORDS,
     SPECS,
@@ -29,7 +29,6 @@ from remission.records.files import (
     VERSIONS_FILE,
     folders,
     spec_file_name,
-    write_whole,
 )
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record

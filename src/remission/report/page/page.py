@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from remission.disk import write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK, Record, read_records
-from remission.records.files import write_whole
 from remission.records.unfinished import unfinished
 from remission.report.figures import lines as series
 from remission.report.figures.explanation import EXPLAINED, explanation_figure

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
+from remission import png
 from remission.errors import StoreError
 from remission.records import Artefact, Record
 from remission.records.artefacts import read_artefact
@@ -144,7 +145,7 @@ def sheet(strips: Comparison, scale: int) -> bytes:
     for place, row in enumerate(rows):
         whole.paste(row, (0, place * (height + 1)))
     size = (scale * whole.width, scale * whole.height)
-    return _png(whole.resize(size, Image.Resampling.NEAREST))
+    return png.encode(whole.resize(size, Image.Resampling.NEAREST), smallest=True)
 
 
 def _load(folder: Path, artefact: Artefact | None) -> Image.Image | str:
@@ -217,14 +218,8 @@ def _parted(image: Image.Image, count: int, gap: int) -> Image.Image:
 def _shown(title: str, image: Image.Image, scale: float) -> Strip:
     return Strip(
         title=title,
-        uri=f"data:image/png;base64,{base64.b64encode(_png(image)).decode()}",
+        uri=f"data:image/png;base64,{base64.b64encode(png.encode(image, smallest=True)).decode()}",
         width=round(image.width * scale),
         height=round(image.height * scale),
         smooth=scale <= 1,
     )
-
-
-def _png(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True)
-    return out.getvalue()
