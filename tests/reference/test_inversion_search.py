@@ -15,7 +15,7 @@ from remission.inversion.universal import Searched, Tried, Universal
 from remission.method import method
 from remission.models import Classifier
 from remission.seeding import Seed
-from remission.triggers.warp_and_add import Family, Perturbation
+from remission.triggers.warp_and_add import Family, WarpAndAdd
 from remission.types import LabelledImages
 from tests.reference.adam import SlowAdam
 from tests.reference.toy import SIDE, C, K, Slow, Toy, cross_entropy, flat, toy_data
@@ -230,7 +230,7 @@ def test_the_named_class_is_searched_further_and_that_is_the_trigger(
     data = LabelledImages(data.images.float(), data.labels)
     method, previous = Planned(grid=3, reach=0.7, refined_reach=0.8, torn=torn), None
     if told is not None:
-        generator = Perturbation((C, SIDE, SIDE), 3)
+        generator = WarpAndAdd((C, SIDE, SIDE), 3)
         previous = Inverted(generator=generator, target=told, target_share=0.5, change=0.1)
     found = method(model, data, seed=Seed(0), previous=previous)
 
@@ -255,7 +255,7 @@ def test_the_named_class_is_searched_further_and_that_is_the_trigger(
 
     assert found.target == named
     assert found.lead == pytest.approx(lead)
-    assert isinstance(found.generator, Perturbation)
+    assert isinstance(found.generator, WarpAndAdd)
     trigger, other = found.generator.pattern, found.generator.flow
     if family == "warp":
         trigger, other = other, trigger

@@ -9,7 +9,7 @@ import torch
 
 from remission.inversion.universal import Searched, Universal, leads, shown, size
 from remission.models import build_model
-from remission.triggers.warp_and_add import Perturbation, perturbed
+from remission.triggers.warp_and_add import WarpAndAdd, perturbed
 from remission.types import LabelledImages
 
 
@@ -47,7 +47,7 @@ def test_every_flow_moves_every_image_on_its_own() -> None:
     x, u = torch.rand(3, 2, 8, 8, generator=generator), torch.randn(4, 2, 3, 3, generator=generator)
     together = perturbed(x, u, None)
     for k in range(4):
-        alone = Perturbation((2, 8, 8), 3)
+        alone = WarpAndAdd((2, 8, 8), 3)
         alone.become("warp", u[k])
         for n in range(3):
             torch.testing.assert_close(together[k, n], alone.stamp(x[n : n + 1])[0])

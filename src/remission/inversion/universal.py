@@ -37,7 +37,7 @@ from remission.models import Classifier, Precision
 from remission.progress import enough, tracked
 from remission.seeding import Seed
 from remission.training import batches
-from remission.triggers.warp_and_add import Family, Perturbation, perturbed
+from remission.triggers.warp_and_add import Family, WarpAndAdd, perturbed
 from remission.types import LabelledImages
 
 Tried = Literal[Family, "patch"]
@@ -103,10 +103,10 @@ class Universal(Inversion):
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
-    ) -> Perturbation:
+    ) -> WarpAndAdd:
         """A perturbation that changes nothing yet."""
         del seed, precision
-        return Perturbation(shape, self.grid)
+        return WarpAndAdd(shape, self.grid)
 
     def invert(
         self,
@@ -118,7 +118,7 @@ class Universal(Inversion):
         seed: Seed,
     ) -> Named:
         """Runs the searches above; see :meth:`Inversion.invert`."""
-        assert isinstance(generator, Perturbation)
+        assert isinstance(generator, WarpAndAdd)
         target = previous.target if previous else None
         classes = torch.arange(model.classes, device=clean.labels.device)
         found = {each: self.look(model, clean, each, seed) for each in get_args(Family)}

@@ -24,7 +24,7 @@ from remission.reactivations.base import Poisoning, WeightReactivation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment
-from remission.training.stacked import Together
+from remission.training.stacked import StackedModels
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
 
@@ -124,7 +124,9 @@ class Retuning(Poisoning, WeightReactivation):
         counts = torch.tensor(budgets, device=place.device)[:, None]
         both = torch.cat([images.images, poisoned.images], 1)
         pairs = LabelledImages(both, torch.arange(len(images), device=place.device))
-        copies = Together(self._freeze(copy.deepcopy(model).requires_grad_(True)), len(budgets))
+        copies = StackedModels(
+            self._freeze(copy.deepcopy(model).requires_grad_(True)), len(budgets)
+        )
 
         def each(pair: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
             clean, stamped = pair.chunk(2, 1)
