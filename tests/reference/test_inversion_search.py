@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from remission.inversion import Inverted
-from remission.inversion.universal import Searched, Tried, Universal
+from remission.inversion.universal import SearchResult, Tried, Universal
 from remission.method import method
 from remission.models import Classifier
 from remission.seeding import Seed
@@ -189,15 +189,15 @@ class Planned(Universal):
         first: Tensor,
         reach: float,
         seed: Seed,
-    ) -> Searched:
+    ) -> SearchResult:
         self.asked.append(Asked(family, classes.tolist(), first.clone(), reach, seed))
         if len(classes) == 1:
-            return Searched(2 * first, torch.ones(1), torch.ones(1))
+            return SearchResult(2 * first, torch.ones(1), torch.ones(1))
         if len(classes) < K:
             sizes = [FURTHER[k] for k in classes.tolist()]
-            return Searched(first, torch.tensor(sizes), torch.ones(len(classes)))
+            return SearchResult(first, torch.tensor(sizes), torch.ones(len(classes)))
         sizes = TORN if self.torn and family == "warp" else SIZES[family]
-        return Searched(thetas(family, first), torch.tensor(sizes), torch.ones(K))
+        return SearchResult(thetas(family, first), torch.tensor(sizes), torch.ones(K))
 
 
 def thetas(family: Tried, like: Tensor) -> Tensor:

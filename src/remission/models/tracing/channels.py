@@ -172,9 +172,8 @@ class ChannelFlow:
             return self._layer(node, *sources) if len(sources) == 1 else None
         if node.op not in ("call_function", "call_method"):
             return None
-        if node.target in ("size", "dim"):
-            return ()
-        if node.target is getattr and node.args[1] in _PROPERTIES:
+        reads_property = node.target is getattr and node.args[1] in _PROPERTIES
+        if reads_property or node.target in ("size", "dim"):
             return ()
         if node.target in _CONCATENATIONS and _along_channels(node):
             return tuple(span for spans in inputs for span in spans)
