@@ -81,7 +81,7 @@ def as_bytes(images: Tensor) -> Tensor:
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """A data set as it was published, before any split.
 
@@ -102,7 +102,7 @@ class Dataset:
     std: tuple[float, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """Four disjoint sets of images, drawn with one seed.
 

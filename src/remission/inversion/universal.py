@@ -83,7 +83,7 @@ def leads(needs: Tensor) -> Tensor:
 
 @method
 class Universal(Inversion):
-    """The smallest universal perturbation, a pattern or a warp, that sends all to one class."""
+    """The smallest universal perturbation, a pattern or a warp, that leads to one class."""
 
     name: ClassVar[str] = "universal"
     version: ClassVar[int] = 2
@@ -103,7 +103,7 @@ class Universal(Inversion):
     reach: float = field(default=0.9, gt=0, lt=1)
     """Share of images that shall arrive; above it the size costs more, below it less."""
     refined_reach: float = field(default=0.98, gt=0, lt=1)
-    """This share when the perturbation of the named class is searched further, alone."""
+    """``reach`` in the last search, that of the named class's perturbation alone."""
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision

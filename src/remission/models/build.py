@@ -214,7 +214,7 @@ def describe_models() -> list[dict[str, Any]]:
         entries.append(
             {
                 "name": name,
-                "summary": f"{known.summary} Images at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE}.",
+                "summary": f"{known.summary} Images need at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels.",
                 "paper": known.paper,
                 "needs": [],
                 "has": list(traits(model)),

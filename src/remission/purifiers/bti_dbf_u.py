@@ -29,7 +29,7 @@ from remission.types import LabelledImages
 
 @method
 class BTIDBFUnlearning(TriggerPurifier):
-    """Unlearning of an inverted trigger that ties triggered images' features to the clean ones'."""
+    """Unlearning of an inverted trigger; triggered images keep the features of clean ones."""
 
     name: ClassVar[str] = "bti_dbf"
     version: ClassVar[int] = 2

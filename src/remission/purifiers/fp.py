@@ -40,7 +40,7 @@ class FP(FineTuning, HeldOutSearch, CleanPurifier):
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last linear layer")
 
     share: Annotated[float, pydantic.Field(gt=0, lt=1)] | Literal["search"] = "search"
-    """Share of the channels that are pruned, where one at least is left; search: 1 % to 99 %."""
+    """Share of the channels that are pruned; at least one is left. search: from 1 % to 99 %."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Prunes, then fine-tunes on all clean images, also on those that the search held out."""

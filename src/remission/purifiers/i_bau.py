@@ -120,7 +120,7 @@ class IBAU(CleanPurifier):
         return total
 
     def project(self, delta: Tensor) -> Tensor:
-        """P: returns the nearest point of the ball of radius C."""
+        """Applies P: returns the nearest point of the ball of radius C."""
         length = torch.linalg.vector_norm(delta).clamp_min(1e-12)
         factor: Tensor = self.norm_bound / length
         return delta * factor.clamp_max(1.0)

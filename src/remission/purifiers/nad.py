@@ -41,7 +41,7 @@ from remission.types import LabelledImages
 
 @method
 class NAD(FineTuning, CleanPurifier):
-    """Fine-tuning after the attention of a teacher, which is the victim fine-tuned before."""
+    """Fine-tuning that follows the attention of a teacher, a fine-tuned copy of the victim."""
 
     name: ClassVar[str] = "nad"
     paper: ClassVar[str] = "Li et al., ICLR 2021, arXiv 2101.05930"

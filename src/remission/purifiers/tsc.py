@@ -36,7 +36,7 @@ from remission.types import LabelledImages
 
 @method
 class TSC(FineTuning, CleanPurifier):
-    """Moves along curves between the victim and copies of it with permuted channels."""
+    """Moves the victim along curves to copies of it with permuted channels."""
 
     name: ClassVar[str] = "tsc"
     paper: ClassVar[str] = "Peng et al., ICML 2025, arXiv 2506.07467"

@@ -36,7 +36,7 @@ _AT_ONCE = 250  # images per forward pass
 
 @method
 class Alternative(InputReactivation):
-    """One perturbation of clean images, without trigger, for the victim's backdoor feature."""
+    """One perturbation that activates the victim's backdoor feature without the trigger."""
 
     name: ClassVar[str] = "alternative"
     paper: ClassVar[str] = "ours; asks what Min et al., NeurIPS 2024, arXiv 2410.09838 leave open"
