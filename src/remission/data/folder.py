@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _TEST_SHARE = 5  # one image in so many becomes a test image, where the folder has no split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FolderDataset:
     """What :func:`load_folder_dataset` read: uint8 images (N, C, H, W), names of the classes."""
 

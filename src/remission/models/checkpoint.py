@@ -19,7 +19,7 @@ def save_weights(module: nn.Module, file: Path) -> None:
 
 
 def pack(module: nn.Module) -> bytes:
-    """The state dict of ``module`` as the bytes of a safetensors file."""
+    """Returns the state dict of ``module`` as the bytes of a safetensors file."""
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     return safetensors.torch.save(state)
 
@@ -30,7 +30,8 @@ def load_weights(module: nn.Module, file: Path) -> None:
     A :class:`Classifier` also takes the keys under which its weights are published.
 
     Raises:
-        CheckpointError: the file is missing, truncated, no safetensors file, or does not fit.
+        CheckpointError: the file is missing, truncated or no safetensors file, or its tensors do
+            not fit the module, or a value is not finite.
     """
     unpack(module, _content(file), str(file))
 
@@ -92,10 +93,10 @@ def _type(value: Tensor) -> str:
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """Reads all tensors of a safetensors file, on the CPU.
+    """Reads all tensors of a safetensors file, onto the CPU.
 
     Raises:
-        CheckpointError: the file is missing, truncated, or no safetensors file.
+        CheckpointError: the file is missing, truncated or no safetensors file.
     """
     return _tensors(_content(file), str(file))
 
