@@ -156,8 +156,9 @@ class ReactivatedDetails(Details):
     preview_count: int | None = None
 
 
-Layer = tuple[str, float, float]
-"""A layer's name, the distance of its weights, and the same relative to their norm at the start."""
+Layer = tuple[str, float, float | None]
+"""A layer's name, the distance of its weights, and the same relative to their norm at the start;
+None where that norm is 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
