@@ -27,7 +27,8 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
     """
     if only is None:
         return plan
-    chosen = {stage.id for stage in plan if _matches(stage.label, only)}
+    chosen = {stage.id for stage in plan if stage.label == only}  # stars stand for themselves
+    chosen = chosen or {stage.id for stage in plan if _matches(stage.label, only)}
     chosen = chosen or _of_row(plan, only)
     if not chosen:
         raise SpecError(
@@ -43,9 +44,9 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
 
 
 def _matches(label: str, only: str) -> bool:
-    """Whether a label is named, or matched by a glob; a bracket may stand for itself."""
+    """Whether a glob matches a label; a bracket of the glob may stand for itself."""
     globs = (only, only.replace("[", "[[]"))
-    return only == label or any(fnmatch.fnmatchcase(label, glob) for glob in globs)
+    return any(fnmatch.fnmatchcase(label, glob) for glob in globs)
 
 
 def _of_row(plan: Sequence[Stage], only: str) -> set[str]:
