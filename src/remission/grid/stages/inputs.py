@@ -32,10 +32,9 @@ from remission.mapped_tensors import chunks
 from remission.models import Classifier, build_model, load_weights, resolve_precision
 from remission.purifiers import Purifier
 from remission.reactivations import InputReactivation, Perturbation, Reactivation
-from remission.records import Record, Store
+from remission.records import Record, Store, kinds
 from remission.records.details import InversionDetails
-from remission.records.kinds import INVERSION as INVERTED
-from remission.records.kinds import KINDS, REACTIVATED, VICTIM, Kind
+from remission.records.kinds import KINDS, Kind
 from remission.registry import make_attack, make_inversion, make_purifier, make_reactivation
 from remission.seeding import Seed
 from remission.training import Recipe
@@ -179,23 +178,23 @@ class StageInputs:
             precision=self.precision,
         ).to(self.device)
 
-    def parent(self, role: str, *kinds: Kind) -> Record:
+    def parent(self, role: str, *among: Kind) -> Record:
         """Reads the record of a parent.
 
         Args:
             role: of the parent, a key of the stage's parents.
-            kinds: what it may be; without any, whatever is known.
+            among: the kinds that it may be of; all that are known if none is named.
 
         Raises:
             StoreError: the store has no such record, or not all of its artefacts.
         """
         identity = self.stage.parents[role]
         if identity not in self._records:
-            self._records[identity] = self._stored(identity, kinds or tuple(KINDS.values()))
+            self._records[identity] = self._stored(identity, among or tuple(KINDS.values()))
         return self._records[identity]
 
-    def _stored(self, identity: str, kinds: tuple[Kind, ...]) -> Record:
-        for kind in kinds:
+    def _stored(self, identity: str, among: tuple[Kind, ...]) -> Record:
+        for kind in among:
             if record := self.store.find(kind.name, identity):
                 return record
         raise StoreError(
@@ -217,7 +216,7 @@ class StageInputs:
     def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
         """Loads the perturbation of a parent, which ``method`` made."""
         perturbation = method.perturbation(self.dataset.train.shape, self.seed)
-        self._fill(perturbation, self.parent(role, REACTIVATED), "perturbation")
+        self._fill(perturbation, self.parent(role, kinds.REACTIVATED), "perturbation")
         return perturbation.to(self.device).requires_grad_(False).eval()
 
     @property
@@ -229,7 +228,7 @@ class StageInputs:
         """Loads the victim's trigger; returns it with the attacker's target."""
         seed = self.attack_seed.child("trigger")
         trigger = self.attack.trigger(self.dataset.train.shape, seed)
-        self._fill(trigger, self.parent("victim", VICTIM), "trigger")
+        self._fill(trigger, self.parent("victim", kinds.VICTIM), "trigger")
         return trigger.to(self.device), self.attack.target
 
     @property
@@ -245,7 +244,7 @@ class StageInputs:
 
     def inverted(self) -> Inverted:
         """Loads the inversion of a parent."""
-        record = self.parent("inversion", INVERTED)
+        record = self.parent("inversion", kinds.INVERSION)
         shape = self.dataset.train.shape
         generator = self.inversion.build_generator(shape, self.seed, self.precision)
         self._fill(generator, record, "generator")
