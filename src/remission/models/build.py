@@ -211,10 +211,11 @@ def describe_models() -> list[dict[str, Any]]:
     for name, known in sorted(MODELS.items()):
         with torch.device("meta"):
             model = build_model(name, classes=2, shape=(1, 32, 32), mean=(0.0,), std=(1.0,))
+        least = f"{SMALLEST_IMAGE}x{SMALLEST_IMAGE}"
         entries.append(
             {
                 "name": name,
-                "summary": f"{known.summary} Images need at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE} pixels.",
+                "summary": f"{known.summary} Images need at least {least} pixels.",
                 "paper": known.paper,
                 "needs": [],
                 "has": list(traits(model)),

@@ -55,8 +55,9 @@ retuned = 3
 curve = 1
 """
 
-CLEAN, INVERTED, TRUE = "clean_spy", "trigger_spy(trigger=inverted)", "trigger_spy(trigger=true)"
-OTHER = f"{INVERTED}+other_inversion_spy"
+CLEAN, TRUE = "clean_spy", "trigger_spy (trigger=true)"
+INVERTED = "trigger_spy (inversion=inversion_spy, trigger=inverted)"
+OTHER = "trigger_spy (inversion=other_inversion_spy, trigger=inverted)"
 ROWS = {CLEAN, INVERTED, OTHER, TRUE}
 
 
