@@ -63,6 +63,7 @@ WITHOUT_TORCH = [
     "remission.data.fetch",
     "remission.records.store",
     "remission.records.identity",
+    "remission.intervals",
     "remission.report",
     "remission.report.tables.render",
     "remission.report.page.page",

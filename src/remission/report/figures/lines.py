@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from remission.intervals import student_half_width
 from remission.records import PathCurve, Quantity
-from remission.report.groups.estimates import Estimate, student_half_width
+from remission.report.groups.estimates import Estimate
 from remission.report.groups.group import Column, Group, Row
 from remission.report.groups.keys import CONTROL, VICTIM
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from remission.intervals import wilson_of_rate
 from remission.records import Cell, PathCurve, Record, cells, path_curves
-from remission.report.groups.estimates import Estimate, Measure, estimate, gap, wilson
+from remission.report.groups.estimates import Estimate, Measure, estimate, gap
 from remission.report.groups.keys import (
     BEFORE,
     CONTROL,
@@ -119,7 +120,7 @@ class Group:
 
 def _on_control(cell: Cell, control: Sequence[Cell]) -> Cell:
     """The cell of the control with the higher ASR: the same perturbation's, or its own."""
-    interval = wilson(cell.control_asr, cell.n_triggered)
+    interval = wilson_of_rate(cell.control_asr, cell.n_triggered)
     same = replace(cell, asr=cell.control_asr, asr_interval=interval)
     own = [other for other in control if other.seed == cell.seed and other.asr is not None]
     return max([same, *own], key=lambda each: each.asr or 0.0)

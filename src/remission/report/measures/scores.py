@@ -16,9 +16,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from remission.intervals import student_half_width
 from remission.records import Cell
 from remission.report.groups.breakage import breaks, broken_seeds
-from remission.report.groups.estimates import Estimate, by_seed, estimate, gap, student_half_width
+from remission.report.groups.estimates import Estimate, by_seed, estimate, gap
 from remission.report.groups.group import Column, Group, Row
 from remission.report.measures.relapse_gap import Bound, area_between, ratio, reach, weights
 

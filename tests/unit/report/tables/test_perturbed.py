@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from remission.records import Cell, Record
-from remission.report.groups import estimates
 from remission.report.groups.group import Column, Group, summarise
 from remission.report.groups.verdict import judge, saturated
 from remission.report.measures.transfer import matrices
@@ -19,7 +18,7 @@ from remission.report.page.page import build_page
 from remission.report.tables.perturbed import perturbed_parts
 from remission.report.tables.render import render
 from tests.unit.report.perturbed_factory import perturbed
-from tests.unit.report.report_factory import cell, failed, records, wilson, write_store
+from tests.unit.report.report_factory import cell, failed, records, write_store
 
 FT = {"purifier": "ft"}
 OBA = {"reactivation": "oba", "budget": None}
@@ -32,13 +31,6 @@ def column(group: Group, name: str) -> Column:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     return perturbed(tmp_path_factory.mktemp("store"))
-
-
-def test_wilsons_interval() -> None:
-    for rate, n in ((0.0, 50), (0.3, 9000), (1.0, 7)):
-        assert estimates.wilson(rate, n) == pytest.approx(wilson(rate, n), abs=1e-6)
-    assert estimates.wilson(None, 5) is None
-    assert estimates.wilson(0.5, 0) is None
 
 
 def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from remission.errors import UserError
 from remission.records import Cell, PathCurve, Record
-from remission.report.groups.estimates import Estimate, estimate, gap, show, student_half_width
+from remission.report.groups.estimates import Estimate, estimate, gap, show
 from remission.report.groups.group import summarise
 from remission.report.groups.labels import Method, label_methods
 from remission.report.tables.render import Format, View, render
@@ -39,12 +39,6 @@ def three_seeds() -> list[Record]:
             cell(seed=seed, asr=ours, **FT, **RETUNED),
         ]
     return records(*made)
-
-
-def test_student_interval_by_hand() -> None:
-    # sd of 1, 2, 3 is 1; the 97.5 % quantile of Student's t with 2 degrees of freedom is 4.302653
-    assert student_half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
-    assert student_half_width([1.0]) is None
 
 
 def test_one_seed_shows_the_value_alone() -> None:
