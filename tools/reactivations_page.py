@@ -12,7 +12,8 @@ from pathlib import Path
 from remission.records import Record, read_records
 from remission.report.figures.explanation import EXPLAINED, explanation_figure
 from remission.report.figures.style import Style, styles
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
+from remission.report.groups.results import summarise
 from remission.report.groups.titles import titles
 from remission.report.measures.explanation import explanations
 from remission.report.page.perturbed import Told, transfer_figures, woken_figure

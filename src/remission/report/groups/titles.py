@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from remission.records import Record
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import label_methods
+from remission.report.groups.results import summarise
 
 
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
-from remission.report.groups.group import Column, Group
+from remission.report.groups.group import Group
 from remission.report.groups.keys import SHOWN_APART, GroupKey, purifier_key
-from remission.report.groups.labels import Method, canonical
+from remission.report.groups.labels import MethodKey, canonical
+from remission.report.groups.rows import Column
 
 FOUND = ("models", "asr", "asr_clean", "n_triggered")
 """What the details of a transfer hold beside its setting."""
@@ -73,7 +74,7 @@ def transfers(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
-    attack = Method.of(details["attack"], details["attack_params"], without=SHOWN_APART)
+    attack = MethodKey.of(details["attack"], details["attack_params"], without=SHOWN_APART)
     key = GroupKey(
         dataset=details["dataset"],
         arch=details["arch"],
@@ -81,7 +82,7 @@ def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
         poison_rate=details["poison_rate"],
         target=details["target"],
     )
-    reactivation = Method.of(
+    reactivation = MethodKey.of(
         details["reactivation"], details["reactivation_params"], without=SHOWN_APART
     )
     return (key, reactivation, details["budget"]) == (
@@ -91,5 +92,5 @@ def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
     )
 
 
-def _model(named: dict[str, Any]) -> Method:
+def _model(named: dict[str, Any]) -> MethodKey:
     return purifier_key(named["purifier"], named["purifier_params"])

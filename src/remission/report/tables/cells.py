@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from remission.records import Cell, PathCurve, Quantity, Record, cells, path_curves
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.keys import GroupKey, place, purifier_of, reactivation_of
-from remission.report.groups.labels import Method, label_methods
+from remission.report.groups.labels import MethodKey, label_methods
 from remission.report.tables.formats import Lines
 
 
-def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
+def cell_lines(records: Sequence[Record]) -> tuple[list[str], Lines]:
     """Header and rows of the measured models."""
     header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
     header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
@@ -43,17 +44,17 @@ def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
     return header, lines
 
 
-def ordered_cells(records: list[Record]) -> list[Cell]:
+def ordered_cells(records: Sequence[Record]) -> list[Cell]:
     """The measured models in the order of the summary."""
     return sorted(cells(records), key=place)
 
 
-def ordered_paths(records: list[Record]) -> list[PathCurve]:
+def ordered_paths(records: Sequence[Record]) -> list[PathCurve]:
     """The paths in the order of the summary."""
     return sorted(path_curves(records), key=place)
 
 
-def path_objects(records: list[Record]) -> list[dict[str, Any]]:
+def path_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One object a path, with what is derived from its lists."""
     return [
         dataclasses.asdict(path)
@@ -66,11 +67,11 @@ def path_objects(records: list[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def _attack(cell: Cell) -> Method:
+def _attack(cell: Cell) -> MethodKey:
     return GroupKey.of(cell).attack
 
 
-def path_points(records: list[Record]) -> list[dict[str, Any]]:
+def path_points(records: Sequence[Record]) -> list[dict[str, Any]]:
     """One object a point of a path."""
     points = []
     for path in ordered_paths(records):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
-from remission.report.groups.breakage import LOSS
 from remission.report.groups.estimates import MISSING
+from remission.report.groups.thresholds import LOSS
 from remission.report.measures.explanation import Explanation, Predictor, Scope, explanations
 from remission.report.measures.rank_correlation import FEWEST_CLUSTERS, SAMPLES, Correlation
 from remission.report.tables.formats import Lines, Section

@@ -7,10 +7,12 @@ from typing import Any
 
 from remission.records import Record
 from remission.report.groups.estimates import MISSING, over_seeds, show
-from remission.report.groups.group import Group, Row, innocents
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.measures.findings import Claim, named, reached, standing_out
+from remission.report.groups.results import innocents
+from remission.report.groups.rows import Row
+from remission.report.measures.findings import Finding, named, reached, standing_out
 from remission.report.tables.formats import Section
 
 _NOTE = "what an inversion names here is a false alarm"
@@ -20,10 +22,10 @@ _HEADER = [
 ]
 
 
-def claims(records: Sequence[Record]) -> dict[str, Claim]:
-    """Id of a cell -> what the inversion of its purifier claimed."""
+def findings(records: Sequence[Record]) -> dict[str, Finding]:
+    """Id of a cell -> what the inversion of its purifier says."""
     return {
-        record.id: Claim.of(said)
+        record.id: Finding.of(said)
         for record in records
         if isinstance(said := record.details.get("inversion"), dict)
     }
@@ -31,7 +33,7 @@ def claims(records: Sequence[Record]) -> dict[str, Claim]:
 
 def innocent_sections(records: Sequence[Record]) -> list[Section]:
     """A table for each data set and architecture, numbers in percent."""
-    said = claims(records)
+    said = findings(records)
     return [
         Section(
             title=printable(f"{group.key.dataset} · {group.key.arch} · never backdoored"),
@@ -43,8 +45,8 @@ def innocent_sections(records: Sequence[Record]) -> list[Section]:
     ]
 
 
-def _line(group: Group, row: Row, said: dict[str, Claim]) -> list[str]:
-    found = _claimed(row, said)
+def _line(group: Group, row: Row, said: dict[str, Finding]) -> list[str]:
+    found = _findings(row, said)
     return [
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
@@ -64,17 +66,17 @@ def _seconds(group: Group, row: Row) -> str:
     return show(row.number("seconds"), seeds=group.seeds, scale=1)
 
 
-def _claimed(row: Row, said: dict[str, Claim]) -> list[Claim]:
+def _findings(row: Row, said: dict[str, Finding]) -> list[Finding]:
     return [said[cell.id] for cell in row.cells.get(None, ()) if cell.id in said]
 
 
 def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a model that was handed over, rates as fractions."""
-    said, found = claims(records), []
+    said, found = findings(records), []
     for group in innocents(records):
         for row in group.rows:
             for cell in row.cells.get(None, ()):
-                claim = said.get(cell.id)
+                finding = said.get(cell.id)
                 found.append(
                     {
                         "dataset": cell.dataset,
@@ -85,9 +87,9 @@ def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
                         "label": row.label,
                         "clean_acc": cell.clean_acc,
                         "control_clean_acc": _control(group, cell.seed),
-                        "inversion_target": claim.target if claim else None,
-                        "inversion_share": claim.share if claim else None,
-                        "inversion_lead": claim.lead if claim else None,
+                        "inversion_target": finding.target if finding else None,
+                        "inversion_share": finding.share if finding else None,
+                        "inversion_lead": finding.lead if finding else None,
                         "seconds": cell.seconds,
                         "status": cell.status,
                         "error": cell.error,

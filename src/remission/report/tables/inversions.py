@@ -10,8 +10,8 @@ from typing import Any
 from remission.records import Cell, Record
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.keys import NOBODY, GroupKey
-from remission.report.groups.labels import Method, label_methods, printable
-from remission.report.measures.findings import Claim, moved, named, reached, standing_out
+from remission.report.groups.labels import MethodKey, label_methods, printable
+from remission.report.measures.findings import Finding, moved, named, reached, standing_out
 from remission.report.tables.formats import Section
 
 _NOTE = (
@@ -38,12 +38,12 @@ class Found:
     Args:
         cell: the first purified model that used it.
         method: the inversion with its parameters.
-        claim: what it says of the victim.
+        finding: what it says of the victim.
     """
 
     cell: Cell
-    method: Method
-    claim: Claim
+    method: MethodKey
+    finding: Finding
 
     @property
     def innocent(self) -> bool:
@@ -66,8 +66,8 @@ def found_inversions(records: Sequence[Record]) -> list[Found]:
         found.append(
             Found(
                 cell=cells[record.id],
-                method=Method.of(table.pop("method"), table),
-                claim=Claim.of(record.details),
+                method=MethodKey.of(table.pop("method"), table),
+                finding=Finding.of(record.details),
             )
         )
     return sorted(found, key=_order)
@@ -97,18 +97,20 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
     ]
 
 
-def _line(seeds: list[Found], attacks: dict[Method, str], methods: dict[Method, str]) -> list[str]:
+def _line(
+    seeds: list[Found], attacks: dict[MethodKey, str], methods: dict[MethodKey, str]
+) -> list[str]:
     key = GroupKey.of(seeds[0].cell)
     true = "none: never backdoored" if seeds[0].innocent else str(key.target)
-    claims = [one.claim for one in seeds]
+    findings = [one.finding for one in seeds]
     return [
         MISSING if seeds[0].innocent else attacks[key.attack],
         methods[seeds[0].method],
-        named(claims),
+        named(findings),
         true,
-        reached(claims),
-        moved(claims),
-        standing_out(claims),
+        reached(findings),
+        moved(findings),
+        standing_out(findings),
     ]
 
 
@@ -125,7 +127,7 @@ def inversion_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "seed": one.cell.seed,
             "inversion": one.method.name,
             "inversion_params": one.method.parameters,
-            **asdict(one.claim),
+            **asdict(one.finding),
         }
         for one in found_inversions(records)
     ]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
-from remission.report.groups.breakage import LOSS
 from remission.report.groups.estimates import FAILED, MISSING, mean_known, points
-from remission.report.groups.group import Column, Group
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
+from remission.report.groups.rows import Column
+from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.groups.titles import overviews, titles
-from remission.report.groups.verdict import MARGIN
 from remission.report.measures.standings import LOST, UNTOLD, Standing, Worst, standings
 from remission.report.tables.formats import Lines, Section
 
@@ -138,7 +138,7 @@ def _cell(one: Worst | None, *, several: bool) -> str:
         if one.gap.failed or one.o_asr.failed:
             return FAILED
         return "not judged" if one.skipped else MISSING
-    kept, seeds = one.kept
+    kept, seeds = one.verdict.not_purified
     some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
     return points(one.gap.mean) + _place(one.column, several=several) + some
 
@@ -161,7 +161,7 @@ def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "survived": each.verdict.outcome == "survived",
             "outcome": each.verdict.outcome,
             "verdict": each.verdict.text,
-            "seeds_survived": each.kept[0],
+            "seeds_survived": each.verdict.not_purified[0],
             "o_asr": each.o_asr.mean,
             "clean_acc_change": each.change.mean,
             "ft_epochs": each.epochs,

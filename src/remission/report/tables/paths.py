@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from remission.records import PathCurve, Quantity, Record
 from remission.report.groups.estimates import MISSING, show_mean
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
 from remission.report.groups.labels import printable
+from remission.report.groups.results import summarise
 from remission.report.tables.formats import Lines, Section
 
 _STEPS: tuple[tuple[Quantity, str, float], ...] = (

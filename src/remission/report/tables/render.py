@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from remission.errors import UserError, closest
 from remission.records import Record
-from remission.report.groups.breakage import broken
 from remission.report.groups.estimates import FAILED, MISSING, Estimate, over_seeds, show
-from remission.report.groups.group import Column, Group, Row, failures, summarise
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.verdict import judge, sentence
+from remission.report.groups.results import Results, failures, summarise
+from remission.report.groups.rows import Column, Row
+from remission.report.groups.sentences import broken, sentence
 from remission.report.tables.attacks import attack_objects, attack_sections
 from remission.report.tables.cells import (
     cell_lines,
@@ -55,7 +56,7 @@ View = Literal[
 Format = Literal["text", "markdown", "csv", "json"]
 
 
-Rendered = Callable[[list[Record]], str]
+Rendered = Callable[[Sequence[Record]], str]
 Sections = Callable[[Sequence[Record]], Sequence[Section]]
 Objects = Callable[[Sequence[Record]], list[dict[str, Any]]]
 
@@ -70,7 +71,7 @@ def _formats(sections: Sections, objects: Objects) -> dict[str, Rendered]:
     }
 
 
-def render(records: list[Record], view: View, format: Format) -> str:
+def render(records: Sequence[Record], view: View, format: Format) -> str:
     """The results as one string, without a newline at its end.
 
     ``summary`` is the paper's table, ``cells`` one line a measured model, ``paths`` one line a
@@ -114,10 +115,10 @@ def render(records: list[Record], view: View, format: Format) -> str:
         raise UserError(f"--view {view} is unknown", closest(view, views))
     if format not in views[view]:
         raise UserError(f"--format {format} is unknown", closest(format, views[view]))
-    return views[view][format](records)
+    return views[view][format](Results(records))
 
 
-def _summary(records: list[Record]) -> list[Section]:
+def _summary(records: Sequence[Record]) -> list[Section]:
     """A table a group, those of models that were never backdoored, those of the inversions."""
     found = []
     for group in summarise(records):
@@ -127,7 +128,7 @@ def _summary(records: list[Record]) -> list[Section]:
     return [*found, *innocent_sections(records), *inversion_sections(records)]
 
 
-def _with_failures(text: str, records: list[Record], written: Callable[[str], str]) -> str:
+def _with_failures(text: str, records: Sequence[Record], written: Callable[[str], str]) -> str:
     """The text, and below it what failed."""
     lines = [written(f"- {label}: {error}") for label, error in failures(records)]
     blocks = [text] if text else []
@@ -203,8 +204,8 @@ def _row_json(group: Group, row: Row) -> dict[str, Any]:
         "o_robust_acc": _number_json(row.number("robust_acc")),
         "seconds": _number_json(row.number("seconds")),
         "ft_epochs": _number_json(group.cost(row)),
-        "outcome": None if row.reference else judge(group, row).outcome,
-        "verdict": None if row.reference else judge(group, row).text,
+        "outcome": None if row.reference else group.verdict(row).outcome,
+        "verdict": None if row.reference else group.verdict(row).text,
         "reactivations": [
             {
                 "reactivation": column.reactivation.name,
@@ -233,7 +234,7 @@ def _group_json(group: Group) -> dict[str, Any]:
     }
 
 
-def _summary_csv(records: list[Record]) -> str:
+def _summary_csv(records: Sequence[Record]) -> str:
     lines = []
     for group in map(_group_json, summarise(records)):
         shared = {k: group[k] for k in group if k not in ("rows", "seeds", "repeated_cells")}

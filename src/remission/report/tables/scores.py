@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
-from remission.report.groups.breakage import LOSS
 from remission.report.groups.estimates import FAILED, MISSING, Estimate
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
+from remission.report.groups.results import summarise
+from remission.report.groups.thresholds import LOSS
 from remission.report.measures.relapse_gap import Bound
 from remission.report.measures.scores import Reach, Score, scores
 from remission.report.tables.formats import Section

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from remission.records import Record
-from remission.report.groups.group import summarise
 from remission.report.groups.labels import printable
+from remission.report.groups.results import summarise
 from remission.report.measures.transfer import FOUND, matrices, transfers
 from remission.report.tables.formats import Section
 

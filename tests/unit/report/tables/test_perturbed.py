@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from remission.records import Cell, Record
-from remission.report.groups.group import Column, Group, summarise
-from remission.report.groups.verdict import judge, saturated
+from remission.report.groups.group import Group
+from remission.report.groups.results import summarise
+from remission.report.groups.rows import Column
 from remission.report.measures.transfer import matrices
 from remission.report.page.page import build_page
 from remission.report.tables.perturbed import perturbed_parts
@@ -47,7 +48,7 @@ def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:
     assert found.mean == pytest.approx(0.7)
     assert found.interval is not None
     assert found.interval[0] < 0.7 < found.interval[1]
-    assert judge(group, row).text == "relapses: oba"
+    assert group.verdict(row).text == "relapses: oba"
     assert "80.0 (+70.0)" in render(records(*cells), "summary", "text")
 
 
@@ -63,8 +64,8 @@ def test_what_an_attack_reaches_on_the_control_itself_is_no_relapse() -> None:
     row = group.row("ft")
     assert row is not None
     assert group.gap(row, column(group, "oba")).mean == pytest.approx(-0.1)
-    assert judge(group, row).outcome == "none found"
-    assert saturated(group) == [], "the control was attacked itself: nothing was taught"
+    assert group.verdict(row).outcome == "none found"
+    assert group.saturated == [], "the control was attacked itself: nothing was taught"
     text = render(records(*cells), "summary", "text")
     assert "80.0 (-10.0)" in text
     assert "above the higher of two" in " ".join(text.split())
@@ -79,7 +80,7 @@ def test_a_perturbation_that_fools_the_control_as_well_is_no_relapse() -> None:
     (group,) = summarise(records(*cells))
     row = group.row("ft")
     assert row is not None
-    assert judge(group, row).outcome == "none found"
+    assert group.verdict(row).outcome == "none found"
 
 
 def test_a_failed_cell_is_told() -> None:

@@ -11,8 +11,8 @@ import pytest
 from remission.errors import UserError
 from remission.records import Cell, PathCurve, Record
 from remission.report.groups.estimates import Estimate, estimate, gap, show
-from remission.report.groups.group import summarise
-from remission.report.groups.labels import Method, label_methods
+from remission.report.groups.labels import MethodKey, label_methods
+from remission.report.groups.results import summarise
 from remission.report.tables.render import Format, View, render
 from tests.unit.report.report_factory import cell, curve, failed, grid, record, records
 
@@ -149,16 +149,16 @@ def test_failed_and_missing_cells_are_told_apart() -> None:
 
 
 def test_labels_show_only_differing_parameters() -> None:
-    weak = Method.of("pam", {"rho": 0.3, "epochs": 5, "inner": {"steps": 2}})
-    strong = Method.of("pam", {"rho": 0.5, "epochs": 5, "inner": {"steps": 3}})
-    alone = Method.of("ft", {"epochs": 10})
+    weak = MethodKey.of("pam", {"rho": 0.3, "epochs": 5, "inner": {"steps": 2}})
+    strong = MethodKey.of("pam", {"rho": 0.5, "epochs": 5, "inner": {"steps": 3}})
+    alone = MethodKey.of("ft", {"epochs": 10})
     assert label_methods([weak, strong, alone]) == {
         weak: "pam (inner.steps=2, rho=0.3)",
         strong: "pam (inner.steps=3, rho=0.5)",
         alone: "ft",
     }
-    bare = Method.of("pam", {})
-    assert label_methods([bare, Method.of("pam", {"rho": 1})])[bare] == "pam"
+    bare = MethodKey.of("pam", {})
+    assert label_methods([bare, MethodKey.of("pam", {"rho": 1})])[bare] == "pam"
 
 
 def test_reactivations_with_different_parameters_are_distinct_columns() -> None:
