@@ -7,7 +7,7 @@ reports are made from records alone.
 
 from __future__ import annotations
 
-from remission.records.cell import Cell, Json
+from remission.records.cell import ATTACKED, SUBJECT, Cell, Json, Measured
 from remission.records.files import STORE_MARK
 from remission.records.path import PathCurve, Plane, Quantity
 from remission.records.reading import brief, cells, path_curves, read_record, read_records
@@ -15,11 +15,14 @@ from remission.records.record import FORMAT, Artefact, Record
 from remission.records.store import Store
 
 __all__ = [
+    "ATTACKED",
     "FORMAT",
     "STORE_MARK",
+    "SUBJECT",
     "Artefact",
     "Cell",
     "Json",
+    "Measured",
     "PathCurve",
     "Plane",
     "Quantity",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remission.records import Cell, PathCurve
+from remission.records import ATTACKED, Cell, Json, Measured, PathCurve, Record
 from remission.report.groups.labels import MethodKey
 
 VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
@@ -24,15 +24,38 @@ class GroupKey:
     target: int | str | None
 
     @classmethod
-    def of(cls, cell: Cell | PathCurve) -> GroupKey:
-        """The group that a measured model or a path belongs to."""
+    def of(cls, item: Measured, record: Record) -> GroupKey:
+        """Returns the group that a measured model or a path belongs to.
+
+        Args:
+            item: the cell or a path of ``record``.
+            record: has the settings that a cell does not hold.
+        """
+        return cls.of_columns(item.subject(*ATTACKED), record)
+
+    @classmethod
+    def of_columns(cls, columns: Json, record: Record) -> GroupKey:
+        """Returns the same of the columns ``ATTACKED`` of a table."""
+        del record
+        params = columns["attack_params"]
         return cls(
-            dataset=cell.dataset,
-            arch=cell.arch,
-            attack=MethodKey.of(cell.attack, cell.attack_params, without=SHOWN_APART),
-            poison_rate=cell.poison_rate,
-            target=cell.target,
+            dataset=columns["dataset"],
+            arch=columns["arch"],
+            attack=MethodKey.of(columns["attack"], params, without=SHOWN_APART),
+            poison_rate=columns["poison_rate"],
+            target=columns["target"],
         )
+
+    def subject(self) -> Json:
+        """Returns the columns that say which backdoor the group is about."""
+        return {
+            "dataset": self.dataset,
+            "arch": self.arch,
+            "attack": self.attack.name,
+            "attack_params": self.attack.parameters,
+            "poison_rate": self.poison_rate,
+            "target": self.target,
+        }
 
     def order(self) -> tuple[str, str, MethodKey, float, str]:
         """A key to sort by; a target that is no number comes after those that are."""
@@ -40,7 +63,12 @@ class GroupKey:
         return self.dataset, self.arch, self.attack, self.poison_rate, target
 
 
-def purifier_of(item: Cell | PathCurve) -> MethodKey:
+def attack_of(item: Measured) -> MethodKey:
+    """Returns the attack as a key, less what tables show in columns of their own."""
+    return MethodKey.of(item.attack, item.attack_params, without=SHOWN_APART)
+
+
+def purifier_of(item: Measured) -> MethodKey:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
     return purifier_key(item.purifier, item.purifier_params)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import overload
 
-from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.records import Cell, PathCurve, Record, cells
 from remission.report.groups.group import Group
 from remission.report.groups.keys import (
     BEFORE,
@@ -69,11 +69,13 @@ def _every(records: Sequence[Record]) -> list[Group]:
 def _groups(records: Sequence[Record]) -> list[Group]:
     measured = cells(records)
     paths: dict[GroupKey, list[PathCurve]] = {}
-    for path in path_curves(sorted(records, key=lambda record: record.finished)):
-        paths.setdefault(GroupKey.of(path), []).append(path)
+    for record in sorted(records, key=lambda record: record.finished):
+        for path in record.paths:
+            paths.setdefault(GroupKey.of(path, record), []).append(path)
     by_group: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
-    for cell in measured:
-        by_group.setdefault(GroupKey.of(cell), []).append(cell)
+    for record in records:
+        if cell := record.cell:
+            by_group.setdefault(GroupKey.of(cell, record), []).append(cell)
     # Labels are made over the whole store, so that a method has one name and one colour in it.
     used: list[Cell | PathCurve] = [*measured, *(p for found in paths.values() for p in found)]
     purifiers = {

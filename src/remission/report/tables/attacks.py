@@ -71,14 +71,9 @@ def attack_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a victim, rates and changes as fractions."""
     return [
         {
-            "dataset": one.cell.dataset,
-            "arch": one.cell.arch,
-            "attack": one.cell.attack,
-            "attack_params": one.cell.attack_params,
+            **one.cell.subject("dataset", "arch", "attack", "attack_params"),
             "label": one.label,
-            "poison_rate": one.cell.poison_rate,
-            "target": one.cell.target,
-            "seed": one.cell.seed,
+            **one.cell.subject("poison_rate", "target", "seed"),
             "threat": list(one.threat),
             "clean_acc": one.cell.clean_acc,
             "control_clean_acc": one.control.clean_acc if one.control else None,

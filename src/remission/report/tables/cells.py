@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from remission.records import Cell, PathCurve, Quantity, Record, cells, path_curves
 from remission.report.groups.estimates import FAILED, MISSING
-from remission.report.groups.keys import GroupKey, place, purifier_of, reactivation_of
-from remission.report.groups.labels import MethodKey, label_methods
+from remission.report.groups.keys import attack_of, place, purifier_of, reactivation_of
+from remission.report.groups.labels import label_methods
 from remission.report.tables.formats import Lines
 
 
@@ -18,7 +18,7 @@ def cell_lines(records: Sequence[Record]) -> tuple[list[str], Lines]:
     header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
     header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
     found, lines = ordered_cells(records), []
-    attacks = label_methods(_attack(cell) for cell in found)
+    attacks = label_methods(attack_of(cell) for cell in found)
     purifiers = label_methods(map(purifier_of, found))
     reactivations = label_methods(map(reactivation_of, found))
     for cell in found:
@@ -29,7 +29,7 @@ def cell_lines(records: Sequence[Record]) -> tuple[list[str], Lines]:
             [
                 cell.dataset,
                 cell.arch,
-                attacks[_attack(cell)],
+                attacks[attack_of(cell)],
                 f"{100 * cell.poison_rate:g} %",
                 str(cell.target),
                 str(cell.seed),
@@ -65,10 +65,6 @@ def path_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
         }
         for path in ordered_paths(records)
     ]
-
-
-def _attack(cell: Cell) -> MethodKey:
-    return GroupKey.of(cell).attack
 
 
 def path_points(records: Sequence[Record]) -> list[dict[str, Any]]:

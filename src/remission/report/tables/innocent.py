@@ -79,11 +79,7 @@ def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
                 finding = said.get(cell.id)
                 found.append(
                     {
-                        "dataset": cell.dataset,
-                        "arch": cell.arch,
-                        "seed": cell.seed,
-                        "purifier": cell.purifier,
-                        "purifier_params": cell.purifier_params,
+                        **cell.subject("dataset", "arch", "seed", "purifier", "purifier_params"),
                         "label": row.label,
                         "clean_acc": cell.clean_acc,
                         "control_clean_acc": _control(group, cell.seed),

@@ -37,11 +37,13 @@ class Found:
 
     Args:
         cell: the first purified model that used it.
+        key: the group of that model.
         method: the inversion with its parameters.
         finding: what it says of the victim.
     """
 
     cell: Cell
+    key: GroupKey
     method: MethodKey
     finding: Finding
 
@@ -54,7 +56,7 @@ class Found:
 def found_inversions(records: Sequence[Record]) -> list[Found]:
     """The inversions that purified models rest on, in a stable order."""
     cells = {
-        record.parents["inversion"]: record.cell
+        record.parents["inversion"]: (record.cell, GroupKey.of(record.cell, record))
         for record in reversed(records)
         if record.cell is not None and "inversion" in record.parents
     }
@@ -62,10 +64,12 @@ def found_inversions(records: Sequence[Record]) -> list[Found]:
     for record in records:
         if record.kind != "inversion" or record.status != "done" or record.id not in cells:
             continue
+        cell, key = cells[record.id]
         table = dict(record.settings["inversion"])
         found.append(
             Found(
-                cell=cells[record.id],
+                cell=cell,
+                key=key,
                 method=MethodKey.of(table.pop("method"), table),
                 finding=Finding.of(record.details),
             )
@@ -74,7 +78,7 @@ def found_inversions(records: Sequence[Record]) -> list[Found]:
 
 
 def _order(one: Found) -> tuple[Any, ...]:
-    key = GroupKey.of(one.cell)
+    key = one.key
     return key.dataset, key.arch, one.innocent, key.order(), one.method, one.cell.seed
 
 
@@ -82,7 +86,7 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
     """A table for each data set and architecture: a line an attack and inversion."""
     found = found_inversions(records)
     methods = label_methods(one.method for one in found)
-    attacks = label_methods(GroupKey.of(one.cell).attack for one in found)
+    attacks = label_methods(one.key.attack for one in found)
     return [
         Section(
             title=printable(f"{dataset} · {arch} · what the inversions found"),
@@ -90,7 +94,7 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
             header=_HEADER,
             lines=[
                 _line(list(same), attacks, methods)
-                for _, same in groupby(part, key=lambda one: (GroupKey.of(one.cell), one.method))
+                for _, same in groupby(part, key=lambda one: (one.key, one.method))
             ],
         )
         for (dataset, arch), part in groupby(found, key=lambda x: (x.cell.dataset, x.cell.arch))
@@ -100,7 +104,7 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
 def _line(
     seeds: list[Found], attacks: dict[MethodKey, str], methods: dict[MethodKey, str]
 ) -> list[str]:
-    key = GroupKey.of(seeds[0].cell)
+    key = seeds[0].key
     true = "none: never backdoored" if seeds[0].innocent else str(key.target)
     findings = [one.finding for one in seeds]
     return [
@@ -118,11 +122,7 @@ def inversion_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object an inversion, rates as fractions."""
     return [
         {
-            "dataset": one.cell.dataset,
-            "arch": one.cell.arch,
-            "attack": one.cell.attack,
-            "attack_params": one.cell.attack_params,
-            "poison_rate": one.cell.poison_rate,
+            **one.cell.subject("dataset", "arch", "attack", "attack_params", "poison_rate"),
             "true_target": one.cell.target,
             "seed": one.cell.seed,
             "inversion": one.method.name,

@@ -222,12 +222,7 @@ def _row_json(group: Group, row: Row) -> dict[str, Any]:
 
 def _group_json(group: Group) -> dict[str, Any]:
     return {
-        "dataset": group.key.dataset,
-        "arch": group.key.arch,
-        "attack": group.key.attack.name,
-        "attack_params": group.key.attack.parameters,
-        "poison_rate": group.key.poison_rate,
-        "target": group.key.target,
+        **group.key.subject(),
         "seeds": group.seeds,
         "repeated_cells": group.repeated,
         "rows": [_row_json(group, row) for row in group.rows],

@@ -90,12 +90,7 @@ def score_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a purifier, attack and reactivation."""
     return [
         {
-            "dataset": group.key.dataset,
-            "arch": group.key.arch,
-            "attack": group.key.attack.name,
-            "attack_params": group.key.attack.parameters,
-            "poison_rate": group.key.poison_rate,
-            "target": group.key.target,
+            **group.key.subject(),
             "purifier": one.row.purifier.name,
             "purifier_params": one.row.purifier.parameters,
             "label": one.row.label,

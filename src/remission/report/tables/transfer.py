@@ -39,7 +39,8 @@ def transfer_sections(records: Sequence[Record]) -> list[Section]:
 def transfer_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a perturbation and model, rates as fractions."""
     found = []
-    for details in transfers(records):
+    for record in transfers(records):
+        details = record.details["transfer"]
         shared = {k: v for k, v in details.items() if k not in FOUND or k == "n_triggered"}
         for made, asr, clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True
