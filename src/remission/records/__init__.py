@@ -7,7 +7,7 @@ reports are made from records alone.
 
 from __future__ import annotations
 
-from remission.records.cell import ATTACKED, SUBJECT, Cell, Json, Measured
+from remission.records.cell import ATTACKED, SUBJECT, Cell, Json, Subject
 from remission.records.files import STORE_MARK
 from remission.records.path import PathCurve, Plane, Quantity
 from remission.records.reading import brief, cells, path_curves, read_record, read_records
@@ -22,12 +22,12 @@ __all__ = [
     "Artefact",
     "Cell",
     "Json",
-    "Measured",
     "PathCurve",
     "Plane",
     "Quantity",
     "Record",
     "Store",
+    "Subject",
     "brief",
     "cells",
     "path_curves",

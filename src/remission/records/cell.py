@@ -21,7 +21,7 @@ SUBJECT = (*ATTACKED, "seed", "purifier", "purifier_params")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Subject:
     """What a cell and a path have in common: the model that they are about."""
 
     id: str
@@ -41,7 +41,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell(Measured):
+class Cell(Subject):
     """One measured model. Rates are fractions in [0, 1], None where there are none.
 
     ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way

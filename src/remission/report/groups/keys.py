@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remission.records import ATTACKED, Cell, Json, Measured, PathCurve, Record
+from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
 from remission.report.groups.labels import MethodKey
 
 VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
@@ -24,7 +24,7 @@ class GroupKey:
     target: int | str | None
 
     @classmethod
-    def of(cls, item: Measured, record: Record) -> GroupKey:
+    def of(cls, item: Subject, record: Record) -> GroupKey:
         """Returns the group that a measured model or a path belongs to.
 
         Args:
@@ -63,12 +63,12 @@ class GroupKey:
         return self.dataset, self.arch, self.attack, self.poison_rate, target
 
 
-def attack_of(item: Measured) -> MethodKey:
+def attack_of(item: Subject) -> MethodKey:
     """Returns the attack as a key, less what tables show in columns of their own."""
     return MethodKey.of(item.attack, item.attack_params, without=SHOWN_APART)
 
 
-def purifier_of(item: Measured) -> MethodKey:
+def purifier_of(item: Subject) -> MethodKey:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
     return purifier_key(item.purifier, item.purifier_params)
 
