@@ -13,7 +13,7 @@ from remission.records import Record, read_records
 from remission.report.figures.explanation import EXPLAINED, explanation_figure
 from remission.report.figures.style import Style, styles
 from remission.report.groups.group import Group
-from remission.report.groups.results import summarise
+from remission.report.groups.results import Results, summarise
 from remission.report.groups.titles import titles
 from remission.report.measures.explanation import explanations
 from remission.report.page.perturbed import Told, transfer_figures, woken_figure
@@ -105,7 +105,7 @@ def _figures(records: Sequence[Record], view: str) -> Iterator[tuple[str, Told]]
     named = titles(groups)
     look = styles(row.label for g in groups for row in g.rows if not row.reference)
     if view == "explanation":
-        for one in explanations(records):
+        for one in explanations(Results(records).overviews):
             svg = explanation_figure(one, styles(one.attacks))
             yield "explanation", (svg, EXPLAINED, one.title)
     for number, group in enumerate(groups):

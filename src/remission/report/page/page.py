@@ -20,8 +20,9 @@ from remission.report.figures.relapse import before_after_figure, relapse_figure
 from remission.report.figures.style import Style, styles
 from remission.report.groups.estimates import show
 from remission.report.groups.group import Group
+from remission.report.groups.grouping import ancestors, failures
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results, ancestors, failures, summarise
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.groups.sentences import broken, headline, sentence
 from remission.report.groups.thresholds import LOSS, MARGIN, SATURATED
@@ -91,8 +92,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
     """The page as HTML text; ``folder`` is where the artefacts of ``records`` lie."""
     import jinja2
 
-    records = Results(records)
-    groups = summarise(records)
+    groups = Results(records).groups
     labels = [r.label for g in groups for r in g.rows if not r.reference]
     look = styles(labels + [label for g in groups for label, _ in g.paths])
     number = count(1)
@@ -240,7 +240,7 @@ def _path_plots(
 def _explained(records: Sequence[Record], number: count[int]) -> list[dict[str, Any]]:
     """The test of the explanation: what follows, its table, its picture."""
     parts = []
-    for found in explanations(records):
+    for found in explanations(Results(records).overviews):
         header, lines = table_lines(found)
         svg = explanation_figure(found, styles(found.attacks))
         parts.append(

@@ -7,6 +7,7 @@ from typing import Any
 
 from remission.records import Record
 from remission.report.groups.estimates import MISSING
+from remission.report.groups.results import Results
 from remission.report.groups.thresholds import LOSS
 from remission.report.measures.explanation import Explanation, Predictor, Scope, explanations
 from remission.report.measures.rank_correlation import FEWEST_CLUSTERS, SAMPLES, Correlation
@@ -98,7 +99,7 @@ def _told(predictor: Predictor, each: Correlation) -> str:
 def explanation_sections(records: Sequence[Record]) -> list[Section]:
     """For people: a table a test, and what follows from it."""
     found = []
-    for each in explanations(records):
+    for each in explanations(Results(records).overviews):
         header, lines = table_lines(each)
         notes = [conclusion(each), note(each)]
         found.append(Section(title=each.title, notes=notes, header=header, lines=lines))
@@ -123,7 +124,7 @@ def explanation_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "clusters": each.clusters,
             "resampled": scope.resampled,
         }
-        for found in explanations(records)
+        for found in explanations(Results(records).overviews)
         for scope in found.scopes
         for predictor in found.predictors
     ]

@@ -10,7 +10,7 @@ from remission.report.groups.estimates import MISSING, over_seeds, show
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.results import innocents
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.measures.findings import Finding, named, reached, standing_out
 from remission.report.tables.formats import Section
@@ -41,7 +41,7 @@ def innocent_sections(records: Sequence[Record]) -> list[Section]:
             header=_HEADER,
             lines=[_line(group, row, said) for row in group.rows],
         )
-        for group in innocents(records)
+        for group in Results(records).innocents
     ]
 
 
@@ -73,7 +73,7 @@ def _findings(row: Row, said: dict[str, Finding]) -> list[Finding]:
 def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a model that was handed over, rates as fractions."""
     said, found = findings(records), []
-    for group in innocents(records):
+    for group in Results(records).innocents:
         for row in group.rows:
             for cell in row.cells.get(None, ()):
                 finding = said.get(cell.id)

@@ -11,9 +11,10 @@ from remission.report.groups.estimates import FAILED, MISSING, mean_known, point
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Column
 from remission.report.groups.thresholds import LOSS, MARGIN
-from remission.report.groups.titles import overviews, titles
+from remission.report.groups.titles import titles
 from remission.report.measures.standings import LOST, UNTOLD, Standing, Worst, standings
 from remission.report.tables.formats import Lines, Section
 
@@ -49,7 +50,7 @@ class Overview(Section):
 
 def overview_sections(records: Sequence[Record]) -> list[Overview]:
     """A table for each data set and architecture."""
-    return [_part(groups) for groups in overviews(records)]
+    return [_part(groups) for groups in Results(records).overviews]
 
 
 def _part(groups: Sequence[Group]) -> Overview:
@@ -166,7 +167,7 @@ def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "clean_acc_change": each.change.mean,
             "ft_epochs": each.epochs,
         }
-        for groups in overviews(records)
+        for groups in Results(records).overviews
         for one in standings(groups)
         for name, each in one.under.items()
     ]

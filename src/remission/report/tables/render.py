@@ -10,9 +10,10 @@ from remission.errors import UserError, closest
 from remission.records import Record
 from remission.report.groups.estimates import FAILED, MISSING, Estimate, over_seeds, show
 from remission.report.groups.group import Group
+from remission.report.groups.grouping import failures
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results, failures, summarise
+from remission.report.groups.results import summarise
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.sentences import broken, sentence
 from remission.report.tables.attacks import attack_objects, attack_sections
@@ -115,7 +116,7 @@ def render(records: Sequence[Record], view: View, format: Format) -> str:
         raise UserError(f"--view {view} is unknown", closest(view, views))
     if format not in views[view]:
         raise UserError(f"--format {format} is unknown", closest(format, views[view]))
-    return views[view][format](Results(records))
+    return views[view][format](records)
 
 
 def _summary(records: Sequence[Record]) -> list[Section]:
