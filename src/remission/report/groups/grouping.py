@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from remission.records import Cell, PathCurve, Record, cells
+from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.report.groups.facts import MethodFacts
 from remission.report.groups.group import Group
 from remission.report.groups.keys import (
     BEFORE,
@@ -18,6 +19,11 @@ from remission.report.groups.keys import (
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.rows import Column, Row
 
+_Lines = dict[tuple[str, str], list[PathCurve]]
+"""(label of a purifier, batch-norm policy) -> one per seed."""
+_Walks = dict[tuple[str, str, str], list[PathCurve]]
+"""(label of a purifier, walk, batch-norm policy) -> one per seed."""
+
 
 def group_records(records: Sequence[Record]) -> list[Group]:
     """Groups the measured models and the paths, in a stable order.
@@ -25,78 +31,94 @@ def group_records(records: Sequence[Record]) -> list[Group]:
     The models that were never backdoored, which purifiers were handed as well, are groups of
     their own: their attack is ``NOBODY``.
     """
-    measured = cells(records)
     paths: dict[GroupKey, list[PathCurve]] = {}
     for record in sorted(records, key=lambda record: record.finished):
         for path in record.paths:
             paths.setdefault(GroupKey.of(path, record), []).append(path)
-    by_group: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
+    members: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
     for record in records:
         if cell := record.cell:
-            by_group.setdefault(GroupKey.of(cell, record), []).append(cell)
-    # Labels are made over the whole store, so that a method has one name and one colour in it.
-    used: list[Cell | PathCurve] = [*measured, *(p for found in paths.values() for p in found)]
-    purifiers = {
-        method: label.replace(VICTIM, "victim", 1) if method.name == VICTIM else label
-        for method, label in label_methods([purifier_of(item) for item in used]).items()
-    }
-    reactivations = label_methods(reactivation_of(c) for c in measured if c.reactivation != BEFORE)
-    attacks = label_methods(key.attack for key in by_group)
+            members.setdefault(GroupKey.of(cell, record), []).append(cell)
+    names = _Names(records, members)
     return [
-        _group(
-            key,
-            by_group[key],
-            paths.get(key, []),
-            purifiers=purifiers,
-            reactivations=reactivations,
-            attacks=attacks,
+        names.group(key, members[key], paths.get(key, []))
+        for key in sorted(members, key=GroupKey.order)
+    ]
+
+
+class _Names:
+    """Labels over a whole store, so that a method has one name and one colour in it, and facts."""
+
+    def __init__(self, records: Sequence[Record], keys: Iterable[GroupKey]) -> None:
+        measured = cells(records)
+        used = [*measured, *path_curves(records)]
+        self.purifiers = {
+            method: label.replace(VICTIM, "victim", 1) if method.name == VICTIM else label
+            for method, label in label_methods(purifier_of(item) for item in used).items()
+        }
+        reactivated = [cell for cell in measured if cell.reactivation != BEFORE]
+        self.reactivations = label_methods(map(reactivation_of, reactivated))
+        self.attacks = label_methods(key.attack for key in keys)
+        self.facts = MethodFacts(records)
+        # Whatever perturbs images is measured without the trigger as well.
+        self.perturbing = {cell.reactivation for cell in measured if cell.asr_clean is not None}
+
+    def column(self, cell: Cell) -> Column | None:
+        """The column of a cell; None before any reactivation."""
+        if cell.reactivation == BEFORE:
+            return None
+        method = reactivation_of(cell)
+        facts = self.facts.of("reactivation", method.name)
+        perturbs = facts.get("changes") == "images" or method.name in self.perturbing
+        return Column(
+            reactivation=method,
+            label=self.reactivations[method],
+            budget=cell.budget,
+            perturbs=perturbs,
+            in_place=perturbs and facts.get("triggered") is False,
         )
-        for key in sorted(by_group, key=GroupKey.order)
-    ]
 
+    def row(self, purifier: MethodKey, measured: Mapping[Column | None, Sequence[Cell]]) -> Row:
+        """The row of a purifier."""
+        unit = self.facts.of("purifier", purifier.name).get("unit_of_cost", False)
+        label = self.purifiers[purifier]
+        return Row(purifier=purifier, label=label, cells=measured, unit_of_cost=unit)
 
-def _group(
-    key: GroupKey,
-    members: Sequence[Cell],
-    paths: Sequence[PathCurve],
-    *,
-    purifiers: Mapping[MethodKey, str],
-    reactivations: Mapping[MethodKey, str],
-    attacks: Mapping[MethodKey, str],
-) -> Group:
-    found: dict[MethodKey, dict[Column | None, list[Cell]]] = {}
-    columns: set[Column] = set()
-    for cell in sorted(members, key=lambda c: (c.seed, c.id)):
-        column = None
-        if cell.reactivation != BEFORE:
-            method = reactivation_of(cell)
-            column = Column(reactivation=method, label=reactivations[method], budget=cell.budget)
-            columns.add(column)
-        found.setdefault(purifier_of(cell), {}).setdefault(column, []).append(cell)
-    rows = [
-        Row(purifier=method, label=purifiers[method], cells=found[method])
-        for method in sorted(found, key=lambda m: rank(m, purifiers))
-    ]
-    curves: dict[tuple[str, str], list[PathCurve]] = {}
-    walks: dict[tuple[str, str, str], list[PathCurve]] = {}
-    last = {(purifier_of(p), p.seed, p.walk, p.batchnorm): p for p in paths}  # one a seed
-    for path in sorted(last.values(), key=lambda p: (rank(purifier_of(p), purifiers), p.seed)):
-        label = purifiers[purifier_of(path)]
-        if path.walk == "line":
-            curves.setdefault((label, path.batchnorm), []).append(path)
-        else:
-            walks.setdefault((label, path.walk, path.batchnorm), []).append(path)
-    slots = [cells_ for row in found.values() for cells_ in row.values()]
-    return Group(
-        key=key,
-        title=_title(key, attacks[key.attack]),
-        columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
-        rows=tuple(rows),
-        paths=curves,
-        walks=walks,
-        seeds=max((len({c.seed for c in slot if c.status == "done"}) for slot in slots), default=0),
-        repeated=sum(len(slot) - len({c.seed for c in slot}) for slot in slots),
-    )
+    def group(self, key: GroupKey, members: Sequence[Cell], paths: Sequence[PathCurve]) -> Group:
+        """A group of its cells and its paths, these in the order in which they were made."""
+        table: dict[MethodKey, dict[Column | None, list[Cell]]] = {}
+        for cell in sorted(members, key=lambda c: (c.seed, c.id)):
+            row = table.setdefault(purifier_of(cell), {})
+            row.setdefault(self.column(cell), []).append(cell)
+        columns = {column for row in table.values() for column in row if column is not None}
+        lines, walks = self.walks(paths)
+        slots = [slot for row in table.values() for slot in row.values()]
+        seeds = [len({cell.seed for cell in slot if cell.status == "done"}) for slot in slots]
+        purifiers = sorted(table, key=lambda purifier: rank(purifier, self.purifiers))
+        return Group(
+            key=key,
+            title=_title(key, self.attacks[key.attack]),
+            columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
+            rows=tuple(self.row(purifier, table[purifier]) for purifier in purifiers),
+            paths=lines,
+            walks=walks,
+            seeds=max(seeds, default=0),
+            repeated=sum(len(slot) - len({cell.seed for cell in slot}) for slot in slots),
+        )
+
+    def walks(self, paths: Sequence[PathCurve]) -> tuple[_Lines, _Walks]:
+        """The straight lines from victim to purified, and the other walks; the last per seed."""
+        lines: _Lines = {}
+        walks: _Walks = {}
+        last = {(purifier_of(p), p.seed, p.walk, p.batchnorm): p for p in paths}
+        order = sorted(last.values(), key=lambda p: (rank(purifier_of(p), self.purifiers), p.seed))
+        for path in order:
+            label = self.purifiers[purifier_of(path)]
+            if path.walk == "line":
+                lines.setdefault((label, path.batchnorm), []).append(path)
+            else:
+                walks.setdefault((label, path.walk, path.batchnorm), []).append(path)
+        return lines, walks
 
 
 def failures(records: Iterable[Record]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remission.catalogue import default_inversion
 from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
 from remission.report.groups.labels import MethodKey
 
@@ -76,7 +77,7 @@ def purifier_of(item: Subject) -> MethodKey:
 def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
     """The same from a name and parameters."""
     if params.get("trigger") == "inverted":
-        params = {"inversion": "bti_dbf", **params}
+        params = {"inversion": default_inversion(), **params}
     return MethodKey.of(name, dict(params))
 
 

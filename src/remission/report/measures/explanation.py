@@ -26,8 +26,6 @@ from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
 
 Sign = Literal["+", "-"]
-FAMILY = "retuning"
-"""The reactivation whose relapse curves are explained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +111,8 @@ class Explanation:
 def explanations(overviews: Iterable[Sequence[Group]]) -> list[Explanation]:
     """Runs one test for each data set, architecture and retuning that has at least one case.
 
+    A retuning is any reactivation that trains the model on a number of poisoned images.
+
     Args:
         overviews: the groups of each data set and architecture.
     """
@@ -122,7 +122,7 @@ def explanations(overviews: Iterable[Sequence[Group]]) -> list[Explanation]:
             column.label: None
             for group in groups
             for column in group.columns
-            if column.reactivation.name == FAMILY and column.budget
+            if column.budget and not column.perturbs
         }
         policy = _policy(groups)
         for label in labels:

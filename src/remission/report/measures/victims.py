@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from remission.catalogue import methods_by_kind
 from remission.records import Cell, Record
+from remission.report.groups.facts import MethodFacts
 from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
 
@@ -20,7 +20,7 @@ class Attacked:
         record: of the victim.
         cell: the victim's; may have failed.
         label: the attack, with the parameters in which it differs from others of its name.
-        threat: what the attacker must control; empty if this version knows no such attack.
+        threat: what the attacker must control; empty where nothing says it.
         control: the model trained without poison, measured with this trigger; None if not there.
         psnr: mean in dB; None where it was not measured or nothing changes.
         ssim: mean.
@@ -60,6 +60,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
         for record in records
         if record.kind == "baseline" and record.cell and record.cell.purifier == CONTROL
     }
+    facts = MethodFacts(records)
     found = []
     for record, cell in victims:
         stealth = record.details.get("stealth")
@@ -69,7 +70,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 record=record,
                 cell=cell,
                 label=labels[attack_of(cell)],
-                threat=_threats().get(cell.attack, ()),
+                threat=tuple(facts.of("attack", cell.attack).get("needs", ())),
                 control=controls.get(record.id),
                 psnr=_number(numbers, "psnr"),
                 ssim=_number(numbers, "ssim"),
@@ -84,8 +85,3 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
 def _number(numbers: Mapping[str, Any], name: str) -> float | None:
     value = numbers.get(name)
     return value if isinstance(value, int | float) else None
-
-
-def _threats() -> dict[str, tuple[str, ...]]:
-    """Attack -> what the attacker must control, from the catalogue."""
-    return {entry["name"]: tuple(entry["needs"]) for entry in methods_by_kind()["attacks"]}
