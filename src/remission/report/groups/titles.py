@@ -1,13 +1,11 @@
-"""What to call groups, and which of them stand in one table."""
+"""What to call groups that stand in one table."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
 
-from remission.records import Record
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import label_methods
 
@@ -24,9 +22,3 @@ def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
         return f"{label}, {100 * key.poison_rate:g} %, target {key.target}"
 
     return {group.key: title(group.key) for group in groups}
-
-
-def overviews(records: Sequence[Record]) -> list[list[Group]]:
-    """The groups that hold purified models, those of one data set and model together."""
-    groups = [g for g in summarise(records) if any(not row.reference for row in g.rows)]
-    return [list(same) for _, same in groupby(groups, key=lambda g: (g.key.dataset, g.key.arch))]

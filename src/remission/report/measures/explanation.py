@@ -10,17 +10,17 @@ drawn together in the bootstrap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.records import PathCurve, Record
+from remission.records import PathCurve
 from remission.report.groups.breakage import breaks
 from remission.report.groups.estimates import by_seed
 from remission.report.groups.group import Column, Group, Row
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.titles import overviews, titles
+from remission.report.groups.titles import titles
 from remission.report.groups.verdict import MARGIN
 from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
@@ -110,10 +110,14 @@ class Explanation:
         return list(dict.fromkeys(case.attack for case in self.cases))
 
 
-def explanations(records: Sequence[Record]) -> list[Explanation]:
-    """One test for each data set, architecture and retuning that has at least one case."""
+def explanations(overviews: Iterable[Sequence[Group]]) -> list[Explanation]:
+    """Runs one test for each data set, architecture and retuning that has at least one case.
+
+    Args:
+        overviews: the groups of each data set and architecture.
+    """
     found = []
-    for groups in overviews(records):
+    for groups in overviews:
         labels = {
             column.label: None
             for group in groups
