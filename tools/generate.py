@@ -17,7 +17,7 @@ from remission.records import read_records
 from remission.registry import catalogue
 from remission.report.figures.lines import reactivations
 from remission.report.groups.estimates import MISSING, points
-from remission.report.groups.group import summarise
+from remission.report.groups.results import summarise
 from remission.report.groups.titles import titles
 from remission.report.page.gallery import firsts, stealth_text
 from remission.report.page.pictures import comparison, sheet

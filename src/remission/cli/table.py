@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 
-class Format(StrEnum):
+class TableFormat(StrEnum):
     """Percentages for people (text, markdown), fractions for programs (csv, json)."""
 
     TEXT = "text"
@@ -41,8 +41,8 @@ def table(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
     view: Annotated[str, typer.Option(metavar="NAME", help="what to show")] = "summary",
     format: Annotated[
-        Format, typer.Option(help="text and markdown show percentages, csv and json fractions")
-    ] = Format.TEXT,
+        TableFormat, typer.Option(help="text and markdown show percentages, csv and json fractions")
+    ] = TableFormat.TEXT,
 ) -> None:
     """Print the results of a store."""
     from remission.records import read_records

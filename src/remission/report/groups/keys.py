@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remission.records import Cell, PathCurve
-from remission.report.groups.labels import Method
+from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
+from remission.report.groups.labels import MethodKey
 
 VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
@@ -19,45 +19,73 @@ class GroupKey:
 
     dataset: str
     arch: str
-    attack: Method
+    attack: MethodKey
     poison_rate: float
     target: int | str | None
 
     @classmethod
-    def of(cls, cell: Cell | PathCurve) -> GroupKey:
-        """The group that a measured model or a path belongs to."""
+    def of(cls, item: Subject, record: Record) -> GroupKey:
+        """Returns the group that a measured model or a path belongs to.
+
+        Args:
+            item: the cell or a path of ``record``.
+            record: has the settings that a cell does not hold.
+        """
+        return cls.of_columns(item.subject(*ATTACKED), record)
+
+    @classmethod
+    def of_columns(cls, columns: Json, record: Record) -> GroupKey:
+        """Returns the same of the columns ``ATTACKED`` of a table."""
+        del record
+        params = columns["attack_params"]
         return cls(
-            dataset=cell.dataset,
-            arch=cell.arch,
-            attack=Method.of(cell.attack, cell.attack_params, without=SHOWN_APART),
-            poison_rate=cell.poison_rate,
-            target=cell.target,
+            dataset=columns["dataset"],
+            arch=columns["arch"],
+            attack=MethodKey.of(columns["attack"], params, without=SHOWN_APART),
+            poison_rate=columns["poison_rate"],
+            target=columns["target"],
         )
 
-    def order(self) -> tuple[str, str, Method, float, str]:
+    def subject(self) -> Json:
+        """Returns the columns that say which backdoor the group is about."""
+        return {
+            "dataset": self.dataset,
+            "arch": self.arch,
+            "attack": self.attack.name,
+            "attack_params": self.attack.parameters,
+            "poison_rate": self.poison_rate,
+            "target": self.target,
+        }
+
+    def order(self) -> tuple[str, str, MethodKey, float, str]:
         """A key to sort by; a target that is no number comes after those that are."""
         target = f"{self.target!s:>12}"
         return self.dataset, self.arch, self.attack, self.poison_rate, target
 
 
-def purifier_of(item: Cell | PathCurve) -> Method:
+def attack_of(item: Subject) -> MethodKey:
+    """Returns the attack as a key, less what tables show in columns of their own."""
+    return MethodKey.of(item.attack, item.attack_params, without=SHOWN_APART)
+
+
+def purifier_of(item: Subject) -> MethodKey:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
     return purifier_key(item.purifier, item.purifier_params)
 
 
-def purifier_key(name: str, params: Mapping[str, Any]) -> Method:
+def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
     """The same from a name and parameters."""
     if params.get("trigger") == "inverted":
         params = {"inversion": "bti_dbf", **params}
-    return Method.of(name, dict(params))
+    return MethodKey.of(name, dict(params))
 
 
-def reactivation_of(cell: Cell) -> Method:
+def reactivation_of(cell: Cell) -> MethodKey:
     """The reactivation as a key, less its budgets, which are a column of their own."""
-    return Method.of(cell.reactivation, cell.reactivation_params, without=SHOWN_APART)
+    return MethodKey.of(cell.reactivation, cell.reactivation_params, without=SHOWN_APART)
 
 
-def rank(method: Method, labels: Mapping[Method, str]) -> tuple[int, str, str]:
+def rank(method: MethodKey, labels: Mapping[MethodKey, str]) -> tuple[int, str, str]:
     """A key to sort rows by: victim, control, then the purifiers by name and label."""
     first = {VICTIM: 0, CONTROL: 1}.get(method.name, 2)
     return first, method.name, labels[method]
@@ -65,7 +93,7 @@ def rank(method: Method, labels: Mapping[Method, str]) -> tuple[int, str, str]:
 
 def place(item: Cell | PathCurve) -> tuple[object, ...]:
     """A key to sort single measurements by, in the order of the summary's rows and columns."""
-    attack = Method.of(item.attack, item.attack_params)
+    attack = MethodKey.of(item.attack, item.attack_params)
     shared = (item.dataset, item.arch, attack)
     first = rank(purifier_of(item), {purifier_of(item): item.purifier})
     last = (purifier_of(item), item.seed, item.id)

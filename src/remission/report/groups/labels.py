@@ -16,14 +16,14 @@ def canonical(value: object) -> str:
 
 
 @dataclass(frozen=True, order=True)
-class Method:
+class MethodKey:
     """A method with its parameters; ``params`` is canonical JSON, so that it can be a key."""
 
     name: str
     params: str = "{}"
 
     @classmethod
-    def of(cls, name: str, params: Json, *, without: tuple[str, ...] = ()) -> Method:
+    def of(cls, name: str, params: Json, *, without: tuple[str, ...] = ()) -> MethodKey:
         """The method, less the parameters that the table already shows in a column."""
         kept = {key: value for key, value in params.items() if key not in without}
         return cls(name, canonical(kept))
@@ -45,12 +45,12 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def label_methods(methods: Iterable[Method]) -> dict[Method, str]:
+def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
     """A label for each method, unique among them: ``pam (rho=0.3)`` beside ``pam (rho=0.5)``."""
-    by_name: dict[str, list[Method]] = {}
+    by_name: dict[str, list[MethodKey]] = {}
     for method in sorted(set(methods)):
         by_name.setdefault(method.name, []).append(method)
-    labels: dict[Method, str] = {}
+    labels: dict[MethodKey, str] = {}
     for name, variants in by_name.items():
         params = {variant: flat(variant.parameters) for variant in variants}
         keys = sorted({key for values in params.values() for key in values})

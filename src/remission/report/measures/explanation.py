@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from remission.records import PathCurve
-from remission.report.groups.breakage import breaks
 from remission.report.groups.estimates import by_seed
-from remission.report.groups.group import Column, Group, Row
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
+from remission.report.groups.rows import Column, Row
+from remission.report.groups.thresholds import MARGIN
 from remission.report.groups.titles import titles
-from remission.report.groups.verdict import MARGIN
 from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
 
@@ -153,7 +153,7 @@ def _cases(groups: Sequence[Group], label: str, policy: str) -> list[Case]:
     for group in groups:
         columns = [c for c in group.columns if c.label == label and c.budget]
         for row in group.rows:
-            if not row.reference and not any(breaks(group, row, column) for column in columns):
+            if not row.reference and not any(group.comparison(row, c).broken for c in columns):
                 lines = {line.seed: line for line in group.paths.get((row.label, policy), ())}
                 found += _of_row(group, row, columns, lines, named[group.key])
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from remission.catalogue import methods_by_kind
 from remission.records import Cell, Record
-from remission.report.groups.keys import CONTROL, GroupKey
+from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
 
 
@@ -43,7 +43,7 @@ class Attacked:
     @property
     def key(self) -> GroupKey:
         """The group that the victim belongs to."""
-        return GroupKey.of(self.cell)
+        return GroupKey.of(self.cell, self.record)
 
     @property
     def steps(self) -> int | None:
@@ -54,7 +54,7 @@ class Attacked:
 def attacked(records: Sequence[Record]) -> list[Attacked]:
     """Every victim of a store, in a stable order."""
     victims = [(r, r.cell) for r in records if r.kind == "victim" and r.cell is not None]
-    labels = label_methods(GroupKey.of(cell).attack for _, cell in victims)
+    labels = label_methods(attack_of(cell) for _, cell in victims)
     controls = {
         record.parents.get("victim"): record.cell
         for record in records
@@ -68,7 +68,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
             Attacked(
                 record=record,
                 cell=cell,
-                label=labels[GroupKey.of(cell).attack],
+                label=labels[attack_of(cell)],
                 threat=_threats().get(cell.attack, ()),
                 control=controls.get(record.id),
                 psnr=_number(numbers, "psnr"),

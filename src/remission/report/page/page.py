@@ -18,14 +18,15 @@ from remission.report.figures.explanation import EXPLAINED, explanation_figure
 from remission.report.figures.inline_svg import inline
 from remission.report.figures.relapse import before_after_figure, relapse_figure
 from remission.report.figures.style import Style, styles
-from remission.report.groups.breakage import LOSS, broken
 from remission.report.groups.estimates import show
-from remission.report.groups.group import Group, Row, ancestors, failures
+from remission.report.groups.group import Group
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results
-from remission.report.groups.verdict import MARGIN, SATURATED, headline, judge, saturated, sentence
+from remission.report.groups.results import Results, ancestors, failures
+from remission.report.groups.rows import Row
+from remission.report.groups.sentences import broken, headline, sentence
+from remission.report.groups.thresholds import LOSS, MARGIN, SATURATED
 from remission.report.measures.explanation import explanations
-from remission.report.measures.findings import Claim
+from remission.report.measures.findings import Finding
 from remission.report.measures.victims import attacked
 from remission.report.page.gallery import gallery, stealth_text
 from remission.report.page.perturbed import (
@@ -134,8 +135,8 @@ def _group(
     number: count[int],
 ) -> dict[str, Any]:
     """Everything that the template shows of one group."""
-    purified = any(not row.reference for row in group.rows)
-    taught = [printable(column.title) for column in saturated(group)]
+    purified = bool(group.purified)
+    taught = [printable(column.title) for column in group.saturated]
     return {
         "title": group.title,
         "sentence": sentence(group),
@@ -175,7 +176,7 @@ def _row(group: Group, row: Row, look: dict[str, Style]) -> dict[str, Any]:
                 "seconds": show(row.number("seconds", column), seeds=group.seeds, scale=1),
             }
         )
-    verdict = None if row.reference else judge(group, row)
+    verdict = None if row.reference else group.verdict(row)
     line = GroupRow(group=group, row=row)
     before = [
         {
@@ -278,7 +279,7 @@ def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pic
     ]
     for record in records:
         if record.kind == "inversion" and victim in ancestors(record, by_id):
-            title = f"{record.label}{Claim.of(record.details).caption()}"
+            title = f"{record.label}{Finding.of(record.details).caption()}"
             found.append(
                 compare(
                     folder, record, other="preview_inverted", other_title="inverted", title=title

@@ -120,7 +120,7 @@ COLUMNS: list[AttackColumn] = [
 
 def _tables(results: Results) -> list[Table]:
     """One table per data set and architecture."""
-    places = groupby(attacked(results.records), key=lambda one: one.key.order()[:2])
+    places = groupby(attacked(results), key=lambda one: one.key.order()[:2])
     tables = [
         table_of(COLUMNS, list(members), title=printable(" · ".join(place)), notes=[_NOTE])
         for place, members in places
@@ -129,7 +129,7 @@ def _tables(results: Results) -> list[Table]:
 
 
 def _objects(results: Results) -> list[Json]:
-    return objects_of(COLUMNS, attacked(results.records))
+    return objects_of(COLUMNS, attacked(results))
 
 
 register_view(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from remission.records import Cell, Json, cells
 from remission.report.groups.estimates import FAILED, MISSING
-from remission.report.groups.keys import GroupKey, place, purifier_of, reactivation_of
+from remission.report.groups.keys import attack_of, place, purifier_of, reactivation_of
 from remission.report.groups.labels import label_methods
 from remission.report.groups.results import Results
 from remission.report.tables.columns import TableColumn, objects_of, table_of
@@ -56,18 +56,18 @@ COLUMNS: list[CellColumn] = [
 
 def _ordered(results: Results) -> list[Cell]:
     """The measured models in the order of the summary."""
-    return sorted(cells(results.records), key=place)
+    return sorted(cells(results), key=place)
 
 
 def _tables(results: Results) -> list[Table]:
     ordered = _ordered(results)
-    attacks = label_methods(GroupKey.of(cell).attack for cell in ordered)
+    attacks = label_methods(attack_of(cell) for cell in ordered)
     purifiers = label_methods(map(purifier_of, ordered))
     reactivations = label_methods(map(reactivation_of, ordered))
     labelled = [
         LabelledCell(
             cell=cell,
-            attack=attacks[GroupKey.of(cell).attack],
+            attack=attacks[attack_of(cell)],
             purifier=purifiers[purifier_of(cell)],
             reactivation=reactivations[reactivation_of(cell)],
         )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from remission.records import Json
-from remission.report.groups.keys import GroupKey
 from remission.report.tables.formats import Table
 
 Line = TypeVar("Line")
@@ -62,15 +61,3 @@ def objects_of(columns: Iterable[TableColumn[Line, Item]], items: Iterable[Item]
     """Builds the objects for programs: one per item."""
     named = [(column.key, column.value) for column in columns if column.value]
     return [{key: value(item) for key, value in named} for item in items]
-
-
-def setting_of(key: GroupKey) -> Json:
-    """Returns what all rows of a group have in common, as objects for programs name it."""
-    return {
-        "dataset": key.dataset,
-        "arch": key.arch,
-        "attack": key.attack.name,
-        "attack_params": key.attack.parameters,
-        "poison_rate": key.poison_rate,
-        "target": key.target,
-    }

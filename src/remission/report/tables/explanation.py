@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remission.records import Json
-from remission.report.groups.breakage import LOSS
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.results import Results
+from remission.report.groups.thresholds import LOSS
 from remission.report.measures.explanation import Explanation, Predictor, Scope, explanations
 from remission.report.measures.rank_correlation import FEWEST_CLUSTERS, SAMPLES, Correlation
 from remission.report.tables.formats import Table

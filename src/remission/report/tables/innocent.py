@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from remission.records import Json, Record
 from remission.report.groups.estimates import MISSING, over_seeds, show
-from remission.report.groups.group import Group, Row
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
-from remission.report.measures.findings import Claim, named, reached, standing_out
+from remission.report.groups.rows import Row
+from remission.report.measures.findings import Finding, named, reached, standing_out
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
@@ -21,10 +22,10 @@ _HEADER = [
 ]
 
 
-def claims(records: Sequence[Record]) -> dict[str, Claim]:
-    """Returns what the inversion of a purifier claims, by the id of the purified model."""
+def findings(records: Sequence[Record]) -> dict[str, Finding]:
+    """Returns what the inversion of a purifier says, by the id of the purified model."""
     return {
-        record.id: Claim.of(said)
+        record.id: Finding.of(said)
         for record in records
         if isinstance(said := record.details.get("inversion"), dict)
     }
@@ -32,7 +33,7 @@ def claims(records: Sequence[Record]) -> dict[str, Claim]:
 
 def innocent_tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture, numbers in percent."""
-    by_id = claims(results.records)
+    by_id = findings(results)
     return [
         Table(
             title=printable(f"{group.key.dataset} · {group.key.arch} · never backdoored"),
@@ -44,7 +45,7 @@ def innocent_tables(results: Results) -> list[Table]:
     ]
 
 
-def _row(group: Group, row: Row, by_id: dict[str, Claim]) -> list[str]:
+def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:
     ours = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
     return [
         row.label,
@@ -67,25 +68,21 @@ def _seconds(group: Group, row: Row) -> str:
 
 def _objects(results: Results) -> list[Json]:
     """One object per model that a purifier was tried on, rates as fractions."""
-    by_id = claims(results.records)
+    by_id = findings(results)
     objects: list[Json] = []
     for group in results.innocents:
         for row in group.rows:
             for cell in row.cells.get(None, ()):
-                claim = by_id.get(cell.id)
+                finding = by_id.get(cell.id)
                 objects.append(
                     {
-                        "dataset": cell.dataset,
-                        "arch": cell.arch,
-                        "seed": cell.seed,
-                        "purifier": cell.purifier,
-                        "purifier_params": cell.purifier_params,
+                        **cell.subject("dataset", "arch", "seed", "purifier", "purifier_params"),
                         "label": row.label,
                         "clean_acc": cell.clean_acc,
                         "control_clean_acc": _control(group, cell.seed),
-                        "inversion_target": claim.target if claim else None,
-                        "inversion_share": claim.share if claim else None,
-                        "inversion_lead": claim.lead if claim else None,
+                        "inversion_target": finding.target if finding else None,
+                        "inversion_share": finding.share if finding else None,
+                        "inversion_lead": finding.lead if finding else None,
                         "seconds": cell.seconds,
                         "status": cell.status,
                         "error": cell.error,

@@ -10,9 +10,9 @@ from typing import Any
 from remission.records import Cell, Json, Record
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.keys import NOBODY, GroupKey
-from remission.report.groups.labels import Method, label_methods, printable
+from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.results import Results
-from remission.report.measures.findings import Claim, moved, named, reached, standing_out
+from remission.report.measures.findings import Finding, moved, named, reached, standing_out
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
@@ -31,13 +31,15 @@ class GridInversion:
 
     Args:
         cell: the first purified model that used it.
+        key: the group of that model.
         method: the inversion with its parameters.
-        claim: what it says of the victim.
+        finding: what it says of the victim.
     """
 
     cell: Cell
-    method: Method
-    claim: Claim
+    key: GroupKey
+    method: MethodKey
+    finding: Finding
 
     @property
     def innocent(self) -> bool:
@@ -54,9 +56,9 @@ class InversionLine:
     seeds: Sequence[GridInversion]
 
     @property
-    def claims(self) -> list[Claim]:
+    def findings(self) -> list[Finding]:
         """What it says, seed by seed."""
-        return [one.claim for one in self.seeds]
+        return [one.finding for one in self.seeds]
 
     @property
     def true_class(self) -> str:
@@ -87,19 +89,19 @@ COLUMNS: list[InversionColumn] = [
         value=lambda one: one.method.name,
     ),
     InversionColumn(key="inversion_params", value=lambda one: one.method.parameters),
-    InversionColumn(header="class named", text=lambda line: named(line.claims)),
+    InversionColumn(header="class named", text=lambda line: named(line.findings)),
     InversionColumn(header="true class", text=lambda line: line.true_class),
-    InversionColumn(header="images reached", text=lambda line: reached(line.claims)),
-    InversionColumn(header="change", text=lambda line: moved(line.claims)),
-    InversionColumn(header="lead", text=lambda line: standing_out(line.claims)),
+    InversionColumn(header="images reached", text=lambda line: reached(line.findings)),
+    InversionColumn(header="change", text=lambda line: moved(line.findings)),
+    InversionColumn(header="lead", text=lambda line: standing_out(line.findings)),
 ]
-"""People see one row per attack and inversion, programs one object per seed, with its claim."""
+"""People see one row per attack and inversion, programs one object per seed, with its finding."""
 
 
 def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
     """Returns the inversions that purified models rest on, in a stable order."""
     cells = {
-        record.parents["inversion"]: record.cell
+        record.parents["inversion"]: (record.cell, GroupKey.of(record.cell, record))
         for record in reversed(records)
         if record.cell is not None and "inversion" in record.parents
     }
@@ -108,31 +110,33 @@ def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
         if record.kind != "inversion" or record.status != "done" or record.id not in cells:
             continue
         table = dict(record.settings["inversion"])
+        cell, key = cells[record.id]
         inversions.append(
             GridInversion(
-                cell=cells[record.id],
-                method=Method.of(table.pop("method"), table),
-                claim=Claim.of(record.details),
+                cell=cell,
+                key=key,
+                method=MethodKey.of(table.pop("method"), table),
+                finding=Finding.of(record.details),
             )
         )
     return sorted(inversions, key=_order)
 
 
 def _order(one: GridInversion) -> tuple[Any, ...]:
-    key = GroupKey.of(one.cell)
+    key = one.key
     return key.dataset, key.arch, one.innocent, key.order(), one.method, one.cell.seed
 
 
 def inversion_tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture."""
-    inversions = grid_inversions(results.records)
+    inversions = grid_inversions(results)
     methods = label_methods(one.method for one in inversions)
-    attacks = label_methods(GroupKey.of(one.cell).attack for one in inversions)
+    attacks = label_methods(one.key.attack for one in inversions)
 
     def line(seeds: list[GridInversion]) -> InversionLine:
         first = seeds[0]
         return InversionLine(
-            attack=MISSING if first.innocent else attacks[GroupKey.of(first.cell).attack],
+            attack=MISSING if first.innocent else attacks[first.key.attack],
             inversion=methods[first.method],
             seeds=seeds,
         )
@@ -142,7 +146,7 @@ def inversion_tables(results: Results) -> list[Table]:
             COLUMNS,
             [
                 line(list(seeds))
-                for _, seeds in groupby(part, key=lambda one: (GroupKey.of(one.cell), one.method))
+                for _, seeds in groupby(part, key=lambda one: (one.key, one.method))
             ],
             title=printable(f"{dataset} · {arch} · what the inversions found"),
             notes=[_NOTE],
@@ -154,9 +158,9 @@ def inversion_tables(results: Results) -> list[Table]:
 
 
 def _objects(results: Results) -> list[Json]:
-    inversions = grid_inversions(results.records)
+    inversions = grid_inversions(results)
     return [
-        entries | asdict(one.claim)
+        entries | asdict(one.finding)
         for one, entries in zip(inversions, objects_of(COLUMNS, inversions), strict=True)
     ]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remission.records import Json
-from remission.report.groups.breakage import LOSS
 from remission.report.groups.estimates import FAILED, MISSING, mean_known, points
-from remission.report.groups.group import Column, Group
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
+from remission.report.groups.rows import Column
+from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.groups.titles import titles
-from remission.report.groups.verdict import MARGIN
 from remission.report.measures.standings import LOST, UNTOLD, Standing, Worst, standings
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
@@ -134,7 +134,7 @@ def _cell(one: Worst | None, *, several: bool) -> str:
         if one.gap.failed or one.o_asr.failed:
             return FAILED
         return "not judged" if one.skipped else MISSING
-    kept, seeds = one.kept
+    kept, seeds = one.verdict.not_purified
     some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
     return points(one.gap.mean) + _place(one.column, several=several) + some
 
@@ -157,7 +157,7 @@ def _objects(results: Results) -> list[Json]:
             "survived": worst.verdict.outcome == "survived",
             "outcome": worst.verdict.outcome,
             "verdict": worst.verdict.text,
-            "seeds_survived": worst.kept[0],
+            "seeds_survived": worst.verdict.not_purified[0],
             "o_asr": worst.o_asr.mean,
             "clean_acc_change": worst.change.mean,
             "ft_epochs": worst.epochs,

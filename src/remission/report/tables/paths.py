@@ -127,7 +127,7 @@ def _tables(results: Results) -> list[Table]:
 
 def _ordered(results: Results) -> list[PathCurve]:
     """The walks in the order of the summary."""
-    return sorted(path_curves(results.records), key=place)
+    return sorted(path_curves(results), key=place)
 
 
 def _objects(results: Results) -> list[Json]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from remission.report.groups.estimates import MISSING, Measure, show
-from remission.report.groups.group import Column, Group
+from remission.report.groups.group import Group
 from remission.report.groups.keys import VICTIM
 from remission.report.groups.labels import printable
+from remission.report.groups.rows import Column
 from remission.report.tables.formats import Table
 
 _HEADER = [

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from remission.errors import UserError, closest
 from remission.records import Record
 from remission.report.groups.results import Results
 from remission.report.tables.formats import csv_text, json_text, tables_markdown, tables_text
 from remission.report.tables.views import VIEWS, View
-
-Format = Literal["text", "markdown", "csv", "json"]
-"""``text`` and ``markdown`` show percentages to people, ``csv`` and ``json`` hold fractions."""
 
 _WRITERS: dict[str, Callable[[View, Results], str]] = {
     "text": lambda view, results: tables_text(view.tables(results)),
@@ -22,13 +18,14 @@ _WRITERS: dict[str, Callable[[View, Results], str]] = {
 }
 
 
-def render(records: Sequence[Record], view: str, format: Format) -> str:
+def render(records: Sequence[Record], view: str, format: str) -> str:
     """Returns the results as one string, without a newline at its end.
 
     Args:
         records: of one store.
         view: a name in :data:`remission.report.tables.views.VIEWS`.
-        format: how to write it.
+        format: ``text`` and ``markdown`` show percentages to people, ``csv`` and ``json`` hold
+            fractions.
 
     Raises:
         UserError: an unknown view or format.

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from remission.records import Json
-from remission.report.groups.breakage import LOSS
 from remission.report.groups.estimates import FAILED, MISSING, Estimate
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
+from remission.report.groups.thresholds import LOSS
 from remission.report.measures.relapse_gap import Bound
 from remission.report.measures.scores import Reach, Score, scores
-from remission.report.tables.columns import TableColumn, objects_of, setting_of, table_of
+from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
@@ -162,7 +162,7 @@ def _tables(results: Results) -> list[Table]:
 def _objects(results: Results) -> list[Json]:
     """One object per purifier, attack and reactivation."""
     return [
-        setting_of(group.key) | entries
+        group.key.subject() | entries
         for group in results.groups
         for entries in objects_of(COLUMNS, _scores(group))
     ]

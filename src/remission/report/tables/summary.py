@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from remission.records import Json
-from remission.report.groups.breakage import broken
 from remission.report.groups.estimates import (
     FAILED,
     MISSING,
@@ -15,12 +14,13 @@ from remission.report.groups.estimates import (
     over_seeds,
     show,
 )
-from remission.report.groups.group import Column, Group, Row, failures
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results
-from remission.report.groups.verdict import judge, sentence
-from remission.report.tables.columns import TableColumn, setting_of, table_of
+from remission.report.groups.results import Results, failures
+from remission.report.groups.rows import Column, Row
+from remission.report.groups.sentences import broken, sentence
+from remission.report.tables.columns import TableColumn, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.innocent import innocent_tables
 from remission.report.tables.inversions import inversion_tables
@@ -124,7 +124,7 @@ def _notes(group: Group) -> list[str]:
 
 def _tables(results: Results) -> list[Table]:
     """One table per group, those of models without a backdoor, of the inversions, and failures."""
-    failed = [f"{label}: {error}" for label, error in failures(results.records)]
+    failed = [f"{label}: {error}" for label, error in failures(results)]
     return [
         *map(_table, results.groups),
         *innocent_tables(results),
@@ -150,7 +150,7 @@ def _values(columns: Sequence[SummaryColumn], one: GroupRow) -> Json:
 
 
 def _row(group: Group, row: Row) -> Json:
-    verdict = None if row.reference else judge(group, row)
+    verdict = None if row.reference else group.verdict(row)
     return {
         "purifier": row.purifier.name,
         "purifier_params": row.purifier.parameters,
@@ -176,7 +176,7 @@ def _objects(results: Results) -> list[Json]:
     """One object per group, with a list of its rows."""
     return [
         {
-            **setting_of(group.key),
+            **group.key.subject(),
             "seeds": group.seeds,
             "repeated_cells": group.repeated,
             "rows": [_row(group, row) for row in group.rows],
@@ -195,7 +195,7 @@ def _flat(results: Results) -> list[Json]:
                 numbers[f"p_asr {column.title}"] = _entry(row.number("asr", column))
                 numbers[f"gap_to_control {column.title}"] = _entry(group.gap(row, column))
             line = {
-                **setting_of(group.key),
+                **group.key.subject(),
                 "purifier": row.purifier.name,
                 "purifier_params": row.purifier.parameters,
             }

@@ -14,7 +14,7 @@ def _tables(results: Results) -> list[Table]:
     """One matrix per reactivation, in percent."""
     tables = []
     for group in results.groups:
-        for matrix in matrices(group, results.records):
+        for matrix in matrices(group, results):
             over = "one seed" if matrix.seeds < 2 else f"mean over {matrix.seeds} seeds"
             tables.append(
                 Table(
@@ -37,7 +37,8 @@ def _tables(results: Results) -> list[Table]:
 def _objects(results: Results) -> list[Json]:
     """One object per perturbation and model that it was tried on, rates as fractions."""
     objects: list[Json] = []
-    for details in transfers(results.records):
+    for record in transfers(results):
+        details = record.details["transfer"]
         shared = {k: v for k, v in details.items() if k not in FOUND or k == "n_triggered"}
         for owner, asr, asr_clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True

@@ -9,7 +9,7 @@ import pytest
 from remission.report.figures.lines import Series
 from remission.report.figures.style import styles
 from remission.report.figures.weight_space import layer_figure
-from remission.report.groups.group import summarise
+from remission.report.groups.results import summarise
 from remission.report.page.page import build_page
 from remission.report.page.weight_space import drawings
 from remission.report.tables.paths import barrier_table

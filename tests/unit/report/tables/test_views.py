@@ -28,7 +28,7 @@ def seeds_view() -> Iterator[View]:
 
     def counted(results: Results) -> dict[str, int]:
         seeds: dict[str, set[int]] = {}
-        for record in results.records:
+        for record in results:
             if record.cell:
                 seeds.setdefault(record.cell.purifier, set()).add(record.cell.seed)
         return {purifier: len(numbers) for purifier, numbers in sorted(seeds.items())}
