@@ -38,13 +38,14 @@ from remission.report.page.perturbed import (
 from remission.report.page.pictures import Pictures, compare
 from remission.report.page.provenance import environments, settings
 from remission.report.page.weight_space import drawings
-from remission.report.tables.explanation import conclusion, note, table_lines
-from remission.report.tables.innocent import innocent_sections
-from remission.report.tables.inversions import inversion_sections
-from remission.report.tables.overview import overview_sections
-from remission.report.tables.paths import barriers
-from remission.report.tables.perturbed import perturbed_parts
+from remission.report.tables.explanation import explanation_table
+from remission.report.tables.innocent import innocent_tables
+from remission.report.tables.inversions import inversion_tables
+from remission.report.tables.overview import overview_tables
+from remission.report.tables.paths import barrier_table
+from remission.report.tables.perturbed import perturbed_tables
 from remission.report.tables.scores import score_table
+from remission.report.tables.summary import COLUMNS, GroupRow
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -92,7 +93,8 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
     """The page as HTML text; ``folder`` is where the artefacts of ``records`` lie."""
     import jinja2
 
-    groups = Results(records).groups
+    results = Results(records)
+    groups = results.groups
     labels = [r.label for g in groups for r in g.rows if not r.reference]
     look = styles(labels + [label for g in groups for label, _ in g.paths])
     number = count(1)
@@ -114,9 +116,9 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         perturbed=any(group.perturbed(column) for group in groups for column in group.columns),
         walks=any(group.paths for group in groups),
         groups=[_group(group, records, folder, look, number) for group in groups],
-        overview=[part for part in overview_sections(records) if len(part.header) > 5],
-        explained=_explained(records, number),
-        tables=[*innocent_sections(records), *inversion_sections(records)],
+        overview=[part for part in overview_tables(results) if len(part.header) > 5],
+        explained=_explained(results, number),
+        tables=[*innocent_tables(results), *inversion_tables(results)],
         failures=failures(records),
         unfinished=unfinished(folder),
         settings=settings(records),
@@ -148,16 +150,17 @@ def _group(
             (label, [column.budget for column in columns])
             for label, columns in series.reactivations(group).items()
         ],
+        "measures": [column.header for column in COLUMNS if column.text],
         "rows": [_row(group, row, look) for row in group.rows],
         "epochs": any(group.cost(row).known for row in group.rows),
         "saturated": taught,
         "saturation": f"{100 * SATURATED:.0f}",
         "relapse": _relapse_plots(group, look, number),
         "scores": score_table(group),
-        "perturbed": perturbed_parts(group),
+        "perturbed": perturbed_tables(group),
         "transfer": [_plot(*each, number) for each in transfer_figures(group, records)],
         "paths": _path_plots(group, records, look, number),
-        "barriers": barriers(group),
+        "barriers": barrier_table(group),
         "pictures": _pictures(group, records, folder),
     }
 
@@ -175,15 +178,20 @@ def _row(group: Group, row: Row, look: dict[str, Style]) -> dict[str, Any]:
             }
         )
     verdict = None if row.reference else group.verdict(row)
-    before = row.number("asr")
+    line = GroupRow(group=group, row=row)
+    before = [
+        {
+            "text": column.text(line),
+            "shade": f"{column.shade(line) or 0:.3f}" if column.shade else None,
+        }
+        for column in COLUMNS
+        if column.text
+    ]
     return {
         "label": row.label,
         "kind": row.purifier.name if row.reference else "purifier",
         "colour": "#000" if row.reference else look[row.label].colour,
-        "clean_acc": show(row.number("clean_acc"), seeds=group.seeds),
-        "asr": show(before, seeds=group.seeds),
-        "heat": f"{before.mean or 0:.3f}",
-        "robust_acc": show(row.number("robust_acc"), seeds=group.seeds),
+        "before": before,
         "seconds": show(row.number("seconds"), seeds=group.seeds, scale=1),
         "epochs": show(group.cost(row), seeds=group.seeds, scale=1),
         "after": after,
@@ -237,19 +245,14 @@ def _path_plots(
     return [_plot(each.svg, each.caption, each.title, number) for each in found]
 
 
-def _explained(records: Sequence[Record], number: count[int]) -> list[dict[str, Any]]:
+def _explained(results: Results, number: count[int]) -> list[dict[str, Any]]:
     """The test of the explanation: what follows, its table, its picture."""
     parts = []
-    for found in explanations(Results(records).overviews):
-        header, lines = table_lines(found)
+    for found in explanations(results.overviews):
         svg = explanation_figure(found, styles(found.attacks))
         parts.append(
             {
-                "title": found.title,
-                "conclusion": conclusion(found),
-                "note": note(found),
-                "header": header,
-                "lines": lines,
+                "table": explanation_table(found),
                 "plot": _plot(svg, EXPLAINED, found.title, number),
             }
         )

@@ -1,11 +1,10 @@
-"""What purifiers do to a model that was never backdoored, and what inversions find in it."""
+"""The view ``innocent``: what purifiers do to a model that was never backdoored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from remission.records import Record
+from remission.records import Json, Record
 from remission.report.groups.estimates import MISSING, over_seeds, show
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
@@ -13,7 +12,8 @@ from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.measures.findings import Finding, named, reached, standing_out
-from remission.report.tables.formats import Section
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 _NOTE = "what an inversion names here is a false alarm"
 _HEADER = [
@@ -23,7 +23,7 @@ _HEADER = [
 
 
 def findings(records: Sequence[Record]) -> dict[str, Finding]:
-    """Id of a cell -> what the inversion of its purifier says."""
+    """Returns what the inversion of a purifier says, by the id of the purified model."""
     return {
         record.id: Finding.of(said)
         for record in records
@@ -31,29 +31,29 @@ def findings(records: Sequence[Record]) -> dict[str, Finding]:
     }
 
 
-def innocent_sections(records: Sequence[Record]) -> list[Section]:
-    """A table for each data set and architecture, numbers in percent."""
-    said = findings(records)
+def innocent_tables(results: Results) -> list[Table]:
+    """Builds one table per data set and architecture, numbers in percent."""
+    by_id = findings(results)
     return [
-        Section(
+        Table(
             title=printable(f"{group.key.dataset} · {group.key.arch} · never backdoored"),
             notes=[f"percent; {over_seeds(group.seeds)}; {_NOTE}"],
             header=_HEADER,
-            lines=[_line(group, row, said) for row in group.rows],
+            rows=[_row(group, row, by_id) for row in group.rows],
         )
-        for group in Results(records).innocents
+        for group in results.innocents
     ]
 
 
-def _line(group: Group, row: Row, said: dict[str, Finding]) -> list[str]:
-    found = _findings(row, said)
+def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:
+    ours = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
     return [
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        named(found) or MISSING,
-        reached(found),
-        standing_out(found),
+        named(ours) or MISSING,
+        reached(ours),
+        standing_out(ours),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
 
@@ -66,18 +66,15 @@ def _seconds(group: Group, row: Row) -> str:
     return show(row.number("seconds"), seeds=group.seeds, scale=1)
 
 
-def _findings(row: Row, said: dict[str, Finding]) -> list[Finding]:
-    return [said[cell.id] for cell in row.cells.get(None, ()) if cell.id in said]
-
-
-def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object a model that was handed over, rates as fractions."""
-    said, found = findings(records), []
-    for group in Results(records).innocents:
+def _objects(results: Results) -> list[Json]:
+    """One object per model that a purifier was tried on, rates as fractions."""
+    by_id = findings(results)
+    objects: list[Json] = []
+    for group in results.innocents:
         for row in group.rows:
             for cell in row.cells.get(None, ()):
-                finding = said.get(cell.id)
-                found.append(
+                finding = by_id.get(cell.id)
+                objects.append(
                     {
                         **cell.subject("dataset", "arch", "seed", "purifier", "purifier_params"),
                         "label": row.label,
@@ -92,10 +89,21 @@ def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
                         "id": cell.id,
                     }
                 )
-    return found
+    return objects
 
 
 def _control(group: Group, seed: int) -> float | None:
     row = group.row(CONTROL)
     cells = row.cells.get(None, ()) if row else ()
     return next((cell.clean_acc for cell in cells if cell.seed == seed), None)
+
+
+register_view(
+    View(
+        name="innocent",
+        summary="purifiers on a model without a backdoor",
+        empty="the spec has no `innocent = [SEED]`",
+        tables=innocent_tables,
+        objects=_objects,
+    )
+)

@@ -16,7 +16,7 @@ from remission.report.groups.results import summarise
 from remission.report.groups.rows import Column
 from remission.report.measures.transfer import matrices
 from remission.report.page.page import build_page
-from remission.report.tables.perturbed import perturbed_parts
+from remission.report.tables.perturbed import perturbed_tables
 from remission.report.tables.render import render
 from tests.unit.report.perturbed_factory import perturbed
 from tests.unit.report.report_factory import cell, failed, records, write_store
@@ -87,8 +87,8 @@ def test_a_failed_cell_is_told() -> None:
     good = cell(**FT, seed=1, asr=0.8, asr_clean=0.2, control_asr=0.1, **OBA)
     cells: list[Cell] = [cell(**FT, asr=0.02), failed(**FT, **OBA), good]
     (group,) = summarise(records(*cells))
-    (part,) = perturbed_parts(group)
-    (line,) = part.lines
+    (part,) = perturbed_tables(group)
+    (line,) = part.rows
     assert line[2] == "80.0 (1 failed)"
     row = group.row("ft")
     assert row is not None
@@ -97,17 +97,17 @@ def test_a_failed_cell_is_told() -> None:
 
 def test_each_method_has_a_table(made: list[Record]) -> None:
     (group,) = summarise(made)
-    parts = {part.title: part for part in perturbed_parts(group)}
+    parts = {part.title: part for part in perturbed_tables(group)}
     assert list(parts) == [
         f"Perturbed images: {name}"
         for name in ("alternative", "oba", "qra n=5", "qra_blackbox n=5")
     ]
     part = parts["Perturbed images: qra_blackbox n=5"]
-    lines = {line[0]: line[1:] for line in part.lines}
+    lines = {line[0]: line[1:] for line in part.rows}
     assert lines["ft"] == ["4.0", "63.0", "18.9", "3.0", "2.0", "88.0", "9,400"]
     assert "victim" not in lines
     assert part.kinds[0] == "control"
-    assert parts["Perturbed images: oba"].lines[1][-1] == "–"
+    assert parts["Perturbed images: oba"].rows[1][-1] == "–"
 
 
 def test_transfer_tables(made: list[Record]) -> None:
