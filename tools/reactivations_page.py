@@ -105,7 +105,7 @@ def _figures(records: Sequence[Record], view: str) -> Iterator[tuple[str, Told]]
     named = titles(groups)
     look = styles(row.label for g in groups for row in g.rows if not row.reference)
     if view == "explanation":
-        for one in explanations(results.overviews):
+        for one in explanations(results):
             svg = explanation_figure(one, styles(one.attacks))
             yield "explanation", (svg, EXPLAINED, one.title)
     for number, group in enumerate(groups):

@@ -25,6 +25,8 @@ class Group:
 
     key: GroupKey
     title: str
+    setting: str
+    """What tells it from a group that reads alike but for the data or the recipe; mostly empty."""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)

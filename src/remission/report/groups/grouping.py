@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from remission.records import Cell, PathCurve, Record, cells, path_curves
 from remission.report.groups.facts import MethodFacts
@@ -18,6 +18,7 @@ from remission.report.groups.keys import (
 )
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.rows import Column, Row
+from remission.report.groups.settings import setting_labels
 
 _Lines = dict[tuple[str, str], list[PathCurve]]
 """(label of a purifier, batch-norm policy) -> one per seed."""
@@ -49,7 +50,7 @@ def group_records(records: Sequence[Record]) -> list[Group]:
 class _Names:
     """Labels over a whole store, so that a method has one name and one colour in it, and facts."""
 
-    def __init__(self, records: Sequence[Record], keys: Iterable[GroupKey]) -> None:
+    def __init__(self, records: Sequence[Record], keys: Collection[GroupKey]) -> None:
         measured = cells(records)
         used = [*measured, *path_curves(records)]
         self.purifiers = {
@@ -59,6 +60,7 @@ class _Names:
         reactivated = [cell for cell in measured if cell.reactivation != BEFORE]
         self.reactivations = label_methods(map(reactivation_of, reactivated))
         self.attacks = label_methods(key.attack for key in keys)
+        self.settings = setting_labels(keys)
         self.facts = MethodFacts(records)
         # Whatever perturbs images is measured without the trigger as well.
         self.perturbing = {cell.reactivation for cell in measured if cell.asr_clean is not None}
@@ -97,7 +99,8 @@ class _Names:
         purifiers = sorted(table, key=lambda purifier: rank(purifier, self.purifiers))
         return Group(
             key=key,
-            title=_title(key, self.attacks[key.attack]),
+            title=_title(key, self.attacks[key.attack], self.settings[key]),
+            setting=self.settings[key],
             columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
             rows=tuple(self.row(purifier, table[purifier]) for purifier in purifiers),
             paths=lines,
@@ -149,6 +152,7 @@ def _budget(column: Column) -> float:
     return math.inf if column.budget is None else column.budget
 
 
-def _title(key: GroupKey, attack: str) -> str:
-    rate = f"poison rate {100 * key.poison_rate:g} %"
-    return printable(" · ".join([key.dataset, key.arch, attack, rate, f"target {key.target}"]))
+def _title(key: GroupKey, attack: str, setting: str) -> str:
+    rate, target = f"poison rate {100 * key.poison_rate:g} %", f"target {key.target}"
+    parts = [key.dataset, key.arch, attack, rate, target, *([setting] if setting else [])]
+    return printable(" · ".join(parts))

@@ -10,6 +10,7 @@ from remission.records import Cell, Record
 from remission.report.groups.facts import MethodFacts
 from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
+from remission.report.groups.settings import setting_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Attacked:
         record: of the victim.
         cell: the victim's; may have failed.
         label: the attack, with the parameters in which it differs from others of its name.
+        setting: what tells it from a victim of other data or settings; mostly empty.
         threat: what the attacker must control; empty where nothing says it.
         control: the model trained without poison, measured with this trigger; None if not there.
         psnr: mean in dB; None where it was not measured or nothing changes.
@@ -32,6 +34,7 @@ class Attacked:
     record: Record
     cell: Cell
     label: str
+    setting: str
     threat: tuple[str, ...]
     control: Cell | None
     psnr: float | None
@@ -55,6 +58,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
     """Every victim of a store, in a stable order."""
     victims = [(r, r.cell) for r in records if r.kind == "victim" and r.cell is not None]
     labels = label_methods(attack_of(cell) for _, cell in victims)
+    settings = setting_labels(GroupKey.of(cell, record) for record, cell in victims)
     controls = {
         record.parents.get("victim"): record.cell
         for record in records
@@ -70,6 +74,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 record=record,
                 cell=cell,
                 label=labels[attack_of(cell)],
+                setting=settings[GroupKey.of(cell, record)],
                 threat=tuple(facts.of("attack", cell.attack).get("needs", ())),
                 control=controls.get(record.id),
                 psnr=_number(numbers, "psnr"),

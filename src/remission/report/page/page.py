@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Record, read_records
+from remission.records import STORE_MARK, Record
 from remission.records.unfinished import unfinished
 from remission.report.figures import lines as series
 from remission.report.figures.explanation import EXPLAINED, explanation_figure
@@ -58,8 +58,14 @@ class Plot:
     caption: str
 
 
-def write_report(folder: Path, out: Path) -> None:
+def write_report(folder: Path, out: Path, *, all_settings: bool = False) -> None:
     """Writes the records below ``folder`` as one HTML page; the old page stays until it is whole.
+
+    Args:
+        folder: a store, or a folder of records in git.
+        out: the page's file.
+        all_settings: also what was measured on other data or with other settings than the last
+            runs used.
 
     Raises:
         StoreError: the store cannot be read, or the page cannot be written.
@@ -75,7 +81,7 @@ def write_report(folder: Path, out: Path) -> None:
         raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
     if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
-    page = build_page(read_records(folder), folder)
+    page = build_page(Results.of_store(folder, all_settings=all_settings), folder)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_text(page, encoding="utf-8")
@@ -93,7 +99,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
     """The page as HTML text; ``folder`` is where the artefacts of ``records`` lie."""
     import jinja2
 
-    results = Results(records)
+    results = Results.of(records)
     groups = results.groups
     labels = [r.label for g in groups for r in g.rows if not r.reference]
     look = styles(labels + [label for g in groups for label, _ in g.paths])
@@ -120,6 +126,7 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         explained=_explained(results, number),
         tables=[*innocent_tables(results), *inversion_tables(results)],
         failures=failures(records),
+        hidden=results.note,
         unfinished=unfinished(folder),
         settings=settings(records),
         environments=environments(records),
@@ -248,7 +255,7 @@ def _path_plots(
 def _explained(results: Results, number: count[int]) -> list[dict[str, Any]]:
     """The test of the explanation: what follows, its table, its picture."""
     parts = []
-    for found in explanations(results.overviews):
+    for found in explanations(results):
         svg = explanation_figure(found, styles(found.attacks))
         parts.append(
             {
