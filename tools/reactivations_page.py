@@ -12,12 +12,13 @@ from pathlib import Path
 from remission.records import Record, read_records
 from remission.report.figures.explanation import EXPLAINED, explanation_figure
 from remission.report.figures.style import Style, styles
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
+from remission.report.groups.results import Results
 from remission.report.groups.titles import titles
 from remission.report.measures.explanation import explanations
 from remission.report.page.perturbed import Told, transfer_figures, woken_figure
 from remission.report.page.weight_space import drawings
-from remission.report.tables.render import View, render
+from remission.report.tables.render import render
 
 _PLANES = ("fst", "pam_path")
 """Purifiers whose planes are shown, after the first attack: one that relapses, one that does not;
@@ -61,8 +62,7 @@ def write_reactivations(results: Path, docs: Path) -> None:
         old.unlink()
     records = read_records(results / "reactivation")
     parts = [_INTRO, _computed(records)]
-    views: tuple[View, ...] = ("explanation", "scores", "transfer", "summary")
-    for view in views:
+    for view in ("explanation", "scores", "transfer", "summary"):
         parts += [f"## {view.capitalize()}", "", *_view(records, view, folder)]
     for name, intro in _BESIDE.items():
         records = read_records(results / name)
@@ -72,7 +72,7 @@ def write_reactivations(results: Path, docs: Path) -> None:
     (docs / "reactivations.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
 
 
-def _view(records: list[Record], view: View, folder: Path, prefix: str = "") -> list[str]:
+def _view(records: list[Record], view: str, folder: Path, prefix: str = "") -> list[str]:
     """The table of a view and its figures, whose files begin with ``prefix``."""
     shown = [_shown(told, prefix + name, folder) for name, told in _figures(records, view)]
     return [render(records, view, "markdown"), "", *shown]
@@ -100,11 +100,12 @@ def _shown(told: Told, name: str, folder: Path) -> str:
 
 def _figures(records: Sequence[Record], view: str) -> Iterator[tuple[str, Told]]:
     """Name and figure of what belongs to a view."""
-    groups = summarise(records)
+    results = Results(records)
+    groups = results.groups
     named = titles(groups)
     look = styles(row.label for g in groups for row in g.rows if not row.reference)
     if view == "explanation":
-        for one in explanations(records):
+        for one in explanations(results):
             svg = explanation_figure(one, styles(one.attacks))
             yield "explanation", (svg, EXPLAINED, one.title)
     for number, group in enumerate(groups):

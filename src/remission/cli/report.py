@@ -12,9 +12,17 @@ import typer
 def report(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write, FILE.html")],
+    all_settings: Annotated[
+        bool,
+        typer.Option(
+            "--all-settings",
+            help="show results of other data or settings than the last runs used as well, "
+            "told apart",
+        ),
+    ] = False,
 ) -> None:
     """Write the results of a store as one page that opens offline."""
     from remission.report.page.page import write_report
 
-    write_report(store, output)
+    write_report(store, output, all_settings=all_settings)
     print(f"report: {output}", file=sys.stderr)

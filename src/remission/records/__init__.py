@@ -7,7 +7,7 @@ reports are made from records alone.
 
 from __future__ import annotations
 
-from remission.records.cell import Cell, Json
+from remission.records.cell import ATTACKED, SUBJECT, Cell, Json, Subject
 from remission.records.files import STORE_MARK
 from remission.records.path import PathCurve, Plane, Quantity
 from remission.records.reading import brief, cells, path_curves, read_record, read_records
@@ -15,8 +15,10 @@ from remission.records.record import FORMAT, Artefact, Record
 from remission.records.store import Store
 
 __all__ = [
+    "ATTACKED",
     "FORMAT",
     "STORE_MARK",
+    "SUBJECT",
     "Artefact",
     "Cell",
     "Json",
@@ -25,6 +27,7 @@ __all__ = [
     "Quantity",
     "Record",
     "Store",
+    "Subject",
     "brief",
     "cells",
     "path_curves",

@@ -14,18 +14,15 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Status = Literal["done", "failed"]
 
 
+ATTACKED = ("dataset", "arch", "attack", "attack_params", "poison_rate", "target")
+"""The fields that say which backdoor a measurement is about."""
+SUBJECT = (*ATTACKED, "seed", "purifier", "purifier_params")
+"""The fields that say which model a measurement is about."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One measured model. Rates are fractions in [0, 1], None where there are none.
-
-    ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
-    on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
-    ASR and robust accuracy are measured on triggered test images whose class is not the one that
-    the attacker wants: ``target``, or the next class with ``"all-to-all"``. ``attack`` is
-    ``"none"`` where the purifier was handed the control: no trigger, no target, no ASR.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+class Subject:
+    """What a cell and a path have in common: the model that they are about."""
 
     id: str
     dataset: str
@@ -37,6 +34,25 @@ class Cell:
     seed: int
     purifier: str
     purifier_params: Json
+
+    def subject(self, *names: str) -> Json:
+        """Returns the columns that say what was measured: those named, else all of ``SUBJECT``."""
+        return {name: getattr(self, name) for name in names or SUBJECT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell(Subject):
+    """One measured model. Rates are fractions in [0, 1], None where there are none.
+
+    ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
+    on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
+    ASR and robust accuracy are measured on triggered test images whose class is not the one that
+    the attacker wants: ``target``, or the next class with ``"all-to-all"``. ``attack`` is
+    ``"none"`` where the purifier was handed the control: no trigger, no target, no ASR.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     reactivation: str = "none"
     reactivation_params: Json = field(default_factory=dict)
     budget: int | None = None

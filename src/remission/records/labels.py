@@ -11,10 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remission.catalogue import default_inversion
 from remission.records.cell import Json
-
-PAPERS_INVERSION = "bti_dbf"
-"""The inversion that a purifier uses unless its cells name another: that of PAM's paper."""
 
 
 def canonical(value: object) -> str:
@@ -50,7 +48,7 @@ def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
             names it wherever the purifier works with an inverted trigger.
     """
     if params.get("trigger") == "inverted":
-        params = {"inversion": PAPERS_INVERSION, **params}
+        params = {"inversion": default_inversion(), **params}
     return MethodKey.of(name, dict(params))
 
 

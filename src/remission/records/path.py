@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from remission.records.cell import Fraction, Json
+from remission.records.cell import Fraction, Subject
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Place = Annotated[float, Field(allow_inf_nan=False)]
@@ -17,7 +17,7 @@ Quantity = Literal["backdoor_error", "clean_error", "backdoor_loss", "clean_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathCurve:
+class PathCurve(Subject):
     """What was measured on a walk in weight space; t = 0 backdoored, t = 1 purified.
 
     ``walk`` says which: ``"line"``, the straight line; ``"bezier"``, a quadratic Bezier curve that
@@ -27,16 +27,7 @@ class PathCurve:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
-    id: str
-    dataset: str
-    arch: str
-    attack: str
-    attack_params: Json
-    poison_rate: Fraction
     target: int | Literal["all-to-all"]
-    seed: int
-    purifier: str
-    purifier_params: Json
     batchnorm: Literal["interpolated", "recalibrated"]
     t: list[Fraction]
     asr: list[Fraction]

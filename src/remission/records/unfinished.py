@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from remission.records.files import PLANS, RECORDS, spec_file_name
@@ -24,9 +25,10 @@ class StoredPlan:
 
 
 def plan_text(name: str, stages: Iterable[tuple[str, str]]) -> str:
-    """The text of a plan's file: the spec's name, and the kind and identity of each stage."""
+    """The text of a plan's file: the spec's name, the time now, each stage's kind and identity."""
     files = sorted(f"{kind}/{identity}" for kind, identity in stages)
-    return json.dumps({"name": name, "stages": files}, indent=1)
+    now = datetime.now(UTC).isoformat()
+    return json.dumps({"name": name, "run": now, "stages": files}, indent=1)
 
 
 def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:

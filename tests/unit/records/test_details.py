@@ -55,7 +55,8 @@ def test_details_in_git_are_read_and_written_back_equal(folder: Path) -> None:
 def test_details_of_a_run_are_read_and_written_back_equal(finished: Path) -> None:
     for record in read_records(finished):
         if record.kind in CLASSES:
-            assert text(CLASSES[record.kind].of(record).to_json()) == text(record.details)
+            details = {key: value for key, value in record.details.items() if key != "facts"}
+            assert text(CLASSES[record.kind].of(record).to_json()) == text(details)
 
 
 def record(kind: str, details: dict[str, Any]) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from remission.catalogue import default_inversion
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -16,7 +17,7 @@ from remission.grid.plan.stage import (
 )
 from remission.records import brief
 from remission.records.kinds import BASELINE, VICTIM
-from remission.records.labels import PAPERS_INVERSION, MethodKey, purifier_key
+from remission.records.labels import MethodKey, purifier_key
 
 NOTHING = {"method": NOBODY}
 """The table of a method where none was used."""
@@ -51,8 +52,8 @@ def purifier_table(stage: Stage) -> Settings:
     if stage.kind == BASELINE.name:
         return {"method": THE_CONTROL}
     table: Settings = brief(stage.table(PURIFIER) or NOTHING)
-    inversion = stage.method(INVERSION) or PAPERS_INVERSION
-    return table if inversion == PAPERS_INVERSION else {**table, "inversion": inversion}
+    inversion = stage.method(INVERSION) or default_inversion()
+    return table if inversion == default_inversion() else {**table, "inversion": inversion}
 
 
 def row_of(stage: Stage) -> MethodKey | None:

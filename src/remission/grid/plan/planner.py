@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from remission.attacks import Attack
+from remission.catalogue import default_inversion
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -28,7 +29,7 @@ from remission.purifiers import TriggerPurifier
 from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief, kinds
 from remission.records.kinds import Kind
-from remission.records.labels import PAPERS_INVERSION, MethodKey, label_methods, purifier_key
+from remission.records.labels import MethodKey, label_methods, purifier_key
 
 
 def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
@@ -107,7 +108,7 @@ class _Planner:
         }
         for label, row in rows:
             settings = {**base, PURIFIER: table_of(row.purifier)}
-            if row.inverts and row.inversion.name != PAPERS_INVERSION:  # all cells of a row say so
+            if row.inverts and row.inversion.name != default_inversion():  # so do its cells
                 settings[INVERSION] = table_of(row.inversion)
             model = self.add_purified(kinds.PURIFIED, prefix, label, settings, row, victim)
             reactivated[model] = self.add_reactivations(f"{prefix}/{label}", settings, model, both)

@@ -10,20 +10,23 @@ from typing import Any
 
 from remission.disk import write_whole
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Record, read_records
+from remission.records import STORE_MARK, Record
 from remission.records.unfinished import unfinished
 from remission.report.figures import lines as series
 from remission.report.figures.explanation import EXPLAINED, explanation_figure
 from remission.report.figures.inline_svg import inline
 from remission.report.figures.relapse import before_after_figure, relapse_figure
 from remission.report.figures.style import Style, styles
-from remission.report.groups.breakage import LOSS, broken
 from remission.report.groups.estimates import show
-from remission.report.groups.group import Group, Row, ancestors, failures, summarise
+from remission.report.groups.group import Group
+from remission.report.groups.grouping import ancestors, failures
 from remission.report.groups.labels import printable
-from remission.report.groups.verdict import MARGIN, SATURATED, headline, judge, saturated, sentence
+from remission.report.groups.results import Results
+from remission.report.groups.rows import Row
+from remission.report.groups.sentences import broken, headline, sentence
+from remission.report.groups.thresholds import LOSS, MARGIN, SATURATED
 from remission.report.measures.explanation import explanations
-from remission.report.measures.findings import Claim
+from remission.report.measures.findings import Finding
 from remission.report.measures.victims import attacked
 from remission.report.page.gallery import gallery, stealth_text
 from remission.report.page.perturbed import (
@@ -34,13 +37,14 @@ from remission.report.page.perturbed import (
 from remission.report.page.pictures import Pictures, compare
 from remission.report.page.provenance import environments, settings
 from remission.report.page.weight_space import drawings
-from remission.report.tables.explanation import conclusion, note, table_lines
-from remission.report.tables.innocent import innocent_sections
-from remission.report.tables.inversions import inversion_sections
-from remission.report.tables.overview import overview_sections
-from remission.report.tables.paths import barriers
-from remission.report.tables.perturbed import perturbed_parts
+from remission.report.tables.explanation import explanation_table
+from remission.report.tables.innocent import innocent_tables
+from remission.report.tables.inversions import inversion_tables
+from remission.report.tables.overview import overview_tables
+from remission.report.tables.paths import barrier_table
+from remission.report.tables.perturbed import perturbed_tables
 from remission.report.tables.scores import score_table
+from remission.report.tables.summary import COLUMNS, GroupRow
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -53,8 +57,14 @@ class Plot:
     caption: str
 
 
-def write_report(folder: Path, out: Path) -> None:
+def write_report(folder: Path, out: Path, *, all_settings: bool = False) -> None:
     """Writes the records below ``folder`` as one HTML page; the old page stays until it is whole.
+
+    Args:
+        folder: a store, or a folder of records in git.
+        out: the page's file.
+        all_settings: also what was measured on other data or with other settings than the last
+            runs used.
 
     Raises:
         StoreError: the store cannot be read, or the page cannot be written.
@@ -70,7 +80,7 @@ def write_report(folder: Path, out: Path) -> None:
         raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
     if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
-    page = build_page(read_records(folder), folder)
+    page = build_page(Results.of_store(folder, all_settings=all_settings), folder)
     try:
         write_whole(out, [page.encode()])
     except OSError as error:
@@ -84,7 +94,8 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
     """The page as HTML text; ``folder`` is where the artefacts of ``records`` lie."""
     import jinja2
 
-    groups = summarise(records)
+    results = Results.of(records)
+    groups = results.groups
     labels = [r.label for g in groups for r in g.rows if not r.reference]
     look = styles(labels + [label for g in groups for label, _ in g.paths])
     number = count(1)
@@ -106,10 +117,11 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         perturbed=any(group.perturbed(column) for group in groups for column in group.columns),
         walks=any(group.paths for group in groups),
         groups=[_group(group, records, folder, look, number) for group in groups],
-        overview=[part for part in overview_sections(records) if len(part.header) > 5],
-        explained=_explained(records, number),
-        tables=[*innocent_sections(records), *inversion_sections(records)],
+        overview=[part for part in overview_tables(results) if len(part.header) > 5],
+        explained=_explained(results, number),
+        tables=[*innocent_tables(results), *inversion_tables(results)],
         failures=failures(records),
+        hidden=results.note,
         unfinished=unfinished(folder),
         settings=settings(records),
         environments=environments(records),
@@ -126,8 +138,8 @@ def _group(
     number: count[int],
 ) -> dict[str, Any]:
     """Everything that the template shows of one group."""
-    purified = any(not row.reference for row in group.rows)
-    taught = [printable(column.title) for column in saturated(group)]
+    purified = bool(group.purified)
+    taught = [printable(column.title) for column in group.saturated]
     return {
         "title": group.title,
         "sentence": sentence(group),
@@ -140,16 +152,17 @@ def _group(
             (label, [column.budget for column in columns])
             for label, columns in series.reactivations(group).items()
         ],
+        "measures": [column.header for column in COLUMNS if column.text],
         "rows": [_row(group, row, look) for row in group.rows],
         "epochs": any(group.cost(row).known for row in group.rows),
         "saturated": taught,
         "saturation": f"{100 * SATURATED:.0f}",
         "relapse": _relapse_plots(group, look, number),
         "scores": score_table(group),
-        "perturbed": perturbed_parts(group),
+        "perturbed": perturbed_tables(group),
         "transfer": [_plot(*each, number) for each in transfer_figures(group, records)],
         "paths": _path_plots(group, records, look, number),
-        "barriers": barriers(group),
+        "barriers": barrier_table(group),
         "pictures": _pictures(group, records, folder),
     }
 
@@ -166,16 +179,21 @@ def _row(group: Group, row: Row, look: dict[str, Style]) -> dict[str, Any]:
                 "seconds": show(row.number("seconds", column), seeds=group.seeds, scale=1),
             }
         )
-    verdict = None if row.reference else judge(group, row)
-    before = row.number("asr")
+    verdict = None if row.reference else group.verdict(row)
+    line = GroupRow(group=group, row=row)
+    before = [
+        {
+            "text": column.text(line),
+            "shade": f"{column.shade(line) or 0:.3f}" if column.shade else None,
+        }
+        for column in COLUMNS
+        if column.text
+    ]
     return {
         "label": row.label,
         "kind": row.purifier.name if row.reference else "purifier",
         "colour": "#000" if row.reference else look[row.label].colour,
-        "clean_acc": show(row.number("clean_acc"), seeds=group.seeds),
-        "asr": show(before, seeds=group.seeds),
-        "heat": f"{before.mean or 0:.3f}",
-        "robust_acc": show(row.number("robust_acc"), seeds=group.seeds),
+        "before": before,
         "seconds": show(row.number("seconds"), seeds=group.seeds, scale=1),
         "epochs": show(group.cost(row), seeds=group.seeds, scale=1),
         "after": after,
@@ -229,19 +247,14 @@ def _path_plots(
     return [_plot(each.svg, each.caption, each.title, number) for each in found]
 
 
-def _explained(records: Sequence[Record], number: count[int]) -> list[dict[str, Any]]:
+def _explained(results: Results, number: count[int]) -> list[dict[str, Any]]:
     """The test of the explanation: what follows, its table, its picture."""
     parts = []
-    for found in explanations(records):
-        header, lines = table_lines(found)
+    for found in explanations(results):
         svg = explanation_figure(found, styles(found.attacks))
         parts.append(
             {
-                "title": found.title,
-                "conclusion": conclusion(found),
-                "note": note(found),
-                "header": header,
-                "lines": lines,
+                "table": explanation_table(found),
                 "plot": _plot(svg, EXPLAINED, found.title, number),
             }
         )
@@ -269,7 +282,7 @@ def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pic
     ]
     for record in records:
         if record.kind == "inversion" and victim in ancestors(record, by_id):
-            title = f"{record.label}{Claim.of(record.details).caption()}"
+            title = f"{record.label}{Finding.of(record.details).caption()}"
             found.append(
                 compare(
                     folder, record, other="preview_inverted", other_title="inverted", title=title

@@ -10,9 +10,11 @@ from remission.report.figures import lines
 from remission.report.figures.perturbed import transfer_figure
 from remission.report.figures.relapse import before_after_figure
 from remission.report.figures.style import Style
-from remission.report.groups.group import Column, Group, ancestors
+from remission.report.groups.group import Group
+from remission.report.groups.grouping import ancestors
 from remission.report.groups.keys import CONTROL, reactivation_of
-from remission.report.groups.labels import Method
+from remission.report.groups.labels import MethodKey
+from remission.report.groups.rows import Column
 from remission.report.measures.transfer import matrices
 from remission.report.page.pictures import Pictures, compare
 
@@ -51,7 +53,7 @@ def perturbation_pictures(
 ) -> list[Pictures]:
     """What each reactivation does to images: of the first model of a victim that was purified."""
     by_id = {record.id: record for record in records}
-    first: dict[tuple[Method, int | None], Record] = {}
+    first: dict[tuple[MethodKey, int | None], Record] = {}
     for record in records:
         if "preview_perturbed" in record.artefacts and victim in ancestors(record, by_id):
             cell = record.cell

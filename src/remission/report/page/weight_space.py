@@ -99,7 +99,7 @@ def _walks_of(group: Group, records: Sequence[Record]) -> list[tuple[str, Record
     }
     found: dict[str, Record] = {}
     for record in records:
-        ours = [path for path in record.paths if GroupKey.of(path) == group.key]
+        ours = [path for path in record.paths if GroupKey.of(path, record) == group.key]
         if ours and ours[0].id in labels:
             found.setdefault(labels[ours[0].id], record)
     return sorted(found.items())

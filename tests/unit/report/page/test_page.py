@@ -19,7 +19,7 @@ from remission.errors import StoreError
 from remission.records import Artefact, Record
 from remission.report.figures.inline_svg import inline
 from remission.report.figures.lines import relapse
-from remission.report.groups.group import summarise
+from remission.report.groups.results import summarise
 from remission.report.page.page import build_page, write_report
 from tests.unit.report.report_factory import (
     cell,
