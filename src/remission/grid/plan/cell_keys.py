@@ -24,7 +24,7 @@ NOTHING = {"method": NOBODY}
 
 
 def cell_keys(stage: Stage) -> dict[str, Any]:
-    """The fields of a cell that the settings alone fix; also for a cell that failed.
+    """Returns the fields of a cell that the settings alone fix; a failed cell has them, too.
 
     A picture among the parameters goes by its digest; the record's settings hold it.
     """
@@ -48,7 +48,7 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
 
 
 def purifier_table(stage: Stage) -> Settings:
-    """The purifier as its cells show it: they name the inversion where it is not the paper's."""
+    """Returns the purifier as cells show it: with the inversion where that is not the paper's."""
     if stage.kind == BASELINE.name:
         return {"method": THE_CONTROL}
     table: Settings = brief(stage.table(PURIFIER) or NOTHING)
@@ -57,7 +57,7 @@ def purifier_table(stage: Stage) -> Settings:
 
 
 def row_of(stage: Stage) -> MethodKey | None:
-    """The row of a table that a stage belongs to: its purifier, the control or the victim.
+    """Returns the row of a table that a stage belongs to: its purifier, the control or the victim.
 
     None for a stage that is no part of a row, such as an inversion, which several rows share.
     """
