@@ -19,7 +19,7 @@ def save_weights(module: nn.Module, file: Path) -> None:
 
 
 def pack(module: nn.Module) -> bytes:
-    """The state dict of ``module`` as the bytes of a safetensors file."""
+    """Returns the state dict of ``module`` as the bytes of a safetensors file."""
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     return safetensors.torch.save(state)
 
@@ -30,7 +30,8 @@ def load_weights(module: nn.Module, file: Path) -> None:
     A :class:`Classifier` also takes the keys under which its weights are published.
 
     Raises:
-        CheckpointError: the file is missing, truncated, no safetensors file, or does not fit.
+        CheckpointError: the file is missing or truncated, it is no safetensors file, or it does not
+            fit.
     """
     unpack(module, _content(file), str(file))
 
@@ -41,7 +42,7 @@ def unpack(module: nn.Module, content: bytes, origin: str) -> None:
     Args:
         module: the keys and shapes of its state dict must be exactly those of the file.
         content: the whole file.
-        origin: what errors call the file.
+        origin: how errors name the file.
 
     Raises:
         CheckpointError: the bytes are no whole safetensors file, or do not fit.
@@ -95,7 +96,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     """Reads all tensors of a safetensors file, on the CPU.
 
     Raises:
-        CheckpointError: the file is missing, truncated, or no safetensors file.
+        CheckpointError: the file is missing or truncated, or it is no safetensors file.
     """
     return _tensors(_content(file), str(file))
 
