@@ -48,7 +48,7 @@ class Architecture:
     paper: str
 
 
-_CHANNELS = "number of channels of the first stage"
+_CHANNELS = "number of base channels, those of the first stage"
 
 MODELS: Mapping[str, Architecture] = {
     "resnet18": Architecture(
