@@ -17,9 +17,8 @@ def small() -> Classifier:
 def test_every_model_gets_its_own_mode_back() -> None:
     one, other = nn.Linear(2, 2).train(), nn.Linear(2, 2).eval()
     with evaluating(one, other):
-        within = one.training, other.training
-    assert within == (False, False)
-    assert (one.training, other.training) == (True, False)
+        assert [model.training for model in (one, other)] == [False, False]
+    assert [model.training for model in (one, other)] == [True, False]
 
 
 def test_a_mode_is_put_back_after_an_error() -> None:
