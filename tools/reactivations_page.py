@@ -106,7 +106,7 @@ def _drawings(records: Sequence[Record], view: str) -> Iterator[tuple[str, Drawi
     named = titles(results.groups)
     look = styles(row.label for group in results.groups for row in group.purified)
     if view == "explanation":
-        for one in explanations(results.overviews):
+        for one in explanations(results):
             svg = explanation_figure(one, styles(one.attacks))
             yield (
                 "explanation",

@@ -14,6 +14,14 @@ from remission.cli.run import QuietOption
 def report(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write, FILE.html")],
+    all_settings: Annotated[
+        bool,
+        typer.Option(
+            "--all-settings",
+            help="show results of other data or settings than the last runs used as well, "
+            "told apart",
+        ),
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write the results of a store as one page that opens offline."""
@@ -21,6 +29,6 @@ def report(
     from remission.report.page.page import write_report
 
     with waiting(quiet, "starting") as say:
-        write_report(store, output, say)
+        write_report(store, output, say, all_settings=all_settings)
     if not quiet:
         print(f"report: {output}", file=sys.stderr)

@@ -43,16 +43,27 @@ def table(
     format: Annotated[
         TableFormat, typer.Option(help="text and markdown show percentages, csv and json fractions")
     ] = TableFormat.TEXT,
+    all_settings: Annotated[
+        bool,
+        typer.Option(
+            "--all-settings",
+            help="show results of other data or settings than the last runs used as well, "
+            "told apart",
+        ),
+    ] = False,
 ) -> None:
     """Print the results of a store."""
-    from remission.records import read_records
     from remission.records.unfinished import unfinished
+    from remission.report.groups.results import Results
     from remission.report.tables.render import check_view, render
     from remission.report.tables.views import VIEWS
 
     check_view(view)
-    text = render(read_records(store), view, format.value)
+    results = Results.of_store(store, all_settings=all_settings)
+    text = render(results, view, format.value)
     print(text)
+    if results.note and format in (TableFormat.CSV, TableFormat.JSON):
+        print(f"remission: {results.note}", file=sys.stderr)
     if not text:
         print(f"remission: nothing to show: {VIEWS[view].empty}", file=sys.stderr)
     for sentence in unfinished(store):

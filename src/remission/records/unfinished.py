@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from remission.records.files import PLANS, RECORDS
 
 
 def plan_text(name: str, stages: Iterable[tuple[str, str]]) -> str:
-    """What is kept of a plan: the spec's name and each stage's kind and identity."""
+    """The text of a plan's file: the spec's name, the time now, each stage's kind and identity."""
     files = sorted(f"{kind}/{identity}" for kind, identity in stages)
-    return json.dumps({"name": name, "stages": files}, indent=1)
+    now = datetime.now(UTC).isoformat()
+    return json.dumps({"name": name, "run": now, "stages": files}, indent=1)
 
 
 def unfinished(folder: Path) -> list[str]:

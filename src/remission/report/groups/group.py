@@ -25,6 +25,8 @@ class Group:
 
     key: GroupKey
     title: str
+    setting: str
+    """What tells it from a group that reads alike but for the data or the recipe; mostly empty."""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)
@@ -83,8 +85,11 @@ class Group:
         return not self.perturbed(column) and change is not None and -change > LOSS
 
     def cost(self, row: Row) -> Estimate:
-        """A purifier's, in epochs of plain fine-tuning by processor seconds; needs a row `ft`."""
-        tuned = self.row("ft")
+        """Returns a purifier's cost in epochs of plain fine-tuning, by processor seconds.
+
+        It is unknown where the group has no row of plain fine-tuning.
+        """
+        tuned = next((each for each in self.rows if each.unit_of_cost), None)
         seconds = tuned.number("cpu_seconds").mean if tuned else None
         epochs = tuned.purifier.parameters.get("epochs") if tuned else None
         if row.reference or not seconds or not isinstance(epochs, int):
@@ -93,11 +98,11 @@ class Group:
 
     def perturbed(self, column: Column) -> bool:
         """Returns whether a reactivation perturbs images; else it changes weights."""
-        return column in self._perturbed
+        return column.perturbs
 
     def in_place(self, column: Column) -> bool:
-        """Whether a perturbation takes the trigger's place: both of its ASR are of clean images."""
-        return column.reactivation.name == "alternative"
+        """Returns whether a perturbation takes the trigger's place."""
+        return column.in_place
 
     @cached_property
     def saturated(self) -> list[Column]:
@@ -114,15 +119,6 @@ class Group:
             for column, rate in rates.items()
             if rate is not None and rate > SATURATED and not self.perturbed(column)
         ]
-
-    @cached_property
-    def _perturbed(self) -> frozenset[Column]:
-        return frozenset(
-            column
-            for row in self.rows
-            for column, cells in row.cells.items()
-            if column is not None and any(cell.asr_clean is not None for cell in cells)
-        )
 
     @cached_property
     def _comparisons(self) -> Mapping[tuple[MethodKey, Column | None], Comparison]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remission.catalogue import default_inversion
 from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
-from remission.report.groups.labels import MethodKey
+from remission.records.settings import setting_of
+from remission.report.groups.labels import MethodKey, canonical
 
 VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
@@ -15,13 +18,18 @@ SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
 
 @dataclass(frozen=True, kw_only=True)
 class GroupKey:
-    """What the rows of one table have in common."""
+    """What the rows of one table have in common.
+
+    ``setting`` is canonical JSON of the data, split, recipe and precision behind them, see
+    :mod:`remission.records.settings`.
+    """
 
     dataset: str
     arch: str
     attack: MethodKey
     poison_rate: float
     target: int | str | None
+    setting: str
 
     @classmethod
     def of(cls, item: Subject, record: Record) -> GroupKey:
@@ -36,7 +44,6 @@ class GroupKey:
     @classmethod
     def of_columns(cls, columns: Json, record: Record) -> GroupKey:
         """Returns the same of the columns ``ATTACKED`` of a table."""
-        del record
         params = columns["attack_params"]
         return cls(
             dataset=columns["dataset"],
@@ -44,6 +51,7 @@ class GroupKey:
             attack=MethodKey.of(columns["attack"], params, without=SHOWN_APART),
             poison_rate=columns["poison_rate"],
             target=columns["target"],
+            setting=canonical(setting_of(record)),
         )
 
     def subject(self) -> Json:
@@ -55,12 +63,18 @@ class GroupKey:
             "attack_params": self.attack.parameters,
             "poison_rate": self.poison_rate,
             "target": self.target,
+            "setting": json.loads(self.setting),
         }
 
-    def order(self) -> tuple[str, str, MethodKey, float, str]:
+    @property
+    def place(self) -> tuple[str, str, MethodKey, float, int | str | None]:
+        """All but the setting."""
+        return self.dataset, self.arch, self.attack, self.poison_rate, self.target
+
+    def order(self) -> tuple[str, str, MethodKey, float, str, str]:
         """A key to sort by; a target that is no number comes after those that are."""
         target = f"{self.target!s:>12}"
-        return self.dataset, self.arch, self.attack, self.poison_rate, target
+        return self.dataset, self.arch, self.attack, self.poison_rate, target, self.setting
 
 
 def attack_of(item: Subject) -> MethodKey:
@@ -76,7 +90,7 @@ def purifier_of(item: Subject) -> MethodKey:
 def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
     """The same from a name and parameters."""
     if params.get("trigger") == "inverted":
-        params = {"inversion": "bti_dbf", **params}
+        params = {"inversion": default_inversion(), **params}
     return MethodKey.of(name, dict(params))
 
 

@@ -14,11 +14,21 @@ from remission.report.groups.thresholds import MARGIN
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One reactivation at one budget (None: the method takes no poisoned images)."""
+    """One reactivation at one budget.
+
+    Args:
+        reactivation: the method.
+        label: its name among the others of the store.
+        budget: number of poisoned images; None: the method takes none.
+        perturbs: it changes the images and leaves the weights as they are.
+        in_place: its perturbation takes the trigger's place: both ASR are of clean images.
+    """
 
     reactivation: MethodKey
     label: str
     budget: int | None
+    perturbs: bool = False
+    in_place: bool = False
 
     @property
     def title(self) -> str:
@@ -28,11 +38,19 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One purifier with its parameters; ``cells`` maps None to the cells before reactivation."""
+    """One purifier with its parameters.
+
+    Args:
+        purifier: the method.
+        label: its name among the others of the store.
+        cells: the measured models after each column; None: before any reactivation.
+        unit_of_cost: it is the plain fine-tuning in whose epochs costs are counted.
+    """
 
     purifier: MethodKey
     label: str
     cells: Mapping[Column | None, Sequence[Cell]] = field(repr=False)
+    unit_of_cost: bool = False
 
     def at(self, column: Column | None) -> Sequence[Cell]:
         """Returns the cells after ``column``; None: before any reactivation."""

@@ -10,7 +10,7 @@ drawn together in the bootstrap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from remission.report.groups.estimates import by_seed
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.thresholds import MARGIN
 from remission.report.groups.titles import titles
@@ -26,8 +27,6 @@ from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
 
 Sign = Literal["+", "-"]
-FAMILY = "retuning"
-"""The reactivation whose relapse curves are explained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +86,24 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The test for one data set, architecture and retuning."""
+    """The test for one data set, architecture, setting and retuning.
+
+    Args:
+        dataset: its name.
+        arch: of the models.
+        setting: canonical JSON of the data and the recipe behind them.
+        apart: what tells this setting from others of the same data set and model; mostly empty.
+        reactivation: label of the retuning.
+        batchnorm: how statistics are made on the lines.
+        cases: the observations.
+        scopes: the correlations.
+        predictors: what may tell how soon a model relapses.
+    """
 
     dataset: str
     arch: str
+    setting: str
+    apart: str
     reactivation: str
     batchnorm: str
     cases: list[Case]
@@ -100,9 +113,8 @@ class Explanation:
     @property
     def title(self) -> str:
         """For example ``fashion-mnist · resnet18:16 · what predicts relapse``."""
-        return printable(
-            f"{self.dataset} · {self.arch} · what predicts relapse ({self.reactivation})"
-        )
+        what = f"what predicts relapse ({self.reactivation})"
+        return printable(" · ".join(filter(None, [self.dataset, self.arch, what, self.apart])))
 
     @property
     def attacks(self) -> list[str]:
@@ -110,19 +122,18 @@ class Explanation:
         return list(dict.fromkeys(case.attack for case in self.cases))
 
 
-def explanations(overviews: Iterable[Sequence[Group]]) -> list[Explanation]:
+def explanations(results: Results) -> list[Explanation]:
     """Runs one test for each data set, architecture and retuning that has at least one case.
 
-    Args:
-        overviews: the groups of each data set and architecture.
+    A retuning is any reactivation that trains the model on a number of poisoned images.
     """
     found = []
-    for groups in overviews:
+    for groups, apart in zip(results.overviews, results.overview_settings, strict=True):
         labels = {
             column.label: None
             for group in groups
             for column in group.columns
-            if column.reactivation.name == FAMILY and column.budget
+            if column.budget and not column.perturbs
         }
         policy = _policy(groups)
         for label in labels:
@@ -133,6 +144,8 @@ def explanations(overviews: Iterable[Sequence[Group]]) -> list[Explanation]:
                     Explanation(
                         dataset=key.dataset,
                         arch=key.arch,
+                        setting=key.setting,
+                        apart=apart,
                         reactivation=label,
                         batchnorm=policy,
                         cases=cases,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
+from remission.records.settings import setting_of
 from remission.report.groups.group import Group
 from remission.report.groups.keys import SHOWN_APART, GroupKey, purifier_key
 from remission.report.groups.labels import MethodKey, canonical
@@ -67,7 +68,8 @@ def transfers(records: Sequence[Record]) -> list[Record]:
     found: dict[str, Record] = {}
     for record in records:
         if details := record.details.get("transfer"):
-            key = canonical([(k, v) for k, v in sorted(details.items()) if k not in FOUND])
+            columns = {k: v for k, v in details.items() if k not in FOUND}
+            key = canonical([columns, setting_of(record)])
             found[key] = max(found.get(key, record), record, key=_size_and_time)
     return list(found.values())
 

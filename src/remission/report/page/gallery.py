@@ -85,6 +85,7 @@ def gallery(groups: Sequence[Group], victims: Sequence[Attacked], folder: Path) 
 def _setting(one: Attacked, several: dict[str, bool]) -> str:
     parts = [str(getattr(one.cell, name)) for name, shown in several.items() if shown]
     parts += [f"{100 * one.cell.poison_rate:g} % poisoned", f"target {one.cell.target}"]
+    parts += [one.setting] if one.setting else []
     return printable(" · ".join(parts))
 
 

@@ -11,8 +11,9 @@ from remission.report.figures import lines
 from remission.report.figures.style import Look
 from remission.report.groups.estimates import show
 from remission.report.groups.group import Group
+from remission.report.groups.grouping import ancestors
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results, ancestors
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.sentences import broken, sentence
 from remission.report.groups.thresholds import SATURATED

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
-from remission.records import STORE_MARK, Record, read_records
+from remission.records import STORE_MARK, Record
 from remission.records.unfinished import unfinished
 from remission.report.figures.drawing import Drawing
 from remission.report.figures.explanation import explanation_figure
 from remission.report.figures.style import styles
+from remission.report.groups.grouping import failures
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results, failures
+from remission.report.groups.results import Results
 from remission.report.groups.sentences import headline
 from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.measures.explanation import explanations
@@ -39,13 +40,17 @@ def _silent(_: str) -> None:
     """Says nothing."""
 
 
-def write_report(folder: Path, out: Path, say: Say = _silent) -> None:
+def write_report(
+    folder: Path, out: Path, say: Say = _silent, *, all_settings: bool = False
+) -> None:
     """Writes the records below ``folder`` as one HTML page; the old page stays until it is whole.
 
     Args:
         folder: a store, or a folder of records in git.
         out: the page.
         say: is told what is being done.
+        all_settings: also what was measured on other data or with other settings than the last
+            runs used.
 
     Raises:
         StoreError: the store cannot be read, or the page cannot be written.
@@ -62,7 +67,7 @@ def write_report(folder: Path, out: Path, say: Say = _silent) -> None:
     if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
     say("reading records")
-    page = build_page(read_records(folder), folder, say)
+    page = build_page(Results.of_store(folder, all_settings=all_settings), folder, say)
     partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         partial.write_text(page, encoding="utf-8")
@@ -109,6 +114,7 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
         tables_below=[*innocent_tables(results), *inversion_tables(results)],
         failures=failures(results),
         unfinished=unfinished(folder),
+        hidden=results.note,
         settings=settings(results),
         environments=environments(results),
         models=sum(r.cell is not None and r.cell.status == "done" for r in results),
@@ -151,5 +157,5 @@ def _explained(results: Results) -> list[dict[str, Any]]:
                 caption=captions.EXPLANATION,
             ),
         }
-        for one in explanations(results.overviews)
+        for one in explanations(results)
     ]

@@ -12,9 +12,9 @@ from remission.report.figures.perturbed import transfer_figure
 from remission.report.figures.relapse import before_after_figure
 from remission.report.figures.style import Look
 from remission.report.groups.group import Group
+from remission.report.groups.grouping import ancestors
 from remission.report.groups.keys import CONTROL, reactivation_of
 from remission.report.groups.labels import MethodKey
-from remission.report.groups.results import ancestors
 from remission.report.groups.rows import Column
 from remission.report.measures.transfer import matrices
 from remission.report.page import captions

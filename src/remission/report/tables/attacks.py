@@ -56,6 +56,13 @@ COLUMNS: list[AttackColumn] = [
         value=lambda one: one.cell.target,
     ),
     AttackColumn(
+        header="setting",
+        text=lambda one: one.setting,
+        key="setting",
+        value=lambda one: one.key.subject()["setting"],
+        varies=True,
+    ),
+    AttackColumn(
         header="seed",
         text=lambda one: str(one.cell.seed),
         key="seed",

@@ -23,6 +23,7 @@ class LabelledCell:
     attack: str
     purifier: str
     reactivation: str
+    setting: str
 
     def percent(self, rate: float | None) -> str:
         """Returns a rate in percent, or why there is none."""
@@ -38,6 +39,7 @@ COLUMNS: list[CellColumn] = [
     CellColumn(header="attack", text=lambda one: one.attack),
     CellColumn(header="poison rate", text=lambda one: f"{100 * one.cell.poison_rate:g} %"),
     CellColumn(header="target", text=lambda one: str(one.cell.target)),
+    CellColumn(header="setting", text=lambda one: one.setting, varies=True),
     CellColumn(header="seed", text=lambda one: str(one.cell.seed)),
     CellColumn(header="purifier", text=lambda one: one.purifier),
     CellColumn(header="reactivation", text=lambda one: one.reactivation),
@@ -64,12 +66,20 @@ def _tables(results: Results) -> list[Table]:
     attacks = label_methods(attack_of(cell) for cell in ordered)
     purifiers = label_methods(map(purifier_of, ordered))
     reactivations = label_methods(map(reactivation_of, ordered))
+    settings = {
+        cell.id: group.setting
+        for group in (*results.groups, *results.innocents)
+        for row in group.rows
+        for cells_ in row.cells.values()
+        for cell in cells_
+    }
     labelled = [
         LabelledCell(
             cell=cell,
             attack=attacks[attack_of(cell)],
             purifier=purifiers[purifier_of(cell)],
             reactivation=reactivations[reactivation_of(cell)],
+            setting=settings[cell.id],
         )
         for cell in ordered
     ]
@@ -79,7 +89,10 @@ def _tables(results: Results) -> list[Table]:
 def _objects(results: Results) -> list[Json]:
     ordered = _ordered(results)
     more = objects_of(COLUMNS, ordered)
-    return [dataclasses.asdict(cell) | entries for cell, entries in zip(ordered, more, strict=True)]
+    return [
+        dataclasses.asdict(cell) | {"setting": results.settings[cell.id]} | entries
+        for cell, entries in zip(ordered, more, strict=True)
+    ]
 
 
 register_view(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from remission.records import Json
@@ -105,7 +106,7 @@ def _with_interval(predictor: Predictor, correlation: Correlation) -> str:
 
 def _tables(results: Results) -> list[Table]:
     """One table per test, and what follows from it."""
-    return [explanation_table(one) for one in explanations(results.overviews)]
+    return [explanation_table(one) for one in explanations(results)]
 
 
 def _objects(results: Results) -> list[Json]:
@@ -125,8 +126,9 @@ def _objects(results: Results) -> list[Json]:
             "n": correlation.n,
             "clusters": correlation.clusters,
             "resampled": scope.resampled,
+            "setting": json.loads(one.setting),
         }
-        for one in explanations(results.overviews)
+        for one in explanations(results)
         for scope in one.scopes
         for predictor in one.predictors
     ]

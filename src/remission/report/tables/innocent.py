@@ -36,13 +36,18 @@ def innocent_tables(results: Results) -> list[Table]:
     by_id = findings(results)
     return [
         Table(
-            title=printable(f"{group.key.dataset} · {group.key.arch} · never backdoored"),
+            title=_title(group),
             notes=[f"percent; {over_seeds(group.seeds)}; {_NOTE}"],
             header=_HEADER,
             rows=[_row(group, row, by_id) for row in group.rows],
         )
         for group in results.innocents
     ]
+
+
+def _title(group: Group) -> str:
+    parts = [group.key.dataset, group.key.arch, "never backdoored", group.setting]
+    return printable(" · ".join(filter(None, parts)))
 
 
 def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:

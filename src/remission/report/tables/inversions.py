@@ -12,6 +12,7 @@ from remission.report.groups.estimates import MISSING
 from remission.report.groups.keys import NOBODY, GroupKey
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.results import Results
+from remission.report.groups.settings import setting_labels
 from remission.report.measures.findings import Finding, moved, named, reached, standing_out
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
@@ -53,6 +54,7 @@ class InversionLine:
 
     attack: str
     inversion: str
+    setting: str
     seeds: Sequence[GridInversion]
 
     @property
@@ -80,6 +82,13 @@ COLUMNS: list[InversionColumn] = [
     ),
     InversionColumn(key="attack_params", value=lambda one: one.cell.attack_params),
     InversionColumn(key="poison_rate", value=lambda one: one.cell.poison_rate),
+    InversionColumn(
+        header="setting",
+        text=lambda line: line.setting,
+        key="setting",
+        value=lambda one: one.key.subject()["setting"],
+        varies=True,
+    ),
     InversionColumn(key="true_target", value=lambda one: one.cell.target),
     InversionColumn(key="seed", value=lambda one: one.cell.seed),
     InversionColumn(
@@ -132,12 +141,14 @@ def inversion_tables(results: Results) -> list[Table]:
     inversions = grid_inversions(results)
     methods = label_methods(one.method for one in inversions)
     attacks = label_methods(one.key.attack for one in inversions)
+    settings = setting_labels(one.key for one in inversions)
 
     def line(seeds: list[GridInversion]) -> InversionLine:
         first = seeds[0]
         return InversionLine(
             attack=MISSING if first.innocent else attacks[first.key.attack],
             inversion=methods[first.method],
+            setting=settings[first.key],
             seeds=seeds,
         )
 

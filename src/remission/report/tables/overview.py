@@ -41,17 +41,18 @@ _TOLD = "† is given the attacker's own trigger: what a perfect inversion would
 
 def overview_tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture."""
-    return [_table(groups) for groups in results.overviews]
+    pairs = zip(results.overviews, results.overview_settings, strict=True)
+    return [_table(groups, setting) for groups, setting in pairs]
 
 
-def _table(groups: Sequence[Group]) -> Table:
+def _table(groups: Sequence[Group], setting: str) -> Table:
     named = list(titles(groups).values())
     purifiers = standings(groups)
     several = len({column.label for group in groups for column in group.columns}) > 1
     control = [_control(group, several=several) for group in groups]
     key = groups[0].key
     return Table(
-        title=printable(f"{key.dataset} · {key.arch} · all attacks"),
+        title=printable(" · ".join(filter(None, [key.dataset, key.arch, "all attacks", setting]))),
         notes=[
             _NOTE.format(seeds=_seeds(purifiers), margin=100 * MARGIN, loss=100 * LOSS),
             _COLUMNS,
@@ -161,6 +162,7 @@ def _objects(results: Results) -> list[Json]:
             "o_asr": worst.o_asr.mean,
             "clean_acc_change": worst.change.mean,
             "ft_epochs": worst.epochs,
+            "setting": groups[0].key.subject()["setting"],
         }
         for groups in results.overviews
         for one in standings(groups)

@@ -138,6 +138,7 @@ def _objects(results: Results) -> list[Json]:
             "mean_backdoor_error": path.mean_backdoor_error,
             "t_back": path.t_back,
             "barriers": {of: path.barrier(of) for of in get_args(Quantity)},
+            "setting": results.settings[path.id],
         }
         for path in _ordered(results)
     ]
@@ -147,7 +148,7 @@ def _flat(results: Results) -> list[Json]:
     """One object per point of a walk."""
     points = []
     for path in _ordered(results):
-        curve = dataclasses.asdict(path)
+        curve = dataclasses.asdict(path) | {"setting": results.settings[path.id]}
         nothing = [None] * len(path.t)
         names = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
         lists = {name: curve.pop(name) or nothing for name in names}

@@ -7,12 +7,18 @@ from collections.abc import Callable, Sequence
 from remission.errors import UserError, closest
 from remission.records import Record
 from remission.report.groups.results import Results
-from remission.report.tables.formats import csv_text, json_text, tables_markdown, tables_text
+from remission.report.tables.formats import (
+    Table,
+    csv_text,
+    json_text,
+    tables_markdown,
+    tables_text,
+)
 from remission.report.tables.views import VIEWS, View
 
 _WRITERS: dict[str, Callable[[View, Results], str]] = {
-    "text": lambda view, results: tables_text(view.tables(results)),
-    "markdown": lambda view, results: tables_markdown(view.tables(results)),
+    "text": lambda view, results: tables_text(_tables(view, results)),
+    "markdown": lambda view, results: tables_markdown(_tables(view, results)),
     "csv": lambda view, results: csv_text((view.flat or view.objects)(results)),
     "json": lambda view, results: json_text(view.objects(results)),
 }
@@ -33,7 +39,13 @@ def render(records: Sequence[Record], view: str, format: str) -> str:
     check_view(view)
     if format not in _WRITERS:
         raise UserError(f"--format {format} is unknown", closest(format, _WRITERS))
-    return _WRITERS[format](VIEWS[view], Results(records))
+    return _WRITERS[format](VIEWS[view], Results.of(records))
+
+
+def _tables(view: View, results: Results) -> list[Table]:
+    """The tables of a view, and below them a sentence on the records that are not in them."""
+    note = results.note
+    return [*view.tables(results), *([Table(notes=[note])] if note else [])]
 
 
 def check_view(name: str) -> None:

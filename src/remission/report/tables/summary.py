@@ -15,9 +15,10 @@ from remission.report.groups.estimates import (
     show,
 )
 from remission.report.groups.group import Group
+from remission.report.groups.grouping import failures
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.results import Results, failures
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.sentences import broken, sentence
 from remission.report.tables.columns import TableColumn, table_of

@@ -53,6 +53,7 @@ def _objects(results: Results) -> list[Json]:
                         "tried_on_params": model["purifier_params"],
                         "asr": value,
                         "asr_clean": without,
+                        "setting": results.settings[record.id],
                     }
                 )
     return objects

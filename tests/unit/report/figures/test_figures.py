@@ -40,7 +40,7 @@ def every_figure(folder: Path) -> Iterator[tuple[str, str]]:
             yield drawing.title, drawing.svg
         for drawing in weight_space_drawings(group, results, look):
             yield drawing.title, drawing.svg
-    for one in explanations(results.overviews):
+    for one in explanations(results):
         yield "explanation", explanation_figure(one, styles(one.attacks))
     for names in (["control", "ft"], [f"a_purifier (with={k}, a=long, name=9)" for k in range(12)]):
         rates = [[0.1] * len(names)] * len(names)

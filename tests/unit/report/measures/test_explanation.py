@@ -124,7 +124,7 @@ def store(tells: bool, *, attacks: int = 4, distance: bool = True) -> list[Recor
 
 
 def only(records: list[Record]) -> Explanation:
-    (found,) = explanations(Results(records).overviews)
+    (found,) = explanations(Results(records))
     return found
 
 
@@ -197,7 +197,7 @@ def test_cells_that_were_not_purified_are_told_apart() -> None:
 
 
 def test_nothing_to_explain() -> None:
-    assert explanations(Results([record(cell())]).overviews) == []
+    assert explanations(Results([record(cell())])) == []
     assert render([record(cell())], "explanation", "text") == ""
 
 
