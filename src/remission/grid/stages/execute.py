@@ -12,7 +12,7 @@ import torch
 from remission.grid.plan.stage import PAPERS, Stage
 from remission.grid.stages import previews as pictures
 from remission.grid.stages.environment import environment
-from remission.grid.stages.facts import facts_of
+from remission.grid.stages.facts import noted
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.paths import Walks
 from remission.grid.stages.perturbed import Shown, try_everywhere, wake
@@ -107,7 +107,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         cell=replace(measured_cell(stage, kept.rates, own), **kept.more) if kept.rates else None,
         paths=kept.paths,
         plane=kept.plane,
-        details={**kept.details, **facts_of(stage)},
+        details={**kept.details, **noted(given)},
         artefacts=artefacts,
         environment=environment(device, given.precision),
         seconds=spent.seconds,

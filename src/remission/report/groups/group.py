@@ -8,12 +8,20 @@ from functools import cached_property
 
 from remission.intervals import wilson_of_rate
 from remission.records import Cell, PathCurve
+from remission.report.groups.collapse import ConstantAnswer, reason
 from remission.report.groups.estimates import Estimate, Measure, gap, gap_by_seed
 from remission.report.groups.keys import CONTROL, VICTIM, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Comparison, Row
 from remission.report.groups.thresholds import LOSS, SATURATED
-from remission.report.groups.verdict import Evidence, Verdict, judge
+from remission.report.groups.verdict import (
+    CONTROL_MODEL,
+    PURIFIED_MODEL,
+    VICTIM_MODEL,
+    Evidence,
+    Verdict,
+    judge,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +45,8 @@ class Group:
     """Most seeds that any number of the group rests on."""
     repeated: int
     """Cells that share row, column and seed with another one."""
+    constant: Mapping[int, ConstantAnswer] = field(repr=False)
+    """Seed -> the best model that gives one answer for all images."""
 
     def row(self, purifier: str) -> Row | None:
         """Returns the first row of a purifier, by its name."""
@@ -70,11 +80,28 @@ class Group:
         victim = self.row(VICTIM)
         before = victim.at(None) if victim else ()
         changes = gap_by_seed(row.at(None), before, "clean_acc")
-        return {seed: -change for seed, change in changes.items()}
+        apart = self.collapsed_seeds(victim) if victim else frozenset()
+        return {seed: -change for seed, change in changes.items() if seed not in apart}
 
     def broken_seeds(self, row: Row) -> set[int]:
         """Returns the seeds with which purification broke the model."""
         return {seed for seed, loss in self.losses(row).items() if loss > LOSS}
+
+    def collapsed_seeds(self, row: Row, column: Column | None = None) -> frozenset[int]:
+        """Returns the seeds with which a model is no better than one answer for all images."""
+        if column is not None and column.perturbs:  # the accuracy is that on perturbed images
+            return frozenset()
+        return frozenset(
+            cell.seed
+            for cell in row.at(column)
+            if (answer := self.constant.get(cell.seed)) and answer.beats(cell)
+        )
+
+    def unusable_seeds(self, row: Row) -> frozenset[int]:
+        """Returns the seeds with which the victim, the control or the model collapsed or broke."""
+        models = [row, *(each for each in self.rows if each.reference)]
+        collapsed = (self.collapsed_seeds(model) for model in models)
+        return frozenset(self.broken_seeds(row)).union(*collapsed)
 
     def breaks(self, row: Row, column: Column) -> bool:
         """Returns whether a reactivation broke the model of a row.
@@ -131,31 +158,51 @@ class Group:
 
     @cached_property
     def _verdicts(self) -> Mapping[MethodKey, Verdict]:
-        victim = self.row(VICTIM)
-        return {
-            row.purifier: judge(
-                Evidence(
-                    victim=self.comparison(victim, None) if victim else None,
-                    before=self.comparison(row, None),
-                    after=[self.comparison(row, column) for column in self.columns],
-                    losses=self.losses(row),
-                    control=self.row(CONTROL) is not None,
-                )
-            )
-            for row in self.purified
-        }
+        return {row.purifier: judge(self._evidence(row)) for row in self.purified}
+
+    def _evidence(self, row: Row) -> Evidence:
+        victim, control = self.row(VICTIM), self.row(CONTROL)
+        models = {VICTIM_MODEL: victim, CONTROL_MODEL: control, PURIFIED_MODEL: row}
+        collapsed = {name: self.collapsed_seeds(each) for name, each in models.items() if each}
+        return Evidence(
+            victim=self.comparison(victim, None) if victim else None,
+            before=self.comparison(row, None),
+            after=[self.comparison(row, column) for column in self.columns],
+            losses=self.losses(row),
+            control=control is not None,
+            seeds=frozenset(cell.seed for cells in row.cells.values() for cell in cells),
+            collapsed=collapsed,
+            reasons={
+                name: self._reason(name, each)
+                for name, each in models.items()
+                if each and collapsed[name]
+            },
+        )
+
+    def _reason(self, name: str, row: Row) -> str:
+        seeds = self.collapsed_seeds(row)
+        return reason(name, [cell for cell in row.at(None) if cell.seed in seeds], self.constant)
 
     def _compare(self, row: Row, column: Column | None) -> Comparison:
-        ours, control = row.at(column), self._beside(row, column)
         models = (row, *self._controls)
+        apart = frozenset[int]().union(
+            *(self.collapsed_seeds(each) for each in (*models, self.row(VICTIM)) if each)
+        )
+        ours = [cell for cell in row.at(column) if cell.seed not in apart]
+        control = [cell for cell in self._beside(row, column) if cell.seed not in apart]
         return Comparison(
             row=row,
             column=column,
             ours=ours,
             control=control,
             gap=gap(ours, control),
-            broken=column is not None and any(self.breaks(each, column) for each in models),
+            broken=column is not None and any(self._spoils(each, column) for each in models),
         )
+
+    def _spoils(self, row: Row, column: Column) -> bool:
+        """Whether a reactivation broke the model of a row, or left nothing but one answer."""
+        collapsed = self.collapsed_seeds(row, column) - self.collapsed_seeds(row)
+        return self.breaks(row, column) or bool(collapsed)
 
     def _beside(self, row: Row, column: Column | None) -> list[Cell]:
         """The control's cells that those of a row are compared with.

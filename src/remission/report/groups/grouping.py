@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.report.groups.collapse import constant_answers
 from remission.report.groups.facts import MethodFacts
 from remission.report.groups.group import Group
 from remission.report.groups.keys import (
@@ -60,6 +61,7 @@ class _Names:
         reactivated = [cell for cell in measured if cell.reactivation != BEFORE]
         self.reactivations = label_methods(map(reactivation_of, reactivated))
         self.attacks = label_methods(key.attack for key in keys)
+        self.victims = [record for record in records if record.kind == "victim"]
         self.settings = setting_labels(keys)
         self.facts = MethodFacts(records)
         # Whatever perturbs images is measured without the trigger as well.
@@ -106,6 +108,7 @@ class _Names:
             paths=lines,
             walks=walks,
             seeds=max(seeds, default=0),
+            constant=constant_answers(members, self.victims),
             repeated=sum(len(slot) - len({cell.seed for cell in slot}) for slot in slots),
         )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from remission.report.groups.group import Group
 from remission.report.groups.keys import VICTIM
 from remission.report.groups.labels import printable
 from remission.report.groups.rows import Row
 from remission.report.groups.thresholds import LOSS, MARGIN
-from remission.report.groups.verdict import VerdictName
+from remission.report.groups.verdict import Verdict, VerdictName
 
 _REST: dict[VerdictName, str] = {
     "none found": f"within {100 * MARGIN:.0f} points of the control at every judged budget",
@@ -20,6 +20,7 @@ _REST: dict[VerdictName, str] = {
     "failed": "failed",
     "no backdoor": "of victims without a working backdoor",
     "broken": f"with clean accuracy more than {100 * LOSS:.0f} points below the victim's",
+    "collapsed": "not judged, since a model is no better than one answer for all images",
 }
 
 
@@ -46,7 +47,9 @@ def headline(groups: Sequence[Group]) -> str:
 def _unpurified(groups: Sequence[Group]) -> str:
     """What can be said of victims that nobody has purified."""
     nothing = "The store holds no purified model yet: there is nothing to judge."
-    victims = [(group, row) for group in groups if (row := group.row(VICTIM))]
+    every = [(group, row) for group in groups if (row := group.row(VICTIM))]
+    collapsed = sum(bool(group.collapsed_seeds(row)) for group, row in every)
+    victims = [(group, row) for group, row in every if not group.collapsed_seeds(row)]
     found = [(group, row) for group, row in victims if row.number("asr").known]
     rates = [row.number("asr").mean or 0.0 for _, row in found]
     if len(rates) < 2:
@@ -67,6 +70,8 @@ def _unpurified(groups: Sequence[Group]) -> str:
         text += f", and clean accuracy lies {cost} below the control's"
     if failed := len(victims) - len(found):
         text += f"; {failed} more failed"
+    if collapsed:
+        text += f"; in {collapsed} more the victim is no better than one answer for all images"
     return f"{text}. The store holds no purified model yet."
 
 
@@ -77,14 +82,12 @@ def sentence(group: Group) -> str:
 
 
 def _sentence(group: Group, rows: Sequence[Row]) -> str:
-    judged = [(row, group.verdict(row)) for row in rows]
-    by_outcome: dict[VerdictName, list[str]] = {}
-    for row, verdict in judged:
-        named = row.label
-        if verdict.outcome == "relapse":
-            named += f" ({verdict.places})"
-        by_outcome.setdefault(verdict.outcome, []).append(named)
-    relapsing, survived = by_outcome.get("relapse", []), by_outcome.get("survived", [])
+    verdicts = [(row, group.verdict(row)) for row in rows]
+    names: dict[VerdictName, list[str]] = {}
+    for row, verdict in verdicts:
+        where = f" ({verdict.places})" if verdict.outcome == "relapse" else ""
+        names.setdefault(verdict.outcome, []).append(row.label + where)
+    relapsing, survived = names.get("relapse", []), names.get("survived", [])
     kept = f"The backdoor survived purification itself with {listed(survived)}"
     if relapsing:
         shown = "is only" if len(relapsing) == 1 else "are only"
@@ -96,30 +99,55 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
             first += " None of the others is shown to be only in remission."
     else:
         first = f"None of {len(rows)} purified models is shown to be only in remission."
-    rest = []
-    if names := by_outcome.get("none found"):
-        stays = "it stays" if len(names) == 1 else "they stay"
-        rest.append(
-            f"No relapse was found for {listed(names)}: {stays} within {100 * MARGIN:.0f} points "
-            "of the control at every budget that is judged"
+    clauses = _clauses(names, kept if relapsing and survived else "")
+    for why, labels in _collapsed(verdicts).items():
+        clauses.append(f"Nothing can be said of {listed(labels)}: {why}")
+    return " ".join([first, *(f"{clause}." for clause in clauses)])
+
+
+def _clauses(names: Mapping[VerdictName, list[str]], survived: str) -> list[str]:
+    """What there is to say of the models that do not relapse.
+
+    Args:
+        names: outcome -> labels of the models.
+        survived: of those that the backdoor survived in, where that was not said before.
+    """
+    texts: dict[VerdictName, str] = {
+        "none found": (
+            "No relapse was found for {models}: {stay} within {margin:.0f} points of the control "
+            "at every budget that is judged"
+        ),
+        "survived": "{survived}" if survived else "",
+        "unclear": "The intervals are too wide to judge {models}",
+        "broken": (
+            "Broken, with clean accuracy more than {loss:.0f} points below the victim's: {models}"
+        ),
+        "no backdoor": (
+            "Nothing can be said of {models}: the attack left no working backdoor in the victim"
+        ),
+        "untested": "Nothing that can be judged was measured for {models}",
+    }
+    names = {**names, "untested": [*names.get("untested", []), *names.get("failed", [])]}
+    return [
+        text.format(
+            models=listed(names[outcome]),
+            survived=survived,
+            stay="it stays" if len(names[outcome]) == 1 else "they stay",
+            margin=100 * MARGIN,
+            loss=100 * LOSS,
         )
-    if relapsing and survived:
-        rest.append(kept)
-    if names := by_outcome.get("unclear"):
-        rest.append(f"The intervals are too wide to judge {listed(names)}")
-    if names := by_outcome.get("broken"):
-        rest.append(
-            f"Broken, with clean accuracy more than {100 * LOSS:.0f} points below the victim's: "
-            f"{listed(names)}"
-        )
-    if names := by_outcome.get("no backdoor"):
-        rest.append(
-            f"Nothing can be said of {listed(names)}: the attack left no working backdoor in "
-            "the victim"
-        )
-    if names := [*by_outcome.get("untested", []), *by_outcome.get("failed", [])]:
-        rest.append(f"Nothing that can be judged was measured for {listed(names)}")
-    return " ".join([first, *(f"{sentence}." for sentence in rest)])
+        for outcome, text in texts.items()
+        if text and names.get(outcome)
+    ]
+
+
+def _collapsed(verdicts: Iterable[tuple[Row, Verdict]]) -> dict[str, list[str]]:
+    """Why nothing can be judged -> labels of the models."""
+    reasons: dict[str, list[str]] = {}
+    for row, verdict in verdicts:
+        if verdict.outcome == "collapsed":
+            reasons.setdefault(verdict.reason, []).append(row.label)
+    return reasons
 
 
 def broken(group: Group) -> str:

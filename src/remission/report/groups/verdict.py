@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from remission.report.groups.estimates import gap_by_seed
+from remission.report.groups.estimates import estimate, gap_by_seed
 from remission.report.groups.rows import Column, Comparison
 from remission.report.groups.thresholds import IMPLANTED, LOSS, MARGIN
 
 VerdictName = Literal[
-    "survived", "relapse", "unclear", "none found", "untested", "failed", "no backdoor", "broken"
+    "survived",
+    "relapse",
+    "unclear",
+    "none found",
+    "untested",
+    "failed",
+    "no backdoor",
+    "broken",
+    "collapsed",
 ]
+
+VICTIM_MODEL, CONTROL_MODEL, PURIFIED_MODEL = "victim", "control", "purified model"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +35,10 @@ class Evidence:
         after: the same after each reactivation, in the order of the columns.
         losses: seed -> clean accuracy that purification cost, against the victim of that seed.
         control: whether there is a control.
+        seeds: those that the row was measured with.
+        collapsed: of ``victim``, ``control`` and ``purified model``: the seeds with which it is no
+            better than one answer for all images. They are in no comparison.
+        reasons: the same -> a clause that says it, where there are such seeds.
     """
 
     victim: Comparison | None
@@ -32,6 +46,9 @@ class Evidence:
     after: Sequence[Comparison]
     losses: Mapping[int, float]
     control: bool
+    seeds: frozenset[int] = frozenset()
+    collapsed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +64,13 @@ class Verdict:
         number: the fraction that decides: how far the intervals of the gaps reach (``unclear``),
             how far the O-ASR lies above the control's (``survived``), how far clean accuracy lies
             below the victim's (``broken``), the victim's ASR (``no backdoor``); else None.
-        reason: why nothing was judged (``untested``).
+        reason: why nothing was judged (``untested``, ``collapsed``).
         not_purified: the number of seeds with an O-ASR more than ``MARGIN`` above the control's,
             and of all seeds that have both.
         broken: the number of seeds with which purification broke the model, and of all seeds that
             have a victim.
+        collapsed: the number of seeds with which the victim, the control or the model itself is no
+            better than one answer for all images, and of all seeds.
     """
 
     outcome: VerdictName
@@ -61,6 +80,7 @@ class Verdict:
     reason: str = ""
     not_purified: tuple[int, int]
     broken: tuple[int, int]
+    collapsed: tuple[int, int]
 
     @property
     def text(self) -> str:
@@ -75,6 +95,7 @@ class Verdict:
             "broken": f"broken: clean accuracy {percent:.1f} points below the victim's",
             "no backdoor": f"not judged: the attack failed, the victim's ASR is {percent:.1f}",
             "untested": f"not judged: {self.reason}",
+            "collapsed": f"not judged: {self.reason}",
             "failed": "failed",
         }
         return clauses[self.outcome]
@@ -87,7 +108,11 @@ class Verdict:
     @property
     def _some(self) -> str:
         """A clause on the seeds that ended differently: ``; broken with 1 of 3 seeds``."""
-        clauses = {"not purified": self.not_purified, "broken": self.broken}
+        clauses = {
+            "not purified": self.not_purified,
+            "broken": self.broken,
+            "collapsed": self.collapsed,
+        }
         return "".join(
             f"; {what} with {count} of {seeds} seeds"
             for what, (count, seeds) in clauses.items()
@@ -103,10 +128,14 @@ def judge(evidence: Evidence) -> Verdict:
         largest=max(judged, key=lambda one: one.gap.mean or 0.0, default=None),
         not_purified=seeds_beyond(evidence.before),
         broken=(len(_broken_seeds(evidence)), len(evidence.losses)),
+        collapsed=(len(_collapsed(evidence)), len(evidence.seeds)),
     )
-    if early := _before_reactivation(evidence):
-        outcome, number = early
-        return replace(nothing, outcome=outcome, number=number)
+    return _before_reactivation(evidence, nothing) or _after_reactivation(evidence, nothing)
+
+
+def _after_reactivation(evidence: Evidence, nothing: Verdict) -> Verdict:
+    """The verdict where the purified model has to be reactivated to know; else ``nothing``."""
+    judged = [one for one in evidence.after if one.judged]
     if not judged:
         if any(one.gap.failed for one in (evidence.before, *evidence.after)):
             return replace(nothing, outcome="failed")
@@ -125,18 +154,40 @@ def seeds_beyond(before: Comparison) -> tuple[int, int]:
     return sum(gap > MARGIN for gap in gaps.values()), len(gaps)
 
 
-def _before_reactivation(evidence: Evidence) -> tuple[VerdictName, float] | None:
-    """Outcome and number where reactivations have nothing to add."""
+def _before_reactivation(evidence: Evidence, nothing: Verdict) -> Verdict | None:
+    """The verdict where reactivations have nothing to add; None where they have."""
+    if why := _why_collapsed(evidence, VICTIM_MODEL, CONTROL_MODEL):
+        return replace(nothing, outcome="collapsed", reason=why)
     if evidence.victim and evidence.victim.gap.known:
-        asr = evidence.victim.row.number("asr").mean or 0.0
+        asr = estimate(evidence.victim.ours, "asr").mean or 0.0
         if asr < IMPLANTED or not _stands_out(evidence.victim):
-            return "no backdoor", asr
+            return replace(nothing, outcome="no backdoor", number=asr)
     lost = evidence.losses
     if lost and _broken_seeds(evidence) == set(lost):
-        return "broken", sum(lost.values()) / len(lost)
+        return replace(nothing, outcome="broken", number=sum(lost.values()) / len(lost))
+    if why := _why_collapsed(evidence, *evidence.collapsed):
+        return replace(nothing, outcome="collapsed", reason=why)
     if _stands_out(evidence.before):
-        return "survived", evidence.before.gap.mean or 0.0
+        gap = evidence.before.gap.mean or 0.0
+        return replace(nothing, outcome="survived", number=gap)
     return None
+
+
+def _collapsed(evidence: Evidence, *models: str) -> set[int]:
+    """The seeds with which one of these models collapsed; of all models without any named."""
+    return {
+        seed
+        for model, seeds in evidence.collapsed.items()
+        for seed in seeds & evidence.seeds
+        if not models or model in models
+    }
+
+
+def _why_collapsed(evidence: Evidence, *models: str) -> str:
+    """Why nothing can be judged, where one of these models collapsed with each seed; or nothing."""
+    if not evidence.seeds or _collapsed(evidence, *models) != evidence.seeds:
+        return ""
+    return next(evidence.reasons[model] for model in models if evidence.collapsed.get(model))
 
 
 def _why_untested(evidence: Evidence) -> str:

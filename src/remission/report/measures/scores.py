@@ -85,7 +85,7 @@ def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
     columns = [column for column in columns if not group.comparison(row, column).broken]
     gaps = seed_gaps(group, row, columns)
     there = {c.seed for column in columns for c in row.cells.get(column, ())}
-    seeds = set(gaps) or there - group.broken_seeds(row)
+    seeds = set(gaps) or there - group.unusable_seeds(row)
     ours = _curve({column: row.cells.get(column, ()) for column in columns}, seeds)
     if len(ours) < 2:
         return None
@@ -115,12 +115,12 @@ def seed_gaps(
         columns: one reactivation at its budgets, which are above 0.
         whole: count only seeds that have all of these budgets.
     """
-    broken = group.broken_seeds(row)
+    apart = group.unusable_seeds(row)
     curves: dict[int, list[tuple[int, float, float]]] = {}
     for column in sorted(columns, key=lambda c: c.budget or 0):
         ours = by_seed(row.cells.get(column, ()), "asr")
         theirs = by_seed(group.comparison(row, column).control, "asr")
-        for seed in (ours.keys() & theirs.keys()) - broken:
+        for seed in (ours.keys() & theirs.keys()) - apart:
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}

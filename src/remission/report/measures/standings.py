@@ -15,7 +15,7 @@ from remission.report.groups.titles import titles
 from remission.report.groups.verdict import Verdict, VerdictName
 
 LOST: dict[VerdictName, str] = {"survived": "not purified", "broken": "broken"}
-UNTOLD: dict[VerdictName, str] = {"no backdoor": "attack failed"}
+UNTOLD: dict[VerdictName, str] = {"no backdoor": "attack failed", "collapsed": "collapsed"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ class Standing:
 
     @property
     def worked(self) -> list[Worst]:
-        """Under the attacks that left a backdoor."""
-        return [each for each in self.under.values() if each.verdict.outcome != "no backdoor"]
+        """Under the attacks that left a backdoor, beside a control, in models that classify."""
+        return [each for each in self.under.values() if each.verdict.outcome not in UNTOLD]
 
     @property
     def mean_gap(self) -> float:

@@ -121,7 +121,7 @@ def _place(column: Column | None, *, several: bool) -> str:
 
 
 def _shade(one: Worst | None) -> float | None:
-    if one is None or one.gap.mean is None or one.verdict.outcome == "no backdoor":
+    if one is None or one.gap.mean is None or one.verdict.outcome in UNTOLD:
         return None
     return 1.0 if one.lost else max(0.0, one.gap.mean)
 
