@@ -19,6 +19,7 @@ from remission.report.figures.lines import reactivations
 from remission.report.groups.estimates import MISSING, points
 from remission.report.groups.results import summarise
 from remission.report.groups.titles import titles
+from remission.report.measures.victims import attacked
 from remission.report.page.gallery import firsts, stealth_text
 from remission.report.page.pictures import comparison, sheet
 from remission.report.tables.formats import escape, pipe_table
@@ -121,7 +122,7 @@ def write_attacks(store: Path, docs: Path) -> None:
         "",
     ]
     pictures: dict[str, bytes] = {}
-    for one in firsts(records):
+    for one in firsts(attacked(records)):
         entry = known.get(one.cell.attack, {"summary": "", "paper": ""})
         told = [str(entry["summary"]), f"{entry['paper']}." if entry["paper"] else ""]
         lines += [f"### {escape(one.label)}", "", " ".join(filter(None, told)), ""]
