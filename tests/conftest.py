@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,13 +9,11 @@ import pytest
 import torch
 
 from remission.seeding import Seed
-
-THREADS = int(os.environ.get("REMISSION_TEST_THREADS", "1"))
-SHIFT = int(os.environ.get("REMISSION_TEST_SEED", "0"))
+from tests.environment import SHIFT, THREADS
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
+def _threads() -> None:
     """Test processes run side by side: one thread each, so that they neither crowd nor differ."""
     torch.set_num_threads(THREADS)
 

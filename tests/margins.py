@@ -10,6 +10,8 @@ import json
 import os
 from pathlib import Path
 
+from tests.environment import MARGINS
+
 
 def above(value: float, bound: float, *more: object) -> None:
     """Raises AssertionError, which says ``more`` too, unless the value is larger than the bound."""
@@ -24,10 +26,9 @@ def below(value: float, bound: float, *more: object) -> None:
 
 
 def _write(value: float, bound: float, margin: float) -> None:
-    file = os.environ.get("REMISSION_TEST_MARGINS")
-    if not file:
+    if not MARGINS:
         return
     test = os.environ.get("PYTEST_CURRENT_TEST", "").removesuffix(" (call)")
     line = {"test": test, "value": float(value), "bound": float(bound), "margin": float(margin)}
-    with Path(file).open("a", encoding="utf-8") as out:
+    with Path(MARGINS).open("a", encoding="utf-8") as out:
         out.write(json.dumps(line) + "\n")
