@@ -76,7 +76,7 @@ def implants(attack: Attack, epochs: int = RECIPE.epochs) -> Check:
     def check(world: World) -> None:
         victim = implant(attack, world.data, world.split, world.seed, epochs)
         rates = world.rates(victim.model, victim)
-        above(rates.clean_acc.value, 0.85, rates)
+        above(rates.clean_acc.value, 0.8, rates)
         above(rates.asr.value, 0.6, rates)
 
     return check

@@ -99,7 +99,7 @@ def test_features_of_poisoned_images_are_hard_to_tell_from_clean_ones(world: Wor
             _, clean = logits_and_features(victim.model.eval(), x)
             _, poisoned = logits_and_features(victim.model, victim.trigger(x[test.labels != 0]))
         found.append(told_apart(clean, poisoned))
-    below(found[0], found[1] - 0.1, found)
+    below(found[0], found[1] - 0.05, found)
     above(found[1], 0.9, found)
 
 

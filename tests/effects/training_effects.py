@@ -32,7 +32,7 @@ def train(attack: Attack, epochs: int, world: World) -> Victim:
 def is_there(world: World, victim: Victim) -> None:
     """The victim recognises clean images and gives triggered ones the target; others do not."""
     rates = world.rates(victim.model, victim)
-    above(rates.clean_acc.value, 0.85, rates)
+    above(rates.clean_acc.value, 0.8, rates)
     above(rates.asr.value, 0.7, rates)
     below(world.rates(world.exact, victim).asr.value, 0.4, "the trigger alone does nothing")
 
@@ -66,7 +66,7 @@ def input_aware_implants(world: World) -> None:
     is_there(world, victim)
     trigger, z = victim.trigger, x.roll(1, 0)
     assert isinstance(trigger, Generated)
-    below(float(trigger.mask(x).mean()), 0.2)
+    below(float(trigger.mask(x).mean()), 0.3)
     below(share(victim, trigger.merge(x, trigger.pattern(z), trigger.mask(z))), 0.5)
 
 
