@@ -41,10 +41,10 @@ def anp_prunes(world: World) -> None:
     model = pruned(world, method)
     rates = world.rates(model)
     below(rates.asr.value, 0.7, rates)
-    above(rates.clean_acc.value, 0.85, rates)
+    above(rates.clean_acc.value, 0.75, rates)
     share = off(world.victim.model, model)
     above(share, 0.0)
-    below(share, 0.25)
+    below(share, 0.4)
 
 
 def rnp_prunes(world: World) -> None:
@@ -53,10 +53,10 @@ def rnp_prunes(world: World) -> None:
     model = pruned(world, method)
     rates = world.rates(model)
     below(rates.asr.value, 0.7, rates)
-    above(rates.clean_acc.value, 0.85, rates)
+    above(rates.clean_acc.value, 0.75, rates)
     share = off(world.victim.model, model)
     above(share, 0.0)
-    below(share, 0.25)
+    below(share, 0.4)
 
 
 class Planted(Classifier):
@@ -125,12 +125,12 @@ def clp_prunes(world: World) -> None:
     """A channel that answers to the trigger alone, and strongly, is found without any image."""
     victim = planted(world)
     before = world.rates(victim.model, victim)
-    above(before.asr.value, 0.95, before)
-    above(before.clean_acc.value, 0.9, before)
+    above(before.asr.value, 0.8, before)
+    above(before.clean_acc.value, 0.85, before)
     for method in (CLP(u=3.0), CLP(max_drop=0.03)):
         after = world.rates(pruned(world, method, victim.model), victim)
-        below(after.asr.value, 0.1, after)
-        above(after.clean_acc.value, 0.85, after)
+        below(after.asr.value, 0.3, after)
+        above(after.clean_acc.value, 0.8, after)
 
 
 def fp_prunes(world: World) -> None:
@@ -141,8 +141,8 @@ def fp_prunes(world: World) -> None:
     above(tuned.asr.value, 0.5, tuned)
     model = pruned(world, FP(max_drop=0.07, **settings), victim.model)
     rates = world.rates(model, victim)
-    below(rates.asr.value, 0.1, rates)
-    above(rates.clean_acc.value, 0.9, rates)
+    below(rates.asr.value, 0.3, rates)
+    above(rates.clean_acc.value, 0.85, rates)
     gone = (model.final_linear.weight == 0).all(0)
     share = float(gone.double().mean())
     above(share, 0.1)
