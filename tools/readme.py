@@ -8,8 +8,8 @@ from remission.records import Record, read_records
 from remission.report.figures.lines import reactivations, relapse, victim_asr
 from remission.report.figures.relapse import relapse_figure
 from remission.report.figures.style import styles
-from remission.report.groups.group import summarise
-from remission.report.tables.formats import markdown_table
+from remission.report.groups.results import summarise
+from remission.report.tables.formats import pipe_table
 from remission.report.tables.render import render
 
 _SHOWN = ("control", "ep", "fst", "bti_dbf", "ft")
@@ -49,7 +49,7 @@ def _rows(records: list[Record]) -> str:
             above = "" if row.reference or gap is None else f" ({100 * gap:+.1f})"
             line.append(_percent(row.number("asr", column).mean) + above)
         lines.append(line)
-    return markdown_table(header, lines)
+    return pipe_table(header, lines)
 
 
 def _percent(rate: float | None) -> str:
