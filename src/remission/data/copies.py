@@ -71,3 +71,41 @@ def parted(groups: Sequence[int], sides: Sequence[bool]) -> bool:
         {group for group, side in zip(groups, sides, strict=True) if side}
         & {group for group, side in zip(groups, sides, strict=True) if not side}
     )
+
+
+def fill(
+    units: Sequence[list[int]], classes: Sequence[int], quota: dict[int, int], *, all_of: bool
+) -> tuple[list[int], list[list[int]]]:
+    """Takes so many images of each class, and returns them and the units that were not touched.
+
+    Whole units come first, in their order; then a part of a small one for what is still missing.
+
+    Args:
+        units: indices of images that stay together.
+        classes: of all images.
+        quota: images of each class that are wanted; there may be fewer. It is counted down.
+        all_of: whether a part of a class's last unit may be taken too, whose rest is then lost.
+    """
+    part, later, left = list[int](), list[list[int]](), Counter[int]()
+    for unit in units:
+        needs = Counter(classes[i] for i in unit)
+        if all(quota[name] >= count for name, count in needs.items()):
+            part += unit
+            for name, count in needs.items():
+                quota[name] -= count
+        else:
+            later.append(unit)
+            left.update(needs.keys())
+    touched = set[int]()
+    for at in sorted(range(len(later)), key=lambda at: len(later[at])):
+        names = {classes[i] for i in later[at]}
+        if not any(quota[name] for name in names):
+            continue
+        if all_of or all(left[name] > 1 for name in names):
+            touched.add(at)
+            left.subtract(names)
+            for i in later[at]:
+                if quota[classes[i]]:
+                    part.append(i)
+                    quota[classes[i]] -= 1
+    return part, [unit for at, unit in enumerate(later) if at not in touched]

@@ -139,8 +139,8 @@ def read_halves(
                 "give it training images of its own",
             )
         notes.append(
-            f"{cut - len(own)} of {cut} training images are left out, since they are test images "
-            f"too ({pair} have equal pixels)"
+            f"left out, since their pixels are those of a test image: {cut - len(own)} of {cut} "
+            f"training images (as {pair})"
         )
         train, training = train[own], training[torch.tensor(own)]
     groups = groups_of([read.digests[i] for i in own])
@@ -161,12 +161,12 @@ def _copies_notes(files: ClassFiles, groups: Sequence[int]) -> list[str]:
     if not pairs:
         return []
     notes = [
-        f"{len(groups)} images show {len(first)} different pictures ({_pair(files, pairs[0])} have "
-        "equal pixels): equal ones stay on one side of every split"
+        f"copies, which stay on one side of every split: {len(pairs)} of {len(groups)} images have "
+        f"the pixels of an earlier one (as {_pair(files, pairs[0])})"
     ]
     if torn:
         example = _pair(files, next(iter(torn.values())))
-        notes.append(f"{len(torn)} pictures stand in more than one class (as {example})")
+        notes.append(f"pictures that stand in more than one class: {len(torn)} (as {example})")
     return notes
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from remission.data.copies import fill
 from remission.errors import DataError
 from remission.seeding import Seed
 from remission.types import Dataset, Split
@@ -198,7 +199,7 @@ def _divide_groups(
     parts = []
     for row in _allocate([counts[name] for name in names], sizes, ties):
         quota = dict(zip(names, row, strict=True))
-        part, waiting = _fill(waiting, classes, quota, all_of=False)
+        part, waiting = fill(waiting, classes, quota, all_of=False)
         parts.append(part)
     left = Counter(classes[i] for unit in waiting for i in unit)
     wanted = left.total() if victim is None else victim
@@ -209,7 +210,7 @@ def _divide_groups(
             "ask for fewer in all",
         )
     (row,) = _allocate([left[name] for name in names], [wanted], ties)
-    parts.append(_fill(waiting, classes, dict(zip(names, row, strict=True)), all_of=True)[0])
+    parts.append(fill(waiting, classes, dict(zip(names, row, strict=True)), all_of=True)[0])
     if not all(parts):
         raise DataError(
             "the training images are copies of so few pictures that the defender or the attacker "
@@ -218,43 +219,6 @@ def _divide_groups(
         )
     wholes = [torch.tensor(part) for part in parts]
     return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
-
-
-def _fill(
-    units: Sequence[list[int]], classes: Sequence[int], quota: dict[int, int], *, all_of: bool
-) -> tuple[list[int], list[list[int]]]:
-    """Takes so many images of each class, and returns them and the units that were not touched.
-
-    Whole units come first, in their order; then a part of a small one for what is still missing.
-
-    Args:
-        units: indices of images that stay together.
-        classes: of all images.
-        quota: images of each class that are wanted; there may be fewer.
-        all_of: whether a part of a class's last unit may be taken too, whose rest is then lost.
-    """
-    part, later, left = list[int](), list[list[int]](), Counter[int]()
-    for unit in units:
-        needs = Counter(classes[i] for i in unit)
-        if all(quota[name] >= count for name, count in needs.items()):
-            part += unit
-            quota = {name: count - needs[name] for name, count in quota.items()}
-        else:
-            later.append(unit)
-            left.update(needs.keys())
-    touched = set[int]()
-    for at in sorted(range(len(later)), key=lambda at: len(later[at])):
-        names = {classes[i] for i in later[at]}
-        if not any(quota[name] for name in names):
-            continue
-        if all_of or all(left[name] > 1 for name in names):
-            touched.add(at)
-            left.subtract(names)
-            for i in later[at]:
-                if quota[classes[i]]:
-                    part.append(i)
-                    quota[classes[i]] -= 1
-    return part, [unit for at, unit in enumerate(later) if at not in touched]
 
 
 def _order(count: int, seed: Seed) -> Tensor:

@@ -48,7 +48,7 @@ def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = N
         DataError: the data set cannot be had.
         SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
     """
-    dataset = dataset_of(spec.dataset, spec.size, spec.resize)
+    dataset = dataset_of(spec.dataset, spec.size, spec.resize, spec.white)
     return _plan(spec, dataset, digest_of(dataset), only, device or torch.device("cpu"))
 
 
@@ -72,6 +72,7 @@ class Preview:
         elapsed: seconds of the whole with that many.
         here: the data set is on this computer; else it was planned from its description, and what
             is stored cannot be told.
+        notes: of the data set, sentences that a user should read.
     """
 
     plan: list[Stage]
@@ -80,6 +81,7 @@ class Preview:
     jobs: int
     elapsed: float
     here: bool
+    notes: tuple[str, ...] = ()
 
 
 def preview(
@@ -102,7 +104,7 @@ def preview(
     source = CATALOGUE.get(spec.dataset)
     here = source is None or source.found() is not None
     if source is None or here:
-        dataset = dataset_of(spec.dataset, spec.size, spec.resize)
+        dataset = dataset_of(spec.dataset, spec.size, spec.resize, spec.white)
         digest = digest_of(dataset)
     else:
         dataset, digest = stand_in(source), "not on this computer"
@@ -120,6 +122,7 @@ def preview(
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
         here=here,
+        notes=dataset.notes,
     )
 
 
@@ -149,6 +152,8 @@ def run(
     where = resolve_device(device)
     whole = plan_of(spec, None, where)
     plan = select(whole, only)
+    for note in dataset_of(spec.dataset, spec.size, spec.resize, spec.white).notes:
+        (reporter or SilentReporter()).note(note)
     kept = Store(store)
     kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
     kept.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))

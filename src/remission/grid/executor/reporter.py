@@ -12,6 +12,9 @@ from remission.records import Record
 class Reporter(Protocol):
     """Who is told how a run goes; all calls come from one thread at a time."""
 
+    def note(self, sentence: str) -> None:
+        """Something about the data that a user should read once; it comes before the run starts."""
+
     def begin(self, stages: int, stored: int) -> None:
         """The run starts: so many stages, of which so many are stored already."""
 
@@ -41,6 +44,9 @@ class Outcome:
 
 class SilentReporter:
     """Tells nobody."""
+
+    def note(self, sentence: str) -> None:
+        """Says nothing."""
 
     def begin(self, stages: int, stored: int) -> None:
         """Says nothing."""

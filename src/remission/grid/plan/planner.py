@@ -35,6 +35,8 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
         }
         if spec.resize != "crop":  # stored results of specs without the key keep their names
             context["resize"] = spec.resize
+        if spec.white is not None:
+            context["white"] = spec.white
         control = planner.add("control", f"control/seed{seed}", {"context": context})
         for label, attack in planner.attacks:
             base = {"context": context, "attack": table_of(attack)}

@@ -33,26 +33,30 @@ _COMPARED_PIXELS = 2_000_000  # and fewer where they are large: 500 of 64x64, 40
 
 
 @lru_cache(maxsize=2)
-def dataset_of(name: str, size: int | None = None, resize: Resize = "crop") -> Dataset:
-    """The data set, read once a process."""
-    return load_dataset(name, size=size, resize=resize)
+def dataset_of(
+    name: str, size: int | None = None, resize: Resize = "crop", white: int | None = None
+) -> Dataset:
+    """The data set, read once per process."""
+    return load_dataset(name, size=size, resize=resize, white=white)
 
 
 @lru_cache(maxsize=2)
 def digest_of(dataset: Dataset) -> str:
-    """16 hexadecimal digits of all images and labels."""
+    """16 hexadecimal digits of all images and labels, and of whether copies stay together."""
     found = hashlib.sha256()
     for part in (dataset.train, dataset.test):
         found.update(repr(tuple(part.images.shape)).encode())
         for each in chunks(part.images):
             found.update(part.images[each].reshape(-1).numpy().data)
         found.update(part.labels.contiguous().numpy().data)
+    if dataset.copies is not None:  # its split differs from that of a run that did not know them
+        found.update(b"copies stay together")
     return found.hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)
 def _split_of(
-    place: tuple[str, int | None, Resize],
+    place: tuple[str, int | None, Resize, int | None],
     seed: int,
     counts: tuple[tuple[str, Any], ...],
     device: str,
@@ -96,9 +100,10 @@ class StageInputs:
         return test[order[:most].to(self.device)]
 
     @property
-    def _place(self) -> tuple[str, int | None, Resize]:
+    def _place(self) -> tuple[str, int | None, Resize, int | None]:
         """Which data set, and how it is read."""
-        return self.context["dataset"], self.context["size"], self.context.get("resize", "crop")
+        how = self.context["size"], self.context.get("resize", "crop"), self.context.get("white")
+        return self.context["dataset"], *how
 
     def new_model(self) -> Classifier:
         """The untrained model: the same first weights for victim and control."""
