@@ -1,4 +1,4 @@
-"""Images with equal pixels: none of them may stand on two sides of a split."""
+"""Images with equal pixels: they must not stand on two sides of a split."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HELD_OUT = 5
 
 
 def groups_of(digests: Sequence[bytes]) -> list[int]:
-    """A number for each image, the same for two images if their digests are."""
+    """Numbers the images, so that two have the same number if their digests are equal."""
     numbers: dict[bytes, int] = {}
     return [numbers.setdefault(digest, len(numbers)) for digest in digests]
 
 
 def as_tensor(groups: Sequence[int]) -> Tensor | None:
-    """The groups as int64 (N,); None where no image is a copy of another."""
+    """Returns the groups as int64 (N,), or None where no image is a copy of another."""
     return torch.tensor(groups) if len(set(groups)) < len(groups) else None
 
 
@@ -76,15 +76,17 @@ def parted(groups: Sequence[int], sides: Sequence[bool]) -> bool:
 def fill(
     units: Sequence[list[int]], classes: Sequence[int], quota: dict[int, int], *, all_of: bool
 ) -> tuple[list[int], list[list[int]]]:
-    """Takes so many images of each class, and returns them and the units that were not touched.
+    """Fills a set with images of each class; returns them and the units of which it took none.
 
-    Whole units come first, in their order; then a part of a small one for what is still missing.
+    Whole units come first, in their order. What is still missing comes from parts of units, of the
+    smallest first; the rest of such a unit is in neither answer.
 
     Args:
         units: indices of images that stay together.
         classes: of all images.
-        quota: images of each class that are wanted; there may be fewer. It is counted down.
-        all_of: whether a part of a class's last unit may be taken too, whose rest is then lost.
+        quota: how many images of each class the set needs; it is counted down, and need not come to
+            0.
+        all_of: whether a class's last unit may be parted too.
     """
     part, later, left = list[int](), list[list[int]](), Counter[int]()
     for unit in units:

@@ -1,4 +1,4 @@
-"""One image file -> uint8 pixels, as a viewer would show them. Nothing about a file is trusted."""
+"""One image file as uint8 pixels, as a viewer would show them."""
 
 from __future__ import annotations
 
@@ -185,20 +185,23 @@ _OWN_SCALE = ("PNG", "PPM")  # Pillow scales what a PPM file calls white to 6553
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How the pixels lie in the file, in Pillow's words; empty once they are read."""
+    """Returns how the pixels lie in the file, in Pillow's words; empty once they are read."""
     arguments = image.tile[0].args if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether a file that is not read yet has 16 bits per channel, white not stated in it."""
+    """Tells whether a file has 16 bits per channel and does not say which value is white.
+
+    It must be asked before the pixels are read.
+    """
     if image.format not in ("PNG", "TIFF"):
         return False
     return image.mode.startswith("I") or ";16" in _raw_mode(image)
 
 
 def _plain(image: Image.Image, path: Path | str, white: int) -> tuple[Image.Image, int]:
-    """The image upright, of 8 bits and without transparency, and its largest value of 16 bits."""
+    """Returns the image upright, in 8 bits, without transparency; and its largest 16-bit value."""
     _check_mode(image, path)
     deep = _is_deep(image)
     if deep and not image.mode.startswith("I") and "transparency" in image.info:
@@ -219,7 +222,7 @@ def _plain(image: Image.Image, path: Path | str, white: int) -> tuple[Image.Imag
 
 
 def _largest(image: Image.Image) -> int:
-    """The largest value of an image of 16 bits; Pillow keeps the upper 8 of colours only."""
+    """Returns the largest value of a 16-bit image; of colours Pillow has the upper 8 bits only."""
     if image.mode.startswith("I"):
         return int(np.asarray(image).max())
     colours = image.convert("RGB").getextrema()
@@ -227,7 +230,7 @@ def _largest(image: Image.Image) -> int:
 
 
 def _eight_bits(image: Image.Image, white: int) -> Image.Image:
-    """16-bit grey -> 8-bit grey; Pillow's own conversion would cut off what is above 255."""
+    """Scales 16-bit grey to 8 bits; Pillow's own conversion would cut off what is above 255."""
     if not image.mode.startswith("I"):
         return image
     values = np.asarray(image)
@@ -249,7 +252,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 def _fitted(
     image: Image.Image, size: tuple[int, int], grey: bool, resize: Resize
 ) -> NDArray[np.uint8]:
-    """(C, H, W) of the given (height, width)."""
+    """Returns the image in (height, width) ``size``, as (C, H, W)."""
     mode = "L" if grey else "RGB"
     if image.mode != mode:
         image = image.convert(mode)

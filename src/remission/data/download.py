@@ -1,6 +1,6 @@
-"""The two ways to files that are not on this computer: the system's package, the public address.
+"""Files that are not on this computer come from the system's package or the public address.
 
-Neither needs root. What they bring is not trusted: the caller verifies it.
+Neither way needs root. The caller must verify what they bring.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def unpack_package(source: Source, scratch: Path) -> Path:
     try:
         _run(["apt-get", "download", source.package], scratch)
     except UnavailableError:
-        # The system's package lists are missing or old: an ordinary user can have lists of its own.
+        # The system's package lists are missing or old; any user can fetch other ones.
         own = _own_lists(scratch)
         _run(["apt-get", *own, "update"], scratch)
         _run(["apt-get", *own, "download", source.package], scratch)

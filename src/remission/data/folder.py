@@ -20,6 +20,7 @@ from remission.data.halves import (
 )
 from remission.data.read_images import read_images
 from remission.data.scan import (
+    ClassImages,
     PassedOver,
     has_classes,
     pass_over_others,
@@ -41,7 +42,7 @@ def load_folder(
     resize: Resize = "crop",
     white: int | None = None,
 ) -> tuple[LabelledImages, tuple[str, ...]]:
-    """The images of ``DIR/class/image.png``, uint8 (N, C, H, W), and the names of the classes.
+    """Reads ``DIR/class/image.png``: images, uint8 (N, C, H, W), and the names of the classes.
 
     Each sub-folder is a class; classes and images are sorted by name, as text. Links are followed.
     Files are read by their endings: png, jpg (jpeg, jpe, jfif), bmp, webp, tif (tiff), gif, pbm,
@@ -71,9 +72,9 @@ def load_folder(
     folder = Path(folder)
     passed = PassedOver(folder)
     with _readable(folder):
-        found = scan_classes(folder, passed)
-    names = tuple(found) if classes is None else tuple(classes)
-    paths, labels = _flatten(found, names, folder)
+        folders = scan_classes(folder, passed)
+    names = tuple(folders) if classes is None else tuple(classes)
+    paths, labels = _flatten(folders, names, folder)
     read = read_images(paths, size=_size(size), channels=channels, resize=resize, white=white)
     for note in (*passed.note(), *read.notes):
         _log.warning("%s: %s", folder, note)
@@ -87,7 +88,7 @@ def load_folder_dataset(
     resize: Resize = "crop",
     white: int | None = None,
 ) -> FolderDataset:
-    """A folder in one of the two layouts that :func:`remission.data.load_dataset` describes.
+    """Reads a folder in one of the two layouts that :func:`remission.data.load_dataset` describes.
 
     Images with equal pixels never stand on both sides: where the folder has no split they are held
     out together, and where it has one, the training images that are test images too are left out.
@@ -141,14 +142,14 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _flatten(
-    found: dict[str, list[Path]], names: tuple[str, ...], folder: Path
+    folders: ClassImages, names: tuple[str, ...], folder: Path
 ) -> tuple[list[Path], list[int]]:
-    """The paths of all images, and the index of each one's class in ``names``."""
+    """Returns the paths of all images, and for each the index of its class in ``names``."""
     index = {name: i for i, name in enumerate(names)}
-    for name in found:
+    for name in folders:
         if name not in index:
             raise DataError(f"{folder} has an unknown class folder '{name}'", closest(name, names))
-    pairs = [(path, index[name]) for name, paths in found.items() for path in paths]
+    pairs = [(path, index[name]) for name, paths in folders.items() for path in paths]
     return [path for path, _ in pairs], [label for _, label in pairs]
 
 

@@ -1,6 +1,8 @@
-"""The two halves of an image folder: as it parts them, or a fifth of each class held out.
+"""The training and test images of an image folder.
 
-Images with equal pixels never stand in both.
+Either the folder parts them itself, or a fifth of each class is held out.
+
+Images with equal pixels are never on both sides.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from remission.types import LabelledImages
 
 @dataclass(frozen=True, eq=False)
 class FolderDataset:
-    """What :func:`load_folder_dataset` read.
+    """The content of an image folder.
 
     Args:
         train: training images, uint8 (N, C, H, W).
@@ -43,7 +45,7 @@ class FolderDataset:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How the images of a folder are read, see :func:`load_folder`."""
+    """How the images of a folder are read, see :func:`remission.data.load_folder`."""
 
     size: tuple[int, int] | None
     resize: Resize
@@ -67,7 +69,7 @@ class ClassFiles:
         return ClassFiles([self.paths[i] for i in index], [self.labels[i] for i in index])
 
     def ranks(self) -> list[bytes]:
-        """What decides which are held out: a hash that no computer and no order changes."""
+        """Returns what decides which files are held out: hashes of their names."""
         return [
             hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}")).digest()
             for path in self.paths
@@ -102,7 +104,7 @@ def read_and_hold_out(
 
 
 def _sides(files: ClassFiles, groups: Sequence[int]) -> list[bool]:
-    """Whether each file is held out, see :func:`remission.data.copies.hold_out`."""
+    """Returns whether each file is held out, see :func:`remission.data.copies.hold_out`."""
     held = hold_out(files.labels, files.ranks(), groups)
     if isinstance(held, int):
         raise _too_few(files, held, "copies only of images that are needed on one side")

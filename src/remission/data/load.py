@@ -47,7 +47,7 @@ _READERS: Mapping[str, Callable[[list[Members], Source], _Parts]] = {
     "gtsrb": read_gtsrb,
     "tiny-imagenet": read_tiny_imagenet,
 }
-"""Of the data sets that come in archives, by their format."""
+"""The readers of the data sets that come in archives, by their format."""
 
 
 def load_dataset(
@@ -58,7 +58,7 @@ def load_dataset(
     resize: Resize = "crop",
     white: int | None = None,
 ) -> Dataset:
-    """A data set with its published training and test images, uint8 (N, C, H, W).
+    """Loads a data set with its published training and test images, uint8 (N, C, H, W).
 
     - ``"fashion-mnist"``: 60,000 + 10,000 images, 1x28x28.
     - ``"cifar10"``, ``"cifar100"``: 50,000 + 10,000 images, 3x32x32.
@@ -115,7 +115,7 @@ def load_dataset(
     if source.format == "idx":
         return _from_idx(source, obtain(source, fetch=fetch))
     places = obtain_archives(source, fetch=fetch)
-    members = [open_archive(places[each.name], each, source) for each in source.archives]
+    members = [open_archive(places[item.name], item, source) for item in source.archives]
     return _dataset(name, *_READERS[source.format](members, source))
 
 
@@ -127,7 +127,7 @@ def _is_path(name: str) -> bool:
 
 
 def _from_idx(source: Source, contents: dict[str, bytes]) -> Dataset:
-    """Four IDX files: training images and labels, test images and labels."""
+    """Reads four IDX files: training images and labels, test images and labels."""
     names = [file.name for file in source.files]
     train = _labelled(contents, names[0], names[1], source)
     test = _labelled(contents, names[2], names[3], source)
@@ -183,10 +183,10 @@ def _dataset(
 
 
 def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel of uint8 images (N, C, H, W) taken as [0, 1].
+    """Returns mean and standard deviation per channel of uint8 images (N, C, H, W), as in [0, 1].
 
-    From the histogram: exact whatever N, and no float copy of the images. A channel that never
-    varies gets 1 for its standard deviation, since models divide by it.
+    They come from a histogram, which is exact for any N and needs no copy of the images in floats.
+    The standard deviation of a channel that never varies is 1, since models divide by it.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []

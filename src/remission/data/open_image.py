@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import struct
 import warnings
@@ -52,12 +53,19 @@ def pillow_is_strict() -> Iterator[None]:
     """Makes images of more than 90 million pixels errors within this context.
 
     Pillow itself only warns of those with up to 180 million; no classifier wants one. Its warnings
-    of odd metadata are left out, since no pixel depends on them.
+    of odd metadata are left out, since no pixel depends on them, and what it logs of a damaged file
+    is said by the error.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def decoded(content: bytes, kind: str, use: Callable[[Image.Image], T]) -> T:
@@ -126,10 +134,10 @@ def _used(stream: BinaryIO, formats: tuple[str, ...], use: Callable[[Image.Image
 
 
 def _without_text(stream: BinaryIO) -> BinaryIO | None:
-    """A PNG without text and colour profile, on which no pixel depends; None if it has neither.
+    """Copies a PNG without text and colour profile, or returns None if it has neither.
 
-    Pillow refuses an image whose text is long, to be safe from bombs, and its limits hold for a
-    whole process. Here nothing is unpacked.
+    No pixel depends on them. To be safe from bombs, Pillow refuses an image whose text is long, and
+    its limits hold for a whole process. Here the text is skipped and never unpacked.
     """
     stream.seek(0)
     if stream.read(len(_PNG)) != _PNG:

@@ -1,4 +1,4 @@
-"""A picture as a value: a ``data:`` URI that holds it, so that who names it needs no path."""
+"""A picture as a value: a ``data:`` URI that holds it, so that no path is needed any more."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from remission.data.decode import decode_picture, read_picture
 from remission.errors import DataError
 
 LARGEST = 256
-"""Pixels a side: larger pictures are made smaller when they are read."""
+"""Pixels per side: larger pictures are made smaller when they are read."""
 
 _PREFIX = "data:image/png;base64,"
 _LONGEST = 400_000  # characters: noise of that size in three colours has 262,000
 
 
 def image_uri(file: Path | str) -> str:
-    """An image file as a value for a method's ``image``: a ``data:`` URI with its pixels as PNG.
+    """Returns an image file as a value for a method's ``image``: a ``data:`` URI that holds a PNG.
 
     Args:
         file: PNG, JPEG, BMP, WebP, TIFF, GIF, PGM or PPM, grey or colour. It is turned upright as
@@ -42,14 +42,15 @@ def image_uri(file: Path | str) -> str:
 
 
 def image_pixels(uri: str, shape: tuple[int, int, int]) -> Tensor:
-    """The picture of a URI, (C, H, W) in [0, 1].
+    """Returns the picture in a URI, (C, H, W) in [0, 1].
 
     Args:
         uri: from :func:`image_uri`.
-        shape: (C, H, W) that it is brought to: resized whole, grey made of colours or the reverse.
+        shape: (C, H, W) to which it is brought: it is resized whole, and colours become grey or
+            the reverse.
 
     Raises:
-        DataError: it is no such URI, or what it holds is no PNG, damaged, or too large.
+        DataError: it is no such URI, or its content is no PNG, damaged, or too large.
     """
     if not uri.startswith(_PREFIX) or len(uri) > _LONGEST:
         shown = f"'{uri[:30]}{'...' if len(uri) > 30 else ''}'"
@@ -72,11 +73,11 @@ def image_pixels(uri: str, shape: tuple[int, int, int]) -> Tensor:
 
 
 def _checked(uri: str) -> str:
-    """``uri``, which is empty or holds a picture."""
+    """Returns ``uri`` if it is empty or holds a picture."""
     if uri:
         image_pixels(uri, (3, 1, 1))
     return uri
 
 
 Picture = Annotated[str, AfterValidator(_checked)]
-"""The type of a method's ``image``: a URI that is checked, or nothing."""
+"""The type of a method's ``image``: an empty string, or a URI, which is checked."""

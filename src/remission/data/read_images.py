@@ -1,6 +1,6 @@
-"""Many image files -> one uint8 tensor, and what somebody should know of them.
+"""Many image files as one uint8 tensor, and what a user should know of them.
 
-Each image is decoded straight into its place: a set larger than memory needs no more of it.
+Each image is decoded straight into its place, so that a set larger than memory needs no more of it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _AT_ONCE = 64  # images that a thread takes
 
 @dataclass(frozen=True, eq=False)
 class ReadImages:
-    """The images of some files.
+    """The images of a list of files.
 
     Args:
         images: uint8 (N, C, H, W), in the order of the files.
@@ -92,7 +92,7 @@ def read_images(
 
 
 def in_threads(work: Callable[[int], None], count: int, what: str) -> None:
-    """Calls ``work`` with every number below ``count``, several at once; says how far it is."""
+    """Calls ``work`` with every number below ``count``, several at once, and reports progress."""
 
     def several(start: int) -> int:
         stop = min(start + _AT_ONCE, count)
@@ -106,7 +106,7 @@ def in_threads(work: Callable[[int], None], count: int, what: str) -> None:
 
 
 def together(errors: Sequence[DataError]) -> DataError:
-    """One error for several files, of which it names the first ten and counts the others."""
+    """Makes one error of several: it names the first ten files and counts the others."""
     if len(errors) == 1:
         return errors[0]
     named = ", ".join(error.problem for error in errors[:NAMED])
@@ -130,7 +130,7 @@ class _OtherSizeError(DataError):
 
 
 def _headers(paths: Sequence[Path]) -> tuple[dict[int, Header], dict[int, DataError]]:
-    """The headers of the files that have a good one, and what is wrong with the others."""
+    """Returns the headers of the files that have a good one, and the errors of the others."""
     headers, errors = dict[int, Header](), dict[int, DataError]()
 
     def look(i: int) -> None:
@@ -146,7 +146,7 @@ def _headers(paths: Sequence[Path]) -> tuple[dict[int, Header], dict[int, DataEr
 def _first(
     paths: Sequence[Path], headers: Mapping[int, Header], grey: bool, errors: dict[int, DataError]
 ) -> tuple[tuple[int, int], Path]:
-    """(height, width) and path of the first image that can be read."""
+    """Returns (height, width) and path of the first image that can be read."""
     with pillow_is_strict():
         for i in sorted(headers):
             try:

@@ -36,13 +36,13 @@ class PassedOver:
         self.examples.setdefault(kind, path)
 
     def note(self) -> tuple[str, ...]:
-        """A sentence on everything that was passed over; none where nothing was."""
+        """Returns a sentence on all that was passed over, or nothing where nothing was."""
         if not self.counts:
             return ()
         return (f"passed over: {', '.join(self._phrase(kind) for kind in self.counts)}",)
 
     def _phrase(self, kind: Kind) -> str:
-        """Such as "2 hidden files (as ant/.DS_Store)"."""
+        """Returns such as "2 hidden files (as ant/.DS_Store)"."""
         (noun, rest), path, several = kind, self.examples[kind], self.counts[kind] > 1
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
         words = f"{self.counts[kind]} {noun}{'s' if several else ''} {rest}".rstrip()
@@ -70,18 +70,18 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
     for path in visible:
         if not path.is_dir():
             passed.add(_kind(path, "outside of the class folders"), path)
-    found = {path.name: _images(path, passed) for path in visible if path.is_dir()}
-    if not found:
+    classes = {path.name: _images(path, passed) for path in visible if path.is_dir()}
+    if not classes:
         raise DataError(
             f"{folder} has no class folder", f"put the images into {folder}/class/image.png"
         )
-    if empty := [folder / name for name, paths in found.items() if not paths]:
+    if empty := [folder / name for name, paths in classes.items() if not paths]:
         raise together([_empty(path) for path in empty])
-    return found
+    return classes
 
 
 def has_classes(folder: Path) -> bool:
-    """Whether there is such a folder, with class folders in it."""
+    """Tells whether there is such a folder, with class folders in it."""
     return folder.is_dir() and any(path.is_dir() for path in _visible(folder, PassedOver(folder)))
 
 
@@ -126,7 +126,7 @@ def _deeper(folder: Path, passed: PassedOver) -> None:
 
 
 def _kind(path: Path, place: str) -> Kind:
-    """What a file that is passed over is called."""
+    """Returns the kind of a file that is passed over."""
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
         return "image", place
@@ -134,7 +134,7 @@ def _kind(path: Path, place: str) -> Kind:
 
 
 def _visible(folder: Path, passed: PassedOver) -> Iterator[Path]:
-    """The entries of a folder, sorted by name; hidden ones are passed over."""
+    """Yields the entries of a folder, sorted by name; hidden ones are passed over."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             passed.add(("hidden file", ""), path)

@@ -1,4 +1,4 @@
-"""One seeded four-way split: victim, defender, attacker, test; disjoint and stratified."""
+"""The seeded split into victim, defender, attacker and test: disjoint and stratified."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def split_dataset(
     victim: int | None = None,
     test: int | None = None,
 ) -> Split:
-    """The split that everything measured with ``seed`` shares.
+    """Makes the split that all measurements with ``seed`` share.
 
     The training images are divided into the defender's, the attacker's and the victim's: disjoint,
     each in an order shuffled by ``seed``, each with the class proportions of the whole to within
@@ -86,7 +86,7 @@ def split_indices(
     victim: int | None = None,
     test: int | None = None,
 ) -> SplitIndices:
-    """Which images :func:`split_dataset` puts into each set; no image is copied.
+    """Chooses the images of each set as :func:`split_dataset` does, without copying any.
 
     The arguments are those of :func:`split_dataset`.
 
@@ -118,7 +118,10 @@ def split_indices(
 
 
 def holdout(labels: Tensor, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
-    """Indices (rest, held out) of a stratified part of labels (N,), both in ascending order."""
+    """Holds out a stratified share of labels (N,); returns indices of the rest and of the share.
+
+    Both are in ascending order.
+    """
     count = round(fraction * len(labels))
     part, rest = _divide(labels, [count, len(labels) - count], seed)
     return rest.sort().values, part.sort().values
@@ -158,11 +161,11 @@ def _count(name: str, value: object, available: int, what: str) -> int:
 
 
 def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
-    """Disjoint, stratified, shuffled index sets of the given sizes out of labels (N,)."""
+    """Draws disjoint, stratified, shuffled index sets of these sizes from labels (N,)."""
     counts = [count for count in labels.bincount().tolist() if count]
     ends = torch.tensor(counts).cumsum(0)[:-1]
     members = labels.argsort(stable=True).tensor_split(ends)  # the indices of each class
-    # Who gets the odd image must not always be the first class: the ties are drawn too.
+    # The first class must not always get the odd image, so ties are broken at random.
     table = _allocate(counts, sizes, _order(len(counts), seed.child("ties")).tolist())
     pieces: list[list[Tensor]] = [[] for _ in sizes]
     for c, indices in enumerate(members):
@@ -178,7 +181,7 @@ def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
 def _divide_groups(
     labels: Tensor, groups: Tensor, sizes: Sequence[int], victim: int | None, seed: Seed
 ) -> list[Tensor]:
-    """As :func:`_divide`, but no group has images in two sets.
+    """Divides as :func:`_divide` does, but no group has images in two sets.
 
     Args:
         labels: (N,).
@@ -226,7 +229,7 @@ def _order(count: int, seed: Seed) -> Tensor:
 
 
 def _allocate(counts: Sequence[int], sizes: Sequence[int], order: Sequence[int]) -> list[list[int]]:
-    """How many images of each class (columns) each set (rows) gets: its share, rounded.
+    """Computes how many images of each class (columns) each set (rows) gets: its share, rounded.
 
     Largest remainders, set after set, in whole numbers, so that every computer agrees. A row
     depends on the rows before it, never on those after it. What is left must stay close to its
@@ -252,6 +255,6 @@ def _allocate(counts: Sequence[int], sizes: Sequence[int], order: Sequence[int])
                 if missing and row[c] < left[c]:
                     row[c] += 1
                     missing -= 1
-        left = [free - given for free, given in zip(left, row, strict=True)]
+        left = [free - taken for free, taken in zip(left, row, strict=True)]
         rows.append(row)
     return rows
