@@ -94,7 +94,7 @@ def read_and_hold_out(
     if not parted(groups, [i >= cut for i in every]):
         copies = as_tensor(groups[:cut])
         return FolderDataset(whole[:cut], whole[cut:], names, copies, notes)
-    held = _sides(files, groups)
+    held = _sides(files, groups, read.notes)
     in_order = sorted(every, key=lambda i: (files.labels[i], files.paths[i]))
     train, test = ([i for i in in_order if held[i] is side] for side in (False, True))
     copies = as_tensor([groups[i] for i in train])
@@ -103,11 +103,13 @@ def read_and_hold_out(
     )
 
 
-def _sides(files: ClassFiles, groups: Sequence[int]) -> list[bool]:
+def _sides(files: ClassFiles, groups: Sequence[int], notes: Sequence[str] = ()) -> list[bool]:
     """Returns whether each file is held out, see :func:`remission.data.copies.hold_out`."""
     held = hold_out(files.labels, files.ranks(), groups)
     if isinstance(held, int):
-        raise _too_few(files, held, "copies only of images that are needed on one side")
+        what = "copies only of images that are needed on one side"
+        # Nearly black images may be equal for that reason alone.
+        raise _too_few(files, held, f"{what} ({'; '.join(notes)})" if notes else what)
     return held
 
 

@@ -45,6 +45,13 @@ def test_twelve_of_sixteen_bits_are_said(tmp_path: Path) -> None:
     assert "16 bits" not in "\n".join(right.notes)
 
 
+def test_images_that_are_equal_only_since_they_are_nearly_black(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {f"{i}.png": TWELVE // 64 + i for i in range(5)})
+    with pytest.raises(DataError, match=r"holds copies only .* \(10 of 10 .*write white = 127 if"):
+        load_dataset(str(folder))
+    assert len(load_dataset(str(folder), white=127).train) == 8
+
+
 @pytest.mark.parametrize("colour", [False, True])
 def test_dark_sixteen_bits_beside_eight_bits(tmp_path: Path, colour: bool) -> None:
     folder = folder_of(tmp_path, {"1.png": EIGHT, "2.png": TWELVE})
@@ -87,6 +94,17 @@ def test_a_white_that_no_image_needs(tmp_path: Path) -> None:
         load_dataset(str(folder), white=4095)
     with pytest.raises(DataError, match="white=4095 with data set 'digits'; give it with folders"):
         load_dataset("digits", white=4095)
+
+
+def test_a_file_that_states_its_white_needs_no_other(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"1.png": TWELVE})
+    values = np.full((8, 8), 2048, ">u2")
+    for name in ("a", "b"):
+        (folder / name / "2.pgm").write_bytes(b"P5 8 8 4095\n" + values.tobytes())
+    images = load_folder(folder, white=4000)[0].images
+    assert images[0].max() == 255
+    assert (images[1] == 128).all()
+    assert (images[3] == 128).all()
 
 
 def test_all_damaged_files_are_named(tmp_path: Path) -> None:
