@@ -186,7 +186,8 @@ _OWN_SCALE = ("PNG", "PPM")  # Pillow scales what a PPM file calls white to 6553
 
 def _raw_mode(image: Image.Image) -> str:
     """Returns how the pixels lie in the file, in Pillow's words; empty once they are read."""
-    arguments = image.tile[0].args if getattr(image, "tile", None) else ""  # type: ignore[attr-defined]
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0][3] if tiles else ""  # of (codec, extents, offset, arguments)
     return str(arguments[0] if isinstance(arguments, tuple) else arguments)
 
 
