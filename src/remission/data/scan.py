@@ -10,6 +10,7 @@ from pathlib import Path
 from remission.data.open_image import EXTENSIONS
 from remission.data.read_images import together
 from remission.errors import DataError
+from remission.records.files import holds_results
 
 ClassImages = dict[str, list[Path]]
 """The images of each class; classes and images are sorted by name, as text."""
@@ -70,7 +71,8 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
     for path in visible:
         if not path.is_dir():
             passed.add(_kind(path, "outside of the class folders"), path)
-    classes = {path.name: _images(path, passed) for path in visible if path.is_dir()}
+    folders = [path for path in visible if path.is_dir()]
+    classes = {path.name: _images(path, passed) for path in _without_results(folders, passed)}
     if not classes:
         raise DataError(
             f"{folder} has no class folder", f"put the images into {folder}/class/image.png"
@@ -82,7 +84,11 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
 
 def has_classes(folder: Path) -> bool:
     """Tells whether there is such a folder, with class folders in it."""
-    return folder.is_dir() and any(path.is_dir() for path in _visible(folder, PassedOver(folder)))
+    if not folder.is_dir():
+        return False
+    passed = PassedOver(folder)
+    folders = [path for path in _visible(folder, passed) if path.is_dir()]
+    return bool(_without_results(folders, passed))
 
 
 def pass_over_others(folder: Path, read: Iterable[str], passed: PassedOver) -> None:
@@ -90,7 +96,10 @@ def pass_over_others(folder: Path, read: Iterable[str], passed: PassedOver) -> N
     for path in _visible(folder, passed):
         if path.name not in read:
             place = f"beside {' and '.join(read)}"
-            passed.add(("folder", place) if path.is_dir() else _kind(path, place), path)
+            if not path.is_dir():
+                passed.add(_kind(path, place), path)
+            elif _without_results([path], passed):
+                passed.add(("folder", place), path)
 
 
 def refuse_broken_links(paths: Iterable[Path]) -> None:
@@ -105,7 +114,8 @@ def _images(folder: Path, passed: PassedOver) -> list[Path]:
     images = []
     for path in _visible(folder, passed):
         if path.is_dir():
-            _deeper(path, passed)
+            if _without_results([path], passed):
+                _deeper(path, passed)
         elif path.suffix.lower() not in EXTENSIONS:
             passed.add(_kind(path, ""), path)
         elif path.is_file() or path.is_symlink():
@@ -116,12 +126,27 @@ def _images(folder: Path, passed: PassedOver) -> list[Path]:
     return images
 
 
+def _without_results(folders: Iterable[Path], passed: PassedOver) -> list[Path]:
+    """Returns the folders that hold no results of remission in place of images."""
+    others = []
+    for folder in folders:
+        if holds_results(folder) and not any(_is_image(path) for path in folder.iterdir()):
+            passed.add(("folder", "of results of remission"), folder)
+        else:
+            others.append(folder)
+    return others
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+
+
 def _deeper(folder: Path, passed: PassedOver) -> None:
     """Counts a folder within a class folder, and the images in it."""
     passed.add(("folder", "within a class"), folder)
     for where, _, names in os.walk(folder):
         for name in names:
-            if Path(name).suffix.lower() in EXTENSIONS and not name.startswith("."):
+            if _is_image(Path(name)):
                 passed.add(("image", "in such a folder"), Path(where) / name)
 
 

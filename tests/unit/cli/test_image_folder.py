@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from remission.grid.stages.inputs import dataset_of
+from remission.records import Store
 from tests.unit.grid.small import LABELS, computed, remission, run, write_spec
 
 
@@ -78,3 +79,33 @@ def test_what_was_read_is_said_once(own: Path, folder: Path, tmp_path: Path) -> 
         assert told.status == 0, told.err
         assert [line for line in told.lines if line.startswith("data: ")] == notes
     assert "data: " not in remission("run", own, "--store", store, *only, "--quiet").err
+
+
+@pytest.mark.parametrize("place", ["remission-store", "demo/store", "bee/store"])
+def test_results_in_the_folder_of_the_images_are_no_class(
+    own: Path, folder: Path, tmp_path: Path, place: str
+) -> None:
+    store = folder / place
+    only = ("--only", "control/*")
+    assert run(own, store, *only).status == 0
+    assert remission("report", store, "-o", store.parent / "page.html").status == 0
+    dataset_of.cache_clear()  # as a new process does
+    told = run(own, store, *only)
+    assert (told.status, computed(told)) == (0, [])
+    assert dataset_of(str(folder)).classes == ("ant", "bee", "cow")
+    if place != "bee/store":
+        passed = f"1 folder of results of remission ({Path(place).parts[0]})"
+        assert told.err.count(passed) == 1
+
+
+def test_a_store_in_a_folder_of_training_images_is_no_class(folder: Path, tmp_path: Path) -> None:
+    halves = tmp_path / "halves"
+    for half in ("train", "test"):
+        shutil.copytree(folder, halves / half)
+        Store(halves / half / "results")
+    Store(halves / "remission-store")
+    for file in (halves / "test").glob("*/*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    dataset = dataset_of(str(halves))
+    assert dataset.classes == ("ant", "bee", "cow")
+    assert len(dataset.train) == len(dataset.test) == 120

@@ -251,7 +251,7 @@ def test_what_copies_leave_for_the_victim() -> None:
 def digest(data: Dataset, number: int, **sizes: int) -> str:
     """16 digits of the indices of the four sets."""
     sets = split_indices(data, Seed(number).child("split"), **sizes)
-    test = torch.arange(len(data.test)) if sets.test is None else sets.test
+    test = torch.arange(len(data.test))[sets.test]
     found = hashlib.sha256()
     for part in (sets.defender, sets.attacker, sets.victim, test):
         found.update(part.numpy().tobytes())
