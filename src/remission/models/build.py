@@ -48,7 +48,7 @@ class Architecture:
     paper: str
 
 
-_CHANNELS = "number of channels of the first stage"
+_CHANNELS = "number of base channels, those of the first stage"
 
 MODELS: Mapping[str, Architecture] = {
     "resnet18": Architecture(
@@ -207,15 +207,14 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
 
 def describe_models() -> list[dict[str, Any]]:
     """Returns a catalogue entry for each model: what it is, its width, what it is made of."""
-    entries = []
+    entries, smallest = [], f"{SMALLEST_IMAGE}x{SMALLEST_IMAGE}"
     for name, known in sorted(MODELS.items()):
         with torch.device("meta"):
             model = build_model(name, classes=2, shape=(1, 32, 32), mean=(0.0,), std=(1.0,))
-        least = f"{SMALLEST_IMAGE}x{SMALLEST_IMAGE}"
         entries.append(
             {
                 "name": name,
-                "summary": f"{known.summary} Images need at least {least} pixels.",
+                "summary": f"{known.summary} Images need at least {smallest} pixels.",
                 "paper": known.paper,
                 "needs": [],
                 "has": list(traits(model)),

@@ -44,7 +44,7 @@ class PreActResNet(Classifier):
 
     Args:
         blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is PreAct-ResNet-18.
-        width: channels of the first stage, 64 in the paper; stages have width x 1, 2, 4, 8.
+        width: number of base channels, 64 in the paper; stages have width x 1, 2, 4, 8.
         common: the arguments of :class:`Classifier`.
     """
 

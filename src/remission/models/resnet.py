@@ -74,7 +74,7 @@ class ResNet(Classifier):
     Args:
         blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is ResNet-18, and
             (3, 4, 6, 3) with bottlenecks is ResNet-50.
-        width: channels of the first stage, 64 in the paper; stages have width x 1, 2, 4, 8.
+        width: number of base channels, 64 in the paper; stages have width x 1, 2, 4, 8.
         block: the class of the blocks; the output of a bottleneck is four times as wide.
         common: the arguments of :class:`Classifier`.
     """

@@ -23,7 +23,7 @@ class VGG(Classifier):
 
     Args:
         convolutions: their number in each of the five stages; (2, 2, 4, 4, 4) is VGG-19.
-        width: channels of the first stage, 64 in the paper; stages have width x 1, 2, 4, 8, 8.
+        width: number of base channels, 64 in the paper; stages have width x 1, 2, 4, 8, 8.
         common: the arguments of :class:`Classifier`.
     """
 

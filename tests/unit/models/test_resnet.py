@@ -223,7 +223,7 @@ def test_an_arch_is_a_name_and_a_width(arch: str, expected: tuple[str, int]) -> 
     [
         ("resnet19", "unknown model 'resnet19'; did you mean 'resnet18'?"),
         ("", "unknown model ''; use one that exists"),
-        ("resnet18:0", "the width is '0'; give a number from 1 to 1024 (number of channels"),
+        ("resnet18:0", "the width is '0'; give a number from 1 to 1024 (number of base channels"),
         ("resnet18:", "the width is ''; "),
         ("resnet18:-4", "the width is '-4'; "),
         ("resnet18:wide", "the width is 'wide'; "),
