@@ -37,6 +37,7 @@ KEYS = {
     *("dataset", "arch", "attack", "attack_params", "label", "poison_rate", "target", "seed"),
     *("threat", "clean_acc", "control_clean_acc", "asr", "control_asr", "psnr", "ssim"),
     *("largest_change", "compared", "unchanged", "seconds", "status", "error", "id"),
+    *("setting", "collapsed"),
 }
 
 
