@@ -56,6 +56,15 @@ class Method:
     needs: ClassVar[tuple[str, ...]] = ()
     version: ClassVar[int | str] = 1
 
+    @classmethod
+    def facts(cls) -> dict[str, Any]:
+        """Returns what tables must know of the method beside its name, as JSON values.
+
+        Records and the catalogue hold it, so that no table has to know a method by its name. A
+        base class adds what it has in common: ``{**super().facts(), "changes": "weights"}``.
+        """
+        return {}
+
     def parameters(self) -> dict[str, Any]:
         """All parameters of this object with their values, defaults included."""
         dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
@@ -123,7 +132,7 @@ def _key(loc: tuple[int | str, ...]) -> str:
 
 
 def describe(cls: type[Method]) -> dict[str, Any]:
-    """A method's entry in the catalogue: summary, paper, needs, and each parameter.
+    """A method's entry in the catalogue: summary, paper, needs, facts, and each parameter.
 
     A parameter has ``name``, ``default``, ``allowed`` (its type and range) and ``meaning``.
     """
@@ -148,6 +157,7 @@ def describe(cls: type[Method]) -> dict[str, Any]:
         "summary": inspect.getdoc(cls).split("\n\n")[0].replace("\n", " "),  # type: ignore[union-attr]
         "paper": cls.paper,
         "needs": list(cls.needs),
+        "facts": cls.facts(),
         "parameters": parameters,
     }
 

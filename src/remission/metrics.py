@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from remission.intervals import Interval, wilson
 from remission.types import Target
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,8 @@ class Rate:
 
     @property
     def interval(self) -> Interval:
-        """The 95 % Wilson score interval (Wilson, JASA 1927)."""
-        from scipy.stats import binomtest
-
-        bounds = binomtest(self.hits, self.total).proportion_ci(0.95, method="wilson")
-        return float(bounds.low), float(bounds.high)
+        """95 % Wilson score interval (Wilson, JASA 1927)."""
+        return wilson(self.hits, self.total)
 
 
 @dataclass(frozen=True)

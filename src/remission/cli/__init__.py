@@ -19,7 +19,7 @@ from remission.cli.demo import demo
 from remission.cli.methods import methods
 from remission.cli.report import report
 from remission.cli.run import run
-from remission.cli.table import table
+from remission.cli.table import TableCommand, table
 from remission.errors import UserError
 
 app = typer.Typer(
@@ -29,8 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, table, report, methods):
+for command in (demo, run, report, methods):
     app.command()(command)
+app.command(cls=TableCommand)(table)
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
 

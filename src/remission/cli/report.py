@@ -8,13 +8,27 @@ from typing import Annotated
 
 import typer
 
+from remission.cli.run import QuietOption
+
 
 def report(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write, FILE.html")],
+    all_settings: Annotated[
+        bool,
+        typer.Option(
+            "--all-settings",
+            help="show results of other data or settings than the last runs used as well, "
+            "told apart",
+        ),
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write the results of a store as one page that opens offline."""
+    from remission.cli.progress import waiting
     from remission.report.page.page import write_report
 
-    write_report(store, output)
-    print(f"report: {output}", file=sys.stderr)
+    with waiting(quiet, "starting") as say:
+        write_report(store, output, say, all_settings=all_settings)
+    if not quiet:
+        print(f"report: {output}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``remission store``: checks a store against its checksums; removes what nobody needs."""
+"""``remission store``: compares artefacts with their checksums; removes what nobody needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FollowLinks = Annotated[
 
 
 def _opened(folder: Path) -> Store:
-    """The store in a folder, which must exist: checking must not make one."""
+    """Opens the store in a folder, which must exist: these commands make none."""
     from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
 
@@ -84,7 +84,7 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
     print(f"{removed} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)
     if left:
         print(
-            f"{left} files of the last hour left alone: a run may be at work on them; "
+            f"{left} files of the last hour were left alone, as a run may be at work on them; "
             "run gc again later",
             file=sys.stderr,
         )
@@ -125,7 +125,7 @@ def prune(
 
 
 def _name_linked(store: Store) -> None:
-    """Says which folders were left alone because a link leads to them."""
+    """Prints which folders were left alone because they lie behind a link."""
     from remission.records.checking import linked_folders
 
     for folder in linked_folders(store):

@@ -5,27 +5,13 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 
-class View(StrEnum):
-    """What a line of the table is."""
-
-    SUMMARY = "summary"
-    CELLS = "cells"
-    PATHS = "paths"
-    ATTACKS = "attacks"
-    INNOCENT = "innocent"
-    OVERVIEW = "overview"
-    SCORES = "scores"
-    EXPLANATION = "explanation"
-    TRANSFER = "transfer"
-    INVERSIONS = "inversions"
-
-
-class Format(StrEnum):
+class TableFormat(StrEnum):
     """Percentages for people (text, markdown), fractions for programs (csv, json)."""
 
     TEXT = "text"
@@ -34,46 +20,52 @@ class Format(StrEnum):
     JSON = "json"
 
 
-_EMPTY = {
-    View.SUMMARY: "no model is measured yet",
-    View.ATTACKS: "no victim is measured yet",
-    View.OVERVIEW: "no purified model is measured yet",
-    View.INNOCENT: "the spec has no `innocent = [SEED]`",
-    View.SCORES: "no purified model is retuned yet",
-    View.EXPLANATION: "the spec has no [path], or no purified model is retuned yet",
-    View.TRANSFER: "the spec has no `transfer = true`, or no reactivation that perturbs images",
-    View.INVERSIONS: "no purifier of the spec inverts the trigger",
-}
-"""What to say of a view without content."""
+class TableCommand(TyperCommand):
+    """The command, whose help lists the views.
+
+    They are read when help is asked for and not before: all other commands start faster so.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- private types
+        """Writes the help, with the views as the help of ``--view``."""
+        from remission.report.tables.views import VIEWS
+
+        for parameter in self.params:
+            if parameter.name == "view":
+                listed = (f"{view.name}: {view.summary}" for view in VIEWS.values())
+                parameter.help = "\n\n".join(listed)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 def table(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
-    view: Annotated[
-        View,
-        typer.Option(
-            help="summary: a row a purifier; cells: a row a model; paths: along the path; "
-            "attacks: a row a victim, with the stealth of its trigger; overview: a row a purifier, "
-            "all attacks beside each other; scores: relapse curves in single numbers; "
-            "explanation: what these correlate with on the path; "
-            "innocent: purifiers on a model without a backdoor; "
-            "transfer: perturbations made for one model, tried on all; "
-            "inversions: which class each names, and which is the true one"
-        ),
-    ] = View.SUMMARY,
+    view: Annotated[str, typer.Option(metavar="NAME", help="what to show")] = "summary",
     format: Annotated[
-        Format, typer.Option(help="text and markdown show percentages, csv and json fractions")
-    ] = Format.TEXT,
+        TableFormat, typer.Option(help="text and markdown show percentages, csv and json fractions")
+    ] = TableFormat.TEXT,
+    all_settings: Annotated[
+        bool,
+        typer.Option(
+            "--all-settings",
+            help="show results of other data or settings than the last runs used as well, "
+            "told apart",
+        ),
+    ] = False,
 ) -> None:
     """Print the results of a store."""
-    from remission.records import read_records
     from remission.records.unfinished import unfinished
-    from remission.report.tables.render import render
+    from remission.report.groups.results import Results
+    from remission.report.tables.render import check_view, render
+    from remission.report.tables.views import VIEWS
 
-    text = render(read_records(store), view.value, format.value)
+    check_view(view)
+    results = Results.of_store(store, all_settings=all_settings)
+    text = render(results, view, format.value)
     print(text)
-    if not text and view in _EMPTY:
-        print(f"remission: nothing to show: {_EMPTY[view]}", file=sys.stderr)
-    for told in unfinished(store):
+    if results.note and format in (TableFormat.CSV, TableFormat.JSON):
+        print(f"remission: {results.note}", file=sys.stderr)
+    if not text:
+        print(f"remission: nothing to show: {VIEWS[view].empty}", file=sys.stderr)
+    for sentence in unfinished(store):
         rest = "run the spec again, or remove its file in plans/ if it is given up"
-        print(f"remission: {told}; {rest}", file=sys.stderr)
+        print(f"remission: {sentence}; {rest}", file=sys.stderr)

@@ -15,7 +15,7 @@ begins with m = 1/2 and leaves the classifier in eval mode, the mode in which it
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +61,11 @@ class BTIDBF(Inversion):
     uses from the second round on; t is the class named after the first ``epochs``."""
     batch_size: int = field(default=128, ge=2)
     """Images per batch."""
+
+    @classmethod
+    def facts(cls) -> dict[str, Any]:
+        """Returns that purifiers which name no inversion use this one; not for derived classes."""
+        return {**super().facts(), "default": cls is BTIDBF}
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision

@@ -30,8 +30,8 @@ def load_weights(module: nn.Module, file: Path) -> None:
     A :class:`Classifier` also takes the keys under which its weights are published.
 
     Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file, or its tensors do
-            not fit the module, or a value is not finite.
+        CheckpointError: the file is missing or truncated, it is no safetensors file, or it does not
+            fit.
     """
     unpack(module, _content(file), str(file))
 
@@ -42,7 +42,7 @@ def unpack(module: nn.Module, content: bytes, origin: str) -> None:
     Args:
         module: the keys and shapes of its state dict must be exactly those of the file.
         content: the whole file.
-        origin: what errors call the file.
+        origin: how errors name the file.
 
     Raises:
         CheckpointError: the bytes are no whole safetensors file, or do not fit.
@@ -96,7 +96,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     """Reads all tensors of a safetensors file, onto the CPU.
 
     Raises:
-        CheckpointError: the file is missing, truncated or no safetensors file.
+        CheckpointError: the file is missing or truncated, or it is no safetensors file.
     """
     return _tensors(_content(file), str(file))
 

@@ -8,7 +8,7 @@ nothing is projected.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from remission.method import method
 from remission.models import Classifier
@@ -24,6 +24,11 @@ class FT(FineTuning, CleanPurifier):
 
     name: ClassVar[str] = "ft"
     paper: ClassVar[str] = "BackdoorBench, Wu et al., NeurIPS 2022"
+
+    @classmethod
+    def facts(cls) -> dict[str, Any]:
+        """Returns that tables count costs in its epochs; not for derived classes."""
+        return {**super().facts(), "unit_of_cost": cls is FT}
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """w <- SGD(w, grad CE(f_w(x), y))."""

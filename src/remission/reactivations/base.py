@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 from pydantic import NonNegativeInt
 
@@ -44,6 +44,11 @@ class Poisoning:
 @method
 class WeightReactivation(Reactivation, ABC):
     """A reactivation that trains the purified model further."""
+
+    @classmethod
+    def facts(cls) -> dict[str, Any]:
+        """Returns that the weights change and the images do not."""
+        return {**super().facts(), "changes": "weights"}
 
     @abstractmethod
     def reactivate(
@@ -117,6 +122,11 @@ class InputReactivation(Reactivation, ABC):
 
     epsilon: float = field(default=16 / 255, gt=0, le=1)
     """The largest change of a pixel, in [0, 1] (16/255 in the paper of QRA)."""
+
+    @classmethod
+    def facts(cls) -> dict[str, Any]:
+        """Returns that the images change, and whether those submitted carry the trigger."""
+        return {**super().facts(), "changes": "images", "triggered": cls.triggered}
 
     def access(self) -> Access:
         """Returns what :meth:`learn` sees of the model under attack."""

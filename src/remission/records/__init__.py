@@ -1,4 +1,4 @@
-"""What lies on disk: records, what they hold, where they lie. No torch here.
+"""What lies on the disk: records, what they hold, and the store they lie in. No torch here.
 
 A *record* is what one stage of the grid leaves behind. A record of a measured model holds a
 :class:`Cell`; a record of a path between two models holds :class:`PathCurve` objects. Tables and
@@ -7,7 +7,7 @@ reports are made from records alone.
 
 from __future__ import annotations
 
-from remission.records.cell import Cell, Json
+from remission.records.cell import ATTACKED, SUBJECT, Cell, Json, Subject
 from remission.records.files import STORE_MARK
 from remission.records.path import PathCurve, Plane, Quantity
 from remission.records.reading import brief, cells, path_curves, read_record, read_records
@@ -15,8 +15,10 @@ from remission.records.record import FORMAT, Artefact, Record
 from remission.records.store import Store
 
 __all__ = [
+    "ATTACKED",
     "FORMAT",
     "STORE_MARK",
+    "SUBJECT",
     "Artefact",
     "Cell",
     "Json",
@@ -25,6 +27,7 @@ __all__ = [
     "Quantity",
     "Record",
     "Store",
+    "Subject",
     "brief",
     "cells",
     "path_curves",

@@ -1,7 +1,7 @@
-"""Reading a record's artefacts: what is used was compared with its checksum, once.
+"""Reading the artefacts of records; each is compared with its checksum when it is read.
 
-Links are followed, of files and of folders alike: a store may be spread over several disks. What a
-link leads to is used only if it has the checksum in the record.
+Links are followed, those of files and those of folders, since a store may be spread over several
+disks. What a link leads to is used only if it has the checksum in the record.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def read_artefact(folder: Path, artefact: Artefact, owner: str = "") -> bytes:
 
 
 def set_aside(folder: Path, artefact: Artefact) -> None:
-    """Renames a damaged artefact, so that the next run misses it and computes it anew.
+    """Renames a damaged artefact, so that the next run finds it missing and computes it anew.
+
+    A file that is gone already is left so.
 
     Raises:
         StoreError: it cannot be renamed.

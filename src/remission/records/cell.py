@@ -1,4 +1,4 @@
-"""One measured model: what a line of a table is made of."""
+"""One measured model, as a line of a table shows it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Status = Literal["done", "failed"]
 
 
+ATTACKED = ("dataset", "arch", "attack", "attack_params", "poison_rate", "target")
+"""The fields that say which backdoor a measurement is about."""
+SUBJECT = (*ATTACKED, "seed", "purifier", "purifier_params")
+"""The fields that say which model a measurement is about."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One measured model. Rates are fractions in [0, 1], None where there are none.
-
-    ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
-    on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
-    ASR and robust accuracy are measured on triggered test images whose class is not the one that
-    the attacker wants: ``target``, or the next class with ``"all-to-all"``. ``attack`` is
-    ``"none"`` where the purifier was handed the control: no trigger, no target, no ASR.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+class Subject:
+    """What a cell and a path have in common: the model that they are about."""
 
     id: str
     dataset: str
@@ -37,6 +34,25 @@ class Cell:
     seed: int
     purifier: str
     purifier_params: Json
+
+    def subject(self, *names: str) -> Json:
+        """Returns the columns that say what was measured: those named, else all of ``SUBJECT``."""
+        return {name: getattr(self, name) for name in names or SUBJECT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell(Subject):
+    """One measured model. Rates are fractions in [0, 1], None where there are none.
+
+    ``purifier`` is ``"none"`` for the victim and ``"control"`` for the model trained the same way
+    on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
+    ASR and robust accuracy are measured on triggered test images whose class is not the one that
+    the attacker wants: ``target``, or the next class with ``"all-to-all"``. ``attack`` is
+    ``"none"`` where the purifier was handed the control: no trigger, no target, no ASR.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     reactivation: str = "none"
     reactivation_params: Json = field(default_factory=dict)
     budget: int | None = None
@@ -44,30 +60,33 @@ class Cell:
     asr: Fraction | None = None
     robust_acc: Fraction | None = None
     clean_acc_interval: tuple[Fraction, Fraction] | None = None
-    """95 % Wilson interval from the number of test images alone."""
+    """The 95 % Wilson interval of ``clean_acc``, which covers the choice of test images only."""
     asr_interval: tuple[Fraction, Fraction] | None = None
-    """95 % Wilson interval from the number of triggered test images alone."""
+    """The 95 % Wilson interval of ``asr``, which covers the choice of test images only."""
     n_clean: int = 0
-    """Test images behind ``clean_acc``."""
+    """The number of test images behind ``clean_acc``."""
     n_triggered: int = 0
-    """Triggered test images behind ``asr`` and ``robust_acc``."""
+    """The number of triggered test images behind ``asr`` and ``robust_acc``."""
     asr_clean: Fraction | None = None
-    """After a reactivation that perturbs images: share of perturbed test images of other classes,
-    without the trigger, that are given the attacker's. ``clean_acc`` is then measured on perturbed
-    clean images, ``asr`` and ``robust_acc`` on perturbed triggered ones (where the perturbation
-    takes the trigger's place: on perturbed clean ones, so that ``asr`` is ``asr_clean``)."""
+    """After a reactivation that perturbs images: the share of perturbed test images of other
+    classes, without the trigger, that the model assigns to the attacker's class. ``clean_acc`` is
+    then measured on perturbed clean images, ``asr`` and ``robust_acc`` on perturbed triggered ones.
+    Where the perturbation replaces the trigger, these too are measured on perturbed clean images,
+    so that ``asr`` equals ``asr_clean``."""
     control_asr: Fraction | None = None
-    """The same perturbation on the control: what ``asr`` is there."""
+    """What ``asr`` is when the same perturbation is tried on the control."""
     control_asr_clean: Fraction | None = None
-    """The same perturbation on the control: what ``asr_clean`` is there."""
+    """What ``asr_clean`` is when the same perturbation is tried on the control."""
     queries: int | None = None
-    """Images that such a reactivation asked the model about; None where it did not ask."""
+    """The number of images whose class such a reactivation asked the model for; None where the
+    reactivation asks for none."""
     seconds: Seconds = 0.0
-    """Wall-clock seconds that made this model: a purifier's are its own and those of the inversion
-    it uses, without measuring; others hold loading and measuring, the control's its training."""
+    """Wall-clock seconds that this model took. For a purified model they are those of the purifier
+    and of the inversion that it uses, without measuring. For other models they include loading and
+    measuring, and for the control its training."""
     cpu_seconds: Seconds | None = None
-    """Processor seconds of the same, over all threads; other work on the machine leaves them alone.
-    None in records of before they were taken."""
+    """Processor seconds of the same work, summed over all threads. Other work on the machine does
+    not change them. None in older records, which lack them."""
     status: Status = "done"
     error: str | None = None
-    """Why a failed cell failed, one line."""
+    """Why the cell failed, in one line; None where it did not."""

@@ -14,40 +14,44 @@ from remission.records.record import Record
 from remission.records.store import Store
 
 UNTOUCHED = 3600.0
-"""Seconds after which no run still writes a file, or the record of an artefact."""
+"""Seconds after the last change of a file within which a run may be at work on it."""
 
 
 def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
-    """The finished records with an artefact that is missing or damaged, and what is wrong.
+    """Compares every artefact with its checksum.
 
-    Reads every artefact. A damaged one is set aside, so that the next run computes it anew.
+    A damaged one is set aside, so that the next run computes it anew.
+
+    Returns:
+        A record and what is wrong, for each artefact that is missing or damaged.
     """
-    found = []
+    flaws = []
     for record in records:
         for artefact in record.artefacts.values():
             try:
                 read_artefact(store.folder, artefact)
             except DamagedError as error:
-                found.append((record, error.problem))
+                flaws.append((record, error.problem))
                 try:
                     set_aside(store.folder, artefact)
                 except StoreError as refused:
-                    found[-1] = (record, str(refused))
+                    flaws[-1] = (record, str(refused))
             except StoreError as error:
-                found.append((record, str(error)))
-    return found
+                flaws.append((record, str(error)))
+    return flaws
 
 
 def unneeded(store: Store, records: Iterable[Record], *, follow_links: bool = False) -> list[Path]:
-    """The files of a store that no record names: left by an interruption, or by removed records.
+    """Lists the files of a store that no record names.
 
-    The young ones among them may be those of a run at work, see :func:`young`. Only plain files
-    count whose names are those of an artefact or of an unfinished file.
+    An interruption leaves them behind, or the removal of a record. The young ones among them may
+    belong to a run at work, see :func:`young`. Only plain files are listed, and only those whose
+    names are such as remission gives to artefacts and to unfinished files.
 
     Args:
-        store: whose files.
-        records: all of them.
-        follow_links: also the files in :func:`linked_folders`.
+        store: the one to look through.
+        records: all of its records.
+        follow_links: whether to look into :func:`linked_folders`, too.
     """
     named = {store.folder / a.file for record in records for a in record.artefacts.values()}
     artefacts = store.folder / ARTEFACTS
@@ -66,15 +70,24 @@ def unneeded(store: Store, records: Iterable[Record], *, follow_links: bool = Fa
 
 
 def linked_folders(store: Store) -> list[Path]:
-    """The folders of a store that a link leads to. Other stores may use their files as well."""
+    """Lists the folders of a store that lie behind a link, where other stores may use their files.
+
+    A store that lies behind a link as a whole has none.
+    """
     return [f for f in folders(store.folder) if f != store.folder and not _own(f, store.folder)]
 
 
 def young(file: Path) -> bool:
-    """Whether a run may be at work on a file that no record names: it writes the record last."""
+    """Tells whether a run may be at work on a file, as it was written within the last hour.
+
+    A run writes the record of a stage last, so that until then no record names the stage's files.
+
+    Raises:
+        FileNotFoundError: the file is gone.
+    """
     return time.time() - file.stat().st_mtime < UNTOUCHED
 
 
 def _own(folder: Path, store: Path) -> bool:
-    """Whether a folder really lies where its path says."""
+    """Tells whether a folder of a store really lies in it, and not behind a link."""
     return folder.resolve() == store.resolve() / folder.relative_to(store)

@@ -31,16 +31,16 @@ class Details:
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """The details of a record of the kind that the class is for."""
+        """Reads the details of a record of the kind that the class is for."""
         return cls.from_json(record.details)
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`; what is missing or has another type is left empty."""
+        """Reads what :meth:`to_json` writes; what is missing or has another type is left empty."""
         return cls(**_fields_in(cls, details))
 
     def to_json(self) -> Json:
-        """The details as they stand in a record."""
+        """Returns the details as they stand in a record."""
         values: Json = {}
         for one in fields(self):
             value = getattr(self, one.name)
@@ -178,7 +178,7 @@ class PathDetails(Details):
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`: ``layers, line`` is the key of one walk's layers."""
+        """Reads what :meth:`to_json` writes: ``layers, line`` is the key of one walk's layers."""
         layers = {
             key.removeprefix(_LAYERS): value
             for key, value in details.items()
@@ -187,7 +187,7 @@ class PathDetails(Details):
         return super().from_json({**details, "layers": layers})
 
     def to_json(self) -> Json:
-        """The details as they stand in a record."""
+        """Returns the details as they stand in a record."""
         values = super().to_json()
         layers = values.pop("layers", {})
         return values | {f"{_LAYERS}{walk}": rows for walk, rows in layers.items()}
@@ -238,17 +238,17 @@ class TransferDetails(Details):
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_json`."""
+        """Reads what :meth:`to_json` writes."""
         inner = details.get("transfer")
         return super().from_json(inner if isinstance(inner, Mapping) else {})
 
     def to_json(self) -> Json:
-        """The details as they stand in a record."""
+        """Returns the details as they stand in a record."""
         return {"transfer": super().to_json()}
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 -- any field of details
-    """A field as a JSON value."""
+    """Returns a field as a JSON value."""
     if isinstance(value, Details):
         return value.to_json()
     if isinstance(value, StealthDetails | TriedModel):
@@ -261,7 +261,7 @@ def _as_json(value: Any) -> Any:  # noqa: ANN401 -- any field of details
 
 
 def _fields_in(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those fields of a class that ``values`` holds in the type that the class says."""
+    """Returns those fields of a class that ``values`` holds in the type that the class says."""
     readable: dict[str, Any] = {}
     for name, adapter in _adapters(cls).items():
         if name in values:

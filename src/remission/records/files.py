@@ -47,22 +47,22 @@ _KIND = re.compile(r"[a-z]+")
 
 
 def is_record_name(name: str) -> bool:
-    """Whether a file of this name can be a record: an identity and ``.json``."""
+    """Tells whether the name is that of a record: an identity and ``.json``."""
     return _RECORD.fullmatch(name) is not None
 
 
 def is_artefact_name(name: str) -> bool:
-    """Whether a file of this name can be an artefact, or one that was set aside."""
+    """Tells whether the name is that of an artefact, or of a damaged one that was set aside."""
     return _NAMES[ARTEFACTS].fullmatch(name) is not None
 
 
 def spec_file_name(name: str) -> str:
-    """The name of a spec with each letter that a file's name may lack replaced, without ending."""
+    """Returns a spec's name with a hyphen for each character that does not suit a file's name."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
 
 
 def record_folders(store: Path) -> list[Path]:
-    """The folders of a store's records, one per kind of stage; links to folders count.
+    """Lists the folders of a store's records, one per kind of stage; links to folders count.
 
     Raises:
         OSError: they cannot be listed.
@@ -74,7 +74,7 @@ def record_folders(store: Path) -> list[Path]:
 
 
 def folders(store: Path) -> list[Path]:
-    """All folders of a store in which its files lie, as far as they exist, itself included.
+    """Lists the folders in which a store's files lie, as far as they exist: itself comes first.
 
     Raises:
         OSError: they cannot be listed.
@@ -84,7 +84,7 @@ def folders(store: Path) -> list[Path]:
 
 
 def holds_results(folder: Path) -> bool:
-    """Whether a folder is a store, or a store lies in it, as ``remission demo`` makes it.
+    """Tells whether a folder is a store, or one lies in it as ``remission demo`` places it.
 
     Raises:
         OSError: the folder cannot be listed.
@@ -93,9 +93,9 @@ def holds_results(folder: Path) -> bool:
 
 
 def foreign_files(store: Path) -> list[Path]:
-    """The files in a store's folders that remission did not write, going by their names.
+    """Lists what lies in a store's folders under names that remission does not give.
 
-    Such are copies that a synchronisation made of a conflict, or what an operating system adds.
+    Examples are the conflict copies of a synchronisation, and files that operating systems add.
 
     Raises:
         OSError: a folder cannot be listed.

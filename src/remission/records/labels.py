@@ -11,14 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remission.catalogue import default_inversion
 from remission.records.cell import Json
-
-PAPERS_INVERSION = "bti_dbf"
-"""The inversion that a purifier uses unless its cells name another: that of PAM's paper."""
 
 
 def canonical(value: object) -> str:
-    """Compact JSON of a JSON value with sorted keys: equal values give equal text."""
+    """Writes a JSON value compactly, with sorted keys: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -31,7 +29,7 @@ class MethodKey:
 
     @classmethod
     def of(cls, name: str, params: Json, *, without: tuple[str, ...] = ()) -> MethodKey:
-        """The method, less the parameters that the table already shows in a column."""
+        """Returns the method, less the parameters that the table already shows in a column."""
         shown = {key: value for key, value in params.items() if key not in without}
         return cls(name, canonical(shown))
 
@@ -42,7 +40,7 @@ class MethodKey:
 
 
 def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
-    """A purifier as a key, from what a cell says of it.
+    """Returns a purifier as a key, from what a cell says of it.
 
     Args:
         name: of the purifier.
@@ -50,12 +48,12 @@ def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
             names it wherever the purifier works with an inverted trigger.
     """
     if params.get("trigger") == "inverted":
-        params = {"inversion": PAPERS_INVERSION, **params}
+        params = {"inversion": default_inversion(), **params}
     return MethodKey.of(name, dict(params))
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested parameters with dotted names, values as people write them."""
+    """Flattens nested parameters: dotted names, and values as people write them."""
     texts: dict[str, str] = {}
     for key, value in params.items():
         if isinstance(value, Mapping) and value:
@@ -66,7 +64,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
-    """A label for each method, unique among them: ``pam (rho=0.3)`` beside ``pam (rho=0.5)``."""
+    """Gives each method a label, unique among them: ``pam (rho=0.3)`` beside ``pam (rho=0.5)``."""
     by_name: dict[str, list[MethodKey]] = {}
     for method in sorted(set(methods)):
         by_name.setdefault(method.name, []).append(method)
@@ -83,7 +81,7 @@ def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
 
 
 def is_label_of(text: str, method: MethodKey) -> bool:
-    """Whether ``text`` is a label that :func:`label_methods` gives a method beside some others.
+    """Tells whether :func:`label_methods` may give a method this label, beside some others.
 
     It is the method's name, with any of its parameters behind it in brackets: which of them a
     table shows depends on the other methods there.
@@ -100,5 +98,5 @@ def is_label_of(text: str, method: MethodKey) -> bool:
 
 
 def printable(text: str) -> str:
-    """``text`` on one line: names come from users, and a control character would break a table."""
+    """Returns ``text`` on one line: a control character in a user's name would break a table."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -20,9 +20,9 @@ class Removal:
     """A record that no plan asks for.
 
     Args:
-        record: what was measured.
-        files: its own file, and those of its artefacts that are there.
-        size: bytes that these take, what links lead to not counted.
+        record: the one that is not asked for.
+        files: its file, and those of its artefacts that exist, its own first.
+        size: how many bytes they take. What links lead to is not counted, as it is not removed.
     """
 
     record: Record
@@ -33,14 +33,14 @@ class Removal:
 def unasked(
     store: Store, records: Iterable[Record], *, follow_links: bool = False
 ) -> Iterator[Removal]:
-    """The records that are in no plan of the store, and that no record in a plan builds upon.
+    """Finds the records that are in no plan of the store, and that no record in a plan builds upon.
 
-    Each spec has one plan, that of its last run. A record of the last hour is left out, as a run
-    may have written it whose plan was not there yet when the plans were read.
+    Each spec has one plan, that of its last run. A record of the last hour is left out, as the run
+    that wrote it may be at work.
 
     Args:
-        store: whose records.
-        records: all of them.
+        store: the one to look through.
+        records: all of its records.
         follow_links: whether files in :func:`remission.records.checking.linked_folders` count.
 
     Raises:
@@ -63,9 +63,12 @@ def unasked(
 
 
 def remove(store: Store, removal: Removal) -> bool:
-    """Removes a record and then its artefacts; says whether it did.
+    """Removes a record and then its artefacts, unless a run has begun that asks for it.
 
-    The plans are read once more: a run that began meanwhile may ask for the record.
+    The plans are read once more to find this out.
+
+    Returns:
+        Whether they were removed.
 
     Raises:
         StoreError: a file cannot be removed.
@@ -85,7 +88,11 @@ def remove(store: Store, removal: Removal) -> bool:
 
 
 def _asked_for(store: Store, records: Iterable[Record]) -> set[str]:
-    """The identities in the plans, and those that their records build upon."""
+    """Lists the identities in the plans, and those that their records build upon.
+
+    Raises:
+        StoreError: there is no plan, or one of them is damaged.
+    """
     plans, broken = stored_plans(store.folder)
     if broken:
         raise StoreError(

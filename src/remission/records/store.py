@@ -1,7 +1,8 @@
 """The store: a folder of records and artefacts, each written whole or not at all.
 
 ``records/<kind>/<id>.json`` says what was measured; ``artefacts/<id>.<name>`` holds weights and
-pictures. A record is written after its artefacts, so that a record that exists is complete.
+pictures. A record is written after its artefacts, so that a record that exists is complete. A link
+in place of the store, of one of its folders or of a file is followed.
 No torch here: tables, reports and checks of the store need none.
 """
 
@@ -30,6 +31,7 @@ from remission.records.files import (
     folders,
     spec_file_name,
 )
+from remission.records.kinds import KINDS
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.superseded import method_of, versions_in
@@ -40,8 +42,8 @@ class Store:
     """A folder that keeps what was computed.
 
     Args:
-        folder: made if missing; refused if it holds something else.
-        writer: a name in common for all processes of one run, see :meth:`drop_parts`.
+        folder: the store; it is made if it is missing, and refused if it holds something else.
+        writer: the name that all processes of one run share, see :meth:`drop_parts`.
 
     Raises:
         StoreError: the folder cannot be made, or is no store.
@@ -54,7 +56,8 @@ class Store:
         try:
             _check_links(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            # listed before the mark is looked for: another process may write it meanwhile
+            # The folder is listed before the mark is looked for, as another process may be making
+            # the same store: then the mark appears first, and everything else afterwards.
             others = [
                 file
                 for file in folder.iterdir()
@@ -80,10 +83,10 @@ class Store:
             ) from error
 
     def prepare(self, kinds: Iterable[str]) -> None:
-        """Makes the folders that a run writes to: what it cannot write it learns at its start.
+        """Makes the folders that a run writes to, so that it fails before it has computed anything.
 
         Args:
-            kinds: of the stages of the run.
+            kinds: the kinds of its stages.
 
         Raises:
             StoreError: a folder cannot be made, or may not be written to.
@@ -98,18 +101,19 @@ class Store:
                 raise _unwritable(place, error) from error
 
     def record_file(self, kind: str, identity: str) -> Path:
-        """Where the record of a stage lies."""
+        """Returns the place of the record of a stage, whether it exists or not."""
         return self.folder / RECORDS / kind / f"{identity}.json"
 
     def find(self, kind: str, identity: str) -> Record | None:
-        """The record of a finished stage whose artefacts are all there, else None.
+        """Returns the record of a finished stage whose artefacts are all there, else None.
 
-        What failed, what is damaged and what lacks an artefact is computed again. Artefacts are
-        looked at, not read: :meth:`read` compares each with its checksum when it is used.
+        None means that the stage is to be computed: its record is missing, damaged or says that it
+        failed, or an artefact is missing. Artefacts are not read here; :meth:`read` compares each
+        with its checksum when it is used.
 
         Raises:
-            StoreError: a folder lies in its place, where no record can be written, or the folder of
-                the artefacts cannot be read.
+            StoreError: a folder lies in the record's place, so that no record can be written there,
+                or the folder of the artefacts cannot be read.
         """
         file = self.record_file(kind, identity)
         try:
@@ -128,9 +132,13 @@ class Store:
         return record
 
     def read(self, record: Record, name: str) -> bytes:
-        """The content of one of a record's artefacts, read once and compared with its checksum.
+        """Reads one of a record's artefacts once, and compares it with its checksum.
 
         A damaged file is set aside, so that the next run computes it anew.
+
+        Args:
+            record: from :meth:`find`.
+            name: that of the artefact, a key of ``record.artefacts``.
 
         Raises:
             StoreError: the file is missing, damaged, or cannot be read.
@@ -143,40 +151,64 @@ class Store:
             raise
 
     def keep_artefacts(self, identity: str, contents: dict[str, bytes]) -> dict[str, Artefact]:
-        """Writes artefacts, name -> bytes; the names are file names with their endings."""
-        kept = {}
+        """Writes the artefacts of a record that is to be written next.
+
+        Args:
+            identity: that of the record.
+            contents: name of a file, with its ending -> what it holds.
+
+        Returns:
+            Name without the ending -> artefact, as the record is to hold them.
+
+        Raises:
+            StoreError: one of them cannot be written.
+        """
+        artefacts = {}
         for name, content in contents.items():
             file = Path(ARTEFACTS) / f"{identity}.{name}"
             self._write(self.folder / file, content)
             digest = hashlib.sha256(content).hexdigest()
-            kept[name.partition(".")[0]] = Artefact(
+            artefacts[name.partition(".")[0]] = Artefact(
                 file=file.as_posix(), sha256=digest, bytes=len(content)
             )
-        return kept
+        return artefacts
 
     def keep(self, record: Record) -> None:
-        """Writes a record; its artefacts must lie in the store already."""
+        """Writes a record, whose artefacts must lie in the store already.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         self._write(self.record_file(record.kind, record.id), record.to_json().encode())
 
     def keep_spec(self, name: str, text: str) -> None:
-        """Keeps the text of a spec that was run into this store."""
+        """Writes the text of a spec that is run into this store."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         self._write(self.folder / SPECS / f"{spec_file_name(name)}-{digest}.json", text.encode())
 
     def keep_plan(self, name: str, stages: Iterable[tuple[str, str]]) -> None:
-        """Notes all stages of a spec by kind and identity: tables can say what is missing."""
+        """Writes down all stages of a spec, so that tables can say what is missing.
+
+        Args:
+            name: the spec's.
+            stages: (kind, identity) of each.
+        """
         self._write(
             self.folder / PLANS / f"{spec_file_name(name)}.json", plan_text(name, stages).encode()
         )
 
     def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
-        """Notes the versions of methods, as tables shall show them, from kinds and settings."""
-        found = dict(filter(None, (method_of(kind, settings) for kind, settings in stages)))
-        text = json.dumps({**versions_in(self.folder), **found}, indent=1, sort_keys=True)
+        """Writes down which versions of methods tables are to show.
+
+        Args:
+            stages: (kind, settings) of each stage of a run.
+        """
+        versions = dict(filter(None, (method_of(kind, settings) for kind, settings in stages)))
+        text = json.dumps({**versions_in(self.folder), **versions}, indent=1, sort_keys=True)
         self._write(self.folder / VERSIONS_FILE, text.encode())
 
     def drop_parts(self) -> None:
-        """Removes what this writer's processes left half written; none of them may be alive."""
+        """Removes unfinished files of this writer's processes, none of which may be alive."""
         for folder in folders(self.folder):
             for file in folder.glob(f"{PART}{self.writer}-*"):
                 file.unlink(missing_ok=True)
@@ -195,25 +227,26 @@ class Store:
 
 
 def _check_links(folder: Path) -> None:
-    """Refuses a store of which a folder is a link that leads nowhere, as to a disk that is absent.
+    """Refuses a store with a link in place of a folder that leads nowhere.
+
+    The disk that it leads to may be absent. Nothing could be written behind such a link.
 
     Raises:
-        StoreError: the link is named.
-        OSError: the store cannot be looked at.
+        StoreError: there is such a link; the message names it.
     """
     places = [folder, *(folder / name for name in (RECORDS, ARTEFACTS, SPECS, PLANS))]
-    if (folder / RECORDS).is_dir():
-        places += (folder / RECORDS).iterdir()
+    places += [folder / RECORDS / kind for kind in KINDS]
     for place in places:
         if place.is_symlink() and not place.exists():
             raise StoreError(
                 f"'{place}' is a link to '{place.readlink()}', which does not exist",
-                "attach the disk that it leads to, or remove the link, and all that was behind it "
-                "is computed anew",
+                "attach the disk that it leads to, or remove the link to have everything behind it "
+                "computed anew",
             )
 
 
 def _unwritable(file: Path, error: OSError) -> StoreError:
+    """Returns the error that says why a file or folder cannot be written, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreError(
             f"no space left for '{file}'",

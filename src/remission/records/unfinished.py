@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from remission.records.files import PLANS, RECORDS, spec_file_name
@@ -12,7 +13,7 @@ from remission.records.files import PLANS, RECORDS, spec_file_name
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """What a store knows of the last run of one spec.
+    """The stages that the last run of one spec was to compute.
 
     Args:
         name: the spec's.
@@ -24,20 +25,21 @@ class StoredPlan:
 
 
 def plan_text(name: str, stages: Iterable[tuple[str, str]]) -> str:
-    """The text of a plan's file: the spec's name, and the kind and identity of each stage."""
+    """The text of a plan's file: the spec's name, the time now, each stage's kind and identity."""
     files = sorted(f"{kind}/{identity}" for kind, identity in stages)
-    return json.dumps({"name": name, "stages": files}, indent=1)
+    now = datetime.now(UTC).isoformat()
+    return json.dumps({"name": name, "run": now, "stages": files}, indent=1)
 
 
 def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
     """Reads the plans that a store keeps.
 
     Args:
-        folder: the store. One that keeps no plans, as records in git, has none.
+        folder: the store, or a folder of records in git, which keeps no plans.
 
     Returns:
-        The plans, sorted by file name, and the files that hold none, which are damaged. A copy
-        under another name than its spec's, as synchronisations make, is neither.
+        The plans, sorted by file name, and the files of plans that are damaged. A copy of a plan
+        under another name than the spec's, such as a synchronisation makes, is neither.
     """
     plans, broken = [], []
     for file in sorted((folder / PLANS).glob("[!.]*.json")):
@@ -56,10 +58,9 @@ def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
 
 
 def unfinished(folder: Path) -> list[str]:
-    """A sentence for each spec of a store of which stages are missing, by name.
+    """Writes a sentence for each spec of which a store lacks stages.
 
-    A failed stage is not missing. What a damaged plan asked for is not known, and no result
-    depends on it.
+    A stage that failed is not missing. A damaged plan is passed over, as no result depends on it.
     """
     sentences = []
     for plan in stored_plans(folder)[0]:

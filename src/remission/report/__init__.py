@@ -1,5 +1,5 @@
 """Records in, tables and one HTML page out. No torch, no recomputation.
 
-Start at ``tables.render`` and ``page.write_report``; both see what ``summary.summarise`` makes of
-the records.
+Start at ``tables.render.render`` and ``page.page.write_report``. Both see the records as
+:class:`remission.report.groups.results.Results`, which groups them once.
 """

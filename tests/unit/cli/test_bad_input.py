@@ -269,11 +269,7 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "table of an empty folder": (["table", "EMPTY"], ("holds no records", "remission run")),
     "unknown view": (
         ["table", "STORE", "--view", "cell"],
-        (
-            "invalid value for '--view': 'cell' is not one of",
-            "'cells'",
-            "see remission table --help",
-        ),
+        ("--view cell is unknown", "did you mean 'cells'?", "summary"),
     ),
     "unknown format": (["table", "STORE", "--format", "xml"], ("'xml'", "'csv'")),
     "report of nothing": (["report", "EMPTY", "-o", "x.html"], ("holds no records",)),

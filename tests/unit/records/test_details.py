@@ -24,6 +24,9 @@ from remission.records.details import (
 )
 
 RESULTS = Path(__file__).parents[3] / "results"
+NOTED = ("facts", "test_classes")
+"""What the details of records of every kind may hold besides."""
+
 STORES = sorted(folder for folder in RESULTS.iterdir() if folder.is_dir())
 CLASSES: dict[str, type[Details]] = {
     "victim": VictimDetails,
@@ -55,7 +58,8 @@ def test_details_in_git_are_read_and_written_back_equal(folder: Path) -> None:
 def test_details_of_a_run_are_read_and_written_back_equal(finished: Path) -> None:
     for record in read_records(finished):
         if record.kind in CLASSES:
-            assert text(CLASSES[record.kind].of(record).to_json()) == text(record.details)
+            details = {key: value for key, value in record.details.items() if key not in NOTED}
+            assert text(CLASSES[record.kind].of(record).to_json()) == text(details)
 
 
 def record(kind: str, details: dict[str, Any]) -> Record:

@@ -132,7 +132,7 @@ def _without_chance(stage: Stage) -> str:
 
 
 def _knows_the_trigger(stage: Stage) -> bool:
-    """Whether a purifier is given the attacker's trigger, so that the trigger's cost is its own."""
+    """Tells whether a purifier is given the attacker's trigger, and so has that trigger's cost."""
     return bool(stage.table(PURIFIER).get("trigger") == "true")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from remission.catalogue import default_inversion
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -16,14 +17,14 @@ from remission.grid.plan.stage import (
 )
 from remission.records import brief
 from remission.records.kinds import BASELINE, VICTIM
-from remission.records.labels import PAPERS_INVERSION, MethodKey, purifier_key
+from remission.records.labels import MethodKey, purifier_key
 
 NOTHING = {"method": NOBODY}
 """The table of a method where none was used."""
 
 
 def cell_keys(stage: Stage) -> dict[str, Any]:
-    """The fields of a cell that the settings alone fix; also for a cell that failed.
+    """Returns the fields of a cell that the settings alone fix; a failed cell has them, too.
 
     A picture among the parameters goes by its digest; the record's settings hold it.
     """
@@ -47,16 +48,16 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
 
 
 def purifier_table(stage: Stage) -> Settings:
-    """The purifier as its cells show it: they name the inversion where it is not the paper's."""
+    """Returns the purifier as cells show it: with the inversion where that is not the paper's."""
     if stage.kind == BASELINE.name:
         return {"method": THE_CONTROL}
     table: Settings = brief(stage.table(PURIFIER) or NOTHING)
-    inversion = stage.method(INVERSION) or PAPERS_INVERSION
-    return table if inversion == PAPERS_INVERSION else {**table, "inversion": inversion}
+    inversion = stage.method(INVERSION) or default_inversion()
+    return table if inversion == default_inversion() else {**table, "inversion": inversion}
 
 
 def row_of(stage: Stage) -> MethodKey | None:
-    """The row of a table that a stage belongs to: its purifier, the control or the victim.
+    """Returns the row of a table that a stage belongs to: its purifier, the control or the victim.
 
     None for a stage that is no part of a row, such as an inversion, which several rows share.
     """

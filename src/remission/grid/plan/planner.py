@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from remission.attacks import Attack
+from remission.catalogue import default_inversion
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -28,7 +29,7 @@ from remission.purifiers import TriggerPurifier
 from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief, kinds
 from remission.records.kinds import Kind
-from remission.records.labels import PAPERS_INVERSION, MethodKey, label_methods, purifier_key
+from remission.records.labels import MethodKey, label_methods, purifier_key
 
 
 def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
@@ -77,7 +78,7 @@ class _Planner:
         return self.stages.setdefault(stage.id, stage).id
 
     def add_seed(self, seed: int, context: Settings) -> None:
-        """The control of a seed, and all that is done to it and to the victims beside it."""
+        """Adds the control of a seed, and all that is done to it and to the victims beside it."""
         control = self.add(kinds.CONTROL, f"control/seed{seed}", context)
         rows = [(label, row) for label, row in self.rows if seed in row.seeds]
         for label, attack in self.attacks:
@@ -89,7 +90,7 @@ class _Planner:
     def add_attack(
         self, prefix: str, base: Settings, attack: Attack, control: str, rows: _Rows
     ) -> None:
-        """The victim of an attack, the control beside it, and all that is done to both.
+        """Adds the victim of an attack, and all that is done to it and to the control beside it.
 
         Args:
             prefix: of all labels: the attack and the seed.
@@ -107,7 +108,7 @@ class _Planner:
         }
         for label, row in rows:
             settings = {**base, PURIFIER: table_of(row.purifier)}
-            if row.inverts and row.inversion.name != PAPERS_INVERSION:  # all cells of a row say so
+            if row.inverts and row.inversion.name != default_inversion():  # so do its cells
                 settings[INVERSION] = table_of(row.inversion)
             model = self.add_purified(kinds.PURIFIED, prefix, label, settings, row, victim)
             reactivated[model] = self.add_reactivations(f"{prefix}/{label}", settings, model, both)
@@ -116,7 +117,7 @@ class _Planner:
             self.add_transfers(prefix, base, reactivated, victim)
 
     def add_innocent(self, prefix: str, context: Settings, control: str, rows: _Rows) -> None:
-        """The control in the victim's place: measured as it is, and handed to the purifiers."""
+        """Adds the control in the victim's place: as it is, and handed to the purifiers."""
         base = {**context, ATTACK: {"method": NOBODY, "poison_rate": 0.0, "target": None}}
         untouched = {**base, PURIFIER: {"method": THE_CONTROL}}
         self.add(kinds.INNOCENT, f"{prefix}/control", untouched, victim=control)
@@ -134,7 +135,7 @@ class _Planner:
         row: PlannedPurifier,
         victim: str,
     ) -> str:
-        """A purified model, and the inversion that it needs.
+        """Adds a purified model and the inversion that it needs; returns the model's identity.
 
         Args:
             kind: of the stage.
@@ -165,7 +166,7 @@ class _Planner:
     def add_reactivations(
         self, label: str, settings: Settings, model: str, both: dict[str, str]
     ) -> dict[str, str]:
-        """Every reactivation of a model at every budget: its name -> identity.
+        """Adds every reactivation of a model at every budget; returns its name -> its identity.
 
         Args:
             label: of the model.
@@ -184,7 +185,7 @@ class _Planner:
         return stages
 
     def add_path(self, label: str, settings: Settings, *, victim: str, model: str) -> None:
-        """What lies between a victim and a purified model, if the spec asks for it."""
+        """Adds the path from a victim to a purified model, if the spec asks for one."""
         if (path := self.spec.path) is None:
             return
         settings = {**settings, PATH_SECTION: path.model_dump()}
@@ -196,7 +197,7 @@ class _Planner:
     def add_transfers(
         self, prefix: str, base: Settings, reactivated: dict[str, dict[str, str]], victim: str
     ) -> None:
-        """Every perturbation tried on every model: one stage per reactivation and budget.
+        """Adds one stage per reactivation and budget that tries every perturbation on every model.
 
         Args:
             prefix: of all labels: the attack and the seed.
@@ -216,7 +217,7 @@ class _Planner:
             self.add(kinds.TRANSFER, f"{prefix}/transfer/{name}", {**base, **tried}, **parents)
 
     def tries(self, base: Settings) -> Iterator[tuple[str, Reactivation, Settings]]:
-        """Every reactivation after an attack at every budget: name, method, settings."""
+        """Yields every reactivation after an attack at every budget: name, method, settings."""
         for label, planned in self.reactivations:
             reactivation = planned.reactivation
             if base[ATTACK]["method"] not in planned.attacks:
@@ -237,12 +238,12 @@ M = TypeVar("M", bound=Method)
 
 
 def _without_budgets(reactivation: Reactivation) -> Settings:
-    """A reactivation as settings hold it: the budget of a stage is a setting of its own."""
+    """Returns a reactivation as settings hold it: a stage's budget is a setting of its own."""
     return {key: value for key, value in table_of(reactivation).items() if key != "budgets"}
 
 
 def _labelled(methods: Sequence[M]) -> list[tuple[str, M]]:
-    """Methods with their labels; budgets are left out, since each has a stage of its own."""
+    """Returns methods with their labels, without budgets, since each has a stage of its own."""
     keys = [
         MethodKey.of(method.name, brief(method.parameters()), without=("budgets",))
         for method in methods
@@ -256,7 +257,7 @@ def _inversion_of(row: PlannedPurifier) -> Settings:
 
 
 def _row_labels(rows: Sequence[PlannedPurifier]) -> list[str]:
-    """The labels that tables give the rows of these purifiers."""
+    """Returns the labels that tables give the rows of these purifiers."""
     keys = [
         purifier_key(
             row.purifier.name,

@@ -14,7 +14,7 @@ from remission.records.labels import is_label_of, label_methods
 
 
 def select(plan: list[Stage], only: str | None) -> list[Stage]:
-    """The stages that a user names, the control's beside them, and what they build upon.
+    """Selects the stages that a user names, the control's beside them, and their ancestors.
 
     Args:
         plan: all stages.
@@ -44,13 +44,13 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
 
 
 def _matches(label: str, only: str) -> bool:
-    """Whether a glob matches a label; a bracket of the glob may stand for itself."""
+    """Tells whether a glob matches a label; a bracket of the glob may stand for itself."""
     globs = (only, only.replace("[", "[[]"))
     return any(fnmatch.fnmatchcase(label, glob) for glob in globs)
 
 
 def _of_row(plan: Sequence[Stage], only: str) -> set[str]:
-    """The stages of the row that a table calls ``only``, or of ``attack/seed/row``.
+    """Returns the stages of the row that a table calls ``only``, or of ``attack/seed/row``.
 
     A table may show more parameters of a row than the labels of this plan do: it holds the results
     of other specs as well.
@@ -73,7 +73,7 @@ def _of_row(plan: Sequence[Stage], only: str) -> set[str]:
 
 
 def _shown(label: str) -> str:
-    """The row of the victim, which no purifier made, is called by its own name."""
+    """Returns the label as tables print it: ``victim`` where no purifier was used."""
     return VICTIM.name if label == NOBODY else label
 
 
@@ -85,12 +85,12 @@ def _add_parents(plan: list[Stage], chosen: set[str]) -> None:
 
 
 def _measures_control(stage: Stage) -> bool:
-    """Whether a stage measures the control, which rows of purifiers are compared with."""
+    """Tells whether a stage measures the control, which rows of purifiers are compared with."""
     return stage.kind == BASELINE.name or stage.method(PURIFIER) == THE_CONTROL
 
 
 def _compared(stage: Stage) -> str:
-    """What a stage has in common with the control's that it is compared with."""
+    """Returns a key that a stage has in common with that of the control it is compared with."""
     kind = BASELINE.name if stage.kind == PURIFIED.name else stage.kind
     own = (PURIFIER, INVERSION, "versions")
     shared = {key: value for key, value in stage.settings.items() if key not in own}

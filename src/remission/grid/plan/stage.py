@@ -52,7 +52,7 @@ class Context:
     resize: Resize = "crop"
 
     def to_settings(self) -> Settings:
-        """The context as JSON values.
+        """Returns the context as JSON values.
 
         ``resize`` came later than stored results, whose identities must stay: its default is
         left out.
@@ -96,21 +96,21 @@ class Stage:
         return budget
 
     def table(self, role: str) -> Settings:
-        """The table of the method in a role, such as :data:`ATTACK`; empty without one."""
+        """Returns the table of the method in a role, such as :data:`ATTACK`; empty without one."""
         return dict(self.settings.get(role, {}))
 
     def method(self, role: str) -> str:
-        """The name of the method in a role; empty without one."""
+        """Returns the name of the method in a role; empty without one."""
         return str(self.settings.get(role, {}).get("method", ""))
 
 
 def table_of(method: Method) -> Settings:
-    """A method as a table of a spec, all parameters spelled out."""
+    """Returns a method as a table of a spec, all parameters spelled out."""
     return {"method": method.name, **method.parameters()}
 
 
 def versions(**roles: Method) -> Settings:
-    """The ``versions`` entry of a stage's settings.
+    """Returns the ``versions`` entry of a stage's settings.
 
     Methods still at version 1 are left out, so that old identities stay valid.
     """

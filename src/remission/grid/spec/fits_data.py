@@ -52,7 +52,7 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
 
 
 def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
-    """The model, the triggers and the generators can be built for images of this shape."""
+    """Checks that model, triggers and generators can be built for images of this shape."""
     shape, seed = dataset.train.shape, Seed(spec.seeds[0])
     with torch.device("meta"):  # shapes without values: building a large model costs nothing
         model = build_model(
@@ -77,12 +77,12 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
 
 
 def _outside(labels: Tensor, target: Target, classes: int) -> int:
-    """How many images have another class than the one that the attacker wants of them."""
+    """Counts the images whose class is not the one that the attacker wants of them."""
     return int((labels != goals(labels, target, classes)).sum())
 
 
 def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int) -> None:
-    """The attacker has enough images to poison; ``labels`` are those of the attacker's images."""
+    """Checks that the attacker, whose images have these ``labels``, has enough to poison."""
     others = _outside(labels, target, classes)
     for planned in spec.methods.reactivations:
         reactivation = planned.reactivation
@@ -109,7 +109,7 @@ def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int) ->
 
 
 def _check_test(labels: Tensor, target: Target, classes: int) -> None:
-    """Some test image is there to measure the ASR on; ``labels`` are those of the test images."""
+    """Checks that there are test images to measure the ASR on; ``labels`` are those of all."""
     if not _outside(labels, target, classes):
         raise SpecError(
             f"none of the {len(labels)} test images lies outside the target class {target}",

@@ -127,7 +127,7 @@ def _without(table: Table, keys: tuple[str, ...]) -> Table:
 
 
 def _seeds(table: Table, known: Sequence[int]) -> tuple[int, ...]:
-    """The seeds for which a purifier is computed: all of the spec's if it names none."""
+    """Returns the seeds for which a purifier is computed: all if its table names none."""
     seeds = table.get("seeds", list(known))
     listed = seeds if isinstance(seeds, list) else []
     if not listed or not all(type(seed) is int and seed in known for seed in listed):
@@ -139,7 +139,7 @@ def _seeds(table: Table, known: Sequence[int]) -> tuple[int, ...]:
 
 
 def _inversion(table: Table, purifier: Purifier, built: Sequence[Inversion]) -> Inversion:
-    """The inversion that a purifier would use: the spec's first if it names none."""
+    """Returns the inversion that a purifier would use: the first if its table names none."""
     by_name = {inversion.name: inversion for inversion in built}
     name = table.get("inversion", built[0].name)
     if "inversion" in table and not inverts(purifier):
@@ -156,7 +156,7 @@ def _inversion(table: Table, purifier: Purifier, built: Sequence[Inversion]) -> 
 
 
 def _attacks(table: Table, names: Sequence[str]) -> tuple[str, ...]:
-    """The attacks after which a reactivation is tried: all of the spec's if it names none."""
+    """Returns the attacks after which a reactivation is tried: all if its table names none."""
     attacks = table.get("attacks", list(names))
     listed = attacks if isinstance(attacks, list) else []
     if not listed or not all(isinstance(name, str) and name in names for name in listed):

@@ -6,10 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from remission.intervals import student_half_width
 from remission.records import PathCurve, Quantity
-from remission.report.groups.estimates import Estimate, student_half_width
-from remission.report.groups.group import Column, Group, Row
+from remission.report.groups.estimates import Estimate
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL, VICTIM
+from remission.report.groups.rows import Column, Row
 
 BATCHNORM = ("interpolated", "recalibrated")
 

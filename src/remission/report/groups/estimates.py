@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from remission.intervals import Interval, mean_of, newcombe, student_half_width, wilson_of_rate
 from remission.records import Cell
 
 Measure = Literal[
@@ -20,9 +21,7 @@ Measure = Literal[
     "control_asr_clean",
     "queries",
 ]
-Interval = tuple[float, float]
 
-CONFIDENCE = 0.95
 MISSING = "–"
 FAILED = "failed"
 
@@ -62,19 +61,6 @@ class Estimate:
         return self.mean is not None
 
 
-def student_half_width(values: Sequence[float]) -> float | None:
-    """Half width of the 95 % Student-t interval of the mean; None below two values."""
-    from scipy.special import stdtrit
-
-    n = len(values)
-    if n < 2:
-        return None
-    mean = _mean(values)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
-    return quantile * math.sqrt(variance / n)
-
-
 def by_seed(cells: Iterable[Cell], measure: Measure) -> dict[int, float]:
     """Seed -> value of ``measure``; cells that share a seed are averaged, not counted twice."""
     values: dict[int, list[float]] = {}
@@ -82,7 +68,7 @@ def by_seed(cells: Iterable[Cell], measure: Measure) -> dict[int, float]:
         value = getattr(cell, measure)
         if cell.status == "done" and value is not None:
             values.setdefault(cell.seed, []).append(value)
-    return {seed: _mean(found) for seed, found in sorted(values.items())}
+    return {seed: mean_of(found) for seed, found in sorted(values.items())}
 
 
 def estimate(cells: Sequence[Cell], measure: Measure) -> Estimate:
@@ -117,18 +103,14 @@ def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr"
     (seed,) = apart
     here = _wilson([cell for cell in cells if cell.seed == seed], measure)
     there = _wilson([cell for cell in control if cell.seed == seed], measure)
-    interval = None
-    if here and there:
-        down = math.hypot(ours[seed] - here[0], there[1] - theirs[seed])
-        up = math.hypot(here[1] - ours[seed], theirs[seed] - there[0])
-        interval = (made.mean - down, made.mean + up)
+    interval = newcombe(ours[seed], here, theirs[seed], there) if here and there else None
     return Estimate(mean=made.mean, n=1, failed=failed, interval=interval)
 
 
 def _from_values(values: list[float], failed: int) -> Estimate:
     if not values:
         return Estimate(failed=failed)
-    mean = _mean(values)
+    mean = mean_of(values)
     half = student_half_width(values)
     interval = None if half is None else (mean - half, mean + half)
     return Estimate(mean=mean, half_width=half, n=len(values), failed=failed, interval=interval)
@@ -138,7 +120,7 @@ def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
     """The interval that the measuring stage recorded, if exactly one finished cell has it."""
     done = [cell for cell in cells if cell.status == "done"]
     if measure in ("asr_clean", "control_asr", "control_asr_clean"):
-        found = [wilson(getattr(cell, measure), cell.n_triggered) for cell in done]
+        found = [wilson_of_rate(getattr(cell, measure), cell.n_triggered) for cell in done]
     elif measure in ("clean_acc", "asr"):
         found = [getattr(cell, f"{measure}_interval") for cell in done]
     else:
@@ -146,16 +128,6 @@ def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
     if len(found) != 1 or found[0] is None:
         return None
     return (float(found[0][0]), float(found[0][1]))
-
-
-def wilson(rate: float | None, n: int) -> Interval | None:
-    """95 % Wilson score interval of a rate over ``n`` images; None where there are none."""
-    if rate is None or n < 1:
-        return None
-    from scipy.stats import binomtest
-
-    bounds = binomtest(round(rate * n), n).proportion_ci(CONFIDENCE, method="wilson")
-    return float(bounds.low), float(bounds.high)
 
 
 def over_seeds(count: int) -> str:
@@ -171,14 +143,10 @@ def _known(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
 def mean_known(values: Iterable[float | None]) -> float | None:
     """The mean of those that are known; None if none is."""
     known = _known(values)
-    return _mean(known) if known else None
+    return mean_of(known) if known else None
 
 
 def show_mean(
@@ -195,7 +163,7 @@ def show_mean(
     known = [scale * value for value in _known(values)]
     if not known:
         return MISSING
-    text = f"{_mean(known) + 0.0:.{digits}f}"
+    text = f"{mean_of(known) + 0.0:.{digits}f}"
     half = student_half_width(known)
     return text if half is None else text + _half(half, digits, scale if rate else math.inf)
 

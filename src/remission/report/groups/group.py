@@ -1,244 +1,231 @@
-"""Records -> groups, rows and columns: the one aggregation behind the tables and the page."""
+"""One table: an attack on a data set and a model, its rows and columns, and the verdicts."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from remission.records import Cell, PathCurve, Record, cells, path_curves
-from remission.report.groups.estimates import Estimate, Measure, estimate, gap, wilson
-from remission.report.groups.keys import (
-    BEFORE,
-    CONTROL,
-    NOBODY,
-    VICTIM,
-    GroupKey,
-    purifier_of,
-    rank,
-    reactivation_of,
+from remission.intervals import wilson_of_rate
+from remission.records import Cell, PathCurve
+from remission.report.groups.collapse import ConstantAnswer, reason
+from remission.report.groups.estimates import Estimate, Measure, gap, gap_by_seed
+from remission.report.groups.keys import CONTROL, VICTIM, GroupKey
+from remission.report.groups.labels import MethodKey
+from remission.report.groups.rows import Column, Comparison, Row
+from remission.report.groups.thresholds import LOSS, SATURATED
+from remission.report.groups.verdict import (
+    CONTROL_MODEL,
+    PURIFIED_MODEL,
+    VICTIM_MODEL,
+    Evidence,
+    Verdict,
+    judge,
 )
-from remission.report.groups.labels import Method, label_methods, printable
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One reactivation at one budget (None: the method takes no poisoned images)."""
-
-    reactivation: Method
-    label: str
-    budget: int | None
-
-    @property
-    def title(self) -> str:
-        """For example ``retuning n=5``."""
-        return self.label if self.budget is None else f"{self.label} n={self.budget}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One purifier with its parameters; ``cells`` maps None to the cells before reactivation."""
-
-    purifier: Method
-    label: str
-    cells: Mapping[Column | None, Sequence[Cell]] = field(repr=False)
-
-    def number(self, measure: Measure, column: Column | None = None) -> Estimate:
-        """The mean over seeds after ``column``, or before any reactivation."""
-        return estimate(self.cells.get(column, ()), measure)
-
-    @property
-    def reference(self) -> bool:
-        """Whether this is the victim or the control, not a purifier."""
-        return self.purifier.name in (VICTIM, CONTROL)
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Group:
-    """One table: victim and control first, then the purifiers."""
+    """One table: victim and control first, then the purifiers.
+
+    What is derived of it is computed once, when it is first asked for.
+    """
 
     key: GroupKey
     title: str
+    setting: str
+    """What tells it from a group that reads alike but for the data or the recipe; mostly empty."""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)
-    """(purifier label, batch-norm policy) -> one straight line a seed, victim to purified."""
+    """(purifier label, batch-norm policy) -> one straight line per seed, victim to purified."""
     walks: Mapping[tuple[str, str, str], Sequence[PathCurve]] = field(repr=False)
-    """(purifier label, walk, batch-norm policy) -> one a seed, of the other walks."""
+    """(purifier label, walk, batch-norm policy) -> one per seed, of the other walks."""
     seeds: int
     """Most seeds that any number of the group rests on."""
     repeated: int
     """Cells that share row, column and seed with another one."""
+    constant: Mapping[int, ConstantAnswer] = field(repr=False)
+    """Seed -> the best model that gives one answer for all images."""
 
     def row(self, purifier: str) -> Row | None:
-        """The first row of a purifier, by its name."""
+        """Returns the first row of a purifier, by its name."""
         return next((row for row in self.rows if row.purifier.name == purifier), None)
 
+    @property
+    def purified(self) -> list[Row]:
+        """The rows that are neither the victim nor the control."""
+        return [row for row in self.rows if not row.reference]
+
+    def verdict(self, row: Row) -> Verdict:
+        """Returns the verdict on a purified model."""
+        return self._verdicts[row.purifier]
+
+    def comparison(self, row: Row, column: Column | None) -> Comparison:
+        """Returns a row beside the control after ``column``; None: before any reactivation."""
+        return self._comparisons[row.purifier, column]
+
+    def judged(self, row: Row) -> list[Comparison]:
+        """Returns the comparisons of a row whose gaps tell something, in order of columns."""
+        return [one for column in self.columns if (one := self.comparison(row, column)).judged]
+
+    def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
+        """Returns how far a row lies above the control after the same reactivation."""
+        if measure == "asr":
+            return self.comparison(row, column).gap
+        return gap(row.at(column), self._control(column), measure)
+
+    def losses(self, row: Row) -> dict[int, float]:
+        """Returns seed -> clean accuracy that purification cost, against the victim's."""
+        victim = self.row(VICTIM)
+        before = victim.at(None) if victim else ()
+        changes = gap_by_seed(row.at(None), before, "clean_acc")
+        apart = self.collapsed_seeds(victim) if victim else frozenset()
+        return {seed: -change for seed, change in changes.items() if seed not in apart}
+
+    def broken_seeds(self, row: Row) -> set[int]:
+        """Returns the seeds with which purification broke the model."""
+        return {seed for seed, loss in self.losses(row).items() if loss > LOSS}
+
+    def collapsed_seeds(self, row: Row, column: Column | None = None) -> frozenset[int]:
+        """Returns the seeds with which a model is no better than one answer for all images."""
+        if column is not None and column.perturbs:  # the accuracy is that on perturbed images
+            return frozenset()
+        return frozenset(
+            cell.seed
+            for cell in row.at(column)
+            if (answer := self.constant.get(cell.seed)) and answer.beats(cell)
+        )
+
+    def unusable_seeds(self, row: Row) -> frozenset[int]:
+        """Returns the seeds with which the victim, the control or the model collapsed or broke."""
+        models = [row, *(each for each in self.rows if each.reference)]
+        collapsed = (self.collapsed_seeds(model) for model in models)
+        return frozenset(self.broken_seeds(row)).union(*collapsed)
+
+    def breaks(self, row: Row, column: Column) -> bool:
+        """Returns whether a reactivation broke the model of a row.
+
+        Where images are perturbed no model is changed.
+        """
+        change = gap(row.at(column), row.at(None), "clean_acc").mean
+        return not self.perturbed(column) and change is not None and -change > LOSS
+
     def cost(self, row: Row) -> Estimate:
-        """A purifier's, in epochs of plain fine-tuning by processor seconds; needs a row `ft`."""
-        tuned = self.row("ft")
+        """Returns a purifier's cost in epochs of plain fine-tuning, by processor seconds.
+
+        It is unknown where the group has no row of plain fine-tuning.
+        """
+        tuned = next((each for each in self.rows if each.unit_of_cost), None)
         seconds = tuned.number("cpu_seconds").mean if tuned else None
         epochs = tuned.purifier.parameters.get("epochs") if tuned else None
         if row.reference or not seconds or not isinstance(epochs, int):
             return Estimate()
         return row.number("cpu_seconds").scaled(epochs / seconds)
 
-    def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
-        """ASR above the control's after the same reactivation at the same budget."""
-        theirs = self.beside(row, column, alike=measure != "asr")
-        return gap(row.cells.get(column, ()), theirs, measure)
+    def perturbed(self, column: Column) -> bool:
+        """Returns whether a reactivation perturbs images; else it changes weights."""
+        return column.perturbs
 
-    def beside(self, row: Row, column: Column | None, *, alike: bool = False) -> list[Cell]:
+    def in_place(self, column: Column) -> bool:
+        """Returns whether a perturbation takes the trigger's place."""
+        return column.in_place
+
+    @cached_property
+    def saturated(self) -> list[Column]:
+        """The columns where the attack implants the backdoor even in the control.
+
+        Without those that perturb images: these teach nothing, and have a control of their own.
+        """
+        control = self.row(CONTROL)
+        if control is None:
+            return []
+        rates = {column: control.number("asr", column).mean for column in self.columns}
+        return [
+            column
+            for column, rate in rates.items()
+            if rate is not None and rate > SATURATED and not self.perturbed(column)
+        ]
+
+    @cached_property
+    def _comparisons(self) -> Mapping[tuple[MethodKey, Column | None], Comparison]:
+        places: tuple[Column | None, ...] = (None, *self.columns)
+        return {
+            (row.purifier, column): self._compare(row, column)
+            for row in self.rows
+            for column in places
+        }
+
+    @cached_property
+    def _verdicts(self) -> Mapping[MethodKey, Verdict]:
+        return {row.purifier: judge(self._evidence(row)) for row in self.purified}
+
+    def _evidence(self, row: Row) -> Evidence:
+        victim, control = self.row(VICTIM), self.row(CONTROL)
+        models = {VICTIM_MODEL: victim, CONTROL_MODEL: control, PURIFIED_MODEL: row}
+        collapsed = {name: self.collapsed_seeds(each) for name, each in models.items() if each}
+        return Evidence(
+            victim=self.comparison(victim, None) if victim else None,
+            before=self.comparison(row, None),
+            after=[self.comparison(row, column) for column in self.columns],
+            losses=self.losses(row),
+            control=control is not None,
+            seeds=frozenset(cell.seed for cells in row.cells.values() for cell in cells),
+            collapsed=collapsed,
+            reasons={
+                name: self._reason(name, each)
+                for name, each in models.items()
+                if each and collapsed[name]
+            },
+        )
+
+    def _reason(self, name: str, row: Row) -> str:
+        seeds = self.collapsed_seeds(row)
+        return reason(name, [cell for cell in row.at(None) if cell.seed in seeds], self.constant)
+
+    def _compare(self, row: Row, column: Column | None) -> Comparison:
+        models = (row, *self._controls)
+        apart = frozenset[int]().union(
+            *(self.collapsed_seeds(each) for each in (*models, self.row(VICTIM)) if each)
+        )
+        ours = [cell for cell in row.at(column) if cell.seed not in apart]
+        control = [cell for cell in self._beside(row, column) if cell.seed not in apart]
+        return Comparison(
+            row=row,
+            column=column,
+            ours=ours,
+            control=control,
+            gap=gap(ours, control),
+            broken=column is not None and any(self._spoils(each, column) for each in models),
+        )
+
+    def _spoils(self, row: Row, column: Column) -> bool:
+        """Whether a reactivation broke the model of a row, or left nothing but one answer."""
+        collapsed = self.collapsed_seeds(row, column) - self.collapsed_seeds(row)
+        return self.breaks(row, column) or bool(collapsed)
+
+    def _beside(self, row: Row, column: Column | None) -> list[Cell]:
         """The control's cells that those of a row are compared with.
 
         After a reactivation that perturbs images the control has two figures, under the very same
-        perturbation and under the one made for itself: the one of higher ASR counts, unless
-        ``alike`` asks for the control's own row.
+        perturbation and under the one made for itself: the one of higher ASR counts.
         """
-        ours = row.cells.get(column, ())
-        control = [
-            cell
-            for other in self.rows
-            if other.purifier.name == CONTROL
-            for cell in other.cells.get(column, ())
-        ]
-        if alike or all(cell.control_asr is None for cell in ours):
+        ours, control = row.at(column), self._control(column)
+        if all(cell.control_asr is None for cell in ours):
             return control
         return [_on_control(cell, control) for cell in ours]
 
-    def perturbed(self, column: Column) -> bool:
-        """Whether a reactivation perturbs images; else it changes weights."""
-        return any(
-            cell.asr_clean is not None for row in self.rows for cell in row.cells.get(column, ())
-        )
+    @property
+    def _controls(self) -> list[Row]:
+        return [row for row in self.rows if row.purifier.name == CONTROL]
 
-    def in_place(self, column: Column) -> bool:
-        """Whether a perturbation takes the trigger's place: both of its ASR are of clean images."""
-        return column.reactivation.name == "alternative"
+    def _control(self, column: Column | None) -> list[Cell]:
+        return [cell for row in self._controls for cell in row.at(column)]
 
 
 def _on_control(cell: Cell, control: Sequence[Cell]) -> Cell:
     """The cell of the control with the higher ASR: the same perturbation's, or its own."""
-    interval = wilson(cell.control_asr, cell.n_triggered)
+    interval = wilson_of_rate(cell.control_asr, cell.n_triggered)
     same = replace(cell, asr=cell.control_asr, asr_interval=interval)
     own = [other for other in control if other.seed == cell.seed and other.asr is not None]
     return max([same, *own], key=lambda each: each.asr or 0.0)
-
-
-def summarise(records: Sequence[Record]) -> list[Group]:
-    """Groups the measured models and the paths, in a stable order.
-
-    Without the never-backdoored models that purifiers were handed, see :func:`innocents`.
-    """
-    return [group for group in _groups(records) if group.key.attack.name != NOBODY]
-
-
-def innocents(records: Sequence[Record]) -> list[Group]:
-    """The never-backdoored models that purifiers were handed, a group a data set and model."""
-    return [group for group in _groups(records) if group.key.attack.name == NOBODY]
-
-
-def _groups(records: Sequence[Record]) -> list[Group]:
-    measured = cells(records)
-    paths: dict[GroupKey, list[PathCurve]] = {}
-    for path in path_curves(sorted(records, key=lambda record: record.finished)):
-        paths.setdefault(GroupKey.of(path), []).append(path)
-    by_group: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
-    for cell in measured:
-        by_group.setdefault(GroupKey.of(cell), []).append(cell)
-    # Labels are made over the whole store, so that a method has one name and one colour in it.
-    used: list[Cell | PathCurve] = [*measured, *(p for found in paths.values() for p in found)]
-    purifiers = {
-        method: label.replace(VICTIM, "victim", 1) if method.name == VICTIM else label
-        for method, label in label_methods([purifier_of(item) for item in used]).items()
-    }
-    reactivations = label_methods(reactivation_of(c) for c in measured if c.reactivation != BEFORE)
-    attacks = label_methods(key.attack for key in by_group)
-    return [
-        _group(
-            key,
-            by_group[key],
-            paths.get(key, []),
-            purifiers=purifiers,
-            reactivations=reactivations,
-            attacks=attacks,
-        )
-        for key in sorted(by_group, key=GroupKey.order)
-    ]
-
-
-def _group(
-    key: GroupKey,
-    members: Sequence[Cell],
-    paths: Sequence[PathCurve],
-    *,
-    purifiers: Mapping[Method, str],
-    reactivations: Mapping[Method, str],
-    attacks: Mapping[Method, str],
-) -> Group:
-    found: dict[Method, dict[Column | None, list[Cell]]] = {}
-    columns: set[Column] = set()
-    for cell in sorted(members, key=lambda c: (c.seed, c.id)):
-        column = None
-        if cell.reactivation != BEFORE:
-            method = reactivation_of(cell)
-            column = Column(reactivation=method, label=reactivations[method], budget=cell.budget)
-            columns.add(column)
-        found.setdefault(purifier_of(cell), {}).setdefault(column, []).append(cell)
-    rows = [
-        Row(purifier=method, label=purifiers[method], cells=found[method])
-        for method in sorted(found, key=lambda m: rank(m, purifiers))
-    ]
-    curves: dict[tuple[str, str], list[PathCurve]] = {}
-    walks: dict[tuple[str, str, str], list[PathCurve]] = {}
-    last = {(purifier_of(p), p.seed, p.walk, p.batchnorm): p for p in paths}  # one a seed
-    for path in sorted(last.values(), key=lambda p: (rank(purifier_of(p), purifiers), p.seed)):
-        label = purifiers[purifier_of(path)]
-        if path.walk == "line":
-            curves.setdefault((label, path.batchnorm), []).append(path)
-        else:
-            walks.setdefault((label, path.walk, path.batchnorm), []).append(path)
-    slots = [cells_ for row in found.values() for cells_ in row.values()]
-    return Group(
-        key=key,
-        title=_title(key, attacks[key.attack]),
-        columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
-        rows=tuple(rows),
-        paths=curves,
-        walks=walks,
-        seeds=max((len({c.seed for c in slot if c.status == "done"}) for slot in slots), default=0),
-        repeated=sum(len(slot) - len({c.seed for c in slot}) for slot in slots),
-    )
-
-
-def failures(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """(label, error) of every record that failed, whether or not it got as far as a cell."""
-    found = []
-    for record in records:
-        cell_failed = record.cell is not None and record.cell.status == "failed"
-        if record.status == "failed" or cell_failed:
-            error = record.error or (record.cell.error if record.cell else None)
-            found.append((printable(record.label), printable(error or "no reason was recorded")))
-    return found
-
-
-def ancestors(record: Record, by_id: Mapping[str, Record]) -> list[Record]:
-    """The records whose results ``record`` used, nearest first."""
-    found: dict[str, Record] = {}
-    waiting = [record]
-    while waiting:
-        for parent_id in waiting.pop(0).parents.values():
-            parent = by_id.get(parent_id)
-            if parent is not None and parent_id not in found:
-                found[parent_id] = parent
-                waiting.append(parent)
-    return list(found.values())
-
-
-def _budget(column: Column) -> float:
-    return math.inf if column.budget is None else column.budget
-
-
-def _title(key: GroupKey, attack: str) -> str:
-    rate = f"poison rate {100 * key.poison_rate:g} %"
-    return printable(" · ".join([key.dataset, key.arch, attack, rate, f"target {key.target}"]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from remission.records import Cell, PathCurve
+from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
 from remission.records.labels import purifier_key
-from remission.report.groups.labels import Method
+from remission.records.settings import setting_of
+from remission.report.groups.labels import MethodKey, canonical
 
 VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
@@ -15,42 +17,81 @@ SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
 
 @dataclass(frozen=True, kw_only=True)
 class GroupKey:
-    """What the rows of one table have in common."""
+    """What the rows of one table have in common.
+
+    ``setting`` is canonical JSON of the data, split, recipe and precision behind them, see
+    :mod:`remission.records.settings`.
+    """
 
     dataset: str
     arch: str
-    attack: Method
+    attack: MethodKey
     poison_rate: float
     target: int | str | None
+    setting: str
 
     @classmethod
-    def of(cls, cell: Cell | PathCurve) -> GroupKey:
-        """The group that a measured model or a path belongs to."""
+    def of(cls, item: Subject, record: Record) -> GroupKey:
+        """Returns the group that a measured model or a path belongs to.
+
+        Args:
+            item: the cell or a path of ``record``.
+            record: has the settings that a cell does not hold.
+        """
+        return cls.of_columns(item.subject(*ATTACKED), record)
+
+    @classmethod
+    def of_columns(cls, columns: Json, record: Record) -> GroupKey:
+        """Returns the same of the columns ``ATTACKED`` of a table."""
+        params = columns["attack_params"]
         return cls(
-            dataset=cell.dataset,
-            arch=cell.arch,
-            attack=Method.of(cell.attack, cell.attack_params, without=SHOWN_APART),
-            poison_rate=cell.poison_rate,
-            target=cell.target,
+            dataset=columns["dataset"],
+            arch=columns["arch"],
+            attack=MethodKey.of(columns["attack"], params, without=SHOWN_APART),
+            poison_rate=columns["poison_rate"],
+            target=columns["target"],
+            setting=canonical(setting_of(record)),
         )
 
-    def order(self) -> tuple[str, str, Method, float, str]:
+    def subject(self) -> Json:
+        """Returns the columns that say which backdoor the group is about."""
+        return {
+            "dataset": self.dataset,
+            "arch": self.arch,
+            "attack": self.attack.name,
+            "attack_params": self.attack.parameters,
+            "poison_rate": self.poison_rate,
+            "target": self.target,
+            "setting": json.loads(self.setting),
+        }
+
+    @property
+    def place(self) -> tuple[str, str, MethodKey, float, int | str | None]:
+        """All but the setting."""
+        return self.dataset, self.arch, self.attack, self.poison_rate, self.target
+
+    def order(self) -> tuple[str, str, MethodKey, float, str, str]:
         """A key to sort by; a target that is no number comes after those that are."""
         target = f"{self.target!s:>12}"
-        return self.dataset, self.arch, self.attack, self.poison_rate, target
+        return self.dataset, self.arch, self.attack, self.poison_rate, target, self.setting
 
 
-def purifier_of(item: Cell | PathCurve) -> Method:
+def attack_of(item: Subject) -> MethodKey:
+    """Returns the attack as a key, less what tables show in columns of their own."""
+    return MethodKey.of(item.attack, item.attack_params, without=SHOWN_APART)
+
+
+def purifier_of(item: Subject) -> MethodKey:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
     return purifier_key(item.purifier, item.purifier_params)
 
 
-def reactivation_of(cell: Cell) -> Method:
+def reactivation_of(cell: Cell) -> MethodKey:
     """The reactivation as a key, less its budgets, which are a column of their own."""
-    return Method.of(cell.reactivation, cell.reactivation_params, without=SHOWN_APART)
+    return MethodKey.of(cell.reactivation, cell.reactivation_params, without=SHOWN_APART)
 
 
-def rank(method: Method, labels: Mapping[Method, str]) -> tuple[int, str, str]:
+def rank(method: MethodKey, labels: Mapping[MethodKey, str]) -> tuple[int, str, str]:
     """A key to sort rows by: victim, control, then the purifiers by name and label."""
     first = {VICTIM: 0, CONTROL: 1}.get(method.name, 2)
     return first, method.name, labels[method]
@@ -58,7 +99,7 @@ def rank(method: Method, labels: Mapping[Method, str]) -> tuple[int, str, str]:
 
 def place(item: Cell | PathCurve) -> tuple[object, ...]:
     """A key to sort single measurements by, in the order of the summary's rows and columns."""
-    attack = Method.of(item.attack, item.attack_params)
+    attack = MethodKey.of(item.attack, item.attack_params)
     shared = (item.dataset, item.arch, attack)
     first = rank(purifier_of(item), {purifier_of(item): item.purifier})
     last = (purifier_of(item), item.seed, item.id)

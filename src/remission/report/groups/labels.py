@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from remission.records.labels import MethodKey, canonical, flat, label_methods, printable
 
-__all__ = ["Method", "MethodKey", "canonical", "flat", "label_methods", "printable"]
-
-Method = MethodKey
+__all__ = ["MethodKey", "canonical", "flat", "label_methods", "printable"]

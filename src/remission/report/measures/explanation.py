@@ -14,20 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from remission.records import PathCurve, Record
-from remission.report.groups.breakage import breaks
+from remission.records import PathCurve
 from remission.report.groups.estimates import by_seed
-from remission.report.groups.group import Column, Group, Row
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.titles import overviews, titles
-from remission.report.groups.verdict import MARGIN
+from remission.report.groups.results import Results
+from remission.report.groups.rows import Column, Row
+from remission.report.groups.thresholds import MARGIN
+from remission.report.groups.titles import titles
 from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
 
 Sign = Literal["+", "-"]
-FAMILY = "retuning"
-"""The reactivation whose relapse curves are explained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +86,24 @@ class Scope:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """The test for one data set, architecture and retuning."""
+    """The test for one data set, architecture, setting and retuning.
+
+    Args:
+        dataset: its name.
+        arch: of the models.
+        setting: canonical JSON of the data and the recipe behind them.
+        apart: what tells this setting from others of the same data set and model; mostly empty.
+        reactivation: label of the retuning.
+        batchnorm: how statistics are made on the lines.
+        cases: the observations.
+        scopes: the correlations.
+        predictors: what may tell how soon a model relapses.
+    """
 
     dataset: str
     arch: str
+    setting: str
+    apart: str
     reactivation: str
     batchnorm: str
     cases: list[Case]
@@ -100,9 +113,8 @@ class Explanation:
     @property
     def title(self) -> str:
         """For example ``fashion-mnist · resnet18:16 · what predicts relapse``."""
-        return printable(
-            f"{self.dataset} · {self.arch} · what predicts relapse ({self.reactivation})"
-        )
+        what = f"what predicts relapse ({self.reactivation})"
+        return printable(" · ".join(filter(None, [self.dataset, self.arch, what, self.apart])))
 
     @property
     def attacks(self) -> list[str]:
@@ -110,15 +122,18 @@ class Explanation:
         return list(dict.fromkeys(case.attack for case in self.cases))
 
 
-def explanations(records: Sequence[Record]) -> list[Explanation]:
-    """One test for each data set, architecture and retuning that has at least one case."""
+def explanations(results: Results) -> list[Explanation]:
+    """Runs one test for each data set, architecture and retuning that has at least one case.
+
+    A retuning is any reactivation that trains the model on a number of poisoned images.
+    """
     found = []
-    for groups in overviews(records):
+    for groups, apart in zip(results.overviews, results.overview_settings, strict=True):
         labels = {
             column.label: None
             for group in groups
             for column in group.columns
-            if column.reactivation.name == FAMILY and column.budget
+            if column.budget and not column.perturbs
         }
         policy = _policy(groups)
         for label in labels:
@@ -129,6 +144,8 @@ def explanations(records: Sequence[Record]) -> list[Explanation]:
                     Explanation(
                         dataset=key.dataset,
                         arch=key.arch,
+                        setting=key.setting,
+                        apart=apart,
                         reactivation=label,
                         batchnorm=policy,
                         cases=cases,
@@ -149,7 +166,7 @@ def _cases(groups: Sequence[Group], label: str, policy: str) -> list[Case]:
     for group in groups:
         columns = [c for c in group.columns if c.label == label and c.budget]
         for row in group.rows:
-            if not row.reference and not any(breaks(group, row, column) for column in columns):
+            if not row.reference and not any(group.comparison(row, c).broken for c in columns):
                 lines = {line.seed: line for line in group.paths.get((row.label, policy), ())}
                 found += _of_row(group, row, columns, lines, named[group.key])
     return found

@@ -10,7 +10,7 @@ from remission.report.groups.estimates import MISSING, show_mean
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class Finding:
     """What an inversion says of one model.
 
     Args:
@@ -26,7 +26,7 @@ class Claim:
     lead: float | None
 
     @classmethod
-    def of(cls, details: Mapping[str, Any]) -> Claim:
+    def of(cls, details: Mapping[str, Any]) -> Finding:
         """From the details that an inversion's record keeps; what they lack is None."""
         target = details.get("target")
         named = isinstance(target, int)
@@ -51,22 +51,22 @@ def _number(value: object) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def named(claims: Iterable[Claim]) -> str:
+def named(findings: Iterable[Finding]) -> str:
     """The classes named, seed by seed."""
-    return ", ".join("none" if one.target is None else str(one.target) for one in claims)
+    return ", ".join("none" if one.target is None else str(one.target) for one in findings)
 
 
-def reached(claims: Iterable[Claim]) -> str:
+def reached(findings: Iterable[Finding]) -> str:
     """The mean share of images that fall into the class named, in percent."""
-    return show_mean((one.share for one in claims), 100, rate=True)
+    return show_mean((one.share for one in findings), 100, rate=True)
 
 
-def moved(claims: Iterable[Claim]) -> str:
+def moved(findings: Iterable[Finding]) -> str:
     """The mean change."""
-    return show_mean((one.change for one in claims), digits=3)
+    return show_mean((one.change for one in findings), digits=3)
 
 
-def standing_out(claims: Iterable[Claim]) -> str:
+def standing_out(findings: Iterable[Finding]) -> str:
     """The leads, seed by seed: one that is near 1 must not vanish in a mean."""
-    leads = [MISSING if one.lead is None else f"{one.lead:.1f}" for one in claims]
+    leads = [MISSING if one.lead is None else f"{one.lead:.1f}" for one in findings]
     return MISSING if set(leads) <= {MISSING} else ", ".join(leads)

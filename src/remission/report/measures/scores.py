@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from remission.intervals import student_half_width
 from remission.records import Cell
-from remission.report.groups.breakage import breaks, broken_seeds
-from remission.report.groups.estimates import Estimate, by_seed, estimate, gap, student_half_width
-from remission.report.groups.group import Column, Group, Row
+from remission.report.groups.estimates import Estimate, by_seed, estimate, gap
+from remission.report.groups.group import Group
+from remission.report.groups.rows import Column, Row
 from remission.report.measures.relapse_gap import Bound, area_between, ratio, reach, weights
 
 
@@ -81,14 +82,14 @@ def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
     Without seeds with which purification broke the model, and budgets with which the reactivation
     did.
     """
-    columns = [column for column in columns if not breaks(group, row, column)]
+    columns = [column for column in columns if not group.comparison(row, column).broken]
     gaps = seed_gaps(group, row, columns)
     there = {c.seed for column in columns for c in row.cells.get(column, ())}
-    seeds = set(gaps) or there - broken_seeds(group, row)
+    seeds = set(gaps) or there - group.unusable_seeds(row)
     ours = _curve({column: row.cells.get(column, ()) for column in columns}, seeds)
     if len(ours) < 2:
         return None
-    theirs = _curve({column: group.beside(row, column) for column in columns}, seeds)
+    theirs = _curve({column: group.comparison(row, column).control for column in columns}, seeds)
     shared = tuple(budget for budget in ours if budget in theirs)
     return Score(
         row=row,
@@ -114,12 +115,12 @@ def seed_gaps(
         columns: one reactivation at its budgets, which are above 0.
         whole: count only seeds that have all of these budgets.
     """
-    broken = broken_seeds(group, row)
+    apart = group.unusable_seeds(row)
     curves: dict[int, list[tuple[int, float, float]]] = {}
     for column in sorted(columns, key=lambda c: c.budget or 0):
         ours = by_seed(row.cells.get(column, ()), "asr")
-        theirs = by_seed(group.beside(row, column), "asr")
-        for seed in (ours.keys() & theirs.keys()) - broken:
+        theirs = by_seed(group.comparison(row, column).control, "asr")
+        for seed in (ours.keys() & theirs.keys()) - apart:
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}
@@ -161,7 +162,7 @@ def _from_test_images(
     found = [
         (
             float(column.budget or 0),
-            gap(of(row.cells.get(column, ())), of(group.beside(row, column))),
+            gap(of(row.cells.get(column, ())), of(group.comparison(row, column).control)),
         )
         for column in sorted(columns, key=lambda c: c.budget or 0)
     ]

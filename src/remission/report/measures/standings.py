@@ -6,16 +6,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from remission.report.groups.breakage import gaps
 from remission.report.groups.estimates import Estimate, gap, mean_known
-from remission.report.groups.group import Column, Group, Row
+from remission.report.groups.group import Group
 from remission.report.groups.keys import VICTIM
-from remission.report.groups.labels import Method
+from remission.report.groups.labels import MethodKey
+from remission.report.groups.rows import Column, Row
 from remission.report.groups.titles import titles
-from remission.report.groups.verdict import Outcome, Verdict, judge, seeds_kept
+from remission.report.groups.verdict import Verdict, VerdictName
 
-LOST: dict[Outcome, str] = {"survived": "not purified", "broken": "broken"}
-UNTOLD: dict[Outcome, str] = {"no backdoor": "attack failed"}
+LOST: dict[VerdictName, str] = {"survived": "not purified", "broken": "broken"}
+UNTOLD: dict[VerdictName, str] = {"no backdoor": "attack failed", "collapsed": "collapsed"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,6 @@ class Worst:
         gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
         column: the reactivation and budget of that gap; None if unknown.
         verdict: on the purifier.
-        kept: the seeds with which the backdoor outlived the purifier itself, and all seeds.
         change: of clean accuracy against the victim.
         o_asr: ASR before any reactivation.
         epochs: cost in epochs of plain fine-tuning; None where there is no such row.
@@ -36,7 +35,6 @@ class Worst:
     gap: Estimate
     column: Column | None
     verdict: Verdict
-    kept: tuple[int, int]
     change: Estimate
     o_asr: Estimate
     epochs: float | None
@@ -53,7 +51,7 @@ class Standing:
     """A purifier, and how it stands under each attack (by its title) that it was tried on."""
 
     label: str
-    purifier: Method
+    purifier: MethodKey
     under: dict[str, Worst]
 
     @property
@@ -63,8 +61,8 @@ class Standing:
 
     @property
     def worked(self) -> list[Worst]:
-        """Under the attacks that left a backdoor."""
-        return [each for each in self.under.values() if each.verdict.outcome != "no backdoor"]
+        """Under the attacks that left a backdoor, beside a control, in models that classify."""
+        return [each for each in self.under.values() if each.verdict.outcome not in UNTOLD]
 
     @property
     def mean_gap(self) -> float:
@@ -74,28 +72,26 @@ class Standing:
 
 
 def worst(group: Group, row: Row) -> Worst:
-    """How a purifier stands in one group."""
-    every, known = gaps(group, row)
-    failed = sum(group.gap(row, column).failed for column in group.columns)
-    nothing = (None, Estimate(failed=failed))
-    column, largest = max(known, key=lambda each: each[1].mean or 0.0, default=nothing)
+    """Returns how a purifier stands in one group."""
+    verdict = group.verdict(row)
+    after = [group.comparison(row, column) for column in group.columns]
     victim = group.row(VICTIM)
-    before = victim.cells.get(None, ()) if victim else ()
+    before = victim.at(None) if victim else ()
+    failed = sum(one.gap.failed for one in after)
     return Worst(
-        gap=largest,
-        column=column,
-        verdict=judge(group, row),
-        kept=seeds_kept(group, row),
-        change=gap(row.cells.get(None, ()), before, "clean_acc"),
+        gap=verdict.largest.gap if verdict.largest else Estimate(failed=failed),
+        column=verdict.largest.column if verdict.largest else None,
+        verdict=verdict,
+        change=gap(row.at(None), before, "clean_acc"),
         o_asr=row.number("asr"),
         epochs=group.cost(row).mean,
-        skipped=len(every) - len(known),
+        skipped=sum(one.gap.known and one.broken for one in after),
     )
 
 
 def standings(groups: Sequence[Group]) -> list[Standing]:
     """The purifiers of these groups, those that relapse least first."""
-    named, found = titles(groups), dict[Method, Standing]()
+    named, found = titles(groups), dict[MethodKey, Standing]()
     for group in groups:
         for row in group.rows:
             if not row.reference:

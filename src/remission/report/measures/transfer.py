@@ -9,9 +9,11 @@ from typing import Any
 
 from remission.records import Record
 from remission.records.labels import purifier_key
-from remission.report.groups.group import Column, Group
+from remission.records.settings import setting_of
+from remission.report.groups.group import Group
 from remission.report.groups.keys import SHOWN_APART, GroupKey
-from remission.report.groups.labels import Method, canonical
+from remission.report.groups.labels import MethodKey, canonical
+from remission.report.groups.rows import Column
 
 FOUND = ("models", "asr", "asr_clean", "n_triggered")
 """What the details of a transfer hold beside its setting."""
@@ -41,7 +43,7 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
     """The transfers of a group, one a reactivation and budget, largest models first."""
     found, kept = [], transfers(records)
     for column in group.columns:
-        of_column = [d for d in kept if _belongs(d, group, column)]
+        of_column = [r.details["transfer"] for r in kept if _belongs(r, group, column)]
         of_column.sort(key=lambda d: -len(d["models"]))
         models = [[_model(m) for m in d["models"]] for d in of_column]
         alike = [d for d, named in zip(of_column, models, strict=True) if named == models[0]]
@@ -62,27 +64,25 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
     return found
 
 
-def transfers(records: Sequence[Record]) -> list[dict[str, Any]]:
+def transfers(records: Sequence[Record]) -> list[Record]:
     """Of runs of one setting and seed into one store: that of most models, of these the last."""
-    found: dict[str, tuple[int, str, dict[str, Any]]] = {}
+    found: dict[str, Record] = {}
     for record in records:
         if details := record.details.get("transfer"):
-            key = canonical([(k, v) for k, v in sorted(details.items()) if k not in FOUND])
-            this = (len(details["models"]), record.finished, details)
-            found[key] = max(found.get(key, this), this, key=lambda each: each[:2])
-    return [details for _, _, details in found.values()]
+            columns = {k: v for k, v in details.items() if k not in FOUND}
+            key = canonical([columns, setting_of(record)])
+            found[key] = max(found.get(key, record), record, key=_size_and_time)
+    return list(found.values())
 
 
-def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
-    attack = Method.of(details["attack"], details["attack_params"], without=SHOWN_APART)
-    key = GroupKey(
-        dataset=details["dataset"],
-        arch=details["arch"],
-        attack=attack,
-        poison_rate=details["poison_rate"],
-        target=details["target"],
-    )
-    reactivation = Method.of(
+def _size_and_time(record: Record) -> tuple[int, str]:
+    return len(record.details["transfer"]["models"]), record.finished
+
+
+def _belongs(record: Record, group: Group, column: Column) -> bool:
+    details = record.details["transfer"]
+    key = GroupKey.of_columns(details, record)
+    reactivation = MethodKey.of(
         details["reactivation"], details["reactivation_params"], without=SHOWN_APART
     )
     return (key, reactivation, details["budget"]) == (
@@ -92,5 +92,5 @@ def _belongs(details: dict[str, Any], group: Group, column: Column) -> bool:
     )
 
 
-def _model(named: dict[str, Any]) -> Method:
+def _model(named: dict[str, Any]) -> MethodKey:
     return purifier_key(named["purifier"], named["purifier_params"])

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from remission.catalogue import methods_by_kind
 from remission.records import Cell, Record
-from remission.report.groups.keys import CONTROL, GroupKey
+from remission.report.groups.facts import MethodFacts
+from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
+from remission.report.groups.settings import setting_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class Attacked:
         record: of the victim.
         cell: the victim's; may have failed.
         label: the attack, with the parameters in which it differs from others of its name.
-        threat: what the attacker must control; empty if this version knows no such attack.
+        setting: what tells it from a victim of other data or settings; mostly empty.
+        threat: what the attacker must control; empty where nothing says it.
         control: the model trained without poison, measured with this trigger; None if not there.
         psnr: mean in dB; None where it was not measured or nothing changes.
         ssim: mean.
@@ -32,6 +34,7 @@ class Attacked:
     record: Record
     cell: Cell
     label: str
+    setting: str
     threat: tuple[str, ...]
     control: Cell | None
     psnr: float | None
@@ -43,7 +46,7 @@ class Attacked:
     @property
     def key(self) -> GroupKey:
         """The group that the victim belongs to."""
-        return GroupKey.of(self.cell)
+        return GroupKey.of(self.cell, self.record)
 
     @property
     def steps(self) -> int | None:
@@ -54,12 +57,14 @@ class Attacked:
 def attacked(records: Sequence[Record]) -> list[Attacked]:
     """Every victim of a store, in a stable order."""
     victims = [(r, r.cell) for r in records if r.kind == "victim" and r.cell is not None]
-    labels = label_methods(GroupKey.of(cell).attack for _, cell in victims)
+    labels = label_methods(attack_of(cell) for _, cell in victims)
+    settings = setting_labels(GroupKey.of(cell, record) for record, cell in victims)
     controls = {
         record.parents.get("victim"): record.cell
         for record in records
         if record.kind == "baseline" and record.cell and record.cell.purifier == CONTROL
     }
+    facts = MethodFacts(records)
     found = []
     for record, cell in victims:
         stealth = record.details.get("stealth")
@@ -68,8 +73,9 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
             Attacked(
                 record=record,
                 cell=cell,
-                label=labels[GroupKey.of(cell).attack],
-                threat=_threats().get(cell.attack, ()),
+                label=labels[attack_of(cell)],
+                setting=settings[GroupKey.of(cell, record)],
+                threat=tuple(facts.of("attack", cell.attack).get("needs", ())),
                 control=controls.get(record.id),
                 psnr=_number(numbers, "psnr"),
                 ssim=_number(numbers, "ssim"),
@@ -84,8 +90,3 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
 def _number(numbers: Mapping[str, Any], name: str) -> float | None:
     value = numbers.get(name)
     return value if isinstance(value, int | float) else None
-
-
-def _threats() -> dict[str, tuple[str, ...]]:
-    """Attack -> what the attacker must control, from the catalogue."""
-    return {entry["name"]: tuple(entry["needs"]) for entry in methods_by_kind()["attacks"]}

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from remission.records import Record
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import printable
-from remission.report.measures.victims import Attacked, attacked
+from remission.report.measures.victims import Attacked
 from remission.report.page.pictures import Pictures, compare
 from remission.report.tables.attacks import percent
 
@@ -40,18 +39,23 @@ class Card:
     numbers: list[tuple[str, str, str]]
 
 
-def firsts(records: Sequence[Record]) -> list[Attacked]:
-    """The first victim of each group, if possible one that did not fail."""
-    found = attacked(records)
+def firsts(victims: Sequence[Attacked]) -> list[Attacked]:
+    """Returns the first victim of each group, if possible one that did not fail."""
     first: dict[GroupKey, Attacked] = {}
-    for one in sorted(found, key=lambda one: one.cell.status == "failed"):
+    for one in sorted(victims, key=lambda one: one.cell.status == "failed"):
         first.setdefault(one.key, one)
-    return [one for one in found if first[one.key] is one]
+    return [one for one in victims if first[one.key] is one]
 
 
-def gallery(groups: Sequence[Group], records: Sequence[Record], folder: Path) -> list[Card]:
-    """A card for the first victim of each group; none where there are fewer than two to compare."""
-    first = {one.key: one for one in firsts(records)}
+def gallery(groups: Sequence[Group], victims: Sequence[Attacked], folder: Path) -> list[Card]:
+    """Makes a card for the first victim of each group; none below two, which compare nothing.
+
+    Args:
+        groups: of the store.
+        victims: of the store.
+        folder: where artefacts lie.
+    """
+    first = {one.key: one for one in firsts(victims)}
     shown = [(n, first[g.key]) for n, g in enumerate(groups, start=1) if g.key in first]
     if len(shown) < 2:
         return []
@@ -81,6 +85,7 @@ def gallery(groups: Sequence[Group], records: Sequence[Record], folder: Path) ->
 def _setting(one: Attacked, several: dict[str, bool]) -> str:
     parts = [str(getattr(one.cell, name)) for name, shown in several.items() if shown]
     parts += [f"{100 * one.cell.poison_rate:g} % poisoned", f"target {one.cell.target}"]
+    parts += [one.setting] if one.setting else []
     return printable(" · ".join(parts))
 
 

@@ -1,64 +1,26 @@
-"""The view ``attacks``: one line per victim, its backdoor and how visible its trigger is."""
+"""The view ``attacks``: one row per victim, its backdoor and how visible its trigger is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
-from remission.records import Cell, Record
+from remission.records import Cell, Json
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.labels import printable
+from remission.report.groups.results import Results
 from remission.report.measures.victims import Attacked, attacked
-from remission.report.tables.formats import Section
+from remission.report.tables.columns import TableColumn, objects_of, table_of
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
-HEADER = [
-    *("attack", "attacker controls", "poison rate", "target", "seed", "C-Acc", "control C-Acc"),
-    *("ASR", "control ASR", "PSNR", "SSIM", "largest change", "seconds"),
-]
 _NOTE = (
     "percent; PSNR in dB and SSIM of triggered against clean test images; largest change of a "
     "pixel in steps of 1/255; control: the same model trained without poison"
 )
 
 
-def attack_sections(records: Sequence[Record]) -> list[Section]:
-    """For people: a table for each data set and architecture, numbers in percent."""
-    groups = groupby(attacked(records), key=lambda one: one.key.order()[:2])
-    found = [
-        Section(
-            title=printable(" · ".join(place)),
-            notes=[_NOTE],
-            header=HEADER,
-            lines=[line(one) for one in members],
-        )
-        for place, members in groups
-    ]
-    return found or [Section(title="", notes=[], header=HEADER, lines=[])]
-
-
-def line(one: Attacked) -> list[str]:
-    """A row below :data:`HEADER`."""
-    cell, control = one.cell, one.control
-    return [
-        one.label,
-        ", ".join(one.threat) or MISSING,
-        f"{100 * cell.poison_rate:g} %",
-        str(cell.target),
-        str(cell.seed),
-        percent(cell, "clean_acc"),
-        percent(control, "clean_acc"),
-        percent(cell, "asr"),
-        percent(control, "asr"),
-        MISSING if one.psnr is None else f"{one.psnr:.1f}",
-        MISSING if one.ssim is None else f"{one.ssim:.3f}",
-        MISSING if one.steps is None else str(one.steps),
-        f"{cell.seconds:.1f}",
-    ]
-
-
 def percent(cell: Cell | None, measure: str) -> str:
-    """A rate of a cell in percent, or why there is none."""
+    """Returns a rate of a cell in percent, or why there is none."""
     if cell is None:
         return MISSING
     if cell.status == "failed":
@@ -67,32 +29,123 @@ def percent(cell: Cell | None, measure: str) -> str:
     return MISSING if rate is None else f"{100 * rate:.1f}"
 
 
-def attack_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object a victim, rates and changes as fractions."""
-    return [
-        {
-            "dataset": one.cell.dataset,
-            "arch": one.cell.arch,
-            "attack": one.cell.attack,
-            "attack_params": one.cell.attack_params,
-            "label": one.label,
-            "poison_rate": one.cell.poison_rate,
-            "target": one.cell.target,
-            "seed": one.cell.seed,
-            "threat": list(one.threat),
-            "clean_acc": one.cell.clean_acc,
-            "control_clean_acc": one.control.clean_acc if one.control else None,
-            "asr": one.cell.asr,
-            "control_asr": one.control.asr if one.control else None,
-            "psnr": one.psnr,
-            "ssim": one.ssim,
-            "largest_change": one.largest_change,
-            "compared": one.compared,
-            "unchanged": one.unchanged,
-            "seconds": one.cell.seconds,
-            "status": one.cell.status,
-            "error": one.cell.error,
-            "id": one.cell.id,
-        }
-        for one in attacked(records)
+def _controls(one: Attacked, measure: str) -> float | None:
+    return getattr(one.control, measure) if one.control else None
+
+
+AttackColumn = TableColumn[Attacked, Attacked]
+COLUMNS: list[AttackColumn] = [
+    AttackColumn(key="dataset", value=lambda one: one.cell.dataset),
+    AttackColumn(key="arch", value=lambda one: one.cell.arch),
+    AttackColumn(key="attack", value=lambda one: one.cell.attack),
+    AttackColumn(key="attack_params", value=lambda one: one.cell.attack_params),
+    AttackColumn(
+        header="attack", text=lambda one: one.label, key="label", value=lambda one: one.label
+    ),
+    AttackColumn(header="attacker controls", text=lambda one: ", ".join(one.threat) or MISSING),
+    AttackColumn(
+        header="poison rate",
+        text=lambda one: f"{100 * one.cell.poison_rate:g} %",
+        key="poison_rate",
+        value=lambda one: one.cell.poison_rate,
+    ),
+    AttackColumn(
+        header="target",
+        text=lambda one: str(one.cell.target),
+        key="target",
+        value=lambda one: one.cell.target,
+    ),
+    AttackColumn(
+        header="setting",
+        text=lambda one: one.setting,
+        key="setting",
+        value=lambda one: one.key.subject()["setting"],
+        varies=True,
+    ),
+    AttackColumn(
+        header="seed",
+        text=lambda one: str(one.cell.seed),
+        key="seed",
+        value=lambda one: one.cell.seed,
+    ),
+    AttackColumn(key="threat", value=lambda one: list(one.threat)),
+    AttackColumn(
+        header="C-Acc",
+        text=lambda one: percent(one.cell, "clean_acc"),
+        key="clean_acc",
+        value=lambda one: one.cell.clean_acc,
+    ),
+    AttackColumn(
+        header="control C-Acc",
+        text=lambda one: percent(one.control, "clean_acc"),
+        key="control_clean_acc",
+        value=lambda one: _controls(one, "clean_acc"),
+    ),
+    AttackColumn(
+        header="ASR",
+        text=lambda one: percent(one.cell, "asr"),
+        key="asr",
+        value=lambda one: one.cell.asr,
+    ),
+    AttackColumn(
+        header="control ASR",
+        text=lambda one: percent(one.control, "asr"),
+        key="control_asr",
+        value=lambda one: _controls(one, "asr"),
+    ),
+    AttackColumn(
+        header="PSNR",
+        text=lambda one: MISSING if one.psnr is None else f"{one.psnr:.1f}",
+        key="psnr",
+        value=lambda one: one.psnr,
+    ),
+    AttackColumn(
+        header="SSIM",
+        text=lambda one: MISSING if one.ssim is None else f"{one.ssim:.3f}",
+        key="ssim",
+        value=lambda one: one.ssim,
+    ),
+    AttackColumn(
+        header="largest change",
+        text=lambda one: MISSING if one.steps is None else str(one.steps),
+        key="largest_change",
+        value=lambda one: one.largest_change,
+    ),
+    AttackColumn(key="compared", value=lambda one: one.compared),
+    AttackColumn(key="unchanged", value=lambda one: one.unchanged),
+    AttackColumn(
+        header="seconds",
+        text=lambda one: f"{one.cell.seconds:.1f}",
+        key="seconds",
+        value=lambda one: one.cell.seconds,
+    ),
+    AttackColumn(key="status", value=lambda one: one.cell.status),
+    AttackColumn(key="error", value=lambda one: one.cell.error),
+    AttackColumn(key="id", value=lambda one: one.cell.id),
+]
+
+
+def _tables(results: Results) -> list[Table]:
+    """One table per data set and architecture."""
+    places = groupby(attacked(results), key=lambda one: one.key.order()[:2])
+    tables = [
+        table_of(COLUMNS, list(members), title=printable(" · ".join(place)), notes=[_NOTE])
+        for place, members in places
     ]
+    return tables or [table_of(COLUMNS, [], notes=[_NOTE])]
+
+
+def _objects(results: Results) -> list[Json]:
+    return objects_of(COLUMNS, attacked(results))
+
+
+register_view(
+    View(
+        name="attacks",
+        summary="one row per victim, with the stealth of its trigger",
+        empty="no victim is measured yet",
+        tables=_tables,
+        objects=_objects,
+        columns=COLUMNS,
+    )
+)

@@ -1,83 +1,107 @@
-"""Cells and paths one by one, as lines of a table."""
+"""The view ``cells``: one row per measured model."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, get_args
+from dataclasses import dataclass
 
-from remission.records import Cell, PathCurve, Quantity, Record, cells, path_curves
+from remission.records import Cell, Json, cells
 from remission.report.groups.estimates import FAILED, MISSING
-from remission.report.groups.keys import GroupKey, place, purifier_of, reactivation_of
-from remission.report.groups.labels import Method, label_methods
-from remission.report.tables.formats import Lines
+from remission.report.groups.keys import attack_of, place, purifier_of, reactivation_of
+from remission.report.groups.labels import label_methods
+from remission.report.groups.results import Results
+from remission.report.tables.columns import TableColumn, objects_of, table_of
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 
-def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
-    """Header and rows of the measured models."""
-    header = ["dataset", "arch", "attack", "poison rate", "target", "seed", "purifier"]
-    header += ["reactivation", "budget", "C-Acc", "ASR", "RobustAcc", "seconds", "id"]
-    found, lines = ordered_cells(records), []
-    attacks = label_methods(_attack(cell) for cell in found)
-    purifiers = label_methods(map(purifier_of, found))
-    reactivations = label_methods(map(reactivation_of, found))
-    for cell in found:
-        failed = cell.status == "failed"
-        rates = (cell.clean_acc, cell.asr, cell.robust_acc)
-        shown = [FAILED if failed else MISSING if r is None else f"{100 * r:.1f}" for r in rates]
-        lines.append(
-            [
-                cell.dataset,
-                cell.arch,
-                attacks[_attack(cell)],
-                f"{100 * cell.poison_rate:g} %",
-                str(cell.target),
-                str(cell.seed),
-                purifiers[purifier_of(cell)],
-                reactivations[reactivation_of(cell)],
-                MISSING if cell.budget is None else str(cell.budget),
-                *shown,
-                f"{cell.seconds:.1f}",
-                cell.id[:12],
-            ]
-        )
-    return header, lines
+@dataclass(frozen=True, kw_only=True)
+class LabelledCell:
+    """A measured model with its methods' labels, which depend on the other models of the store."""
+
+    cell: Cell
+    attack: str
+    purifier: str
+    reactivation: str
+    setting: str
+
+    def percent(self, rate: float | None) -> str:
+        """Returns a rate in percent, or why there is none."""
+        if self.cell.status == "failed":
+            return FAILED
+        return MISSING if rate is None else f"{100 * rate:.1f}"
 
 
-def ordered_cells(records: list[Record]) -> list[Cell]:
+CellColumn = TableColumn[LabelledCell, Cell]
+COLUMNS: list[CellColumn] = [
+    CellColumn(header="dataset", text=lambda one: one.cell.dataset),
+    CellColumn(header="arch", text=lambda one: one.cell.arch),
+    CellColumn(header="attack", text=lambda one: one.attack),
+    CellColumn(header="poison rate", text=lambda one: f"{100 * one.cell.poison_rate:g} %"),
+    CellColumn(header="target", text=lambda one: str(one.cell.target)),
+    CellColumn(header="setting", text=lambda one: one.setting, varies=True),
+    CellColumn(header="seed", text=lambda one: str(one.cell.seed)),
+    CellColumn(header="purifier", text=lambda one: one.purifier),
+    CellColumn(header="reactivation", text=lambda one: one.reactivation),
+    CellColumn(
+        header="budget",
+        text=lambda one: MISSING if one.cell.budget is None else str(one.cell.budget),
+    ),
+    CellColumn(header="C-Acc", text=lambda one: one.percent(one.cell.clean_acc)),
+    CellColumn(header="ASR", text=lambda one: one.percent(one.cell.asr)),
+    CellColumn(header="RobustAcc", text=lambda one: one.percent(one.cell.robust_acc)),
+    CellColumn(header="seconds", text=lambda one: f"{one.cell.seconds:.1f}"),
+    CellColumn(header="id", text=lambda one: one.cell.id[:12]),
+]
+"""What people see. Programs get every field of a cell, and then what is registered here."""
+
+
+def _ordered(results: Results) -> list[Cell]:
     """The measured models in the order of the summary."""
-    return sorted(cells(records), key=place)
+    return sorted(cells(results), key=place)
 
 
-def ordered_paths(records: list[Record]) -> list[PathCurve]:
-    """The paths in the order of the summary."""
-    return sorted(path_curves(records), key=place)
+def _tables(results: Results) -> list[Table]:
+    ordered = _ordered(results)
+    attacks = label_methods(attack_of(cell) for cell in ordered)
+    purifiers = label_methods(map(purifier_of, ordered))
+    reactivations = label_methods(map(reactivation_of, ordered))
+    settings = {
+        cell.id: group.setting
+        for group in (*results.groups, *results.innocents)
+        for row in group.rows
+        for cells_ in row.cells.values()
+        for cell in cells_
+    }
+    labelled = [
+        LabelledCell(
+            cell=cell,
+            attack=attacks[attack_of(cell)],
+            purifier=purifiers[purifier_of(cell)],
+            reactivation=reactivations[reactivation_of(cell)],
+            setting=settings[cell.id],
+        )
+        for cell in ordered
+    ]
+    return [table_of(COLUMNS, labelled)]
 
 
-def path_objects(records: list[Record]) -> list[dict[str, Any]]:
-    """One object a path, with what is derived from its lists."""
+def _objects(results: Results) -> list[Json]:
+    ordered = _ordered(results)
+    more = objects_of(COLUMNS, ordered)
     return [
-        dataclasses.asdict(path)
-        | {
-            "mean_backdoor_error": path.mean_backdoor_error,
-            "t_back": path.t_back,
-            "barriers": {of: path.barrier(of) for of in get_args(Quantity)},
-        }
-        for path in ordered_paths(records)
+        dataclasses.asdict(cell) | {"setting": results.settings[cell.id]} | entries
+        for cell, entries in zip(ordered, more, strict=True)
     ]
 
 
-def _attack(cell: Cell) -> Method:
-    return GroupKey.of(cell).attack
-
-
-def path_points(records: list[Record]) -> list[dict[str, Any]]:
-    """One object a point of a path."""
-    points = []
-    for path in ordered_paths(records):
-        curve = dataclasses.asdict(path)
-        every = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
-        nothing = [None] * len(path.t)
-        lists = {key: curve.pop(key) or nothing for key in every}
-        rows = zip(*lists.values(), strict=True)
-        points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
-    return points
+register_view(
+    View(
+        name="cells",
+        summary="one row per measured model",
+        empty="no model is measured yet",
+        tables=_tables,
+        objects=_objects,
+        columns=COLUMNS,
+    )
+)

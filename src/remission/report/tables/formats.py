@@ -1,4 +1,4 @@
-"""Rows of text -> a table in one of the formats. Knows nothing of what the rows mean."""
+"""Tables as text, Markdown, CSV and JSON. Nothing here knows what the rows mean."""
 
 from __future__ import annotations
 
@@ -7,44 +7,52 @@ import io
 import json
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
+from remission.records import Json
 from remission.report.groups.labels import canonical, printable
 
-Lines = list[list[str]]
+Rows = list[list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class Table:
     """A table for people.
 
     Args:
-        title: above it; may be empty.
-        notes: how to read it.
-        header: names of the columns; none where there is no table.
-        lines: the rows.
+        title: stands above it; may be empty.
+        notes: say how to read it; no full stop at their ends.
+        header: names of the columns; empty where there are only notes.
+        rows: the cells, as many per row as the header has names.
+        items: a bulleted list below the table.
+        shading: for each cell how dark the page draws it, in [0, 1], None for cells that are not
+            shaded; empty: none is.
+        kinds: what each row is, ``"victim"``, ``"control"`` or ``"purifier"``, for tables of the
+            page that draw them differently; empty: all alike.
     """
 
-    title: str
-    notes: Sequence[str]
-    header: list[str]
-    lines: Lines
+    title: str = ""
+    notes: Sequence[str] = ()
+    header: Sequence[str] = ()
+    rows: Rows = field(default_factory=list)
+    items: Sequence[str] = ()
+    shading: Sequence[Sequence[float | None]] = ()
+    kinds: Sequence[str] = ()
 
 
 _LINE = 100
-"""Columns that a note takes at most in text."""
+"""The most columns that a note takes as text."""
 _WIDE = 100_000
 """Columns of the console that rich draws on: a table is as wide as its content, never cut."""
 
 
 def json_text(value: Sequence[object]) -> str:
-    """Indented JSON."""
+    """Returns indented JSON."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
 
 
-def csv_table(lines: Sequence[dict[str, Any]]) -> str:
-    """Comma-separated values; nested ones as JSON, None and absent ones empty."""
+def csv_text(lines: Sequence[Json]) -> str:
+    """Returns comma-separated values; nested ones as JSON, None and absent ones empty."""
     names = list(dict.fromkeys(name for line in lines for name in line))
     out = io.StringIO()
     writer = csv.DictWriter(out, names, restval="", lineterminator="\n")
@@ -56,69 +64,71 @@ def csv_table(lines: Sequence[dict[str, Any]]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _numeric(lines: Lines, index: int) -> bool:
-    return all(line[index][:1] in "+-–f0123456789<>≤≥" for line in lines)
+def _numeric(rows: Rows, index: int) -> bool:
+    return all(row[index][:1] in "+-–f0123456789<>≤≥" for row in rows)
 
 
-def text_table(header: list[str], lines: Lines) -> str:
-    """Aligned columns for a terminal or a pipe, never cut."""
+def _aligned(header: Sequence[str], rows: Rows) -> str:
+    """Returns aligned columns for a terminal or a pipe, never cut."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as Grid
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index, name in enumerate(header):
-        # One word a line: columns of numbers stay narrow.
+        # One word per line: columns of numbers stay narrow.
         words = printable(name).replace("gap to control", "gap_to_control").split(" ")
         title = "\n".join(words).replace("gap_to_control", "gap to\ncontrol")
-        right = index > 0 and _numeric(lines, index)
-        table.add_column(
+        right = index > 0 and _numeric(rows, index)
+        grid.add_column(
             Text(title), justify="right" if right else "left", no_wrap=True, vertical="bottom"
         )
-    for line in lines:
-        table.add_row(*(Text(printable(value)) for value in line))
+    for row in rows:
+        grid.add_row(*(Text(printable(value)) for value in row))
     out = io.StringIO()
-    Console(file=out, width=_WIDE, color_system=None, force_terminal=False).print(table)
+    Console(file=out, width=_WIDE, color_system=None, force_terminal=False).print(grid)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().split("\n"))
 
 
 def escape(text: str) -> str:
-    """Characters that Markdown would take for a column, a tag or a link are escaped."""
+    """Escapes the characters that Markdown would take for a column, a tag or a link."""
     text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{c}" if c in "\\|`*_[]#" else c for c in text)
 
 
-def markdown_table(header: list[str], lines: Lines) -> str:
-    """A pipe table."""
-    rule = [":--", *("--:" if _numeric(lines, i) else ":--" for i in range(1, len(header)))]
-    rows = [map(escape, header), rule, *(map(escape, line) for line in lines)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def pipe_table(header: Sequence[str], rows: Rows) -> str:
+    """Returns a pipe table of Markdown."""
+    rule = [":--", *("--:" if _numeric(rows, i) else ":--" for i in range(1, len(header)))]
+    lines = [map(escape, header), rule, *(map(escape, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def text_sections(sections: Sequence[Section]) -> str:
-    """Sections for a terminal or a pipe."""
+def tables_text(tables: Sequence[Table]) -> str:
+    """Returns tables for a terminal or a pipe."""
     return "\n\n".join(
         "\n".join(
             [
-                *([section.title] if section.title else []),
-                *(textwrap.fill(printable(note), _LINE) for note in section.notes),
-                *([text_table(section.header, section.lines)] if section.header else []),
+                *([table.title] if table.title else []),
+                *(textwrap.fill(printable(note), _LINE) for note in table.notes),
+                *([_aligned(table.header, table.rows)] if table.header else []),
+                *(f"- {item}" for item in table.items),
             ]
         )
-        for section in sections
+        for table in tables
     )
 
 
-def markdown_sections(sections: Sequence[Section]) -> str:
-    """Sections as Markdown; titles come from users."""
+def tables_markdown(tables: Sequence[Table]) -> str:
+    """Returns tables as Markdown; titles and items come from users and are escaped."""
     return "\n\n".join(
         "\n\n".join(
             [
-                *([f"### {escape(section.title)}"] if section.title else []),
-                *section.notes,
-                *([markdown_table(section.header, section.lines)] if section.header else []),
+                *([f"### {escape(table.title)}"] if table.title else []),
+                *table.notes,
+                *([pipe_table(table.header, table.rows)] if table.header else []),
+                *(["\n".join(f"- {escape(item)}" for item in table.items)] if table.items else []),
             ]
         )
-        for section in sections
+        for table in tables
     )

@@ -1,17 +1,19 @@
-"""What purifiers do to a model that was never backdoored, and what inversions find in it."""
+"""The view ``innocent``: what purifiers do to a model that was never backdoored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from remission.records import Record
+from remission.records import Json, Record
 from remission.report.groups.estimates import MISSING, over_seeds, show
-from remission.report.groups.group import Group, Row, innocents
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.measures.findings import Claim, named, reached, standing_out
-from remission.report.tables.formats import Section
+from remission.report.groups.results import Results
+from remission.report.groups.rows import Row
+from remission.report.measures.findings import Finding, named, reached, standing_out
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 _NOTE = "what an inversion names here is a false alarm"
 _HEADER = [
@@ -20,38 +22,43 @@ _HEADER = [
 ]
 
 
-def claims(records: Sequence[Record]) -> dict[str, Claim]:
-    """Id of a cell -> what the inversion of its purifier claimed."""
+def findings(records: Sequence[Record]) -> dict[str, Finding]:
+    """Returns what the inversion of a purifier says, by the id of the purified model."""
     return {
-        record.id: Claim.of(said)
+        record.id: Finding.of(said)
         for record in records
         if isinstance(said := record.details.get("inversion"), dict)
     }
 
 
-def innocent_sections(records: Sequence[Record]) -> list[Section]:
-    """A table for each data set and architecture, numbers in percent."""
-    said = claims(records)
+def innocent_tables(results: Results) -> list[Table]:
+    """Builds one table per data set and architecture, numbers in percent."""
+    by_id = findings(results)
     return [
-        Section(
-            title=printable(f"{group.key.dataset} · {group.key.arch} · never backdoored"),
+        Table(
+            title=_title(group),
             notes=[f"percent; {over_seeds(group.seeds)}; {_NOTE}"],
             header=_HEADER,
-            lines=[_line(group, row, said) for row in group.rows],
+            rows=[_row(group, row, by_id) for row in group.rows],
         )
-        for group in innocents(records)
+        for group in results.innocents
     ]
 
 
-def _line(group: Group, row: Row, said: dict[str, Claim]) -> list[str]:
-    found = _claimed(row, said)
+def _title(group: Group) -> str:
+    parts = [group.key.dataset, group.key.arch, "never backdoored", group.setting]
+    return printable(" · ".join(filter(None, parts)))
+
+
+def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:
+    ours = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
     return [
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        named(found) or MISSING,
-        reached(found),
-        standing_out(found),
+        named(ours) or MISSING,
+        reached(ours),
+        standing_out(ours),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
 
@@ -64,40 +71,44 @@ def _seconds(group: Group, row: Row) -> str:
     return show(row.number("seconds"), seeds=group.seeds, scale=1)
 
 
-def _claimed(row: Row, said: dict[str, Claim]) -> list[Claim]:
-    return [said[cell.id] for cell in row.cells.get(None, ()) if cell.id in said]
-
-
-def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object a model that was handed over, rates as fractions."""
-    said, found = claims(records), []
-    for group in innocents(records):
+def _objects(results: Results) -> list[Json]:
+    """One object per model that a purifier was tried on, rates as fractions."""
+    by_id = findings(results)
+    objects: list[Json] = []
+    for group in results.innocents:
         for row in group.rows:
             for cell in row.cells.get(None, ()):
-                claim = said.get(cell.id)
-                found.append(
+                finding = by_id.get(cell.id)
+                objects.append(
                     {
-                        "dataset": cell.dataset,
-                        "arch": cell.arch,
-                        "seed": cell.seed,
-                        "purifier": cell.purifier,
-                        "purifier_params": cell.purifier_params,
+                        **cell.subject("dataset", "arch", "seed", "purifier", "purifier_params"),
                         "label": row.label,
                         "clean_acc": cell.clean_acc,
                         "control_clean_acc": _control(group, cell.seed),
-                        "inversion_target": claim.target if claim else None,
-                        "inversion_share": claim.share if claim else None,
-                        "inversion_lead": claim.lead if claim else None,
+                        "inversion_target": finding.target if finding else None,
+                        "inversion_share": finding.share if finding else None,
+                        "inversion_lead": finding.lead if finding else None,
                         "seconds": cell.seconds,
                         "status": cell.status,
                         "error": cell.error,
                         "id": cell.id,
                     }
                 )
-    return found
+    return objects
 
 
 def _control(group: Group, seed: int) -> float | None:
     row = group.row(CONTROL)
     cells = row.cells.get(None, ()) if row else ()
     return next((cell.clean_acc for cell in cells if cell.seed == seed), None)
+
+
+register_view(
+    View(
+        name="innocent",
+        summary="purifiers on a model without a backdoor",
+        empty="the spec has no `innocent = [SEED]`",
+        tables=innocent_tables,
+        objects=_objects,
+    )
+)

@@ -1,4 +1,4 @@
-"""What the inversions found in each victim, beside the true target class."""
+"""The view ``inversions``: what they found in each victim, beside the true target class."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
-from remission.records import Cell, Record
+from remission.records import Cell, Json, Record
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.keys import NOBODY, GroupKey
-from remission.report.groups.labels import Method, label_methods, printable
-from remission.report.measures.findings import Claim, moved, named, reached, standing_out
-from remission.report.tables.formats import Section
+from remission.report.groups.labels import MethodKey, label_methods, printable
+from remission.report.groups.results import Results
+from remission.report.groups.settings import setting_labels
+from remission.report.measures.findings import Finding, moved, named, reached, standing_out
+from remission.report.tables.columns import TableColumn, objects_of, table_of
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 _NOTE = (
     "images reached: percent of those of other classes that the inverted trigger sends to the "
@@ -20,112 +24,165 @@ _NOTE = (
     "times as large a change the next class needs for each image that arrives, for inversions that "
     "search all classes; where it is near 1 no class stands out, and the one named may be any"
 )
-_HEADER = [
-    "attack",
-    "inversion",
-    "class named",
-    "true class",
-    "images reached",
-    "change",
-    "lead",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class GridInversion:
     """One inversion of the grid.
 
     Args:
         cell: the first purified model that used it.
+        key: the group of that model.
         method: the inversion with its parameters.
-        claim: what it says of the victim.
+        finding: what it says of the victim.
     """
 
     cell: Cell
-    method: Method
-    claim: Claim
+    key: GroupKey
+    method: MethodKey
+    finding: Finding
 
     @property
     def innocent(self) -> bool:
-        """Whether there was nothing to find."""
+        """Whether there was no backdoor to find."""
         return self.cell.attack == NOBODY
 
 
-def found_inversions(records: Sequence[Record]) -> list[Found]:
-    """The inversions that purified models rest on, in a stable order."""
+@dataclass(frozen=True, kw_only=True)
+class InversionLine:
+    """One inversion of one attack over its seeds, with their labels."""
+
+    attack: str
+    inversion: str
+    setting: str
+    seeds: Sequence[GridInversion]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What it says, seed by seed."""
+        return [one.finding for one in self.seeds]
+
+    @property
+    def true_class(self) -> str:
+        """The class that the attacker wants."""
+        if self.seeds[0].innocent:
+            return "none: never backdoored"
+        return str(self.seeds[0].cell.target)
+
+
+InversionColumn = TableColumn[InversionLine, GridInversion]
+COLUMNS: list[InversionColumn] = [
+    InversionColumn(key="dataset", value=lambda one: one.cell.dataset),
+    InversionColumn(key="arch", value=lambda one: one.cell.arch),
+    InversionColumn(
+        header="attack",
+        text=lambda line: line.attack,
+        key="attack",
+        value=lambda one: one.cell.attack,
+    ),
+    InversionColumn(key="attack_params", value=lambda one: one.cell.attack_params),
+    InversionColumn(key="poison_rate", value=lambda one: one.cell.poison_rate),
+    InversionColumn(
+        header="setting",
+        text=lambda line: line.setting,
+        key="setting",
+        value=lambda one: one.key.subject()["setting"],
+        varies=True,
+    ),
+    InversionColumn(key="true_target", value=lambda one: one.cell.target),
+    InversionColumn(key="seed", value=lambda one: one.cell.seed),
+    InversionColumn(
+        header="inversion",
+        text=lambda line: line.inversion,
+        key="inversion",
+        value=lambda one: one.method.name,
+    ),
+    InversionColumn(key="inversion_params", value=lambda one: one.method.parameters),
+    InversionColumn(header="class named", text=lambda line: named(line.findings)),
+    InversionColumn(header="true class", text=lambda line: line.true_class),
+    InversionColumn(header="images reached", text=lambda line: reached(line.findings)),
+    InversionColumn(header="change", text=lambda line: moved(line.findings)),
+    InversionColumn(header="lead", text=lambda line: standing_out(line.findings)),
+]
+"""People see one row per attack and inversion, programs one object per seed, with its finding."""
+
+
+def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
+    """Returns the inversions that purified models rest on, in a stable order."""
     cells = {
-        record.parents["inversion"]: record.cell
+        record.parents["inversion"]: (record.cell, GroupKey.of(record.cell, record))
         for record in reversed(records)
         if record.cell is not None and "inversion" in record.parents
     }
-    found = []
+    inversions = []
     for record in records:
         if record.kind != "inversion" or record.status != "done" or record.id not in cells:
             continue
         table = dict(record.settings["inversion"])
-        found.append(
-            Found(
-                cell=cells[record.id],
-                method=Method.of(table.pop("method"), table),
-                claim=Claim.of(record.details),
+        cell, key = cells[record.id]
+        inversions.append(
+            GridInversion(
+                cell=cell,
+                key=key,
+                method=MethodKey.of(table.pop("method"), table),
+                finding=Finding.of(record.details),
             )
         )
-    return sorted(found, key=_order)
+    return sorted(inversions, key=_order)
 
 
-def _order(one: Found) -> tuple[Any, ...]:
-    key = GroupKey.of(one.cell)
+def _order(one: GridInversion) -> tuple[Any, ...]:
+    key = one.key
     return key.dataset, key.arch, one.innocent, key.order(), one.method, one.cell.seed
 
 
-def inversion_sections(records: Sequence[Record]) -> list[Section]:
-    """A table for each data set and architecture: a line an attack and inversion."""
-    found = found_inversions(records)
-    methods = label_methods(one.method for one in found)
-    attacks = label_methods(GroupKey.of(one.cell).attack for one in found)
+def inversion_tables(results: Results) -> list[Table]:
+    """Builds one table per data set and architecture."""
+    inversions = grid_inversions(results)
+    methods = label_methods(one.method for one in inversions)
+    attacks = label_methods(one.key.attack for one in inversions)
+    settings = setting_labels(one.key for one in inversions)
+
+    def line(seeds: list[GridInversion]) -> InversionLine:
+        first = seeds[0]
+        return InversionLine(
+            attack=MISSING if first.innocent else attacks[first.key.attack],
+            inversion=methods[first.method],
+            setting=settings[first.key],
+            seeds=seeds,
+        )
+
     return [
-        Section(
+        table_of(
+            COLUMNS,
+            [
+                line(list(seeds))
+                for _, seeds in groupby(part, key=lambda one: (one.key, one.method))
+            ],
             title=printable(f"{dataset} · {arch} · what the inversions found"),
             notes=[_NOTE],
-            header=_HEADER,
-            lines=[
-                _line(list(same), attacks, methods)
-                for _, same in groupby(part, key=lambda one: (GroupKey.of(one.cell), one.method))
-            ],
         )
-        for (dataset, arch), part in groupby(found, key=lambda x: (x.cell.dataset, x.cell.arch))
+        for (dataset, arch), part in groupby(
+            inversions, key=lambda one: (one.cell.dataset, one.cell.arch)
+        )
     ]
 
 
-def _line(seeds: list[Found], attacks: dict[Method, str], methods: dict[Method, str]) -> list[str]:
-    key = GroupKey.of(seeds[0].cell)
-    true = "none: never backdoored" if seeds[0].innocent else str(key.target)
-    claims = [one.claim for one in seeds]
+def _objects(results: Results) -> list[Json]:
+    inversions = grid_inversions(results)
     return [
-        MISSING if seeds[0].innocent else attacks[key.attack],
-        methods[seeds[0].method],
-        named(claims),
-        true,
-        reached(claims),
-        moved(claims),
-        standing_out(claims),
+        entries | asdict(one.finding)
+        for one, entries in zip(inversions, objects_of(COLUMNS, inversions), strict=True)
     ]
 
 
-def inversion_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object an inversion, rates as fractions."""
-    return [
-        {
-            "dataset": one.cell.dataset,
-            "arch": one.cell.arch,
-            "attack": one.cell.attack,
-            "attack_params": one.cell.attack_params,
-            "poison_rate": one.cell.poison_rate,
-            "true_target": one.cell.target,
-            "seed": one.cell.seed,
-            "inversion": one.method.name,
-            "inversion_params": one.method.parameters,
-            **asdict(one.claim),
-        }
-        for one in found_inversions(records)
-    ]
+register_view(
+    View(
+        name="inversions",
+        summary="which class each inversion names, and which is the true one",
+        empty="no purifier of the spec inverts the trigger",
+        tables=inversion_tables,
+        objects=_objects,
+        columns=COLUMNS,
+    )
+)

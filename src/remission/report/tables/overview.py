@@ -1,21 +1,21 @@
-"""All attacks in one table: a purifier a row, its largest gap to the control under each attack."""
+"""The view ``overview``: one row per purifier, its largest gap to the control under each attack."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from remission.records import Record
-from remission.report.groups.breakage import LOSS
+from remission.records import Json
 from remission.report.groups.estimates import FAILED, MISSING, mean_known, points
-from remission.report.groups.group import Column, Group
+from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
-from remission.report.groups.titles import overviews, titles
-from remission.report.groups.verdict import MARGIN
+from remission.report.groups.results import Results
+from remission.report.groups.rows import Column
+from remission.report.groups.thresholds import LOSS, MARGIN
+from remission.report.groups.titles import titles
 from remission.report.measures.standings import LOST, UNTOLD, Standing, Worst, standings
-from remission.report.tables.formats import Lines, Section
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 KNOWS = " †"
 """Behind a purifier that is given the attacker's own trigger."""
@@ -39,59 +39,56 @@ _COLUMNS = (
 _TOLD = "† is given the attacker's own trigger: what a perfect inversion would allow, no defence"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Overview(Section):
-    """With how dark each cell of an attack is drawn."""
-
-    heat: list[list[float | None]]
-    """In each row, for each cell: the gap in [0, 1]; None for cells that are no gap."""
+def overview_tables(results: Results) -> list[Table]:
+    """Builds one table per data set and architecture."""
+    pairs = zip(results.overviews, results.overview_settings, strict=True)
+    return [_table(groups, setting) for groups, setting in pairs]
 
 
-def overview_sections(records: Sequence[Record]) -> list[Overview]:
-    """A table for each data set and architecture."""
-    return [_part(groups) for groups in overviews(records)]
-
-
-def _part(groups: Sequence[Group]) -> Overview:
+def _table(groups: Sequence[Group], setting: str) -> Table:
     named = list(titles(groups).values())
-    found = standings(groups)
+    purifiers = standings(groups)
     several = len({column.label for group in groups for column in group.columns}) > 1
     control = [_control(group, several=several) for group in groups]
-    lines: Lines = [["control", *control, *[MISSING] * 3]]
-    heat: list[list[float | None]] = [[None] * len(lines[0])]
-    for one in found:
-        under = one.worked
-        shades = [_heat(one.under.get(name)) for name in named]
-        heat.append([None, *shades, None, None, None])
-        change = mean_known([each.change.mean for each in under])
-        cost = mean_known([each.epochs for each in under])
-        o_asr = [each.o_asr.mean for each in under if each.o_asr.mean is not None]
-        lines.append(
-            [
-                one.label + (KNOWS if one.told else ""),
-                *(_cell(one.under.get(name), several=several) for name in named),
-                f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
-                MISSING if change is None else points(change),
-                MISSING if cost is None else f"{cost:.0f}",
-            ]
-        )
     key = groups[0].key
-    return Overview(
-        title=printable(f"{key.dataset} · {key.arch} · all attacks"),
+    return Table(
+        title=printable(" · ".join(filter(None, [key.dataset, key.arch, "all attacks", setting]))),
         notes=[
-            _NOTE.format(seeds=_seeds(found), margin=100 * MARGIN, loss=100 * LOSS),
+            _NOTE.format(seeds=_seeds(purifiers), margin=100 * MARGIN, loss=100 * LOSS),
             _COLUMNS,
-            *([_TOLD] if any(one.told for one in found) else []),
+            *([_TOLD] if any(one.told for one in purifiers) else []),
         ],
         header=["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"],
-        lines=lines,
-        heat=heat,
+        rows=[
+            ["control", *control, *[MISSING] * 3],
+            *(_row(one, named, several=several) for one in purifiers),
+        ],
+        shading=[
+            [None] * (len(named) + 4),
+            *(
+                [None, *(_shade(one.under.get(name)) for name in named), *[None] * 3]
+                for one in purifiers
+            ),
+        ],
     )
 
 
-def _seeds(found: Sequence[Standing]) -> str:
-    """How many seeds the gaps rest on."""
-    counts = sorted({each.gap.n for one in found for each in one.under.values() if each.gap.n})
+def _row(one: Standing, named: Sequence[str], *, several: bool) -> list[str]:
+    change = mean_known([worst.change.mean for worst in one.worked])
+    cost = mean_known([worst.epochs for worst in one.worked])
+    o_asr = [worst.o_asr.mean for worst in one.worked if worst.o_asr.mean is not None]
+    return [
+        one.label + (KNOWS if one.told else ""),
+        *(_cell(one.under.get(name), several=several) for name in named),
+        f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
+        MISSING if change is None else points(change),
+        MISSING if cost is None else f"{cost:.0f}",
+    ]
+
+
+def _seeds(purifiers: Sequence[Standing]) -> str:
+    """Says how many seeds the gaps rest on."""
+    counts = sorted({w.gap.n for one in purifiers for w in one.under.values() if w.gap.n})
     if not counts or counts == [1]:
         return "one seed"
     if len(counts) == 1:
@@ -106,7 +103,7 @@ def _control(group: Group, *, several: bool) -> str:
     known = [(row.number("asr", p).mean, p) for p in places] if row else []
     rate, column = max(
         ((rate, p) for rate, p in known if rate is not None),
-        key=lambda each: each[0],
+        key=lambda pair: pair[0],
         default=(None, None),
     )
     if rate is None:
@@ -123,8 +120,8 @@ def _place(column: Column | None, *, several: bool) -> str:
     return "" if column.budget is None else f" (n={column.budget})"
 
 
-def _heat(one: Worst | None) -> float | None:
-    if one is None or one.gap.mean is None or one.verdict.outcome == "no backdoor":
+def _shade(one: Worst | None) -> float | None:
+    if one is None or one.gap.mean is None or one.verdict.outcome in UNTOLD:
         return None
     return 1.0 if one.lost else max(0.0, one.gap.mean)
 
@@ -132,19 +129,19 @@ def _heat(one: Worst | None) -> float | None:
 def _cell(one: Worst | None, *, several: bool) -> str:
     if one is None:
         return MISSING
-    if told := LOST.get(one.verdict.outcome) or UNTOLD.get(one.verdict.outcome):
-        return told
+    if word := LOST.get(one.verdict.outcome) or UNTOLD.get(one.verdict.outcome):
+        return word
     if one.gap.mean is None or one.column is None:
         if one.gap.failed or one.o_asr.failed:
             return FAILED
         return "not judged" if one.skipped else MISSING
-    kept, seeds = one.kept
+    kept, seeds = one.verdict.not_purified
     some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
     return points(one.gap.mean) + _place(one.column, several=several) + some
 
 
-def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object a purifier and attack, rates as fractions."""
+def _objects(results: Results) -> list[Json]:
+    """One object per purifier and attack, rates as fractions."""
     return [
         {
             "dataset": groups[0].key.dataset,
@@ -153,20 +150,32 @@ def overview_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "purifier": one.purifier.name,
             "purifier_params": one.purifier.parameters,
             "label": one.label,
-            "gap_to_control": each.gap.mean,
-            "gap_half_width": each.gap.half_width,
-            "seeds": each.gap.n,
-            "reactivation": each.column.reactivation.name if each.column else None,
-            "budget": each.column.budget if each.column else None,
-            "survived": each.verdict.outcome == "survived",
-            "outcome": each.verdict.outcome,
-            "verdict": each.verdict.text,
-            "seeds_survived": each.kept[0],
-            "o_asr": each.o_asr.mean,
-            "clean_acc_change": each.change.mean,
-            "ft_epochs": each.epochs,
+            "gap_to_control": worst.gap.mean,
+            "gap_half_width": worst.gap.half_width,
+            "seeds": worst.gap.n,
+            "reactivation": worst.column.reactivation.name if worst.column else None,
+            "budget": worst.column.budget if worst.column else None,
+            "survived": worst.verdict.outcome == "survived",
+            "outcome": worst.verdict.outcome,
+            "verdict": worst.verdict.text,
+            "seeds_survived": worst.verdict.not_purified[0],
+            "o_asr": worst.o_asr.mean,
+            "clean_acc_change": worst.change.mean,
+            "ft_epochs": worst.epochs,
+            "setting": groups[0].key.subject()["setting"],
         }
-        for groups in overviews(records)
+        for groups in results.overviews
         for one in standings(groups)
-        for name, each in one.under.items()
+        for name, worst in one.under.items()
     ]
+
+
+register_view(
+    View(
+        name="overview",
+        summary="one row per purifier, all attacks beside each other",
+        empty="no purified model is measured yet",
+        tables=overview_tables,
+        objects=_objects,
+    )
+)

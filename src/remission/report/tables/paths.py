@@ -1,15 +1,19 @@
-"""The walks in weight space as tables: barriers and distances, and every point."""
+"""The view ``paths``: walks in weight space, their barriers and distances, and every point."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import get_args
 
-from remission.records import PathCurve, Quantity, Record
+from remission.records import Json, PathCurve, Quantity, path_curves
 from remission.report.groups.estimates import MISSING, show_mean
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
+from remission.report.groups.keys import place
 from remission.report.groups.labels import printable
-from remission.report.tables.formats import Lines, Section
+from remission.report.groups.results import Results
+from remission.report.tables.formats import Rows, Table
+from remission.report.tables.views import View, register_view
 
 _STEPS: tuple[tuple[Quantity, str, float], ...] = (
     ("backdoor_error", "backdoor error", 100),
@@ -17,51 +21,19 @@ _STEPS: tuple[tuple[Quantity, str, float], ...] = (
     ("backdoor_loss", "backdoor loss", 1),
     ("clean_loss", "clean loss", 1),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Barriers:
-    """Heights of barriers and distances of one group, for people."""
-
-    header: list[str]
-    lines: Lines
-    note: str
-
-
-def barriers(group: Group) -> Barriers | None:
-    """A line a purifier and walk, with recalibrated statistics where they were measured."""
-    rows = _walks(group)
-    if not rows:
-        return None
-    best = "recalibrated" if any(row[2] == "recalibrated" for row in rows) else "interpolated"
-    lines = [
-        [label, _NAMES[walk], *_numbers(curves)]
-        for label, walk, policy, curves in rows
-        if policy == best
-    ]
-    header = ["purifier", "walk", "mean backdoor error", "t_back"]
-    header += [f"barrier: {title}" for _, title, _ in _STEPS]
-    return Barriers(
-        header=[*header, "distance (L2)", "relative"],
-        lines=lines,
-        note=(
-            f"batch norm {best}; errors in percent, losses in nats, means over seeds ± half width "
-            "of the 95 % Student-t interval. t_back: the way from the purified end, in t, until "
-            "the ASR is above 50 %: 0 where it is there already, – where it never is, (1 of 3) "
-            "where it is with one seed of three, whose mean it is. "
-            "Barrier: the largest excess over the straight line between the values at the two "
-            "ends. Relative: distance over the norm of the model at t = 0, in percent"
-        ),
-    )
-
-
+_NOTE = (
+    "batch norm {batchnorm}; errors in percent, losses in nats, means over seeds ± half width "
+    "of the 95 % Student-t interval. t_back: the way from the purified end, in t, until "
+    "the ASR is above 50 %: 0 where it is there already, – where it never is, (1 of 3) "
+    "where it is with one seed of three, whose mean it is. "
+    "Barrier: the largest excess over the straight line between the values at the two "
+    "ends. Relative: distance over the norm of the model at t = 0, in percent"
+)
 _NAMES = {
     "line": "line, victim to purified",
     "bezier": "curve, victim to purified",
     "retuned": "line, purified to retuned",
 }
-
-
 _ORDER = list(_NAMES)
 
 
@@ -80,54 +52,118 @@ def _numbers(curves: Sequence[PathCurve]) -> list[str]:
     ]
 
 
-def path_sections(records: Sequence[Record]) -> list[Section]:
-    """For people: a group's barriers and distances, then its points, one line each."""
-    found = []
-    for group in summarise(records):
-        if (table := barriers(group)) is None:
-            continue
-        title = f"{group.title} · barriers and distances"
-        found.append(
-            Section(
-                title=printable(title), notes=[table.note], header=table.header, lines=table.lines
-            )
-        )
-        found.append(
-            Section(
-                title=printable(f"{group.title} · points"),
-                notes=[
-                    "rates in percent, losses in nats, of each seed; t: 0 at the first and 1 at "
-                    "the second of the two models of the walk; batch norm interpolated: running "
-                    "statistics lie between those of the two, recalibrated: they are collected "
-                    "anew on the defender's images at every point, the ends included"
-                ],
-                header=[
-                    *("purifier", "seed", "walk", "batch norm", "t", "ASR", "C-Acc"),
-                    *("backdoor loss", "clean loss"),
-                ],
-                lines=_points(group),
-            )
-        )
-    return found
+def barrier_table(group: Group) -> Table | None:
+    """Builds a row per purifier and walk, with recalibrated statistics where there are any.
+
+    Returns None where no walk was measured.
+    """
+    walks = _walks(group)
+    if not walks:
+        return None
+    best = "recalibrated" if any(walk[2] == "recalibrated" for walk in walks) else "interpolated"
+    return Table(
+        title=printable(f"{group.title} · barriers and distances"),
+        notes=[_NOTE.format(batchnorm=best)],
+        header=[
+            *("purifier", "walk", "mean backdoor error", "t_back"),
+            *(f"barrier: {title}" for _, title, _ in _STEPS),
+            *("distance (L2)", "relative"),
+        ],
+        rows=[
+            [label, _NAMES[walk], *_numbers(curves)]
+            for label, walk, policy, curves in walks
+            if policy == best
+        ],
+    )
 
 
-def _points(group: Group) -> Lines:
-    lines = []
+def _point_table(group: Group) -> Table:
+    return Table(
+        title=printable(f"{group.title} · points"),
+        notes=[
+            "rates in percent, losses in nats, of each seed; t: 0 at the first and 1 at "
+            "the second of the two models of the walk; batch norm interpolated: running "
+            "statistics lie between those of the two, recalibrated: they are collected "
+            "anew on the defender's images at every point, the ends included"
+        ],
+        header=[
+            *("purifier", "seed", "walk", "batch norm", "t", "ASR", "C-Acc"),
+            *("backdoor loss", "clean loss"),
+        ],
+        rows=_points(group),
+    )
+
+
+def _points(group: Group) -> Rows:
+    rows = []
     for label, walk, policy, curves in _walks(group):
         for curve in curves:
             nothing = [None] * len(curve.t)
-            losses = (curve.backdoor_loss or nothing, curve.clean_loss or nothing)
-            for t, asr, clean, *lost in zip(
-                curve.t, curve.asr, curve.clean_acc, *losses, strict=True
+            lists = (curve.backdoor_loss or nothing, curve.clean_loss or nothing)
+            for t, asr, clean, *losses in zip(
+                curve.t, curve.asr, curve.clean_acc, *lists, strict=True
             ):
-                line = [label, str(curve.seed), _NAMES[walk], policy, f"{t:.3g}"]
-                line += [f"{100 * rate:.1f}" for rate in (asr, clean)]
-                lines.append(line + [MISSING if x is None else f"{x:.3f}" for x in lost])
-    return lines
+                row = [label, str(curve.seed), _NAMES[walk], policy, f"{t:.3g}"]
+                row += [f"{100 * rate:.1f}" for rate in (asr, clean)]
+                rows.append(row + [MISSING if x is None else f"{x:.3f}" for x in losses])
+    return rows
 
 
 def _walks(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
-    """(purifier, walk, batch norm, one curve a seed), in the order of the purifiers' labels."""
+    """(purifier, walk, batch norm, one curve per seed), in the order of the purifiers' labels."""
     rows = [(label, "line", policy, curves) for (label, policy), curves in group.paths.items()]
-    rows += [(label, walk, policy, found) for (label, walk, policy), found in group.walks.items()]
+    rows += [(label, walk, policy, curves) for (label, walk, policy), curves in group.walks.items()]
     return sorted(rows, key=lambda r: (r[0], _ORDER.index(r[1])))
+
+
+def _tables(results: Results) -> list[Table]:
+    """For each group its barriers and distances, then its points, one row each."""
+    tables = []
+    for group in results.groups:
+        if barriers := barrier_table(group):
+            tables += [barriers, _point_table(group)]
+    return tables
+
+
+def _ordered(results: Results) -> list[PathCurve]:
+    """The walks in the order of the summary."""
+    return sorted(path_curves(results), key=place)
+
+
+def _objects(results: Results) -> list[Json]:
+    """One object per walk, with what is derived from its lists."""
+    return [
+        dataclasses.asdict(path)
+        | {
+            "mean_backdoor_error": path.mean_backdoor_error,
+            "t_back": path.t_back,
+            "barriers": {of: path.barrier(of) for of in get_args(Quantity)},
+            "setting": results.settings[path.id],
+        }
+        for path in _ordered(results)
+    ]
+
+
+def _flat(results: Results) -> list[Json]:
+    """One object per point of a walk."""
+    points = []
+    for path in _ordered(results):
+        curve = dataclasses.asdict(path) | {"setting": results.settings[path.id]}
+        nothing = [None] * len(path.t)
+        names = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
+        lists = {name: curve.pop(name) or nothing for name in names}
+        rows = zip(*lists.values(), strict=True)
+        points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
+    return points
+
+
+register_view(
+    View(
+        name="paths",
+        summary="ASR, accuracy and losses along the path, and its barriers",
+        empty="the spec has no [path], or no path is measured yet",
+        tables=_tables,
+        objects=_objects,
+        flat=_flat,
+    )
+)

@@ -1,14 +1,13 @@
-"""Reactivations that perturb images: a table each, and how perturbations carry over to others."""
+"""Tables of reactivations that perturb images, for the page."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from remission.report.groups.estimates import MISSING, Measure, show
-from remission.report.groups.group import Column, Group
+from remission.report.groups.group import Group
 from remission.report.groups.keys import VICTIM
 from remission.report.groups.labels import printable
-from remission.report.tables.formats import Section
+from remission.report.groups.rows import Column
+from remission.report.tables.formats import Table
 
 _HEADER = [
     *("purifier", "O-ASR", "ASR triggered", "ASR clean", "control triggered", "control clean"),
@@ -24,7 +23,7 @@ _MEASURES: tuple[Measure, ...] = (
 )
 
 
-_TOLD = (
+_NOTE = (
     "ASR of perturbed triggered and of perturbed clean images of other classes on each model, and "
     "of the very same images on the control: what is high there too is an adversarial example and "
     "no reactivation. Queries: images that the attack asked the model about."
@@ -32,30 +31,21 @@ _TOLD = (
 _IN_PLACE = " Here the perturbation takes the trigger's place: both ASR are of clean images."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Part(Section):
-    """With what each line is of."""
-
-    kinds: list[str]
-
-
-def perturbed_parts(group: Group) -> list[Part]:
-    """A table for every reactivation of the group that perturbs images, numbers in percent."""
+def perturbed_tables(group: Group) -> list[Table]:
+    """Builds a table for every reactivation of a group that perturbs images, in percent."""
     columns = [column for column in group.columns if group.perturbed(column)]
-    return [_part(group, column, told=number == 0) for number, column in enumerate(columns)]
+    return [_table(group, column, first=number == 0) for number, column in enumerate(columns)]
 
 
-def _part(group: Group, column: Column, *, told: bool) -> Part:
+def _table(group: Group, column: Column, *, first: bool) -> Table:
     rows = [row for row in group.rows if row.purifier.name != VICTIM and row.cells.get(column)]
-    told_here = (_TOLD if told else "Columns as above.") + (
-        _IN_PLACE if group.in_place(column) else ""
-    )
+    note = (_NOTE if first else "Columns as above.") + (_IN_PLACE if group.in_place(column) else "")
     over = "one seed" if group.seeds < 2 else f"mean over {group.seeds} seeds; without ±: one seed"
-    lines = []
+    texts = []
     for row in rows:
         numbers = [show(row.number(measure, column), seeds=group.seeds) for measure in _MEASURES]
         queries = row.number("queries", column)
-        lines.append(
+        texts.append(
             [
                 row.label,
                 show(row.number("asr"), seeds=group.seeds),
@@ -63,10 +53,10 @@ def _part(group: Group, column: Column, *, told: bool) -> Part:
                 f"{queries.mean:,.0f}" if queries.mean is not None else MISSING,
             ]
         )
-    return Part(
+    return Table(
         title=printable(f"Perturbed images: {column.title}"),
-        notes=[f"Percent; {over}. {told_here}"],
+        notes=[f"Percent; {over}. {note}"],
         header=_HEADER,
-        lines=lines,
+        rows=texts,
         kinds=["control" if row.reference else "purifier" for row in rows],
     )

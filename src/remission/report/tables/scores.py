@@ -1,60 +1,28 @@
-"""The scores of relapse curves as tables: for the page, for people as text, for programs."""
+"""The view ``scores``: relapse curves in single numbers, one row per purifier."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from remission.records import Record
-from remission.report.groups.breakage import LOSS
+from remission.records import Json
 from remission.report.groups.estimates import FAILED, MISSING, Estimate
-from remission.report.groups.group import Group, summarise
+from remission.report.groups.group import Group
+from remission.report.groups.results import Results
+from remission.report.groups.thresholds import LOSS
 from remission.report.measures.relapse_gap import Bound
 from remission.report.measures.scores import Reach, Score, scores
-from remission.report.tables.formats import Section
+from remission.report.tables.columns import TableColumn, objects_of, table_of
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 
-def score_table(group: Group) -> Section | None:
-    """The scores of a group; None where no relapse curve has two budgets."""
-    found = scores(group)
-    if not found:
-        return None
-    several = len({one.column.label for one in found}) > 1
-    header = ["purifier", *(["reactivation"] if several else []), "relapse gap"]
-    header += ["n at ASR 50 %", "control's n", "ratio"]
-    return Section(
-        title=group.title,
-        notes=[_note(found)],
-        header=header,
-        lines=[_line(one, group.seeds, several) for one in found],
-    )
+@dataclass(frozen=True, kw_only=True)
+class GroupScore:
+    """A score with the group that it belongs to."""
 
-
-def _note(found: Sequence[Score]) -> str:
-    spans = sorted({f"{one.budgets[0]} to {one.budgets[-1]}" for one in found})
-    over = (
-        "± half width of the 95 % Student-t interval over the seeds"
-        if any(one.gap.half_width is not None for one in found)
-        else "in brackets the 95 % interval from the number of test images"
-    )
-    return (
-        "relapse gap: mean distance of the ASR above the control's over the logarithm of the "
-        f"number of poisoned images n (n = {', '.join(spans)}), between -1 and 1, {over}; "
-        "n at ASR 50 %: the smallest that brings half of the backdoor back, interpolated, in "
-        "brackets where the ends of the ASRs' intervals get there; ratio: the control's over it; "
-        f"without models that lost more than {100 * LOSS:.0f} points of clean accuracy"
-    )
-
-
-def _line(one: Score, seeds: int, several: bool) -> list[str]:
-    return [
-        one.row.label,
-        *([one.column.label] if several else []),
-        _gap(one.gap, seeds),
-        _reach(one.purified),
-        _reach(one.control) if one.control else MISSING,
-        str(one.ratio) if one.ratio else MISSING,
-    ]
+    group: Group
+    score: Score
 
 
 def _gap(number: Estimate, seeds: int) -> str:
@@ -74,58 +42,139 @@ def _signed(value: float) -> str:
     return f"{round(value, 2) + 0.0:+.2f}"  # + 0.0 turns -0.0 into 0.0
 
 
-def _reach(found: Reach) -> str:
-    if str(found.first) == str(found.last):
-        return str(found.at)
-    return f"{found.at} [{found.first}, {found.last}]"
+def _reach(reach: Reach | None) -> str:
+    if reach is None:
+        return MISSING
+    if str(reach.first) == str(reach.last):
+        return str(reach.at)
+    return f"{reach.at} [{reach.first}, {reach.last}]"
 
 
-def score_sections(records: Sequence[Record]) -> list[Section]:
-    """For people: a table a group."""
-    return [section for group in summarise(records) if (section := score_table(group))]
+ScoreColumn = TableColumn[GroupScore, GroupScore]
 
 
-def score_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object a purifier, attack and reactivation."""
+def _bound(key: str, bound: Callable[[Score], Bound | None]) -> list[ScoreColumn]:
+    """The two entries of a number that may be known as a bound alone."""
+
+    def value(one: GroupScore) -> float | None:
+        return known.value if (known := bound(one.score)) else None
+
+    def relation(one: GroupScore) -> str | None:
+        return known.relation if (known := bound(one.score)) else None
+
     return [
-        {
-            "dataset": group.key.dataset,
-            "arch": group.key.arch,
-            "attack": group.key.attack.name,
-            "attack_params": group.key.attack.parameters,
-            "poison_rate": group.key.poison_rate,
-            "target": group.key.target,
-            "purifier": one.row.purifier.name,
-            "purifier_params": one.row.purifier.parameters,
-            "label": one.row.label,
-            "reactivation": one.column.reactivation.name,
-            "reactivation_params": one.column.reactivation.parameters,
-            "budgets": list(one.budgets),
-            "relapse_gap": one.gap.mean,
-            "relapse_gap_half_width": one.gap.half_width,
-            "relapse_gap_low": one.gap.interval[0] if one.gap.interval else None,
-            "relapse_gap_high": one.gap.interval[1] if one.gap.interval else None,
-            "seeds": one.gap.n,
-            "failed": one.gap.failed,
-            **_reach_object("half_at", one.purified),
-            **_reach_object("control_half_at", one.control),
-            **_bound("ratio", one.ratio),
-        }
-        for group in summarise(records)
-        for one in scores(group)
+        ScoreColumn(key=key, value=value),
+        ScoreColumn(key=f"{key}_relation", value=relation),
     ]
 
 
-def _reach_object(name: str, found: Reach | None) -> dict[str, Any]:
-    return {
-        **_bound(name, found.at if found else None),
-        **_bound(f"{name}_first", found.first if found else None),
-        **_bound(f"{name}_last", found.last if found else None),
-    }
+def _reaches(key: str, reach: Callable[[Score], Reach | None]) -> list[ScoreColumn]:
+    """The entries of a budget: of the mean curve, and of the ends of the intervals."""
+
+    def of(name: str) -> Callable[[Score], Bound | None]:
+        return lambda score: getattr(reach(score), name) if reach(score) else None
+
+    return [
+        *_bound(key, of("at")),
+        *_bound(f"{key}_first", of("first")),
+        *_bound(f"{key}_last", of("last")),
+    ]
 
 
-def _bound(name: str, found: Bound | None) -> dict[str, Any]:
-    return {
-        name: found.value if found else None,
-        f"{name}_relation": found.relation if found else None,
-    }
+COLUMNS: list[ScoreColumn] = [
+    ScoreColumn(key="purifier", value=lambda one: one.score.row.purifier.name),
+    ScoreColumn(key="purifier_params", value=lambda one: one.score.row.purifier.parameters),
+    ScoreColumn(
+        header="purifier",
+        text=lambda one: one.score.row.label,
+        key="label",
+        value=lambda one: one.score.row.label,
+    ),
+    ScoreColumn(
+        header="reactivation",
+        text=lambda one: one.score.column.label,
+        varies=True,
+        key="reactivation",
+        value=lambda one: one.score.column.reactivation.name,
+    ),
+    ScoreColumn(
+        key="reactivation_params", value=lambda one: one.score.column.reactivation.parameters
+    ),
+    ScoreColumn(key="budgets", value=lambda one: list(one.score.budgets)),
+    ScoreColumn(
+        header="relapse gap",
+        text=lambda one: _gap(one.score.gap, one.group.seeds),
+        key="relapse_gap",
+        value=lambda one: one.score.gap.mean,
+    ),
+    ScoreColumn(key="relapse_gap_half_width", value=lambda one: one.score.gap.half_width),
+    ScoreColumn(key="relapse_gap_low", value=lambda one: _end(one.score.gap, 0)),
+    ScoreColumn(key="relapse_gap_high", value=lambda one: _end(one.score.gap, 1)),
+    ScoreColumn(key="seeds", value=lambda one: one.score.gap.n),
+    ScoreColumn(key="failed", value=lambda one: one.score.gap.failed),
+    ScoreColumn(header="n at ASR 50 %", text=lambda one: _reach(one.score.purified)),
+    *_reaches("half_at", lambda score: score.purified),
+    ScoreColumn(header="control's n", text=lambda one: _reach(one.score.control)),
+    *_reaches("control_half_at", lambda score: score.control),
+    ScoreColumn(
+        header="ratio", text=lambda one: str(one.score.ratio) if one.score.ratio else MISSING
+    ),
+    *_bound("ratio", lambda score: score.ratio),
+]
+
+
+def _end(number: Estimate, side: int) -> float | None:
+    return number.interval[side] if number.interval else None
+
+
+def _note(lines: Sequence[GroupScore]) -> str:
+    budgets = [one.score.budgets for one in lines]
+    spans = sorted({f"{known[0]} to {known[-1]}" for known in budgets})
+    over = (
+        "± half width of the 95 % Student-t interval over the seeds"
+        if any(one.score.gap.half_width is not None for one in lines)
+        else "in brackets the 95 % interval from the number of test images"
+    )
+    return (
+        "relapse gap: mean distance of the ASR above the control's over the logarithm of the "
+        f"number of poisoned images n (n = {', '.join(spans)}), between -1 and 1, {over}; "
+        "n at ASR 50 %: the smallest that brings half of the backdoor back, interpolated, in "
+        "brackets where the ends of the ASRs' intervals get there; ratio: the control's over it; "
+        f"without models that lost more than {100 * LOSS:.0f} points of clean accuracy"
+    )
+
+
+def _scores(group: Group) -> list[GroupScore]:
+    return [GroupScore(group=group, score=score) for score in scores(group)]
+
+
+def score_table(group: Group) -> Table | None:
+    """Builds the scores of a group; None where no relapse curve has two budgets."""
+    lines = _scores(group)
+    return table_of(COLUMNS, lines, title=group.title, notes=[_note(lines)]) if lines else None
+
+
+def _tables(results: Results) -> list[Table]:
+    """One table per group."""
+    return [table for group in results.groups if (table := score_table(group))]
+
+
+def _objects(results: Results) -> list[Json]:
+    """One object per purifier, attack and reactivation."""
+    return [
+        group.key.subject() | entries
+        for group in results.groups
+        for entries in objects_of(COLUMNS, _scores(group))
+    ]
+
+
+register_view(
+    View(
+        name="scores",
+        summary="relapse curves in single numbers",
+        empty="no purified model is retuned yet",
+        tables=_tables,
+        objects=_objects,
+        columns=COLUMNS,
+    )
+)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from remission.records import Record
-from remission.report.groups.group import summarise
+from remission.records import Json
 from remission.report.groups.labels import printable
+from remission.report.groups.results import Results
 from remission.report.measures.transfer import FOUND, matrices, transfers
-from remission.report.tables.formats import Section
+from remission.report.tables.formats import Table
+from remission.report.tables.views import View, register_view
 
 
-def transfer_sections(records: Sequence[Record]) -> list[Section]:
-    """For people: a matrix a reactivation, in percent."""
-    found = []
-    for group in summarise(records):
-        for matrix in matrices(group, records):
+def _tables(results: Results) -> list[Table]:
+    """One matrix per reactivation, in percent."""
+    tables = []
+    for group in results.groups:
+        for matrix in matrices(group, results):
             over = "one seed" if matrix.seeds < 2 else f"mean over {matrix.seeds} seeds"
-            found.append(
-                Section(
+            tables.append(
+                Table(
                     title=printable(f"{group.title} · {matrix.title}"),
                     notes=[
                         f"ASR in percent; rows: made for, columns: tried on; {over}; triggered "
@@ -27,33 +25,46 @@ def transfer_sections(records: Sequence[Record]) -> list[Section]:
                         "control's column and where both are the same"
                     ],
                     header=["made for", *matrix.labels],
-                    lines=[
+                    rows=[
                         [label, *(f"{100 * value:.1f}" for value in values)]
                         for label, values in zip(matrix.labels, matrix.asr, strict=True)
                     ],
                 )
             )
-    return found
+    return tables
 
 
-def transfer_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """For programs: one object a perturbation and model, rates as fractions."""
-    found = []
-    for details in transfers(records):
+def _objects(results: Results) -> list[Json]:
+    """One object per perturbation and model that it was tried on, rates as fractions."""
+    objects: list[Json] = []
+    for record in transfers(results):
+        details = record.details["transfer"]
         shared = {k: v for k, v in details.items() if k not in FOUND or k == "n_triggered"}
-        for made, asr, clean in zip(
+        for owner, asr, asr_clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True
         ):
-            for tried, value, without in zip(details["models"], asr, clean, strict=True):
-                found.append(
+            for model, value, without in zip(details["models"], asr, asr_clean, strict=True):
+                objects.append(
                     {
                         **shared,
-                        "made_for": made["purifier"],
-                        "made_for_params": made["purifier_params"],
-                        "tried_on": tried["purifier"],
-                        "tried_on_params": tried["purifier_params"],
+                        "made_for": owner["purifier"],
+                        "made_for_params": owner["purifier_params"],
+                        "tried_on": model["purifier"],
+                        "tried_on_params": model["purifier_params"],
                         "asr": value,
                         "asr_clean": without,
+                        "setting": results.settings[record.id],
                     }
                 )
-    return found
+    return objects
+
+
+register_view(
+    View(
+        name="transfer",
+        summary="perturbations made for one model, tried on all",
+        empty="the spec has no `transfer = true`, or no reactivation that perturbs images",
+        tables=_tables,
+        objects=_objects,
+    )
+)

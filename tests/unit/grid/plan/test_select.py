@@ -12,7 +12,8 @@ from remission.grid.plan import Stage, make_plan, select
 from remission.grid.plan.cell_keys import cell_keys
 from remission.grid.spec import parse_spec
 from remission.records import Cell, Record
-from remission.report.tables.cells import cell_lines
+from remission.report.groups.results import Results
+from remission.report.tables.views import VIEWS
 from tests.unit.grid.small import SPEC
 
 PREFIX = "badnets/seed0"
@@ -59,9 +60,9 @@ def rows_of_the_table(plan: list[Stage]) -> dict[str, str]:
                     cell=cell,
                 )
             )
-    header, lines = cell_lines(records)
-    place = header.index("purifier")
-    return {line[-1]: str(line[place]) for line in lines}
+    (table,) = VIEWS["cells"].tables(Results.of(records))
+    place = table.header.index("purifier")
+    return {line[-1]: str(line[place]) for line in table.rows}
 
 
 def test_a_stage_has_the_label_of_its_row(plan: list[Stage]) -> None:

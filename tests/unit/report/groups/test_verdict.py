@@ -4,9 +4,8 @@ import json
 from collections.abc import Sequence
 
 from remission.records import Cell
-from remission.report.groups.breakage import broken
-from remission.report.groups.group import summarise
-from remission.report.groups.verdict import headline, judge, saturated, sentence
+from remission.report.groups.results import summarise
+from remission.report.groups.sentences import broken, headline, sentence
 from remission.report.measures.scores import scores
 from remission.report.tables.render import render
 from tests.unit.report.report_factory import cell, failed, records
@@ -19,7 +18,7 @@ def judged(*rows: Cell, control: float = 0.05) -> tuple[str, str]:
         cell(purifier="control", asr=control, reactivation="retuning", budget=5),
     ]
     (group,) = summarise(records(*base, *rows))
-    verdict = judge(group, group.rows[2])
+    verdict = group.verdict(group.rows[2])
     return verdict.outcome, headline([group])
 
 
@@ -61,7 +60,7 @@ def test_a_gap_that_closes_again_is_not_claimed() -> None:
         made.append(cell(purifier="ft", asr=ours, budget=n, **retuned))
         made.append(cell(purifier="control", asr=theirs, budget=n, **retuned))
     (group,) = summarise(records(*made))
-    assert judge(group, group.rows[1]).text == "relapses: retuning at n=1, 5"
+    assert group.verdict(group.rows[1]).text == "relapses: retuning at n=1, 5"
 
 
 def test_what_the_control_learns_too_is_no_relapse() -> None:
@@ -91,7 +90,7 @@ def test_nothing_purified_and_a_saturated_control() -> None:
     back = {"reactivation": "retuning", "budget": 5}
     (group,) = summarise(records(cell(), cell(purifier="control", asr=0.9, **back)))
     assert headline([group]) == "The store holds no purified model yet: there is nothing to judge."
-    assert [column.budget for column in saturated(group)] == [5]
+    assert [column.budget for column in group.saturated] == [5]
 
 
 def test_several_groups_are_counted_together() -> None:
@@ -137,7 +136,7 @@ def test_without_a_backdoor_in_the_victim_nothing_is_judged() -> None:
         after(0.8),
     ]
     (group,) = summarise(records(*made))
-    assert judge(group, group.rows[2]).outcome == "no backdoor"
+    assert group.verdict(group.rows[2]).outcome == "no backdoor"
     text = sentence(group)
     assert "Nothing can be said of ft" in text
     assert "1 of 1" not in text
@@ -165,7 +164,7 @@ def test_an_attack_that_failed_has_left_nothing_to_judge() -> None:
         cell(purifier="control", asr=0.05, reactivation="retuning", budget=5),
     ]
     (group,) = summarise(records(cell(asr=0.3), *control, BEFORE, after(0.8)))
-    verdict = judge(group, group.rows[2])
+    verdict = group.verdict(group.rows[2])
     assert verdict.outcome == "no backdoor"
     assert verdict.text == "not judged: the attack failed, the victim's ASR is 30.0"
 
@@ -173,7 +172,7 @@ def test_an_attack_that_failed_has_left_nothing_to_judge() -> None:
 def test_a_victim_is_no_failed_attack_because_two_controls_differ() -> None:
     made = over_seeds({}, {}, controls=(0.004, 0.226))
     (group,) = summarise(records(*made))
-    assert judge(group, group.rows[2]).text == "relapses: retuning at n=5"
+    assert group.verdict(group.rows[2]).text == "relapses: retuning at n=5"
 
 
 def test_a_model_that_purification_broke_is_no_relapse() -> None:
@@ -196,11 +195,11 @@ def test_what_a_reactivation_broke_is_not_judged() -> None:
         )
         made.append(cell(purifier="control", asr=0.02, clean_acc=theirs, budget=n, **retuned))
     (group,) = summarise(records(*made))
-    assert judge(group, group.rows[2]).text == "no relapse found: retuning, up to n=1"
+    assert group.verdict(group.rows[2]).text == "no relapse found: retuning, up to n=1"
     assert "of the control at every budget that is judged" in sentence(group)
     assert scores(group) == [], "one budget makes no curve"
     (group,) = summarise(records(*(one for one in made if one.budget != 1)))
-    verdict = judge(group, group.rows[2])
+    verdict = group.verdict(group.rows[2])
     assert verdict.text == "not judged: every reactivation broke the model or the control"
     assert "Nothing that can be judged was measured for ft" in sentence(group)
     left = records(*(one for one in made if one.budget != 1))
@@ -211,13 +210,13 @@ def test_one_broken_seed_hides_no_relapse_of_the_others() -> None:
     made = over_seeds({"clean_acc": 0.5}, {}, {})
     (group,) = summarise(records(*made))
     wanted = "relapses: retuning at n=5; broken with 1 of 3 seeds"
-    assert judge(group, group.rows[2]).text == wanted
+    assert group.verdict(group.rows[2]).text == wanted
 
 
 def test_a_seed_that_was_not_retuned_breaks_nothing() -> None:
     made = over_seeds(*({"clean_acc": acc} for acc in (0.94, 0.94, 0.85)), retuned=False)
     (group,) = summarise(records(*made, after(0.9, seed=2, clean_acc=0.82)))
-    assert judge(group, group.rows[2]).outcome == "relapse"
+    assert group.verdict(group.rows[2]).outcome == "relapse"
     assert broken(group) == ""
 
 
@@ -242,4 +241,4 @@ def test_a_seed_that_was_not_purified_is_told() -> None:
     made = over_seeds({"asr": 0.5}, {}, {})
     (group,) = summarise(records(*made))
     wanted = "relapses: retuning at n=5; not purified with 1 of 3 seeds"
-    assert judge(group, group.rows[2]).text == wanted
+    assert group.verdict(group.rows[2]).text == wanted

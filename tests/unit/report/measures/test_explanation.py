@@ -11,6 +11,7 @@ import pytest
 from numpy.random import default_rng
 
 from remission.records import Record
+from remission.report.groups.results import Results
 from remission.report.measures.explanation import Explanation, explanations
 from remission.report.measures.rank_correlation import SAMPLES, correlate, spearman
 from remission.report.page.page import build_page
@@ -123,7 +124,7 @@ def store(tells: bool, *, attacks: int = 4, distance: bool = True) -> list[Recor
 
 
 def only(records: list[Record]) -> Explanation:
-    (found,) = explanations(records)
+    (found,) = explanations(Results(records))
     return found
 
 
@@ -196,7 +197,7 @@ def test_cells_that_were_not_purified_are_told_apart() -> None:
 
 
 def test_nothing_to_explain() -> None:
-    assert explanations([record(cell())]) == []
+    assert explanations(Results([record(cell())])) == []
     assert render([record(cell())], "explanation", "text") == ""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from remission.report.measures.findings import Claim, moved, named, reached, standing_out
+from remission.report.measures.findings import Finding, moved, named, reached, standing_out
 
 WHOLE = {"target": 3, "target_share": 0.953, "change": 0.0421, "lead": 2.24}
 NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
@@ -27,13 +27,13 @@ NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
     ],
 )
 def test_caption(details: dict[str, Any], caption: str) -> None:
-    assert Claim.of(details).caption() == caption
+    assert Finding.of(details).caption() == caption
 
 
 def test_where_no_class_is_named_no_share_is_averaged() -> None:
-    claims = [Claim.of(WHOLE), Claim.of(NOTHING)]
-    assert named(claims) == "3, none"
-    assert reached(claims) == "95.3"
-    assert moved(claims).startswith("0.021")
-    assert standing_out(claims) == "2.2, –"
-    assert standing_out(claims[1:]) == "–"
+    findings = [Finding.of(WHOLE), Finding.of(NOTHING)]
+    assert named(findings) == "3, none"
+    assert reached(findings) == "95.3"
+    assert moved(findings).startswith("0.021")
+    assert standing_out(findings) == "2.2, –"
+    assert standing_out(findings[1:]) == "–"

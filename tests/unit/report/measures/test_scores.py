@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from remission.records import Cell
-from remission.report.groups.group import summarise
+from remission.report.groups.results import summarise
 from remission.report.measures.relapse_gap import Bound, area_between, ratio, reach, weights
 from remission.report.measures.scores import scores
 from remission.report.page.page import write_report

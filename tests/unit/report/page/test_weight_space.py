@@ -9,25 +9,25 @@ import pytest
 from remission.report.figures.lines import Series
 from remission.report.figures.style import styles
 from remission.report.figures.weight_space import layer_figure
-from remission.report.groups.group import summarise
+from remission.report.groups.results import summarise
 from remission.report.page.page import build_page
-from remission.report.page.weight_space import drawings
-from remission.report.tables.paths import barriers
+from remission.report.page.weight_space import weight_space_drawings
+from remission.report.tables.paths import barrier_table
 from remission.report.tables.render import render
 from tests.unit.report.report_factory import cell, curve, grid, plane, record, write_store
 
 
 def test_barriers_of_older_records_and_of_new_ones(tmp_path: Path) -> None:
     (old,) = summarise(grid(tmp_path))
-    table = barriers(old)
+    table = barrier_table(old)
     assert table is not None
-    assert [line[1] for line in table.lines] == ["line, victim to purified"] * 5
-    assert table.lines[0][-2:] == ["–", "–"], "no distances, no losses"
+    assert [line[1] for line in table.rows] == ["line, victim to purified"] * 5
+    assert table.rows[0][-2:] == ["–", "–"], "no distances, no losses"
     (new,) = summarise(grid(tmp_path, seeds=3, rich=True))
-    table = barriers(new)
+    table = barrier_table(new)
     assert table is not None
-    assert len(table.lines) == 15
-    by_walk = {line[1]: line for line in table.lines if line[0] == "ft"}
+    assert len(table.rows) == 15
+    by_walk = {line[1]: line for line in table.rows if line[0] == "ft"}
     line = by_walk["line, victim to purified"]
     assert line[-2] == "3.00 ± 0.00"
     assert line[5].startswith("1.0"), "a hump of one point of clean accuracy"
@@ -36,7 +36,7 @@ def test_barriers_of_older_records_and_of_new_ones(tmp_path: Path) -> None:
         "the same line, walked on from its end"
     )
     (none,) = summarise([record(cell())])
-    assert barriers(none) is None
+    assert barrier_table(none) is None
 
 
 def test_of_two_walks_of_one_seed_the_later_is_told(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_of_two_walks_of_one_seed_the_later_is_told(tmp_path: Path) -> None:
     tables = []
     for other in (later, earlier):
         (group,) = summarise([other, *made])
-        table = barriers(group)
+        table = barrier_table(group)
         assert table is not None
-        tables.append([line for line in table.lines if line[0] == "ft"])
+        tables.append([line for line in table.rows if line[0] == "ft"])
     (unchanged,) = summarise(made)
-    table = barriers(unchanged)
+    table = barrier_table(unchanged)
     assert table is not None
-    assert tables[1] == [line for line in table.lines if line[0] == "ft"]
+    assert tables[1] == [line for line in table.rows if line[0] == "ft"]
     assert {line[2] for line in tables[0]} == {"100.0"}, "no ± from one seed"
 
 
@@ -69,9 +69,9 @@ def test_seeds_where_the_backdoor_never_comes_back_are_told(tmp_path: Path) -> N
         for one in made
     ]
     (group,) = summarise(lost)
-    table = barriers(group)
+    table = barrier_table(group)
     assert table is not None
-    ways = {line[0]: line[3] for line in table.lines}
+    ways = {line[0]: line[3] for line in table.rows}
     assert ways["ft"].endswith(" (2 of 3)")
     assert "of" not in ways["nad"]
 
@@ -92,7 +92,7 @@ def test_every_drawing(tmp_path: Path) -> None:
     made = grid(tmp_path, rich=True)
     (group,) = summarise(made)
     look = styles(row.label for row in group.rows)
-    found = {each.title: each for each in drawings(group, made, look)}
+    found = {each.title: each for each in weight_space_drawings(group, made, look)}
     assert list(found)[:4] == [
         "Path curves",
         "Losses",
@@ -106,7 +106,7 @@ def test_every_drawing(tmp_path: Path) -> None:
         assert text in found["Plane of ft"].svg
     old = grid(tmp_path)
     (group,) = summarise(old)
-    assert [each.title for each in drawings(group, old, look)] == ["Path curves"]
+    assert [each.title for each in weight_space_drawings(group, old, look)] == ["Path curves"]
 
 
 def test_a_flat_plane_and_strange_details_are_drawn(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from remission.records import Record
-from remission.report.groups.group import summarise
-from remission.report.groups.verdict import headline
+from remission.report.groups.results import summarise
+from remission.report.groups.sentences import headline
 from remission.report.page.gallery import SHOWN
 from remission.report.page.page import build_page
 from remission.report.page.pictures import comparison
@@ -36,7 +36,7 @@ GENERATE = Path(__file__).parents[4] / "tools" / "generate.py"
 KEYS = {
     *("dataset", "arch", "attack", "attack_params", "label", "poison_rate", "target", "seed"),
     *("threat", "clean_acc", "control_clean_acc", "asr", "control_asr", "psnr", "ssim"),
-    *("largest_change", "compared", "unchanged", "seconds", "status", "error", "id"),
+    *("largest_change", "compared", "unchanged", "seconds", "status", "error", "id", "setting"),
 }
 
 

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from remission.records import Record
-from remission.report.tables.inversions import found_inversions, inversion_objects
+from remission.report.tables.inversions import grid_inversions
 from remission.report.tables.render import render
 from tests.unit.report.report_factory import cell, records
 
@@ -55,7 +55,7 @@ def test_seeds_share_a_line_and_say_each_class() -> None:
     (line,) = [line for line in text.splitlines() if "universal" in line]
     assert "3, 0" in line
     assert "90.3 ± 63.5" in line
-    assert [one.cell.seed for one in found_inversions(list(reversed(found)))] == [0, 1]
+    assert [one.cell.seed for one in grid_inversions(list(reversed(found)))] == [0, 1]
 
 
 def test_a_model_that_was_never_backdoored_has_no_true_class() -> None:
@@ -71,11 +71,11 @@ def test_what_an_inversion_does_not_say_is_left_open() -> None:
     text = render(found, "inversions", "text")
     (line,) = [line for line in text.splitlines() if "universal" in line]
     assert line.split() == ["badnets", "universal", "none", "0", "–", "–", "–"]
-    assert inversion_objects(found)[0]["lead"] is None
+    assert json.loads(render(found, "inversions", "json"))[0]["lead"] is None
 
 
 def test_inversions_that_failed_or_that_nothing_rests_on_are_not_listed() -> None:
     failed, user = inverted("i0", "v0", details=SEEN)
-    assert inversion_objects([dataclasses.replace(failed, status="failed"), user]) == []
-    assert inversion_objects([failed]) == []
+    assert grid_inversions([dataclasses.replace(failed, status="failed"), user]) == []
+    assert grid_inversions([failed]) == []
     assert render([failed], "inversions", "text") == ""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from remission.records import Cell, Record
-from remission.report.groups.group import summarise
+from remission.report.groups.results import summarise
 from remission.report.page.page import build_page
 from remission.report.tables.render import render
 from tests.unit.report.report_factory import cell, failed, record, records

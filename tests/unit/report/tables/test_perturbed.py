@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from remission.records import Cell, Record
-from remission.report.groups import estimates
-from remission.report.groups.group import Column, Group, summarise
-from remission.report.groups.verdict import judge, saturated
+from remission.report.groups.group import Group
+from remission.report.groups.results import summarise
+from remission.report.groups.rows import Column
 from remission.report.measures.transfer import matrices
 from remission.report.page.page import build_page
-from remission.report.tables.perturbed import perturbed_parts
+from remission.report.tables.perturbed import perturbed_tables
 from remission.report.tables.render import render
 from tests.unit.report.perturbed_factory import perturbed
-from tests.unit.report.report_factory import cell, failed, records, wilson, write_store
+from tests.unit.report.report_factory import cell, failed, records, write_store
 
 FT = {"purifier": "ft"}
 OBA = {"reactivation": "oba", "budget": None}
@@ -32,13 +32,6 @@ def column(group: Group, name: str) -> Column:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
     return perturbed(tmp_path_factory.mktemp("store"))
-
-
-def test_wilsons_interval() -> None:
-    for rate, n in ((0.0, 50), (0.3, 9000), (1.0, 7)):
-        assert estimates.wilson(rate, n) == pytest.approx(wilson(rate, n), abs=1e-6)
-    assert estimates.wilson(None, 5) is None
-    assert estimates.wilson(0.5, 0) is None
 
 
 def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:
@@ -55,7 +48,7 @@ def test_the_gap_is_to_the_control_under_the_same_perturbation() -> None:
     assert found.mean == pytest.approx(0.7)
     assert found.interval is not None
     assert found.interval[0] < 0.7 < found.interval[1]
-    assert judge(group, row).text == "relapses: oba"
+    assert group.verdict(row).text == "relapses: oba"
     assert "80.0 (+70.0)" in render(records(*cells), "summary", "text")
 
 
@@ -71,8 +64,8 @@ def test_what_an_attack_reaches_on_the_control_itself_is_no_relapse() -> None:
     row = group.row("ft")
     assert row is not None
     assert group.gap(row, column(group, "oba")).mean == pytest.approx(-0.1)
-    assert judge(group, row).outcome == "none found"
-    assert saturated(group) == [], "the control was attacked itself: nothing was taught"
+    assert group.verdict(row).outcome == "none found"
+    assert group.saturated == [], "the control was attacked itself: nothing was taught"
     text = render(records(*cells), "summary", "text")
     assert "80.0 (-10.0)" in text
     assert "above the higher of two" in " ".join(text.split())
@@ -87,15 +80,15 @@ def test_a_perturbation_that_fools_the_control_as_well_is_no_relapse() -> None:
     (group,) = summarise(records(*cells))
     row = group.row("ft")
     assert row is not None
-    assert judge(group, row).outcome == "none found"
+    assert group.verdict(row).outcome == "none found"
 
 
 def test_a_failed_cell_is_told() -> None:
     good = cell(**FT, seed=1, asr=0.8, asr_clean=0.2, control_asr=0.1, **OBA)
     cells: list[Cell] = [cell(**FT, asr=0.02), failed(**FT, **OBA), good]
     (group,) = summarise(records(*cells))
-    (part,) = perturbed_parts(group)
-    (line,) = part.lines
+    (part,) = perturbed_tables(group)
+    (line,) = part.rows
     assert line[2] == "80.0 (1 failed)"
     row = group.row("ft")
     assert row is not None
@@ -104,17 +97,17 @@ def test_a_failed_cell_is_told() -> None:
 
 def test_each_method_has_a_table(made: list[Record]) -> None:
     (group,) = summarise(made)
-    parts = {part.title: part for part in perturbed_parts(group)}
+    parts = {part.title: part for part in perturbed_tables(group)}
     assert list(parts) == [
         f"Perturbed images: {name}"
         for name in ("alternative", "oba", "qra n=5", "qra_blackbox n=5")
     ]
     part = parts["Perturbed images: qra_blackbox n=5"]
-    lines = {line[0]: line[1:] for line in part.lines}
+    lines = {line[0]: line[1:] for line in part.rows}
     assert lines["ft"] == ["4.0", "63.0", "18.9", "3.0", "2.0", "88.0", "9,400"]
     assert "victim" not in lines
     assert part.kinds[0] == "control"
-    assert parts["Perturbed images: oba"].lines[1][-1] == "–"
+    assert parts["Perturbed images: oba"].rows[1][-1] == "–"
 
 
 def test_transfer_tables(made: list[Record]) -> None:

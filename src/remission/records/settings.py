@@ -1,0 +1,113 @@
+"""On which data and with which recipe a record was made, and which of several the last runs used.
+
+The *setting* of a record is everything that its stage has in common with the victim that it goes
+back to, beside the data set's name, the architecture and the seed: the digest of the data, the
+size of its images, the split, the victim's recipe, the precision. Numbers of different settings
+are never averaged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remission.records.cell import Json
+from remission.records.files import PLANS
+from remission.records.record import Record
+
+_APART = ("dataset", "arch", "seed")
+"""What tables show in columns of their own."""
+_ABSENT = {"resize": "crop"}
+"""What settings without a key mean by it."""
+
+
+def setting_of(record: Record) -> Json:
+    """Returns the setting of a record; empty where it has none."""
+    context = record.settings.get("context")
+    if not isinstance(context, dict):
+        return {}
+    return {**_ABSENT, **{key: value for key, value in context.items() if key not in _APART}}
+
+
+def last_runs(folder: Path) -> dict[str, str]:
+    """Returns when a run last asked for each stage of a store: identity -> ISO 8601 time in UTC.
+
+    A store whose plans do not say when they were made, as older ones, has none.
+    """
+    times: dict[str, str] = {}
+    for file in sorted((folder / PLANS).glob("*.json")):
+        with suppress(OSError, ValueError, TypeError, KeyError):  # no result depends on a plan
+            plan = json.loads(file.read_text(encoding="utf-8"))
+            for stage in plan["stages"]:
+                identity = str(stage).rpartition("/")[2]
+                times[identity] = max(times.get(identity, ""), str(plan["run"]))
+    return times
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Records of which no two differ in their setting alone.
+
+    Args:
+        records: those of the settings that the last runs used, in the order of the store.
+        hidden: how many others the store holds.
+    """
+
+    records: list[Record]
+    hidden: int
+
+
+def of_last_settings(records: Iterable[Record], runs: Mapping[str, str] | None = None) -> Selection:
+    """Selects the records of the settings that the last runs used.
+
+    For each data set, architecture and attack one setting stands: that of the stage which a run
+    asked for last, or of the record that was finished last. What these records build upon stands
+    as well.
+
+    Args:
+        records: of one store.
+        runs: as :func:`last_runs` returns it.
+    """
+    records, runs = list(records), runs or {}
+    names = {_data(record): record.cell.dataset for record in records if record.cell}
+    standing: dict[str, tuple[str, str]] = {}
+    for record in records:
+        time = max(record.finished, runs.get(record.id, ""))
+        subject, entry = _subject(record, names), (time, _key(setting_of(record)))
+        standing[subject] = max(standing.get(subject, entry), entry)
+    selected = {
+        record.id
+        for record in records
+        if standing[_subject(record, names)][1] == _key(setting_of(record))
+    }
+    by_id = {record.id: record for record in records}
+    waiting = list(selected)
+    while waiting:
+        parents = {p for p in by_id[waiting.pop()].parents.values() if p in by_id} - selected
+        selected |= parents
+        waiting += parents
+    shown = [record for record in records if record.id in selected]
+    return Selection(shown, len(records) - len(shown))
+
+
+def _subject(record: Record, names: Mapping[str, str]) -> str:
+    """What several settings of may be in a store: a data set, an architecture and an attack."""
+    context = record.settings.get("context")
+    if not isinstance(context, dict):
+        return record.id
+    dataset = names.get(_data(record), context.get("dataset"))
+    return _key([dataset, context.get("arch"), record.settings.get("attack")])
+
+
+def _data(record: Record) -> str:
+    """The data set of a record, whatever it was called when the record was made."""
+    context = record.settings.get("context")
+    return _key([context.get(k) for k in ("dataset", "data")] if isinstance(context, dict) else [])
+
+
+def _key(value: Any) -> str:  # noqa: ANN401 -- a JSON value of any kind
+    return json.dumps(value, sort_keys=True)

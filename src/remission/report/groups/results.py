@@ -1,0 +1,136 @@
+"""The records of a store with what is grouped from them, each computed once and when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import overload
+
+from remission.records import Json, Record, read_records
+from remission.records.settings import last_runs, of_last_settings, setting_of
+from remission.report.groups.group import Group
+from remission.report.groups.grouping import group_records
+from remission.report.groups.keys import NOBODY
+from remission.report.groups.settings import label_settings
+
+
+class Results(Sequence[Record]):
+    """The records of a store, grouped once however many tables are made of them.
+
+    Args:
+        records: of one store, in any order.
+        hidden: how many more the store holds, of other data or settings.
+    """
+
+    def __init__(self, records: Sequence[Record], hidden: int = 0) -> None:
+        self._records = tuple(records)
+        self.hidden = hidden
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Results:
+        """Returns ``records`` as results; those that are results already, as they are."""
+        return records if isinstance(records, cls) else cls(records)
+
+    @classmethod
+    def of_store(cls, folder: Path, *, all_settings: bool = False) -> Results:
+        """Reads a store.
+
+        Args:
+            folder: the store, or a folder of records in git.
+            all_settings: also what was measured on other data or with other settings than the
+                last runs used.
+
+        Raises:
+            StoreError: it cannot be read, or holds no records.
+        """
+        records = read_records(folder)
+        if all_settings:
+            return cls(records)
+        selection = of_last_settings(records, last_runs(folder))
+        return cls(selection.records, selection.hidden)
+
+    @property
+    def note(self) -> str:
+        """A sentence on what is hidden; empty where nothing is."""
+        if not self.hidden:
+            return ""
+        records = "1 record" if self.hidden == 1 else f"{self.hidden} records"
+        verb = "is" if self.hidden == 1 else "are"
+        return (
+            f"{records} of other data or other settings than the last run's {verb} not shown: "
+            "--all-settings shows all of them, told apart."
+        )
+
+    @cached_property
+    def settings(self) -> dict[str, Json]:
+        """Id of a record, and of its cell and paths, -> its setting."""
+        return {
+            identity: setting_of(record)
+            for record in self._records
+            for identity in (
+                record.id,
+                *([record.cell.id] if record.cell else []),
+                *(path.id for path in record.paths),
+            )
+        }
+
+    @cached_property
+    def overview_settings(self) -> list[str]:
+        """What tells each overview from those of the same data set and model; mostly empty."""
+        pairs = [((k.dataset, k.arch), k.setting) for k in (g[0].key for g in self.overviews)]
+        labels = label_settings(pairs)
+        return [labels[pair] for pair in pairs]
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
+        return self._records[index]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._records)
+
+    @cached_property
+    def every(self) -> list[Group]:
+        """All groups in a stable order, those of never-backdoored models included."""
+        return group_records(self._records)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The groups of backdoored models: one per data set, architecture and attack."""
+        return [group for group in self.every if group.key.attack.name != NOBODY]
+
+    @cached_property
+    def innocents(self) -> list[Group]:
+        """The groups of models without a backdoor that purifiers were tried on."""
+        return [group for group in self.every if group.key.attack.name == NOBODY]
+
+    @cached_property
+    def overviews(self) -> list[list[Group]]:
+        """The groups that hold purified models; those of one data set and model together.
+
+        Groups of different settings are apart, since what is computed over several attacks is
+        never computed over several settings.
+        """
+        overviews: dict[tuple[str, str, str], list[Group]] = {}
+        for group in self.groups:
+            if group.purified:
+                key = group.key
+                overviews.setdefault((key.dataset, key.arch, key.setting), []).append(group)
+        return list(overviews.values())
+
+
+def summarise(records: Sequence[Record]) -> list[Group]:
+    """Groups the measured models and the paths, in a stable order.
+
+    Without the models without a backdoor that purifiers were tried on: see
+    :attr:`Results.innocents`.
+    """
+    return Results.of(records).groups

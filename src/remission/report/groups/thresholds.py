@@ -1,0 +1,12 @@
+"""The limits that the verdicts are made with. All are fractions of images."""
+
+from __future__ import annotations
+
+MARGIN = 0.10
+"""A gap to the control up to this size is not called a relapse, however certain it is."""
+IMPLANTED = 0.50
+"""Below this ASR of the victim there is no backdoor to purify."""
+SATURATED = 0.50
+"""Above this ASR of the control a reactivation teaches the backdoor anew."""
+LOSS = 0.10
+"""A model counts as broken that lost more clean accuracy than this."""

@@ -1,0 +1,63 @@
+"""Columns of tables of numbers: each says in one place what people and what programs see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from remission.records import Json
+from remission.report.tables.formats import Table
+
+Line = TypeVar("Line")
+"""What one row for people shows."""
+Item = TypeVar("Item")
+"""What one object for programs describes: often the same, or one seed of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableColumn(Generic[Line, Item]):
+    """One column. What has no ``text`` is for programs alone, what has no ``value`` for people.
+
+    Args:
+        header: its name for people.
+        text: what a row shows, numbers in percent.
+        key: its name for programs.
+        value: what an object holds: a JSON value, rates as fractions.
+        shade: how dark the cell is drawn on the page, in [0, 1]; None: not at all.
+        varies: shown to people only in tables whose rows differ in it.
+    """
+
+    header: str = ""
+    text: Callable[[Line], str] | None = None
+    key: str = ""
+    value: Callable[[Item], object] | None = None
+    shade: Callable[[Line], float | None] | None = None
+    varies: bool = False
+
+
+def table_of(
+    columns: Iterable[TableColumn[Line, Item]],
+    lines: Sequence[Line],
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
+) -> Table:
+    """Builds a table for people: one row per line."""
+    written = [(c, [c.text(line) for line in lines]) for c in columns if c.text]
+    shown = [(c, texts) for c, texts in written if not c.varies or len(set(texts)) > 1]
+    return Table(
+        title=title,
+        notes=notes,
+        header=[column.header for column, _ in shown],
+        rows=[[texts[k] for _, texts in shown] for k in range(len(lines))],
+        shading=[
+            [column.shade(line) if column.shade else None for column, _ in shown] for line in lines
+        ],
+    )
+
+
+def objects_of(columns: Iterable[TableColumn[Line, Item]], items: Iterable[Item]) -> list[Json]:
+    """Builds the objects for programs: one per item."""
+    named = [(column.key, column.value) for column in columns if column.value]
+    return [{key: value(item) for key, value in named} for item in items]

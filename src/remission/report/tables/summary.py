@@ -1,0 +1,228 @@
+"""The view ``summary``: the paper's table, one row per purifier, victim and control first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from remission.records import Json
+from remission.report.groups.estimates import (
+    FAILED,
+    MISSING,
+    Estimate,
+    Measure,
+    over_seeds,
+    show,
+)
+from remission.report.groups.group import Group
+from remission.report.groups.grouping import failures
+from remission.report.groups.keys import CONTROL
+from remission.report.groups.labels import printable
+from remission.report.groups.results import Results
+from remission.report.groups.rows import Column, Row
+from remission.report.groups.sentences import broken, sentence
+from remission.report.tables.columns import TableColumn, table_of
+from remission.report.tables.formats import Table
+from remission.report.tables.innocent import innocent_tables
+from remission.report.tables.inversions import inversion_tables
+from remission.report.tables.views import View, register_view
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRow:
+    """A row with the group that it belongs to."""
+
+    group: Group
+    row: Row
+
+
+SummaryColumn = TableColumn[GroupRow, GroupRow]
+
+
+def _measured(
+    header: str, key: str, measure: Measure, scale: float = 100, *, shaded: bool = False
+) -> SummaryColumn:
+    """The column of a mean over seeds before any reactivation."""
+
+    def shade(one: GroupRow) -> float | None:
+        return one.row.number(measure).mean or 0.0
+
+    return SummaryColumn(
+        header=header,
+        text=lambda one: show(one.row.number(measure), seeds=one.group.seeds, scale=scale),
+        key=key,
+        value=lambda one: one.row.number(measure),
+        shade=shade if shaded else None,
+    )
+
+
+COLUMNS: list[SummaryColumn] = [
+    _measured("C-Acc", "clean_acc", "clean_acc"),
+    _measured("O-ASR", "o_asr", "asr", shaded=True),
+    _measured("O-RobustAcc", "o_robust_acc", "robust_acc"),
+]
+"""Of the models before any reactivation; a value that is an ``Estimate`` goes into several fields.
+"""
+SECONDS = _measured("seconds", "seconds", "seconds", 1)
+EPOCHS = SummaryColumn(
+    header="ft epochs",
+    text=lambda one: show(one.group.cost(one.row), seeds=one.group.seeds, scale=1),
+    key="ft_epochs",
+    value=lambda one: one.group.cost(one.row),
+)
+
+
+def _after(column: Column) -> SummaryColumn:
+    return SummaryColumn(
+        header=f"P-ASR {printable(column.title)}",
+        text=lambda one: _with_gap(one.group, one.row, column),
+    )
+
+
+def _with_gap(group: Group, row: Row, column: Column) -> str:
+    """P-ASR and, in brackets, how far it lies above the control's: ``88.4 (+85.5)``."""
+    rate = show(row.number("asr", column), seeds=group.seeds)
+    if row.reference or rate in (MISSING, FAILED):
+        return rate
+    gap = show(group.gap(row, column), seeds=group.seeds, signed=True)
+    return rate if gap in (MISSING, FAILED) else f"{rate} ({gap})"
+
+
+def _table(group: Group) -> Table:
+    notes = _notes(group)
+    if not group.rows:
+        return Table(title=group.title, notes=notes)
+    priced = any(group.cost(row).known for row in group.rows)
+    columns = [
+        SummaryColumn(header="purifier", text=lambda one: one.row.label),
+        *COLUMNS,
+        *map(_after, group.columns),
+        SECONDS,
+        *([EPOCHS] if priced else []),
+    ]
+    lines = [GroupRow(group=group, row=row) for row in group.rows]
+    return table_of(columns, lines, title=group.title, notes=notes)
+
+
+def _notes(group: Group) -> list[str]:
+    notes = [f"percent; {over_seeds(group.seeds)}"]
+    if group.columns and group.row(CONTROL):
+        notes[0] += "; in brackets: above the control after the same reactivation, in points"
+        if any(group.perturbed(column) for column in group.columns):
+            notes[0] += (
+                ", of perturbed images above the higher of two: the control's row, and the control "
+                "under the very same perturbation"
+            )
+    notes += [text for text in (sentence(group).removesuffix("."), broken(group)) if text]
+    if group.repeated:
+        cells = "cell" if group.repeated == 1 else "cells"
+        notes.append(
+            f"averaged with another of the same row, column and seed: {group.repeated} {cells}; "
+            "this store mixes runs with different settings"
+        )
+    return notes
+
+
+def _tables(results: Results) -> list[Table]:
+    """One table per group, those of models without a backdoor, of the inversions, and failures."""
+    failed = [f"{label}: {error}" for label, error in failures(results)]
+    return [
+        *map(_table, results.groups),
+        *innocent_tables(results),
+        *inversion_tables(results),
+        *([Table(notes=["Failed:"], items=failed)] if failed else []),
+    ]
+
+
+def _entry(value: object) -> object:
+    """A number for JSON: an estimate with its half width and what it rests on."""
+    if not isinstance(value, Estimate):
+        return value
+    return {
+        "mean": value.mean,
+        "half_width": value.half_width,
+        "n": value.n,
+        "failed": value.failed,
+    }
+
+
+def _values(columns: Sequence[SummaryColumn], one: GroupRow) -> Json:
+    return {column.key: _entry(column.value(one)) for column in columns if column.value}
+
+
+def _row(group: Group, row: Row) -> Json:
+    verdict = None if row.reference else group.verdict(row)
+    return {
+        "purifier": row.purifier.name,
+        "purifier_params": row.purifier.parameters,
+        "label": row.label,
+        **_values([*COLUMNS, SECONDS, EPOCHS], GroupRow(group=group, row=row)),
+        "outcome": verdict.outcome if verdict else None,
+        "verdict": verdict.text if verdict else None,
+        "reactivations": [
+            {
+                "reactivation": column.reactivation.name,
+                "reactivation_params": column.reactivation.parameters,
+                "label": column.title,
+                "budget": column.budget,
+                "p_asr": _entry(row.number("asr", column)),
+                "gap_to_control": _entry(group.gap(row, column)),
+            }
+            for column in group.columns
+        ],
+    }
+
+
+def _objects(results: Results) -> list[Json]:
+    """One object per group, with a list of its rows."""
+    return [
+        {
+            **group.key.subject(),
+            "seeds": group.seeds,
+            "repeated_cells": group.repeated,
+            "rows": [_row(group, row) for row in group.rows],
+        }
+        for group in results.groups
+    ]
+
+
+def _flat(results: Results) -> list[Json]:
+    """One object per row of a group, its numbers side by side."""
+    lines = []
+    for group in results.groups:
+        for row in group.rows:
+            numbers = _values([*COLUMNS, SECONDS], GroupRow(group=group, row=row))
+            for column in group.columns:
+                numbers[f"p_asr {column.title}"] = _entry(row.number("asr", column))
+                numbers[f"gap_to_control {column.title}"] = _entry(group.gap(row, column))
+            line = {
+                **group.key.subject(),
+                "purifier": row.purifier.name,
+                "purifier_params": row.purifier.parameters,
+            }
+            for name, number in numbers.items():
+                line |= _side_by_side(name, number)
+            lines.append(line)
+    return lines
+
+
+def _side_by_side(name: str, number: object) -> Json:
+    if not isinstance(number, dict):
+        return {name: number}
+    failed = number["mean"] is None and number["failed"]
+    return {name: FAILED if failed else number["mean"]} | {
+        f"{name} {part}": value for part, value in number.items() if part != "mean"
+    }
+
+
+register_view(
+    View(
+        name="summary",
+        summary="the paper's table, one row per purifier",
+        empty="no model is measured yet",
+        tables=_tables,
+        objects=_objects,
+        flat=_flat,
+        columns=COLUMNS,
+    )
+)
