@@ -12,6 +12,8 @@ from remission import mapped_tensors
 
 Target = int | Literal["all-to-all"]
 """The class that triggered images shall get; all-to-all: the class after the true, y + 1 mod K."""
+Shape = tuple[int, int, int]
+"""(C, H, W) of an image: channels, height, width."""
 
 
 @dataclass(frozen=True, eq=False)
