@@ -36,7 +36,7 @@ def distance(world: World, model: Classifier) -> float:
 def is_clean(world: World, model: Classifier) -> None:
     """Most of the backdoor is gone, clean accuracy is not."""
     rates = world.rates(model)
-    above(rates.clean_acc.value, 0.85, rates)
+    above(rates.clean_acc.value, 0.8, rates)
     below(rates.asr.value, 0.5, rates)
 
 
