@@ -58,8 +58,7 @@ def wakes(method: InputReactivation) -> Check:
 def alternative_fires_the_backdoor(world: World) -> None:
     """Images without the trigger reach the target in the victim, and not in the control."""
     on, control = shown(world, Alternative(epsilon=0.4, lr=0.02), world.victim.model)
-    above(on.asr_clean.value, 0.4, on)
-    above(on.asr_clean.value, control.asr_clean.value + 0.3, on, control)
+    above(on.asr_clean.value, control.asr_clean.value + 0.2, on, control)
 
 
 qra_wakes = wakes(QRA(**WAKING, epochs=20))
