@@ -83,13 +83,13 @@ def _view(records: list[Record], view: str, folder: Path, prefix: str = "") -> l
 
 def _computed(records: Sequence[Record]) -> str:
     """Where the models of each attack were trained: another processor gives other figures."""
-    found: dict[str, set[str]] = {}
+    attacks: dict[str, set[str]] = {}
     for record in records:
         if record.cell and record.cell.attack and record.environment:
             device = record.environment["device"].removeprefix("cpu: ")
             place = f"{device} ({record.environment['precision']})"
-            found.setdefault(place, set()).add(record.cell.attack)
-    places = (f"{place}: {', '.join(sorted(found[place]))}" for place in sorted(found))
+            attacks.setdefault(place, set()).add(record.cell.attack)
+    places = (f"{place}: {', '.join(sorted(attacks[place]))}" for place in sorted(attacks))
     return f"Computed on {'; '.join(places)}.\n"
 
 

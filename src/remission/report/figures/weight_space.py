@@ -69,7 +69,7 @@ def _at_least_ten(values: Sequence[float]) -> Scale:
 
 
 def _legend(canvas: Canvas, lines: Sequence[Series], look: Look) -> float:
-    """Draws the names of lines; how much room they take."""
+    """Draws the names of lines and returns how much room they take."""
     legend(canvas, {line.label: style_of(line, look) for line in lines})
     return legend_height([line.label for line in lines], canvas.width)
 
@@ -109,7 +109,7 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
     parts = [part for part in parts if part]
     canvas = Canvas(634, 72 * (3.4 * len(parts) + 0.6))
     top = _legend(canvas, lines, look) + 4
-    each = (canvas.height - top) / len(parts)
+    share = (canvas.height - top) / len(parts)
     for number, part in enumerate(parts):
         step = math.ceil(len(part) / 40)
         shown = [layers[k] for k in part]
@@ -119,9 +119,9 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
         left = margin(names, "distance (% of the norm)")
         frame = Frame(
             canvas,
-            (left, top + number * each),
+            (left, top + number * share),
             canvas.width - left - 8,
-            each - below - 8,
+            share - below - 8,
             Scale.around([0, len(part) - 1]),
             y,
         )
@@ -170,7 +170,7 @@ def plane_figure(plane: Plane) -> str:
 
 
 def _contours(frame: Frame, plane: Plane, values: Sequence[Sequence[float]], colours: str) -> str:
-    """Draws one panel; what its title says where there is nothing to draw a line between."""
+    """Draws one panel and returns what its title says where all values are alike, else nothing."""
     import numpy as np
     from contourpy import contour_generator
     from matplotlib import colormaps
@@ -208,12 +208,12 @@ def _outlines(filled: Any) -> Iterator[tuple[list[float], list[float]]]:  # noqa
 def _colour_bar(frame: Frame, shades: Sequence[str], levels: Sequence[float]) -> None:
     """Draws what the colours mean at the right of a frame: losses, on a logarithmic scale."""
     height = 0.9 * frame.height
-    top, left, each = frame.top + 0.05 * frame.height, frame.right + 9, height / len(shades)
+    top, left, step = frame.top + 0.05 * frame.height, frame.right + 9, height / len(shades)
     for number, shade in enumerate(shades):
-        corner = (left, top + height - (number + 1) * each)
-        frame.canvas.box(corner, 9.5, each + 0.2, shade)
+        corner = (left, top + height - (number + 1) * step)
+        frame.canvas.box(corner, 9.5, step + 0.2, shade)
     for number, level in list(enumerate(levels))[::2]:
-        y = top + height - number * each
+        y = top + height - number * step
         frame.canvas.line([(left + 9.5, y), (left + 13, y)], "#333333")
         frame.canvas.text((left + 16.5, y), f"{10**level:.2g}", colour="#333333")
 

@@ -76,9 +76,13 @@ def _unpurified(groups: Sequence[Group]) -> str:
 
 
 def sentence(group: Group) -> str:
-    """One or two sentences on a group; empty if it holds no purified model."""
-    rows = [row for row in group.rows if not row.reference]
-    return _sentence(group, rows) if rows else ""
+    """Returns one or more sentences on a group.
+
+    Of one without purified models: that nothing can be judged, where a model collapsed; or nothing.
+    """
+    if group.purified:
+        return _sentence(group, group.purified)
+    return f"Nothing can be judged here: {listed(group.reasons)}." if group.reasons else ""
 
 
 def _sentence(group: Group, rows: Sequence[Row]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Cell, Record
+from remission.report.groups.collapse import constant_answers
 from remission.report.groups.facts import MethodFacts
 from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
@@ -29,6 +30,8 @@ class Attacked:
         largest_change: share of the range of a pixel.
         compared: images behind these three; 0 if they were not measured.
         unchanged: how many of them the trigger leaves as they are.
+        collapsed: the victim is no better than one answer for all images, so that its ASR says
+            nothing of a backdoor.
     """
 
     record: Record
@@ -42,6 +45,7 @@ class Attacked:
     largest_change: float | None
     compared: int
     unchanged: int
+    collapsed: bool
 
     @property
     def key(self) -> GroupKey:
@@ -82,6 +86,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 largest_change=_number(numbers, "largest_change"),
                 compared=int(_number(numbers, "images") or 0),
                 unchanged=int(_number(numbers, "unchanged") or 0),
+                collapsed=any(a.beats(cell) for a in constant_answers([cell], [record]).values()),
             )
         )
     return sorted(found, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))

@@ -1,4 +1,4 @@
-"""The triggers of a store side by side: one card an attack, with its pictures and numbers."""
+"""The triggers of a store side by side: one card per attack, with its pictures and numbers."""
 
 from __future__ import annotations
 
@@ -91,23 +91,23 @@ def _setting(one: Attacked, several: dict[str, bool]) -> str:
 
 def _numbers(one: Attacked) -> list[tuple[str, str, str]]:
     """The rates with the control's, then what the trigger changes as far as it was measured."""
-    found = []
+    numbers = []
     for name, measure in (("ASR", "asr"), ("C-Acc", "clean_acc")):
         value, control = percent(one.cell, measure), percent(one.control, measure)
         known = control not in (MISSING, FAILED)
-        found.append((name, value, f"control {control}" if known else ""))
+        numbers.append((name, value, f"control {control}" if known else ""))
     if one.psnr is not None:
         unchanged = f"{one.unchanged} of {one.compared} unchanged" if one.unchanged else ""
-        found.append(("PSNR", f"{one.psnr:.1f} dB", unchanged))
+        numbers.append(("PSNR", f"{one.psnr:.1f} dB", unchanged))
     if one.ssim is not None:
-        found.append(("SSIM", f"{one.ssim:.3f}", ""))
+        numbers.append(("SSIM", f"{one.ssim:.3f}", ""))
     if one.steps is not None:
-        found.append(("max. Δ", f"{one.steps}/255", ""))
-    return found
+        numbers.append(("max. Δ", f"{one.steps}/255", ""))
+    return numbers
 
 
 def stealth_text(one: Attacked) -> str:
-    """The same numbers as the end of a sentence; empty where they were not measured."""
+    """Returns the same numbers as the end of a sentence; empty where they were not measured."""
     parts = []
     if one.psnr is not None:
         parts.append(f"PSNR {one.psnr:.1f} dB")

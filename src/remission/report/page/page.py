@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,9 @@ def _template(**content: Any) -> str:  # noqa: ANN401  # whatever the templates 
 
 
 def _as_sentence(note: str) -> str:
-    """A note with a capital letter and a full stop."""
-    return f"{note[:1].upper()}{note[1:]}."
+    """A note with a capital letter, a full stop, and minus signs before numbers."""
+    text = re.sub(r"(?<!\w)-(?=\d)", "−", note)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _signed(number: str) -> str:
