@@ -22,7 +22,7 @@ from remission.method import field, method
 from remission.purifiers import FT, TriggerPurifier
 from remission.reactivations import InputReactivation
 from remission.reactivations.access import Access
-from remission.reactivations.perturbations import Universal
+from remission.reactivations.perturbations import UniversalPerturbation
 from remission.triggers import UNet
 
 @method
@@ -59,7 +59,7 @@ class Instead(InputReactivation):
         return Access("nothing")
 
     def perturbation(self, shape, seed):
-        return Universal(shape, self.epsilon, seed)
+        return UniversalPerturbation(shape, self.epsilon, seed)
 
     def learn(self, perturbation, model, attacker, *, budget, seed):
         pass
