@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from remission.records import Record, read_records
-from remission.report.figures.explanation import EXPLAINED, explanation_figure
+from remission.report.figures.drawing import Drawing
+from remission.report.figures.explanation import explanation_figure
 from remission.report.figures.style import Style, styles
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.groups.titles import titles
 from remission.report.measures.explanation import explanations
-from remission.report.page.perturbed import Told, transfer_figures, woken_figure
-from remission.report.page.weight_space import drawings
+from remission.report.page import captions
+from remission.report.page.perturbed import perturbed_drawing, transfer_drawings
+from remission.report.page.weight_space import weight_space_drawings
 from remission.report.tables.render import render
 
 _PLANES = ("fst", "pam_path")
@@ -74,57 +77,58 @@ def write_reactivations(results: Path, docs: Path) -> None:
 
 def _view(records: list[Record], view: str, folder: Path, prefix: str = "") -> list[str]:
     """The table of a view and its figures, whose files begin with ``prefix``."""
-    shown = [_shown(told, prefix + name, folder) for name, told in _figures(records, view)]
+    shown = [_shown(drawing, prefix + name, folder) for name, drawing in _drawings(records, view)]
     return [render(records, view, "markdown"), "", *shown]
 
 
 def _computed(records: Sequence[Record]) -> str:
     """Where the models of each attack were trained: another processor gives other figures."""
-    found: dict[str, set[str]] = {}
+    attacks: dict[str, set[str]] = {}
     for record in records:
         if record.cell and record.cell.attack and record.environment:
             device = record.environment["device"].removeprefix("cpu: ")
             place = f"{device} ({record.environment['precision']})"
-            found.setdefault(place, set()).add(record.cell.attack)
-    places = (f"{place}: {', '.join(sorted(found[place]))}" for place in sorted(found))
+            attacks.setdefault(place, set()).add(record.cell.attack)
+    places = (f"{place}: {', '.join(sorted(attacks[place]))}" for place in sorted(attacks))
     return f"Computed on {'; '.join(places)}.\n"
 
 
-def _shown(told: Told, name: str, folder: Path) -> str:
+def _shown(drawing: Drawing, name: str, folder: Path) -> str:
     """Writes a figure and returns the Markdown that shows it with its caption."""
-    svg, caption, title = told
     file = re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-") + ".svg"
-    (folder / file).write_text(svg, encoding="utf-8")
-    return f"![{title}](gallery/reactivations/{file})\n\n*{caption}*\n"
+    (folder / file).write_text(drawing.svg, encoding="utf-8")
+    return f"![{drawing.title}](gallery/reactivations/{file})\n\n*{drawing.caption}*\n"
 
 
-def _figures(records: Sequence[Record], view: str) -> Iterator[tuple[str, Told]]:
-    """Name and figure of what belongs to a view."""
-    results = Results(records)
-    groups = results.groups
-    named = titles(groups)
-    look = styles(row.label for g in groups for row in g.rows if not row.reference)
+def _drawings(records: Sequence[Record], view: str) -> Iterator[tuple[str, Drawing]]:
+    """Name and drawing of what belongs to a view."""
+    results = Results.of(records)
+    named = titles(results.groups)
+    look = styles(row.label for group in results.groups for row in group.purified)
     if view == "explanation":
         for one in explanations(results):
             svg = explanation_figure(one, styles(one.attacks))
-            yield "explanation", (svg, EXPLAINED, one.title)
-    for number, group in enumerate(groups):
-        here = named[group.key]
-        if view == "explanation":
-            for drawing in drawings(group, records, look):
-                plane = drawing.title.removeprefix("Plane of ")
-                if plane == drawing.title or (number == 0 and plane in _PLANES):
-                    told = (drawing.svg, f"{here}: {drawing.caption}", drawing.title)
-                    yield f"{here}-{drawing.title}", told
-        elif view == "transfer":
-            for svg, caption, title in transfer_figures(group, records):
-                yield f"{here}-{title}", (svg, f"{here}: {caption}", title)
-        elif view == "summary":
-            yield from _woken(group, here, look)
+            yield (
+                "explanation",
+                Drawing(svg=svg, title=one.title, caption=captions.EXPLANATION),
+            )
+    for number, group in enumerate(results.groups):
+        attack = named[group.key]
+        for drawing in _of_group(group, results, view, look):
+            plane = drawing.title.removeprefix("Plane of ")
+            if plane == drawing.title or (number == 0 and plane in _PLANES):
+                caption = f"{attack}: {drawing.caption}"
+                yield f"{attack}-{drawing.title}", replace(drawing, caption=caption)
 
 
-def _woken(group: Group, here: str, look: dict[str, Style]) -> Iterator[tuple[str, Told]]:
-    for column in group.columns:
-        if group.perturbed(column) and (found := woken_figure(group, column, look)):
-            svg, caption, title = found
-            yield f"{here}-{column.title}", (svg, f"{here}: {caption}", title)
+def _of_group(
+    group: Group, results: Results, view: str, look: dict[str, Style]
+) -> Iterator[Drawing]:
+    if view == "explanation":
+        yield from weight_space_drawings(group, results, look)
+    elif view == "transfer":
+        yield from transfer_drawings(group, results)
+    elif view == "summary":
+        for column in group.columns:
+            if group.perturbed(column) and (drawing := perturbed_drawing(group, column, look)):
+                yield drawing

@@ -17,7 +17,7 @@ METHODS = '''
 from typing import ClassVar
 import torch
 from remission.inversion import Inversion
-from remission.inversion.base import Named
+from remission.inversion.base import TargetClass
 from remission.method import field, method
 from remission.purifiers import FT, TriggerPurifier
 from remission.reactivations import InputReactivation
@@ -46,7 +46,7 @@ class Guess(Inversion):
             return UNet(shape[0], 2, 1)
 
     def invert(self, model, clean, generator, *, previous, seed):
-        return Named(1, 1.5)
+        return TargetClass(1, 1.5)
 
 @method
 class Instead(InputReactivation):

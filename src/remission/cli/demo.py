@@ -20,6 +20,7 @@ def demo(
     quiet: QuietOption = False,
 ) -> None:
     """Run the shipped spec 'quickstart', print its table, write its report."""
+    from remission.cli.progress import waiting
     from remission.cli.run import compute
     from remission.grid.spec.spec import read_spec
     from remission.records import read_records
@@ -35,7 +36,8 @@ def demo(
         ) from error
     outcome = compute(spec, store, device="auto", jobs=None, only=None, quiet=quiet)
     print(render(read_records(store), "summary", "text"))
-    write_report(store, report)
+    with waiting(quiet, "starting") as say:
+        write_report(store, report, say)
     if not quiet:
         print(f"report: {report}", file=sys.stderr)
     raise typer.Exit(1 if outcome.failed else 0)

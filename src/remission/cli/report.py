@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from remission.cli.run import QuietOption
+
 
 def report(
     store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
@@ -20,9 +22,13 @@ def report(
             "told apart",
         ),
     ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write the results of a store as one page that opens offline."""
+    from remission.cli.progress import waiting
     from remission.report.page.page import write_report
 
-    write_report(store, output, all_settings=all_settings)
-    print(f"report: {output}", file=sys.stderr)
+    with waiting(quiet, "starting") as say:
+        write_report(store, output, say, all_settings=all_settings)
+    if not quiet:
+        print(f"report: {output}", file=sys.stderr)

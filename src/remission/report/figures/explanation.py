@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
-from remission.report.figures.style import RC, Style, legend, svg_of
+from remission.report.figures.canvas import Canvas
+from remission.report.figures.frame import GREY, NAMED, Frame, Scale, margin, rounded
+from remission.report.figures.style import Look, legend, legend_height
 from remission.report.measures.explanation import Explanation
 
-EXPLAINED = (
-    "The relapse gap of every purified model of each seed against each predictor; hollow where the "
-    "O-ASR lies more than 10 points above the control's."
-)
-"""What :func:`explanation_figure` shows."""
+_WIDTH, _HEIGHT = 749.0, 461.0
+_ACROSS, _DOWN = 3, 2
+_GAP = 14.0
 
 
-def explanation_figure(found: Explanation, colours: Mapping[str, Style]) -> str:
-    """Relapse gap against each predictor, a panel each; hollow where nothing was purified."""
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(10.4, 6.4), layout="constrained")
-        grid = figure.subplots(2, 3, sharey=True)
-        panels = list(grid.flat)
-        for axes, predictor in zip(panels, found.predictors, strict=False):
-            for attack, style in colours.items():
-                points = [
-                    (case.values[predictor.key], case.gap, case.purified)
-                    for case in found.cases
-                    if case.attack == attack and case.values[predictor.key] is not None
+def explanation_figure(explanation: Explanation, look: Look) -> str:
+    """Draws a panel per predictor; marks are hollow where nothing was purified.
+
+    Args:
+        explanation: has at most six predictors.
+        look: attack -> style.
+    """
+    canvas = Canvas(_WIDTH, _HEIGHT)
+    legend(canvas, look, lines=False)
+    top = legend_height(list(look), _WIDTH) + 4
+    y = Scale.around([0.0, *(case.gap for case in explanation.cases)])
+    left = margin(rounded(y.ticks(9)), "relapse gap")
+    width = (_WIDTH - left - 8 - (_ACROSS - 1) * _GAP) / _ACROSS
+    height = (_HEIGHT - top) / _DOWN - NAMED - 6
+    for number, predictor in enumerate(explanation.predictors):
+        row, column = divmod(number, _ACROSS)
+        known = [
+            (case, value)
+            for case in explanation.cases
+            if (value := case.values[predictor.key]) is not None
+        ]
+        corner = (left + column * (width + _GAP), top + row * (height + NAMED + 6))
+        x = Scale.around([value for _, value in known])
+        frame = Frame(canvas, corner, width, height, x, y)
+        frame.draw_y("" if column else "relapse gap", texts=column == 0)
+        frame.draw_x(predictor.title, most=5)
+        canvas.line(frame.points([x.low, x.high], [0, 0]), GREY)
+        for attack, style in look.items():
+            for purified in (True, False):
+                some = [
+                    (v, c.gap) for c, v in known if (c.attack, c.purified) == (attack, purified)
                 ]
-                for purified in (True, False):
-                    some = [(x, y) for x, y, pure in points if pure == purified]
-                    axes.plot(
-                        [x for x, _ in some],
-                        [y for _, y in some],
-                        style.marker,
-                        linestyle="none",
-                        color=style.colour,
-                        markerfacecolor=style.colour if purified else "white",
-                        label=attack if purified else None,
-                        alpha=0.8,
-                    )
-            axes.axhline(0, color="#6b6b6b", linewidth=0.8, zorder=1)
-            axes.set_xlabel(predictor.title)
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=4))  # long labels would touch
-        for axes in panels[len(found.predictors) :]:
-            axes.set_axis_off()
-        for row in grid:
-            row[0].set_ylabel("relapse gap")
-        legend(figure)
-        return svg_of(figure)
+                canvas.marks(
+                    [frame.at(*pair) for pair in some],
+                    style.marker,
+                    style.colour,
+                    fill=style.colour if purified else "white",
+                    opacity=0.8,
+                )
+    return canvas.svg()

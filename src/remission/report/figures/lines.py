@@ -40,15 +40,15 @@ class Panel:
 
 
 def reactivations(group: Group) -> dict[str, list[Column]]:
-    """Label of a reactivation -> its columns in order of budget."""
-    found: dict[str, list[Column]] = {}
+    """Returns the columns of each reactivation in order of budget, by its label."""
+    columns: dict[str, list[Column]] = {}
     for column in group.columns:
-        found.setdefault(column.label, []).append(column)
-    return found
+        columns.setdefault(column.label, []).append(column)
+    return columns
 
 
 def relapse(group: Group, columns: Sequence[Column]) -> list[Series]:
-    """ASR against the number of poisoned images; n = 0 is the model before reactivation.
+    """Returns ASR against the number of poisoned images; n = 0: the model before reactivation.
 
     Rows without a single point behind n = 0 are left out, the victim too: it is a reference line.
     Budgets that a row was not run at are passed over.
@@ -64,7 +64,7 @@ def relapse(group: Group, columns: Sequence[Column]) -> list[Series]:
 
 
 def before_after(group: Group, column: Column) -> list[tuple[Series, Series]]:
-    """(O-ASR, P-ASR) of every row for a reactivation that used no poisoned images."""
+    """Returns (O-ASR, P-ASR) of every row for a reactivation that used no poisoned images."""
     return [
         (
             _series(row, [(0.0, row.number("asr"))]),
@@ -76,32 +76,32 @@ def before_after(group: Group, column: Column) -> list[tuple[Series, Series]]:
 
 
 def victim_asr(group: Group) -> float | None:
-    """The victim's ASR in percent."""
+    """Returns the victim's ASR in percent; None where it was not measured."""
     row = group.row(VICTIM)
     mean = row.number("asr").mean if row else None
     return None if mean is None else 100 * mean
 
 
 def panels(group: Group) -> list[Panel]:
-    """The straight lines from victim to purified, interpolated first, and the curves beside."""
-    found = []
+    """Returns the straight lines from victim to purified, interpolated first, then the curves."""
+    drawn = []
     for policy in BATCHNORM:
         lines = {label: curves for (label, name), curves in group.paths.items() if name == policy}
         if lines:
-            found.append(_panel(f"batch norm {policy}", lines))
+            drawn.append(_panel(f"batch norm {policy}", lines))
     if bent := _others(group, "bezier", "recalibrated"):
-        found.append(_panel("Bezier curve, recalibrated", bent))
-    return found
+        drawn.append(_panel("Bezier curve, recalibrated", bent))
+    return drawn
 
 
 def onward(group: Group) -> list[Panel]:
-    """The straight lines from the purified to the retuned model."""
-    found = [(policy, _others(group, "retuned", policy)) for policy in BATCHNORM]
-    return [_panel(f"batch norm {policy}", lines) for policy, lines in found if lines]
+    """Returns the straight lines from the purified to the retuned model."""
+    walks = [(policy, _others(group, "retuned", policy)) for policy in BATCHNORM]
+    return [_panel(f"batch norm {policy}", lines) for policy, lines in walks if lines]
 
 
 def losses(group: Group) -> Panel | None:
-    """Losses along the straight line, in nats and not in percent, with one policy of batch norm.
+    """Returns losses along the straight line, in nats and not in percent, with one batch norm.
 
     ``error`` holds the backdoor loss and ``clean_acc`` the clean one. Older records have neither.
     """
@@ -115,8 +115,8 @@ def losses(group: Group) -> Panel | None:
         if known:
             return Panel(
                 title=f"batch norm {policy}",
-                error=[_loss(label, found, "backdoor_loss") for label, found in known.items()],
-                clean_acc=[_loss(label, found, "clean_loss") for label, found in known.items()],
+                error=[_loss(label, curves, "backdoor_loss") for label, curves in known.items()],
+                clean_acc=[_loss(label, curves, "clean_loss") for label, curves in known.items()],
             )
     return None
 
@@ -139,8 +139,8 @@ def _others(group: Group, walk: str, policy: str) -> dict[str, Sequence[PathCurv
 
 def _loss(label: str, curves: Sequence[PathCurve], of: Quantity) -> Series:
     t = curves[0].t
-    found = [curve.values(of) or [] for curve in curves if curve.t == t]
-    y = [math.fsum(values) / len(values) for values in zip(*found, strict=True)]
+    lists = [curve.values(of) or [] for curve in curves if curve.t == t]
+    y = [math.fsum(values) / len(values) for values in zip(*lists, strict=True)]
     return Series(label=label, x=t, y=y, low=y, high=y)
 
 

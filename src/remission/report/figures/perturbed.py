@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+import math
 
-from remission.report.figures.style import RC, svg_of
+from remission.report.figures.canvas import SIZE, Canvas, text_width
 from remission.report.measures.transfer import Matrix
 
-_COLOURS = LinearSegmentedColormap.from_list("asr", ["#ffffff", "#f3c4a0", "#D55E00"])
+_COLOURS = ((0xFF, 0xFF, 0xFF), (0xF3, 0xC4, 0xA0), (0xD5, 0x5E, 0x00))
+"""At an ASR of 0, of one half and of 1."""
+_SIDE = 0.7 * 72
+"""The width of a cell."""
+_ANGLE = 40
+"""Of the names above the columns, in degrees."""
 
 
 def transfer_figure(matrix: Matrix) -> str:
-    """Rows: made for; columns: tried on; numbers in percent, darker where higher."""
-    count = len(matrix.labels)
-    side = 0.62 * count
-    with mpl.rc_context(RC | {"axes.grid": False}):
-        figure = Figure(figsize=(side + 2.6, 0.62 * side + 1.9), layout="constrained")
-        axes = figure.add_subplot()
-        # drawn as shapes: imshow would put a bitmap into the page
-        axes.pcolormesh(
-            [[100 * value for value in row] for row in matrix.asr],
-            cmap=_COLOURS,
-            vmin=0,
-            vmax=100,
-            edgecolors="#ebe8e4",
-            linewidth=0.8,
-        )
-        for i, row in enumerate(matrix.asr):
-            for j, value in enumerate(row):
-                axes.text(
-                    j + 0.5,
-                    i + 0.5,
-                    f"{100 * value:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    fontweight="bold" if i == j else "normal",
-                    color="white" if value > 0.7 else "#1b1b1b",
-                )
-        places = [i + 0.5 for i in range(count)]
-        axes.set_xticks(places, matrix.labels, rotation=40, ha="left", rotation_mode="anchor")
-        axes.set_yticks(places, matrix.labels)
-        axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-        axes.xaxis.set_label_position("top")
-        axes.set_ylim(count, 0)
-        axes.set_xlabel("tried on")
-        axes.set_ylabel("made for")
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        return svg_of(figure)
+    """Draws rows, made for, and columns, tried on; numbers in percent, darker where higher."""
+    count, tall = len(matrix.labels), 0.66 * _SIDE
+    wide = max(map(text_width, matrix.labels))
+    left, slope = SIZE + 16 + wide, math.radians(_ANGLE)
+    top = SIZE + 16 + wide * math.sin(slope) + SIZE
+    beyond = text_width(matrix.labels[-1]) * math.cos(slope) - _SIDE / 2
+    canvas = Canvas(left + count * _SIDE + max(8, beyond + 8), top + count * tall + 8)
+    for i, row in enumerate(matrix.asr):
+        y = top + i * tall
+        canvas.text((left - 6, y + tall / 2), matrix.labels[i], anchor="end", colour="#333333")
+        for j, value in enumerate(row):
+            x = left + j * _SIDE
+            corners = [(x, y), (x + _SIDE, y), (x + _SIDE, y + tall), (x, y + tall)]
+            canvas.area([corners], _colour(value), stroke="#ebe8e4")
+            canvas.text(
+                (x + _SIDE / 2, y + tall / 2),
+                f"{100 * value:.0f}",
+                anchor="middle",
+                size=9,
+                bold=i == j,
+                colour="white" if value > 0.7 else "#1b1b1b",
+            )
+    for j, label in enumerate(matrix.labels):
+        at = (left + (j + 0.5) * _SIDE, top - 6)
+        canvas.text(at, label, angle=_ANGLE, colour="#333333")
+    middle = top + count * tall / 2
+    canvas.text((left + count * _SIDE / 2, SIZE / 2 + 6), "tried on", anchor="middle")
+    canvas.text((SIZE / 2 + 4, middle), "made for", anchor="middle", angle=90)
+    return canvas.svg()
+
+
+def _colour(value: float) -> str:
+    """White at 0, dark orange at 1, light orange half-way."""
+    place = 2 * min(1.0, max(0.0, value))
+    low, high = (_COLOURS[:2], _COLOURS[1:])[place > 1]
+    share = place - (place > 1)
+    mixed = (round(a + share * (b - a)) for a, b in zip(low, high, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixed)

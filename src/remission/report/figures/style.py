@@ -1,41 +1,19 @@
-"""What all figures share: colours, lines, and how a figure becomes SVG text."""
+"""What all figures share: colours, how a line looks, and the legend."""
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
+from remission.report.figures.canvas import SIZE, Canvas, text_width
+from remission.report.figures.frame import GREY, Frame
 from remission.report.figures.lines import Series
 
 # Okabe and Ito's palette, less yellow (too faint on white) and black (the control's).
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F4F24")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
-GREY = "#6b6b6b"
-RC: Any = {  # matplotlib types the names of its settings, differently in each version
-    "svg.fonttype": "none",  # text stays text: it can be searched, and the page is smaller
-    "svg.hashsalt": "remission",  # the same records give the same bytes
-    "text.parse_math": False,  # names come from users: a dollar sign is a dollar sign
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "xtick.color": "#333333",
-    "ytick.color": "#333333",
-    "lines.markersize": 5.5,
-}
+_DASHES = ("-", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -48,12 +26,13 @@ class Style:
     width: float = 1.6
 
 
-_DASHES = ("-", ":", "-.")
+Look = Mapping[str, Style]
+"""Label of a purifier or an attack -> how it is drawn."""
 CONTROL_STYLE = Style("#000000", "", "--", 2.6)
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
-    """Label -> style, all different: where colours come round again, lines are drawn otherwise."""
+    """Returns label -> style, all different: where colours come round again, lines are dashed."""
     colours, markers, dashes = len(_COLOURS), len(_MARKERS), len(_DASHES)
     return {
         label: Style(_COLOURS[i % colours], _MARKERS[i % markers], _DASHES[i // colours % dashes])
@@ -61,47 +40,80 @@ def styles(labels: Iterable[str]) -> dict[str, Style]:
     }
 
 
-def style_of(line: Series, look: Mapping[str, Style]) -> Style:
-    """The style of a line; the control has its own."""
+def style_of(line: Series, look: Look) -> Style:
+    """Returns the style of a line; the control has its own."""
     return CONTROL_STYLE if line.control else look.get(line.label, Style(GREY, "o"))
 
 
 def draw(
-    axes: Axes, line: Series, look: Mapping[str, Style], *, bars: bool, width: float | None = None
+    frame: Frame,
+    lines: Sequence[Series],
+    look: Look,
+    *,
+    bars: bool,
+    width: float | None = None,
 ) -> None:
-    """One line, with bars or a band for its intervals; no markers where ``width`` is given."""
-    style = style_of(line, look)
-    order = 4 if line.control else 3
-    axes.plot(
-        line.x,
-        line.y,
-        style.dash,
-        marker=style.marker if width is None else "",
-        markevery=1 if bars else max(1, len(line.x) // 7),
-        color=style.colour,
-        linewidth=width or style.width,
-        label=line.label,
-        zorder=order,
-    )
-    if bars:
-        axes.vlines(line.x, line.low, line.high, color=style.colour, linewidth=1, zorder=order)
-    elif line.low != line.y:
-        axes.fill_between(line.x, line.low, line.high, color=style.colour, alpha=0.15, linewidth=0)
+    """Draws lines with bars or bands for their intervals, the control's above all others.
+
+    Args:
+        frame: to draw in.
+        lines: values and intervals.
+        look: label -> style.
+        bars: whether intervals are vertical bars; else they are bands.
+        width: of the lines, which then have no marks; None: as in their styles.
+    """
+    for line in sorted(lines, key=lambda line: line.control):
+        style = style_of(line, look)
+        points = frame.points(line.x, line.y)
+        low, high = frame.points(line.x, line.low), frame.points(line.x, line.high)
+        if not bars and line.low != line.y:
+            frame.canvas.area([[*low, *reversed(high)]], style.colour, opacity=0.15)
+        frame.canvas.line(points, style.colour, width or style.width, dash=style.dash)
+        if width is None:
+            every = 1 if bars else max(1, len(points) // 7)
+            frame.canvas.marks(points[::every], style.marker, style.colour)
+        if bars:
+            frame.canvas.strokes(zip(low, high, strict=True), style.colour, 1)
 
 
-def legend(figure: Figure) -> None:
-    """The names of the lines of the first axes, above the figure."""
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, names, loc="outside upper left", ncols=min(5, max(1, len(names))), frameon=False
-    )
+_HANDLE, _GAP, _BETWEEN, _ROW = 2 * SIZE, 0.8 * SIZE, 2 * SIZE, 1.55 * SIZE
 
 
-def svg_of(figure: Figure) -> str:
-    """The figure as SVG text, the same bytes for the same figure."""
-    out = io.StringIO()
-    with warnings.catch_warnings():
-        # A letter that the drawing font lacks only costs exact spacing: the browser has the font.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
+def _columns(names: Sequence[str], width: float) -> list[Sequence[str]]:
+    """The columns of a legend: as many as fit beside each other, five at most."""
+    for count in range(min(5, len(names)), 0, -1):
+        rows = math.ceil(len(names) / count)
+        columns = [names[start : start + rows] for start in range(0, len(names), rows)]
+        if count == 1 or sum(map(_width, columns)) - _BETWEEN <= width - 12:
+            return columns
+    return []
+
+
+def _width(column: Sequence[str]) -> float:
+    return _HANDLE + _GAP + max(map(text_width, column)) + _BETWEEN
+
+
+def legend_height(names: Sequence[str], width: float) -> float:
+    """Returns the room that a legend takes at the top of a figure of some width."""
+    columns = _columns(names, width)
+    return len(columns[0]) * _ROW + 10 if columns else 0.0
+
+
+def legend(canvas: Canvas, look: Look, *, lines: bool = True) -> None:
+    """Draws the names of lines at the top of a figure.
+
+    Args:
+        canvas: to draw on.
+        look: name -> style.
+        lines: whether the line is shown behind the mark.
+    """
+    x = 6.0
+    for column in _columns(list(look), canvas.width):
+        for row, name in enumerate(column):
+            style, y = look[name], 6 + (row + 0.5) * _ROW
+            if lines:
+                ends = [(x, y), (x + _HANDLE, y)]
+                canvas.line(ends, style.colour, style.width, dash=style.dash)
+            canvas.marks([(x + _HANDLE / 2, y)], style.marker, style.colour)
+            canvas.text((x + _HANDLE + _GAP, y), name)
+        x += _width(column)

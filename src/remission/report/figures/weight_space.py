@@ -4,79 +4,101 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from itertools import chain, pairwise
+from typing import Any
 
 from remission.records import Plane
+from remission.report.figures.canvas import Canvas, text_width
+from remission.report.figures.frame import NAMED, TITLE, Frame, Scale, margin, rounded
 from remission.report.figures.lines import Panel, Series
-from remission.report.figures.style import RC, Style, draw, legend, svg_of
+from remission.report.figures.style import Look, draw, legend, legend_height, style_of
 
 _NORMALISES = re.compile(r"(^|\.)(bn|norm)[^.]*$|(shortcut|downsample)\.1$")
 _MARKS = {"victim": ("X", "victim"), "purified": ("o", "purified"), "retuned": ("^", "retuned")}
+_GAP = 14.0
+"""Between panels beside each other."""
+_UNIT = Scale(-0.02, 1.02)
+_PERCENT = Scale(-3, 103)
+_SLACK = 1e-6
+"""By which contours overlap, so that the lowest and the highest points lie within one."""
+_ABOVE = TITLE + 10
+"""The room that the title of a panel takes."""
 
 
 def path_figure(
     panels: Sequence[Panel],
-    look: Mapping[str, Style],
+    look: Look,
     across: str = "t (0: backdoored, 1: purified)",
 ) -> str:
-    """Backdoor error above, clean accuracy below; one column for each panel."""
-    with mpl.rc_context(RC):
-        width = (5.4, 8.8, 11.0)[min(len(panels), 3) - 1]
-        figure = Figure(figsize=(width, 5.4), layout="constrained")
-        grid = figure.subplots(
-            2, len(panels), sharex=True, sharey="row", squeeze=False, height_ratios=(2, 1)
-        )
-        for column, panel in enumerate(panels):
-            upper, lower = grid[0][column], grid[1][column]
-            upper.set_title(panel.title, fontsize=10, loc="left")
-            for line in panel.error:
-                draw(upper, line, look, bars=False)
-            for line in panel.clean_acc:
-                draw(lower, line, look, bars=False, width=1.0)
-            upper.set_ylim(-3, 103)
-            lower.set_xlim(-0.02, 1.02)
-            lower.set_xlabel(across)
-        low, high = grid[1][0].get_ylim()
-        if high - low < 10:  # points: a flat line shall look flat
-            grid[1][0].set_ylim((low + high) / 2 - 5, (low + high) / 2 + 5)
-        grid[0][0].set_ylabel("backdoor error\n1 − ASR (%)")
-        grid[1][0].set_ylabel("C-Acc (%)")
-        handles, names = grid[0][0].get_legend_handles_labels()
-        figure.legend(
-            handles, names, loc="outside upper left", ncols=min(5, len(names)), frameon=False
-        )
-        return svg_of(figure)
+    """Draws backdoor error above and clean accuracy below; one column per panel."""
+    canvas = Canvas(72 * (5.4, 8.8, 11.0)[min(len(panels), 3) - 1], 389)
+    top = _legend(canvas, panels[0].error, look) + _ABOVE
+    accuracy = _at_least_ten(
+        [y for panel in panels for line in panel.clean_acc for y in _all(line)]
+    )
+    left = margin(["100", *rounded(accuracy.ticks(5))], "backdoor error\n1 − ASR (%)")
+    width = (canvas.width - left - 10 - (len(panels) - 1) * _GAP) / len(panels)
+    free = canvas.height - top - NAMED - 16
+    for number, panel in enumerate(panels):
+        x = left + number * (width + _GAP)
+        upper = Frame(canvas, (x, top), width, free * 2 / 3, _UNIT, _PERCENT)
+        lower = Frame(canvas, (x, upper.bottom + 16), width, free / 3, _UNIT, accuracy)
+        upper.title(panel.title)
+        upper.draw_y("" if number else "backdoor error\n1 − ASR (%)", texts=number == 0)
+        upper.draw_x(texts=False)
+        lower.draw_y("" if number else "C-Acc (%)", texts=number == 0)
+        lower.draw_x(across)
+        draw(upper, panel.error, look, bars=False)
+        draw(lower, panel.clean_acc, look, bars=False, width=1.0)
+    return canvas.svg()
 
 
-def loss_figure(panel: Panel, look: Mapping[str, Style]) -> str:
-    """Backdoor loss beside clean loss along the line."""
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(8.8, 3.6), layout="constrained")
-        for axes, lines, name in zip(
-            figure.subplots(1, 2),
-            (panel.error, panel.clean_acc),
-            ("backdoor loss (triggered images, target)", "clean loss"),
-            strict=True,
-        ):
-            for line in lines:
-                draw(axes, line, look, bars=False)
-            axes.set_title(name, fontsize=10, loc="left")
-            axes.set_ylim(0, 1.06 * max((y for line in lines for y in line.y), default=1) or 1)
-            axes.set_xlim(-0.02, 1.02)
-            axes.set_xlabel("t (0: backdoored, 1: purified)")
-        figure.axes[0].set_ylabel("cross entropy (nats)")
-        legend(figure)
-        return svg_of(figure)
+def _all(line: Series) -> list[float]:
+    return [*line.y, *line.low, *line.high]
 
 
-def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[str, Style]) -> str:
-    """Relative distance of each layer, first to last, on a logarithmic axis.
+def _at_least_ten(values: Sequence[float]) -> Scale:
+    """A scale of percent that spans ten points or more: a flat line shall look flat."""
+    scale = Scale.around(values)
+    if scale.high - scale.low < 10:
+        middle = (scale.low + scale.high) / 2
+        scale = Scale(middle - 5, middle + 5)
+    return scale
+
+
+def _legend(canvas: Canvas, lines: Sequence[Series], look: Look) -> float:
+    """Draws the names of lines and returns how much room they take."""
+    legend(canvas, {line.label: style_of(line, look) for line in lines})
+    return legend_height([line.label for line in lines], canvas.width)
+
+
+def loss_figure(panel: Panel, look: Look) -> str:
+    """Draws backdoor loss beside clean loss along the line."""
+    canvas = Canvas(634, 259)
+    top = _legend(canvas, panel.error, look) + _ABOVE
+    parts = (
+        (panel.error, "backdoor loss (triggered images, target)", "cross entropy (nats)"),
+        (panel.clean_acc, "clean loss", ""),
+    )
+    left = 0.0
+    for number, (lines, name, label) in enumerate(parts):
+        highest = max((y for line in lines for y in line.y), default=1) or 1
+        y = Scale(0, 1.06 * highest)
+        room = margin(rounded(y.ticks(9)), label)
+        width = canvas.width / 2 - room - 8
+        frame = Frame(canvas, (left + room, top), width, canvas.height - top - NAMED, _UNIT, y)
+        frame.title(name)
+        frame.draw_y(label)
+        frame.draw_x("t (0: backdoored, 1: purified)")
+        draw(frame, lines, look, bars=False)
+        left = (number + 1) * canvas.width / 2
+    return canvas.svg()
+
+
+def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> str:
+    """Draws the relative distance of each layer, first to last, on a logarithmic axis.
 
     Layers that normalise, by their names, have a panel of their own: their few weights move by
     less than those between which they lie, and one line through both would go up and down.
@@ -85,76 +107,124 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Mapping[s
     apart = [k for k in numbers if normalises(layers[k])]
     parts = [[k for k in numbers if k not in apart], apart]
     parts = [part for part in parts if part]
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(8.8, 3.4 * len(parts) + 0.6), layout="constrained")
-        for axes, part in zip(figure.subplots(len(parts), squeeze=False).flat, parts, strict=True):
-            for line in lines:
-                y = [line.y[k] for k in part]
-                x = [float(place) for place in range(len(part))]
-                draw(axes, replace(line, x=x, y=y, low=y, high=y), look, bars=False)
-            axes.set_yscale("log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.yaxis.set_minor_locator(NullLocator())
-            axes.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
-            step = math.ceil(len(part) / 40)
-            shown = [layers[k] for k in part[::step]]
-            axes.set_xticks(range(0, len(part), step), shown, rotation=90, fontsize=7.5)
-            axes.set_ylabel("distance (% of the norm)")
-        legend(figure)
-        return svg_of(figure)
+    canvas = Canvas(634, 72 * (3.4 * len(parts) + 0.6))
+    top = _legend(canvas, lines, look) + 4
+    share = (canvas.height - top) / len(parts)
+    for number, part in enumerate(parts):
+        step = math.ceil(len(part) / 40)
+        shown = [layers[k] for k in part]
+        below = 13 + max(text_width(name, 7.5) for name in shown[::step])
+        y = Scale.around([line.y[k] for line in lines for k in part], "log")
+        names = _plain(y.ticks(9))
+        left = margin(names, "distance (% of the norm)")
+        frame = Frame(
+            canvas,
+            (left, top + number * share),
+            canvas.width - left - 8,
+            share - below - 8,
+            Scale.around([0, len(part) - 1]),
+            y,
+        )
+        frame.draw_y("distance (% of the norm)", write=_plain)
+        frame.draw_names(shown, step=step)
+        picked = [[line.y[k] for k in part] for line in lines]
+        x = [float(place) for place in range(len(part))]
+        draw(
+            frame,
+            [replace(o, x=x, y=y, low=y, high=y) for o, y in zip(lines, picked, strict=True)],
+            look,
+            bars=False,
+        )
+    return canvas.svg()
+
+
+def _plain(ticks: Sequence[float]) -> list[str]:
+    return [f"{tick:g}" for tick in ticks]
 
 
 def normalises(layer: str) -> bool:
-    """Whether a layer is one of normalisation, by its name; those of vgg19_bn do not tell."""
+    """Returns whether a layer normalises, by its name; the names in vgg19_bn do not say."""
     return _NORMALISES.search(layer) is not None
 
 
 def plane_figure(plane: Plane) -> str:
-    """Contours of clean loss and of backdoor loss side by side, the three models marked."""
-    with mpl.rc_context(RC | {"axes.grid": False}):
-        figure = Figure(figsize=(8.8, 3.9), layout="constrained")
-        pair = figure.subplots(1, 2, sharey=True)
-        for axes, values, name, colours in (
-            (pair[0], plane.clean_loss, "clean loss", "viridis"),
-            (pair[1], plane.backdoor_loss, "backdoor loss", "magma"),
-        ):
-            told = _contours(figure, axes, plane, values, colours)
-            axes.set_title(name + told, fontsize=10, loc="left")
-            axes.set_xlabel("distance from the victim towards the purified model")
-        pair[0].set_ylabel("distance at right angles,\ntowards the retuned model")
-        return svg_of(figure)
+    """Draws contours of clean loss and of backdoor loss side by side, the three models marked."""
+    canvas = Canvas(634, 281)
+    x, y = Scale(plane.x[0], plane.x[-1]), Scale(plane.y[0], plane.y[-1])
+    label = "distance at right angles,\ntowards the retuned model"
+    left = margin(rounded(y.ticks(9)), label)
+    width = (canvas.width - left) / 2 - 68
+    for number, (values, name, colours) in enumerate(
+        (
+            (plane.clean_loss, "clean loss", "viridis"),
+            (plane.backdoor_loss, "backdoor loss", "magma"),
+        )
+    ):
+        corner = (left + number * (canvas.width - left) / 2, _ABOVE)
+        frame = Frame(canvas, corner, width, canvas.height - _ABOVE - NAMED, x, y)
+        frame.title(name + _contours(frame, plane, values, colours))
+        frame.draw_y("" if number else label, grid=False, texts=number == 0)
+        frame.draw_x("distance from the victim towards the purified model")
+        _models(frame, plane)
+    return canvas.svg()
 
 
-def _contours(
-    figure: Figure, axes: Axes, plane: Plane, values: Sequence[Sequence[float]], colours: str
-) -> str:
-    """Draws one panel; what its title says where there is nothing to draw a line between."""
+def _contours(frame: Frame, plane: Plane, values: Sequence[Sequence[float]], colours: str) -> str:
+    """Draws one panel and returns what its title says where all values are alike, else nothing."""
+    import numpy as np
+    from contourpy import contour_generator
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
     floor = 1e-3  # smaller losses look alike
     logs = [[math.log10(max(floor, value)) for value in row] for row in values]
     low, high = (pick(pick(row) for row in logs) for pick in (min, max))
-    told, even = "", high - low < 0.1
+    remark, even = "", high - low < 0.1
     if even:
         size = f"{10**low:.2g}"
-        told = f": at most {size} everywhere" if 10**low <= floor else f": {size} everywhere"
+        remark = f": at most {size} everywhere" if 10**low <= floor else f": {size} everywhere"
         high = low + 0.1
     levels = [low + k * (high - low) / 12 for k in range(13)]
-    drawn = axes.contourf(plane.x, plane.y, logs, levels=levels, cmap=colours)
-    axes.contour(
-        plane.x, plane.y, logs, levels=levels, colors="white", linewidths=0.3, linestyles="solid"
-    )
+    shades = [to_hex(colormaps[colours]((k + 0.5) / 12)) for k in range(12)]
+    contours = contour_generator(plane.x, plane.y, logs, fill_type="OuterOffset")
+    for shade, (start, end) in zip(shades, pairwise(levels), strict=True):
+        outlines = _outlines(contours.filled(start - _SLACK, end + _SLACK))
+        frame.canvas.area([frame.points(*o) for o in outlines], shade, stroke=shade, width=0.3)
+    lines = chain.from_iterable(contours.lines(level) for level in levels[1:-1])
+    frame.canvas.strokes([frame.points(*np.array(line).T) for line in lines], "white", 0.3)
     if not even:  # else every mark of the scale would read alike
-        bar = figure.colorbar(drawn, ax=axes, format=lambda x, _: f"{10**x:.2g}", shrink=0.9)
-        bar.outline.set_visible(False)
+        _colour_bar(frame, shades, levels)
+    return remark
+
+
+def _outlines(filled: Any) -> Iterator[tuple[list[float], list[float]]]:  # noqa: ANN401
+    """The x and the y of every outline and hole in what contourpy calls ``OuterOffset``."""
+    for points, offsets in zip(*filled, strict=True):
+        for start, end in pairwise(offsets.tolist()):
+            x, y = points[start:end].T.tolist()
+            yield x, y
+
+
+def _colour_bar(frame: Frame, shades: Sequence[str], levels: Sequence[float]) -> None:
+    """Draws what the colours mean at the right of a frame: losses, on a logarithmic scale."""
+    height = 0.9 * frame.height
+    top, left, step = frame.top + 0.05 * frame.height, frame.right + 9, height / len(shades)
+    for number, shade in enumerate(shades):
+        corner = (left, top + height - (number + 1) * step)
+        frame.canvas.box(corner, 9.5, step + 0.2, shade)
+    for number, level in list(enumerate(levels))[::2]:
+        y = top + height - number * step
+        frame.canvas.line([(left + 9.5, y), (left + 13, y)], "#333333")
+        frame.canvas.text((left + 16.5, y), f"{10**level:.2g}", colour="#333333")
+
+
+def _models(frame: Frame, plane: Plane) -> None:
     for name, (x, y) in plane.models.items():
         marker, text = _MARKS[name]
-        axes.plot([x], [y], marker, color="white", markeredgecolor="black", markersize=8)
-        axes.annotate(
-            text,
-            (x, y),
-            xytext=(0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8.5,
-            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
-        )
-    return told
+        at = frame.at(x, y)
+        frame.canvas.marks([at], marker, "black", fill="white", size=8)
+        wide = text_width(text, 8.5)
+        middle = at[1] - 8 - 8.5 / 2
+        corner = (at[0] - wide / 2 - 1, middle - 8.5 / 2 - 1)
+        frame.canvas.box(corner, wide + 2, 8.5 + 2, "white", opacity=0.75)
+        frame.canvas.text((at[0], middle), text, size=8.5, anchor="middle")

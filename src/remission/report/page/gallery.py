@@ -1,4 +1,4 @@
-"""The triggers of a store side by side: one card an attack, with its pictures and numbers."""
+"""The triggers of a store side by side: one card per attack, with its pictures and numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from remission.records import Record
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import printable
-from remission.report.measures.victims import Attacked, attacked
+from remission.report.measures.victims import Attacked
 from remission.report.page.pictures import Pictures, compare
 from remission.report.tables.attacks import percent
 
@@ -40,18 +39,23 @@ class Card:
     numbers: list[tuple[str, str, str]]
 
 
-def firsts(records: Sequence[Record]) -> list[Attacked]:
-    """The first victim of each group, if possible one that did not fail."""
-    found = attacked(records)
+def firsts(victims: Sequence[Attacked]) -> list[Attacked]:
+    """Returns the first victim of each group, if possible one that did not fail."""
     first: dict[GroupKey, Attacked] = {}
-    for one in sorted(found, key=lambda one: one.cell.status == "failed"):
+    for one in sorted(victims, key=lambda one: one.cell.status == "failed"):
         first.setdefault(one.key, one)
-    return [one for one in found if first[one.key] is one]
+    return [one for one in victims if first[one.key] is one]
 
 
-def gallery(groups: Sequence[Group], records: Sequence[Record], folder: Path) -> list[Card]:
-    """A card for the first victim of each group; none where there are fewer than two to compare."""
-    first = {one.key: one for one in firsts(records)}
+def gallery(groups: Sequence[Group], victims: Sequence[Attacked], folder: Path) -> list[Card]:
+    """Makes a card for the first victim of each group; none below two, which compare nothing.
+
+    Args:
+        groups: of the store.
+        victims: of the store.
+        folder: where artefacts lie.
+    """
+    first = {one.key: one for one in firsts(victims)}
     shown = [(n, first[g.key]) for n, g in enumerate(groups, start=1) if g.key in first]
     if len(shown) < 2:
         return []
@@ -87,23 +91,23 @@ def _setting(one: Attacked, several: dict[str, bool]) -> str:
 
 def _numbers(one: Attacked) -> list[tuple[str, str, str]]:
     """The rates with the control's, then what the trigger changes as far as it was measured."""
-    found = []
+    numbers = []
     for name, measure in (("ASR", "asr"), ("C-Acc", "clean_acc")):
         value, control = percent(one.cell, measure), percent(one.control, measure)
         known = control not in (MISSING, FAILED)
-        found.append((name, value, f"control {control}" if known else ""))
+        numbers.append((name, value, f"control {control}" if known else ""))
     if one.psnr is not None:
         unchanged = f"{one.unchanged} of {one.compared} unchanged" if one.unchanged else ""
-        found.append(("PSNR", f"{one.psnr:.1f} dB", unchanged))
+        numbers.append(("PSNR", f"{one.psnr:.1f} dB", unchanged))
     if one.ssim is not None:
-        found.append(("SSIM", f"{one.ssim:.3f}", ""))
+        numbers.append(("SSIM", f"{one.ssim:.3f}", ""))
     if one.steps is not None:
-        found.append(("max. Δ", f"{one.steps}/255", ""))
-    return found
+        numbers.append(("max. Δ", f"{one.steps}/255", ""))
+    return numbers
 
 
 def stealth_text(one: Attacked) -> str:
-    """The same numbers as the end of a sentence; empty where they were not measured."""
+    """Returns the same numbers as the end of a sentence; empty where they were not measured."""
     parts = []
     if one.psnr is not None:
         parts.append(f"PSNR {one.psnr:.1f} dB")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import count
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,57 +11,44 @@ from remission.disk import write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK, Record
 from remission.records.unfinished import unfinished
-from remission.report.figures import lines as series
-from remission.report.figures.explanation import EXPLAINED, explanation_figure
-from remission.report.figures.inline_svg import inline
-from remission.report.figures.relapse import before_after_figure, relapse_figure
-from remission.report.figures.style import Style, styles
-from remission.report.groups.estimates import show
-from remission.report.groups.group import Group
-from remission.report.groups.grouping import ancestors, failures
+from remission.report.figures.drawing import Drawing
+from remission.report.figures.explanation import explanation_figure
+from remission.report.figures.style import styles
+from remission.report.groups.grouping import failures
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
-from remission.report.groups.rows import Row
-from remission.report.groups.sentences import broken, headline, sentence
-from remission.report.groups.thresholds import LOSS, MARGIN, SATURATED
+from remission.report.groups.sentences import headline
+from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.measures.explanation import explanations
-from remission.report.measures.findings import Finding
 from remission.report.measures.victims import attacked
-from remission.report.page.gallery import gallery, stealth_text
-from remission.report.page.perturbed import (
-    perturbation_pictures,
-    transfer_figures,
-    woken_figure,
-)
-from remission.report.page.pictures import Pictures, compare
+from remission.report.page import captions
+from remission.report.page.gallery import gallery
+from remission.report.page.group_section import group_section
 from remission.report.page.provenance import environments, settings
-from remission.report.page.weight_space import drawings
 from remission.report.tables.explanation import explanation_table
 from remission.report.tables.innocent import innocent_tables
 from remission.report.tables.inversions import inversion_tables
 from remission.report.tables.overview import overview_tables
-from remission.report.tables.paths import barrier_table
-from remission.report.tables.perturbed import perturbed_tables
-from remission.report.tables.scores import score_table
-from remission.report.tables.summary import COLUMNS, GroupRow
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """An inline figure and the sentence that tells how to read it."""
-
-    svg: str
-    caption: str
+Say = Callable[[str], None]
+"""Takes what is being done, in a few words."""
 
 
-def write_report(folder: Path, out: Path, *, all_settings: bool = False) -> None:
+def _silent(_: str) -> None:
+    """Says nothing."""
+
+
+def write_report(
+    folder: Path, out: Path, say: Say = _silent, *, all_settings: bool = False
+) -> None:
     """Writes the records below ``folder`` as one HTML page; the old page stays until it is whole.
 
     Args:
         folder: a store, or a folder of records in git.
-        out: the page's file.
+        out: the page.
+        say: is told what is being done.
         all_settings: also what was measured on other data or with other settings than the last
             runs used.
 
@@ -80,7 +66,8 @@ def write_report(folder: Path, out: Path, *, all_settings: bool = False) -> None
         raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
     if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
-    page = build_page(Results.of_store(folder, all_settings=all_settings), folder)
+    say("reading records")
+    page = build_page(Results.of_store(folder, all_settings=all_settings), folder, say)
     try:
         write_whole(out, [page.encode()])
     except OSError as error:
@@ -90,15 +77,50 @@ def write_report(folder: Path, out: Path, *, all_settings: bool = False) -> None
         ) from error
 
 
-def build_page(records: Sequence[Record], folder: Path) -> str:
-    """The page as HTML text; ``folder`` is where the artefacts of ``records`` lie."""
+def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> str:
+    """Returns the page as HTML text.
+
+    Args:
+        records: of one store.
+        folder: where their artefacts lie.
+        say: is told what is being done.
+    """
+    results = Results.of(records)
+    groups, victims = results.groups, attacked(results)
+    purifiers = [row.label for group in groups for row in group.purified]
+    look = styles([*purifiers, *(label for group in groups for label, _ in group.paths)])
+    sections = []
+    for number, group in enumerate(groups, start=1):
+        say(f"drawing {number} of {len(groups)}: {group.title}")
+        sections.append(group_section(group, results, victims, folder, look))
+    say("writing the page")
+    return _template(
+        headline=headline(groups),
+        purified=bool(purifiers),
+        cards=gallery(groups, victims, folder),
+        seeds=max((group.seeds for group in groups), default=0),
+        stealth=any(one.compared for one in victims),
+        margin=f"{100 * MARGIN:.0f}",
+        loss=f"{100 * LOSS:.0f}",
+        perturbed=any(section["perturbs"] for section in sections),
+        walks=any(group.paths for group in groups),
+        groups=sections,
+        overviews=[table for table in overview_tables(results) if len(table.header) > 5],
+        explained=_explained(results),
+        tables_below=[*innocent_tables(results), *inversion_tables(results)],
+        failures=failures(results),
+        unfinished=unfinished(folder),
+        hidden=results.note,
+        settings=settings(results),
+        environments=environments(results),
+        models=sum(r.cell is not None and r.cell.status == "done" for r in results),
+        finished=max((record.finished for record in results), default=""),
+    )
+
+
+def _template(**content: Any) -> str:  # noqa: ANN401  # whatever the templates show
     import jinja2
 
-    results = Results.of(records)
-    groups = results.groups
-    labels = [r.label for g in groups for r in g.rows if not r.reference]
-    look = styles(labels + [label for g in groups for label, _ in g.paths])
-    number = count(1)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,  # names come from other people's specs
@@ -106,186 +128,31 @@ def build_page(records: Sequence[Record], folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(
-        headline=headline(groups),
-        purified=any(not row.reference for group in groups for row in group.rows),
-        cards=gallery(groups, records, folder),
-        seeds=max((group.seeds for group in groups), default=0),
-        stealth=any(one.compared for one in attacked(records)),
-        margin=f"{100 * MARGIN:.0f}",
-        loss=f"{100 * LOSS:.0f}",
-        perturbed=any(group.perturbed(column) for group in groups for column in group.columns),
-        walks=any(group.paths for group in groups),
-        groups=[_group(group, records, folder, look, number) for group in groups],
-        overview=[part for part in overview_tables(results) if len(part.header) > 5],
-        explained=_explained(results, number),
-        tables=[*innocent_tables(results), *inversion_tables(results)],
-        failures=failures(records),
-        hidden=results.note,
-        unfinished=unfinished(folder),
-        settings=settings(records),
-        environments=environments(records),
-        models=sum(r.cell is not None and r.cell.status == "done" for r in records),
-        finished=max((record.finished for record in records), default=""),
-    )
+    environment.filters.update(sentence=_as_sentence, signed=_signed, printable=printable)
+    return environment.get_template("page.html.j2").render(**content)
 
 
-def _group(
-    group: Group,
-    records: Sequence[Record],
-    folder: Path,
-    look: dict[str, Style],
-    number: count[int],
-) -> dict[str, Any]:
-    """Everything that the template shows of one group."""
-    purified = bool(group.purified)
-    taught = [printable(column.title) for column in group.saturated]
-    return {
-        "title": group.title,
-        "sentence": sentence(group),
-        "seeds": group.seeds,
-        "repeated": group.repeated,
-        "broken": broken(group),
-        "purified": purified,
-        "bare": not purified and not group.columns,
-        "columns": [
-            (label, [column.budget for column in columns])
-            for label, columns in series.reactivations(group).items()
-        ],
-        "measures": [column.header for column in COLUMNS if column.text],
-        "rows": [_row(group, row, look) for row in group.rows],
-        "epochs": any(group.cost(row).known for row in group.rows),
-        "saturated": taught,
-        "saturation": f"{100 * SATURATED:.0f}",
-        "relapse": _relapse_plots(group, look, number),
-        "scores": score_table(group),
-        "perturbed": perturbed_tables(group),
-        "transfer": [_plot(*each, number) for each in transfer_figures(group, records)],
-        "paths": _path_plots(group, records, look, number),
-        "barriers": barrier_table(group),
-        "pictures": _pictures(group, records, folder),
-    }
+def _as_sentence(note: str) -> str:
+    """A note with a capital letter, a full stop, and minus signs before numbers."""
+    text = re.sub(r"(?<!\w)-(?=\d)", "−", note)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
-def _row(group: Group, row: Row, look: dict[str, Style]) -> dict[str, Any]:
-    after = []
-    for column in group.columns:
-        asr, gap = row.number("asr", column), group.gap(row, column)
-        after.append(
-            {
-                "asr": show(asr, seeds=group.seeds),
-                "gap": _typographic(show(gap, seeds=group.seeds, signed=True)) if gap.known else "",
-                "heat": f"{asr.mean or 0:.3f}",
-                "seconds": show(row.number("seconds", column), seeds=group.seeds, scale=1),
-            }
-        )
-    verdict = None if row.reference else group.verdict(row)
-    line = GroupRow(group=group, row=row)
-    before = [
-        {
-            "text": column.text(line),
-            "shade": f"{column.shade(line) or 0:.3f}" if column.shade else None,
-        }
-        for column in COLUMNS
-        if column.text
-    ]
-    return {
-        "label": row.label,
-        "kind": row.purifier.name if row.reference else "purifier",
-        "colour": "#000" if row.reference else look[row.label].colour,
-        "before": before,
-        "seconds": show(row.number("seconds"), seeds=group.seeds, scale=1),
-        "epochs": show(group.cost(row), seeds=group.seeds, scale=1),
-        "after": after,
-        "outcome": verdict.outcome if verdict else "",
-        "verdict": printable(verdict.text) if verdict else "reference",
-    }
+def _signed(number: str) -> str:
+    """A number with a sign, with a minus instead of a hyphen; other text as it is."""
+    return number.replace("-", "−") if number[:1] in ("+", "-") else number
 
 
-def _typographic(number: str) -> str:
-    return number.replace("-", "−")
-
-
-def _relapse_plots(group: Group, look: dict[str, Style], number: count[int]) -> list[Plot]:
-    plots = []
-    over = f"{group.seeds} seeds (Student t)" if group.seeds > 1 else "the test images (Wilson)"
-    for label, columns in series.reactivations(group).items():
-        perturbed = [column for column in columns if group.perturbed(column)]
-        budgeted = [column for column in columns if column.budget and column not in perturbed]
-        if budgeted and (lines := series.relapse(group, budgeted)):
-            svg = relapse_figure(lines, look, series.victim_asr(group))
-            caption = (
-                f"Reactivation by {label}: ASR of each purified model against the number of "
-                "poisoned images that the reactivation used; the leftmost point is the purified "
-                "model as it is (O-ASR). What counts is the distance to the thick dashed line, "
-                "the control that never held a backdoor: a line that climbs earlier hides one. "
-                f"Vertical bars: 95 % intervals over {over}."
-            )
-            plots.append(_plot(svg, caption, f"Relapse curves, {label}", number))
-        found = [woken_figure(group, column, look) for column in perturbed]
-        plots += [_plot(*each, number) for each in found if each]
-        for column in columns:
-            if (
-                not column.budget
-                and column not in perturbed
-                and (pairs := series.before_after(group, column))
-            ):
-                svg = before_after_figure(pairs, look)
-                caption = (
-                    f"Reactivation by {column.title}, without poisoned images: ASR before "
-                    "(hollow) and after (full). The longer the line, the more of the backdoor came "
-                    f"back; compare with the control's. Shaded: 95 % intervals over {over}."
-                )
-                plots.append(_plot(svg, caption, f"ASR before and after {column.title}", number))
-    return plots
-
-
-def _path_plots(
-    group: Group, records: Sequence[Record], look: dict[str, Style], number: count[int]
-) -> list[Plot]:
-    found = drawings(group, records, look)
-    return [_plot(each.svg, each.caption, each.title, number) for each in found]
-
-
-def _explained(results: Results, number: count[int]) -> list[dict[str, Any]]:
+def _explained(results: Results) -> list[dict[str, Any]]:
     """The test of the explanation: what follows, its table, its picture."""
-    parts = []
-    for found in explanations(results):
-        svg = explanation_figure(found, styles(found.attacks))
-        parts.append(
-            {
-                "table": explanation_table(found),
-                "plot": _plot(svg, EXPLAINED, found.title, number),
-            }
-        )
-    return parts
-
-
-def _plot(svg: str, caption: str, title: str, number: count[int]) -> Plot:
-    prefix = f"fig{next(number)}-"
-    return Plot(
-        svg=inline(svg, prefix=prefix, label=printable(f"{title}. {caption}")),
-        caption=printable(caption),
-    )
-
-
-def _pictures(group: Group, records: Sequence[Record], folder: Path) -> list[Pictures]:
-    """The triggers of the group's first victim, the true one and those that were inverted."""
-    by_id = {record.id: record for record in records}
-    first = next((one for one in attacked(records) if one.key == group.key), None)
-    if first is None:
-        return []
-    victim, measured = first.record, stealth_text(first)
-    title = f"{first.cell.attack}: {measured}" if measured else first.cell.attack
-    found = [
-        compare(folder, victim, other="preview_triggered", other_title="triggered", title=title)
+    return [
+        {
+            "table": explanation_table(one),
+            "drawing": Drawing(
+                svg=explanation_figure(one, styles(one.attacks)),
+                title=one.title,
+                caption=captions.EXPLANATION,
+            ),
+        }
+        for one in explanations(results)
     ]
-    for record in records:
-        if record.kind == "inversion" and victim in ancestors(record, by_id):
-            title = f"{record.label}{Finding.of(record.details).caption()}"
-            found.append(
-                compare(
-                    folder, record, other="preview_inverted", other_title="inverted", title=title
-                )
-            )
-    return found + perturbation_pictures(records, victim, folder)

@@ -1,57 +1,54 @@
-"""Figures of reactivations that perturb images: before and after, and the transfer matrix."""
+"""The page's drawings and pictures of reactivations that perturb images."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from remission.records import Record
 from remission.report.figures import lines
+from remission.report.figures.drawing import Drawing
 from remission.report.figures.perturbed import transfer_figure
 from remission.report.figures.relapse import before_after_figure
-from remission.report.figures.style import Style
+from remission.report.figures.style import Look
 from remission.report.groups.group import Group
 from remission.report.groups.grouping import ancestors
 from remission.report.groups.keys import CONTROL, reactivation_of
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column
 from remission.report.measures.transfer import matrices
+from remission.report.page import captions
 from remission.report.page.pictures import Pictures, compare
 
-Told = tuple[str, str, str]
-"""SVG text, caption, title."""
 
-
-def woken_figure(group: Group, column: Column, look: Mapping[str, Style]) -> Told | None:
-    """O-ASR and P-ASR of every model, and what the same perturbation does to the control."""
+def perturbed_drawing(group: Group, column: Column, look: Look) -> Drawing | None:
+    """Draws O-ASR and P-ASR of every model, and what the same perturbation does to the control."""
     pairs = lines.before_after(group, column)
     if not pairs:
         return None
-    found = {row.label: row.number("control_asr", column).mean for row in group.rows}
-    control = {label: 100 * mean for label, mean in found.items() if mean is not None}
-    control.pop(CONTROL, None)  # there it is the full mark itself
+    rates = {
+        row.label: row.number("control_asr", column).mean
+        for row in group.rows
+        if row.purifier.name != CONTROL  # there it is the full mark itself
+    }
+    control = {label: 100 * rate for label, rate in rates.items() if rate is not None}
     if group.in_place(column):
-        svg = before_after_figure([(after, after) for _, after in pairs], look, control)
-        caption = (
-            f"Reactivation by {column.title}, whose image takes the trigger's place: ASR of clean "
-            "images under the one made for each model, shaded its 95 % interval. Black bars: the "
-            "same on the control. Where the bar lies near the mark it wakes nothing."
+        return Drawing(
+            svg=before_after_figure([(after, after) for _, after in pairs], look, control),
+            title=f"ASR under {column.title}",
+            caption=captions.image_in_place(column.title),
         )
-        return svg, caption, f"ASR under {column.title}"
-    caption = (
-        f"Reactivation by {column.title}, which leaves the models as they are and perturbs the "
-        "images: ASR before (hollow) and under the perturbation made for each model (full), "
-        "shaded its 95 % interval. Black bars: the same perturbation on the control. Where the bar "
-        "lies near the full mark it is an adversarial example for any model, and wakes nothing."
+    return Drawing(
+        svg=before_after_figure(pairs, look, control),
+        title=f"ASR before and after {column.title}",
+        caption=captions.perturbed_images(column.title),
     )
-    svg = before_after_figure(pairs, look, control)
-    return svg, caption, f"ASR before and after {column.title}"
 
 
 def perturbation_pictures(
     records: Sequence[Record], victim: Record, folder: Path
 ) -> list[Pictures]:
-    """What each reactivation does to images: of the first model of a victim that was purified."""
+    """Shows what each reactivation does to images, for the first purified model of a victim."""
     by_id = {record.id: record for record in records}
     first: dict[tuple[MethodKey, int | None], Record] = {}
     for record in records:
@@ -77,16 +74,13 @@ def _before(record: Record) -> str:
     return "preview_triggered" if "preview_triggered" in record.artefacts else "preview_clean"
 
 
-def transfer_figures(group: Group, records: Sequence[Record]) -> list[Told]:
-    """A heat map for every transfer matrix of a group."""
+def transfer_drawings(group: Group, records: Sequence[Record]) -> list[Drawing]:
+    """Draws a heat map for every transfer matrix of a group."""
     return [
-        (
-            transfer_figure(matrix),
-            f"Transfer of {matrix.title}: ASR in percent of perturbations made for one model (a "
-            "row) and tried on another (a column); in bold where both are the same. A row that is "
-            "dark throughout needs no access to the model that it fools; where the control's "
-            "column is dark, it is an adversarial example for any model.",
-            f"Transfer of {matrix.title}",
+        Drawing(
+            svg=transfer_figure(matrix),
+            title=f"Transfer of {matrix.title}",
+            caption=captions.transfer(matrix.title),
         )
         for matrix in matrices(group, records)
     ]

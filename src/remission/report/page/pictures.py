@@ -1,4 +1,4 @@
-"""Preview strips -> ``data:`` URIs; the difference is made visible. Never raises on bad files."""
+"""Strips of preview images for the page. A file that cannot be shown becomes a sentence."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def compare(
     first: int | None = None,
     before: str = "preview_clean",
 ) -> Pictures:
-    """Clean images, the same with a trigger, and what the trigger changed.
+    """Returns clean images, the same with a trigger, and what the trigger changed.
 
     Args:
         folder: the store.
@@ -88,18 +88,18 @@ def compare(
         first: show compact strips of so many images; None: all images, as large as they are.
         before: role of the strip with what was changed: ``preview_`` and what to call it.
     """
-    found = comparison(folder, record, other=other, first=first, before=before)
-    if isinstance(found, str):
-        return Pictures(title=title, note=f"No pictures: {found}.")
-    shown = f"difference ×{found.factor:g}" if found.factor else "no difference"
+    compared = comparison(folder, record, other=other, first=first, before=before)
+    if isinstance(compared, str):
+        return Pictures(title=title, note=f"No pictures: {compared}.")
+    shown = f"difference ×{compared.factor:g}" if compared.factor else "no difference"
     named = {
-        before.removeprefix("preview_"): found.clean,
-        other_title: found.changed,
-        shown: found.difference,
+        before.removeprefix("preview_"): compared.clean,
+        other_title: compared.changed,
+        shown: compared.difference,
     }
     make = _compact if first else _strip
-    strips = tuple(make(name, image, found.count) for name, image in named.items())
-    return Pictures(title=title, strips=strips, count=found.count)
+    strips = tuple(make(name, image, compared.count) for name, image in named.items())
+    return Pictures(title=title, strips=strips, count=compared.count)
 
 
 def comparison(
@@ -110,13 +110,13 @@ def comparison(
     first: int | None = None,
     before: str = "preview_clean",
 ) -> Comparison | str:
-    """The strips of a record, or why they cannot be shown; arguments as for :func:`compare`."""
+    """Returns the strips of a record, or why they cannot be shown; arguments: :func:`compare`."""
     loaded = []
     for role in (before, other):
-        found = _load(folder, record.artefacts.get(role))
-        if isinstance(found, str):
-            return found
-        loaded.append(found)
+        image = _load(folder, record.artefacts.get(role))
+        if isinstance(image, str):
+            return image
+        loaded.append(image)
     clean, changed = loaded
     if clean.size != changed.size:
         return "the previews have different sizes"
@@ -135,7 +135,7 @@ def comparison(
 
 
 def sheet(strips: Comparison, scale: int) -> bytes:
-    """The three strips of a comparison one below the other, enlarged ``scale`` times, as a PNG."""
+    """Returns the three strips of a comparison one below the other, enlarged, as a PNG."""
     rows = [
         _parted(image, strips.count, 1)
         for image in (strips.clean, strips.changed, strips.difference)

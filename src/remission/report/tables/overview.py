@@ -135,8 +135,8 @@ def _cell(one: Worst | None, *, several: bool) -> str:
         if one.gap.failed or one.o_asr.failed:
             return FAILED
         return "not judged" if one.skipped else MISSING
-    kept, seeds = one.verdict.not_purified
-    some = f" [{kept}/{seeds}]" if 0 < kept < seeds else ""
+    count, seeds = one.verdict.not_purified
+    some = f" [{count}/{seeds}]" if 0 < count < seeds else ""
     return points(one.gap.mean) + _place(one.column, several=several) + some
 
 

@@ -17,7 +17,6 @@ from PIL import Image
 import remission.report
 from remission.errors import StoreError
 from remission.records import Artefact, Record
-from remission.report.figures.inline_svg import inline
 from remission.report.figures.lines import relapse
 from remission.report.groups.results import summarise
 from remission.report.page.page import build_page, write_report
@@ -121,21 +120,6 @@ def test_the_same_records_give_the_same_page(store: Path, page: Path, tmp_path: 
     again = tmp_path / "again.html"
     write_report(store, again)
     assert again.read_bytes() == page.read_bytes()
-
-
-def test_inlining_renames_ids_and_leaves_text() -> None:
-    svg = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        '<style>*{fill:red}</style><clipPath id="c"/><g clip-path="url(#c)">'
-        '<use xlink:href="#c"/><text>id="c" url(#c)</text></g></svg>'
-    )
-    made = inline(svg, prefix="p-", label="what")
-    assert made.count('"p-c"') == 1
-    assert 'href="#p-c"' in made
-    assert 'clip-path="url(#p-c)"' in made
-    assert '<text>id="c" url(#c)</text>' in made
-    assert "style" not in made
-    assert "http" not in made
 
 
 def written(folder: Path, file: str, content: bytes) -> Artefact:

@@ -11,7 +11,7 @@ from remission.report.figures.style import styles
 from remission.report.figures.weight_space import layer_figure
 from remission.report.groups.results import summarise
 from remission.report.page.page import build_page
-from remission.report.page.weight_space import drawings
+from remission.report.page.weight_space import weight_space_drawings
 from remission.report.tables.paths import barrier_table
 from remission.report.tables.render import render
 from tests.unit.report.report_factory import cell, curve, grid, plane, record, write_store
@@ -92,7 +92,7 @@ def test_every_drawing(tmp_path: Path) -> None:
     made = grid(tmp_path, rich=True)
     (group,) = summarise(made)
     look = styles(row.label for row in group.rows)
-    found = {each.title: each for each in drawings(group, made, look)}
+    found = {each.title: each for each in weight_space_drawings(group, made, look)}
     assert list(found)[:4] == [
         "Path curves",
         "Losses",
@@ -106,7 +106,7 @@ def test_every_drawing(tmp_path: Path) -> None:
         assert text in found["Plane of ft"].svg
     old = grid(tmp_path)
     (group,) = summarise(old)
-    assert [each.title for each in drawings(group, old, look)] == ["Path curves"]
+    assert [each.title for each in weight_space_drawings(group, old, look)] == ["Path curves"]
 
 
 def test_a_flat_plane_and_strange_details_are_drawn(tmp_path: Path) -> None:
