@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from remission.data.decode import EXTENSIONS, Resize, read_images
 from remission.errors import DataError, closest
+from remission.records.files import holds_results
 from remission.types import LabelledImages
 
+_log = logging.getLogger(__name__)
 _TEST_SHARE = 5  # one image in so many becomes a test image, where the folder has no split
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FolderDataset:
     """What :func:`load_folder_dataset` read: uint8 images (N, C, H, W), names of the classes."""
 
@@ -135,7 +139,22 @@ def _scan(folder: Path) -> dict[str, list[Path]]:
 
 
 def _class_folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir()]
+    """The folders of classes: all but those of results, which are named once."""
+    folders = [path for path in _entries(folder) if path.is_dir()]
+    return [path for path in folders if not _is_for_results(path)]
+
+
+def _is_for_results(folder: Path) -> bool:
+    """Whether a folder is a store, or holds one in place of images."""
+    if not holds_results(folder) or any(p.suffix.lower() in EXTENSIONS for p in _entries(folder)):
+        return False
+    _name_once(folder)
+    return True
+
+
+@cache
+def _name_once(folder: Path) -> None:
+    _log.warning("passed over '%s', which holds results of remission: it is no class", folder)
 
 
 def _images(folder: Path) -> list[Path]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from PIL import Image
 from pydantic import AfterValidator
 from torch import Tensor
 
+from remission import png
 from remission.data.decode import bombs_are_errors, decode_image, read_picture
 from remission.errors import DataError
 
@@ -34,9 +33,7 @@ def image_uri(file: Path | str) -> str:
         DataError: there is no such file, it is no image, or damaged.
     """
     pixels = read_picture(Path(file), largest=LARGEST).transpose(1, 2, 0)  # (H, W, C)
-    stream = io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, format="PNG")
-    return _PREFIX + base64.b64encode(stream.getvalue()).decode()
+    return _PREFIX + base64.b64encode(png.encode_pixels(pixels)).decode()
 
 
 def image_pixels(uri: str, shape: tuple[int, int, int]) -> Tensor:

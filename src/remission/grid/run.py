@@ -13,7 +13,7 @@ from remission.data import CATALOGUE
 from remission.errors import SpecError
 from remission.grid.dry_run import elapsed, estimate, stand_in
 from remission.grid.executor.local import default_jobs, run_plan, threads
-from remission.grid.executor.reporter import Outcome, Reporter, SilentReporter
+from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
 from remission.grid.plan.stage import Stage
@@ -26,7 +26,7 @@ from remission.types import Dataset
 
 
 def resolve_device(wanted: str) -> torch.device:
-    """``"auto"`` -> the accelerator if there is one.
+    """Returns the device of that name; of ``"auto"`` the accelerator if there is one.
 
     Raises:
         SpecError: ``"cuda"`` where there is none.
@@ -39,9 +39,9 @@ def resolve_device(wanted: str) -> torch.device:
 
 
 def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = None) -> list[Stage]:
-    """The stages of a spec; loads (and fetches) its data set.
+    """Plans a spec; loads (and fetches) its data set.
 
-    ``precision = "auto"`` is settled here, for ``device`` (the CPU when not given): results in bf16
+    ``precision = "auto"`` is settled for ``device`` (the CPU when not given): results in bf16
     and in fp32 are different results.
 
     Raises:
@@ -61,7 +61,7 @@ def _plan(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
+class DryRun:
     """What a run would do.
 
     Args:
@@ -69,9 +69,9 @@ class Preview:
         stored: identities of those that the store holds.
         seconds: of each stage that it does not hold; None where no estimate was possible.
         jobs: processes at once.
-        elapsed: seconds of the whole with that many.
-        here: the data set is on this computer; else it was planned from its description, and what
-            is stored cannot be told.
+        elapsed: seconds from start to end with that many.
+        data_is_here: whether the data set is on this computer. If not, the plan was made from its
+            description, and nobody can say what is stored.
     """
 
     plan: list[Stage]
@@ -79,10 +79,10 @@ class Preview:
     seconds: dict[str, float | None]
     jobs: int
     elapsed: float
-    here: bool
+    data_is_here: bool
 
 
-def preview(
+def dry_run(
     spec: Spec,
     store: Path,
     *,
@@ -90,18 +90,18 @@ def preview(
     device: str = "auto",
     jobs: int | None = None,
     tell: Callable[[Stage], None] | None = None,
-) -> Preview:
+) -> DryRun:
     """Plans a run and measures how long it would take; fetches, stores and trains nothing.
 
-    Arguments as for :func:`run`; ``tell`` is called with each stage that is rehearsed.
+    Arguments as for :func:`run`; ``tell`` is called with each stage before it is rehearsed.
 
     Raises:
         UserError: something the user must change.
     """
     where = resolve_device(device)
     source = CATALOGUE.get(spec.dataset)
-    here = source is None or source.found() is not None
-    if source is None or here:
+    is_here = source is None or source.found() is not None
+    if source is None or is_here:
         dataset = dataset_of(spec.dataset, spec.size, spec.resize)
         digest = digest_of(dataset)
     else:
@@ -113,13 +113,13 @@ def preview(
     with _threads():
         seconds = estimate(missing, dataset, where, tell=tell)
     count = jobs or default_jobs(where)
-    return Preview(
+    return DryRun(
         plan=plan,
         stored=stored,
         seconds=seconds,
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
-        here=here,
+        data_is_here=is_here,
     )
 
 
@@ -131,17 +131,17 @@ def run(
     device: str = "auto",
     jobs: int | None = None,
     reporter: Reporter | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Computes what of a spec's grid the store does not hold yet.
 
     Args:
         spec: see :func:`remission.grid.spec.spec.read_spec`.
         store: folder of the store, made if missing.
-        only: a glob over stage labels; what matches, the control's beside it, and what these build
-            upon.
+        only: names a part of the grid, see :func:`remission.grid.plan.select.select`; what that
+            part builds upon and the control's stages beside it are computed as well.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        jobs: processes at once; on a CPU one a core (at most 4) when not given.
-        reporter: told how it goes.
+        jobs: processes at once; None: one per core on a CPU (at most 4), one on an accelerator.
+        reporter: hears how it goes.
 
     Raises:
         UserError: something the user must change.
@@ -149,18 +149,19 @@ def run(
     where = resolve_device(device)
     whole = plan_of(spec, None, where)
     plan = select(whole, only)
-    kept = Store(store)
-    kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
-    kept.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
-    kept.keep_versions((stage.kind, stage.settings) for stage in plan)
+    results = Store(store)
+    results.prepare(stage.kind for stage in plan)
+    results.keep_spec(spec.name, spec.model_dump_json(indent=1))
+    results.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
+    results.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or default_jobs(where)
     with _threads():
-        return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
+        return run_plan(plan, results, reporter or SilentReporter(), device=where, jobs=count)
 
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """Within this context torch has as many threads as a stage is given, see :func:`threads`."""
+    """Lets torch have as many threads as a stage has within this context, see :func:`threads`."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads())
     try:

@@ -1,4 +1,4 @@
-"""What lies on disk: records, what they hold, where they lie. No torch here.
+"""What lies on the disk: records, what they hold, and the store they lie in. No torch here.
 
 A *record* is what one stage of the grid leaves behind. A record of a measured model holds a
 :class:`Cell`; a record of a path between two models holds :class:`PathCurve` objects. Tables and

@@ -1,4 +1,4 @@
-"""One measured model: what a line of a table is made of."""
+"""One measured model, as a line of a table shows it."""
 
 from __future__ import annotations
 
@@ -60,30 +60,33 @@ class Cell(Subject):
     asr: Fraction | None = None
     robust_acc: Fraction | None = None
     clean_acc_interval: tuple[Fraction, Fraction] | None = None
-    """95 % Wilson interval from the number of test images alone."""
+    """The 95 % Wilson interval of ``clean_acc``, which covers the choice of test images only."""
     asr_interval: tuple[Fraction, Fraction] | None = None
-    """95 % Wilson interval from the number of triggered test images alone."""
+    """The 95 % Wilson interval of ``asr``, which covers the choice of test images only."""
     n_clean: int = 0
-    """Test images behind ``clean_acc``."""
+    """The number of test images behind ``clean_acc``."""
     n_triggered: int = 0
-    """Triggered test images behind ``asr`` and ``robust_acc``."""
+    """The number of triggered test images behind ``asr`` and ``robust_acc``."""
     asr_clean: Fraction | None = None
-    """After a reactivation that perturbs images: share of perturbed test images of other classes,
-    without the trigger, that are given the attacker's. ``clean_acc`` is then measured on perturbed
-    clean images, ``asr`` and ``robust_acc`` on perturbed triggered ones (where the perturbation
-    takes the trigger's place: on perturbed clean ones, so that ``asr`` is ``asr_clean``)."""
+    """After a reactivation that perturbs images: the share of perturbed test images of other
+    classes, without the trigger, that the model assigns to the attacker's class. ``clean_acc`` is
+    then measured on perturbed clean images, ``asr`` and ``robust_acc`` on perturbed triggered ones.
+    Where the perturbation replaces the trigger, these too are measured on perturbed clean images,
+    so that ``asr`` equals ``asr_clean``."""
     control_asr: Fraction | None = None
-    """The same perturbation on the control: what ``asr`` is there."""
+    """What ``asr`` is when the same perturbation is tried on the control."""
     control_asr_clean: Fraction | None = None
-    """The same perturbation on the control: what ``asr_clean`` is there."""
+    """What ``asr_clean`` is when the same perturbation is tried on the control."""
     queries: int | None = None
-    """Images that such a reactivation asked the model about; None where it did not ask."""
+    """The number of images whose class such a reactivation asked the model for; None where the
+    reactivation asks for none."""
     seconds: Seconds = 0.0
-    """Wall-clock seconds that made this model: a purifier's are its own and those of the inversion
-    it uses, without measuring; others hold loading and measuring, the control's its training."""
+    """Wall-clock seconds that this model took. For a purified model they are those of the purifier
+    and of the inversion that it uses, without measuring. For other models they include loading and
+    measuring, and for the control its training."""
     cpu_seconds: Seconds | None = None
-    """Processor seconds of the same, over all threads; other work on the machine leaves them alone.
-    None in records of before they were taken."""
+    """Processor seconds of the same work, summed over all threads. Other work on the machine does
+    not change them. None in older records, which lack them."""
     status: Status = "done"
     error: str | None = None
-    """Why a failed cell failed, one line."""
+    """Why the cell failed, in one line; None where it did not."""

@@ -11,12 +11,12 @@ from remission.records.kinds import KINDS
 
 
 def identity(kind: str, settings: Mapping[str, Any], parents: Mapping[str, str]) -> str:
-    """16 hexadecimal digits: the same from the plan and from the finished record.
+    """Returns 16 hexadecimal digits, the same from the plan and from the finished record.
 
     Args:
-        kind: name of a kind of stage, see :data:`remission.records.kinds.KINDS`.
+        kind: the name of a kind of stage, see :data:`remission.records.kinds.KINDS`.
         settings: everything that the user and the methods' defaults fix, as JSON values.
-        parents: role -> identity of the stages that it builds upon.
+        parents: role -> identity of the stages that the stage builds upon.
     """
     content = {
         "kind": kind,

@@ -1,4 +1,4 @@
-"""What was measured between models, along walks and on planes of weight space. No torch here."""
+"""What was measured between models, along paths and on planes of weight space. No torch here."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class PathCurve(Subject):
     n_triggered: int
     walk: Literal["line", "bezier", "retuned"] = "line"
     clean_loss: list[Amount] | None = None
-    """Cross entropy of clean test images and their labels. None in older records, as below."""
+    """The mean cross entropy of clean test images. None in older records, as the fields below."""
     backdoor_loss: list[Amount] | None = None
-    """Cross entropy of the triggered images behind the ASR and the attacker's classes."""
+    """The mean cross entropy of the triggered images, with the attacker's classes as labels."""
     distance: Amount | None = None
-    """Euclidean distance of the ends, over all trainable parameters; None for a curve."""
+    """The Euclidean distance of the ends, over all trainable parameters; None for a curve."""
     relative_distance: Amount | None = None
-    """The same as a share of the norm of the model at t = 0."""
+    """The distance divided by the norm of the model at t = 0."""
 
     def __post_init__(self) -> None:
         losses = [each for each in (self.clean_loss, self.backdoor_loss) if each is not None]
@@ -51,7 +51,7 @@ class PathCurve(Subject):
             raise ValueError("a path whose lists differ in length")
 
     def values(self, of: Quantity) -> list[float] | None:
-        """One number a position; None where it was not measured."""
+        """Returns one number per position; None where the quantity was not measured."""
         if of == "backdoor_error":
             return [1 - rate for rate in self.asr]
         if of == "clean_error":
@@ -59,20 +59,20 @@ class PathCurve(Subject):
         return self.clean_loss if of == "clean_loss" else self.backdoor_loss
 
     def barrier(self, of: Quantity) -> float | None:
-        """See :func:`barrier`; None where it was not measured."""
+        """Returns the height of :func:`barrier`; None where the quantity was not measured."""
         values = self.values(of)
         return None if values is None else barrier(self.t, values)
 
     @property
     def t_back(self) -> float | None:
-        """See :func:`way_back`; the purified end of a ``"retuned"`` walk is its start."""
+        """The result of :func:`way_back`; a ``"retuned"`` walk begins at its purified end."""
         if self.walk == "retuned":
             return way_back([1 - place for place in reversed(self.t)], self.asr[::-1])
         return way_back(self.t, self.asr)
 
     @property
     def mean_backdoor_error(self) -> float:
-        """Of 1 - ASR over t in [0, 1], by the trapezoidal rule."""
+        """The mean of 1 - ASR over t in [0, 1], by the trapezoidal rule."""
         t, error = self.t, [1 - rate for rate in self.asr]
         steps = range(1, len(t))
         area = math.fsum((t[k] - t[k - 1]) * (error[k] + error[k - 1]) / 2 for k in steps)
@@ -80,17 +80,22 @@ class PathCurve(Subject):
 
 
 def barrier(t: Sequence[float], values: Sequence[float]) -> float:
-    """Height of the barrier between the ends of a walk: of an error, or of a loss.
+    """Returns the height of the barrier of an error, or of a loss, between the ends of a walk.
 
-    The largest excess over the straight line between the values at the ends,
+    It is the largest excess over the straight line between the values at the ends,
 
         max_t  L(w_t) - ((1 - t) L(w_0) + t L(w_1)),
 
-    as Entezari et al. (ICLR 2022, arXiv 2110.06296) define it; at least 0, at the ends themselves.
-    Frankle et al. (ICML 2020, arXiv 1912.05671) subtract the mean of the two ends instead, which is
-    the same where the ends are equally good; a backdoored and a purified model are not, as to the
-    backdoor, and with the mean a steady rise would count as a barrier. For Lubana et al. (ICML
-    2023, arXiv 2211.08422) a barrier on the line says that two models use different mechanisms.
+    as Entezari et al. (ICLR 2022, arXiv 2110.06296) define it. It is at least 0, since the excess
+    is 0 at the ends. Frankle et al. (ICML 2020, arXiv 1912.05671) subtract the mean of the two ends
+    instead, which is the same where the ends are equally good. The backdoor error of a backdoored
+    and of a purified model differ, so that with the mean a steady rise would count as a barrier.
+    For Lubana et al. (ICML 2023, arXiv 2211.08422) a barrier on the line shows that two models use
+    different mechanisms.
+
+    Args:
+        t: increasing positions from 0 to 1.
+        values: one error or loss per position.
     """
     return max(
         value - ((1 - place) * values[0] + place * values[-1])
@@ -99,9 +104,18 @@ def barrier(t: Sequence[float], values: Sequence[float]) -> float:
 
 
 def way_back(t: Sequence[float], asr: Sequence[float], level: float = 0.5) -> float | None:
-    """How far from the purified end, in t, the backdoor is back: ASR above ``level``, interpolated.
+    """Returns how far from the purified end, in t, the ASR first exceeds ``level``.
 
-    0 where the purified model itself is above it; None where no position is.
+    Between positions the ASR is interpolated linearly.
+
+    Args:
+        t: increasing positions; the last one is the purified model.
+        asr: one ASR per position, a fraction in [0, 1].
+        level: a fraction in [0, 1].
+
+    Returns:
+        A distance in t: 0 where the ASR of the purified model itself is above ``level``, None where
+        it is at no position.
     """
     if asr[-1] > level:
         return 0.0
@@ -114,20 +128,20 @@ def way_back(t: Sequence[float], asr: Sequence[float], level: float = 0.5) -> fl
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
-    """The plane through the backdoored, the purified and the retuned model, on a grid.
+    """What was measured on a grid in the plane through backdoored, purified and retuned model.
 
-    Lists of lists are rows of one ``y`` each, of as many numbers as ``x`` has.
+    Each list of lists has one row per entry of ``y``, with one number per entry of ``x``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     x: list[Place]
-    """Distance from the backdoored model towards the purified one, in weight space."""
+    """Distances from the backdoored model towards the purified one, in weight space."""
     y: list[Place]
-    """Distance at right angles to that, towards the retuned model."""
+    """Distances at right angles to that, towards the retuned model."""
     models: dict[Literal["victim", "purified", "retuned"], tuple[Place, Place]]
     budget: int
-    """Poisoned images of the retuning."""
+    """The number of poisoned images that the retuning used."""
     clean_loss: list[list[Amount]]
     backdoor_loss: list[list[Amount]]
     asr: list[list[Fraction]]

@@ -1,32 +1,45 @@
-"""Reading records: one file, or all of a store or of a folder in git."""
+"""Reading records: one file, or all files of a store or of a folder in git."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
 from remission.records.cell import Cell
-from remission.records.files import RECORDS, STORE_MARK
+from remission.records.files import (
+    RECORDS,
+    STORE_MARK,
+    foreign_files,
+    is_record_name,
+    record_folders,
+)
 from remission.records.path import PathCurve
 from remission.records.record import FORMAT, Record
 from remission.records.superseded import current, versions_in
 
+_log = logging.getLogger(__name__)
+
+_SHOWN = 5
+"""Foreign files that a warning names; it counts the others."""
 _ANEW = "run the spec again, which computes it anew, or remove the file"
 """What to do about a damaged record."""
 
 
 def read_record(file: Path, kind: str | None = None) -> Record:
-    """The record in a file, whose name is its id.
+    """Reads a record from a file.
 
     Args:
-        file: where it is.
-        kind: what it must be; None: any.
+        file: its name must be the record's id, its ending ``.json``.
+        kind: the kind of stage that the record must be of; None: any.
 
     Raises:
-        StoreError: there is none, it is damaged, or it is another than its place says.
+        StoreError: there is no such file, it is damaged, or it holds another record than its place
+            says.
     """
     if file.is_dir():
         raise StoreError(
@@ -51,12 +64,15 @@ def read_record(file: Path, kind: str | None = None) -> Record:
 
 
 def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
-    """All records below ``folder`` (a store, or a folder of records in git), by kind and label.
+    """Reads all records of a store, or below a folder of records in git.
 
     Args:
-        folder: where they are.
-        superseded: also those of earlier versions of the code, see
+        folder: the store, or the folder.
+        superseded: whether to include records of earlier versions of the code, see
             :mod:`remission.records.superseded`.
+
+    Returns:
+        The records, sorted by kind and label.
 
     Raises:
         StoreError: there is no such folder, no record in it, or one that cannot be read.
@@ -66,26 +82,61 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
             f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
         )
     is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
-    root = folder / RECORDS if is_store else folder
-    files = sorted(root.rglob("*.json"))
+    try:
+        files = _files_in_store(folder) if is_store else _files_below(folder)
+    except OSError as error:
+        raise StoreError(
+            f"the store '{folder}' cannot be read ({error})", "check its permissions"
+        ) from error
     records = [read_record(file, file.parent.name if is_store else None) for file in files]
     if not records:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
         )
-    kept = records if superseded else current(records, versions_in(folder))
-    return sorted(kept, key=lambda r: (r.kind, r.label, r.id))
+    if not superseded:
+        records = current(records, versions_in(folder))
+    return sorted(records, key=lambda r: (r.kind, r.label, r.id))
+
+
+def _files_in_store(store: Path) -> list[Path]:
+    """Lists the files of all records of a store; names what else lies in its folders, once."""
+    if foreign := foreign_files(store):
+        _name_once(store, tuple(str(file.relative_to(store)) for file in foreign))
+    return [
+        file
+        for folder in record_folders(store)
+        for file in sorted(folder.iterdir())
+        if is_record_name(file.name)
+    ]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Lists the files of all records below a folder in git; names other JSON files, once."""
+    files = sorted(folder.rglob("*.json"))
+    if foreign := [file for file in files if not is_record_name(file.name)]:
+        _name_once(folder, tuple(str(file.relative_to(folder)) for file in foreign))
+    return [file for file in files if is_record_name(file.name)]
+
+
+@cache
+def _name_once(folder: Path, names: tuple[str, ...]) -> None:
+    """Warns of files that are none of a store's, once in the life of this process."""
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    what = "a file that is" if len(names) == 1 else f"{len(names)} files that are"
+    _log.warning("passed over %s none of the store's in '%s': %s%s", what, folder, shown, more)
 
 
 def brief(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind
-    """A JSON value for people: pictures in it, ``data:`` URIs, as their kind and a digest.
+    """Returns a JSON value in which each picture, a ``data:`` URI, is replaced by a short name.
 
-    ``png:1a2b3c4d`` is made of the whole URI: other pictures have other names.
+    The name, such as ``png:1a2b3c4d``, holds a digest of the whole URI, so that different pictures
+    have different names.
     """
     if isinstance(value, dict):
-        return {key: brief(each) for key, each in value.items()}
+        return {key: brief(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [brief(each) for each in value]
+        return [brief(entry) for entry in value]
     if isinstance(value, str) and value.startswith("data:image/"):
         kind = value.removeprefix("data:image/").partition(";")[0]
         return f"{kind}:{hashlib.sha256(value.encode()).hexdigest()[:8]}"
@@ -93,10 +144,10 @@ def brief(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind
 
 
 def cells(records: Iterable[Record]) -> list[Cell]:
-    """The measured models among ``records``."""
+    """Returns the cells of those ``records`` that have one."""
     return [record.cell for record in records if record.cell is not None]
 
 
 def path_curves(records: Iterable[Record]) -> list[PathCurve]:
-    """The walks in weight space among ``records``."""
+    """Returns the paths of all ``records``."""
     return [path for record in records for path in record.paths]

@@ -1,4 +1,4 @@
-"""A record: what one stage left behind, as a frozen dataclass that goes to JSON and comes back."""
+"""A record: what one stage leaves behind, as a frozen dataclass that JSON can hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remission.records.cell import Cell, Json, Seconds, Status
 from remission.records.path import PathCurve, Plane
 
 FORMAT = 1
-"""Version of the JSON layout; a reader refuses a newer one."""
+"""The version of the JSON layout; a reader refuses every other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Artefact:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What one stage left behind.
+    """What one stage leaves behind.
 
     Args:
         id: the stage's identity: a hash of everything that changes its result.
@@ -39,11 +39,11 @@ class Record:
         label: a short name for people.
         settings: everything that the identity was made from.
         parents: role -> id of the stages whose results this one used.
-        details: what else was found (the target class an inversion names, losses, counts).
-        environment: versions, processor, precision in force.
+        details: what else is worth knowing (the class that an inversion names, losses, counts).
+        environment: versions of libraries, the processor, the precision in force.
         seconds: wall-clock seconds of this stage alone.
         cpu_seconds: processor seconds of it, over all threads; None in older records.
-        finished: ISO 8601 time in UTC.
+        finished: when the stage ended, an ISO 8601 time in UTC.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -67,15 +67,15 @@ class Record:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        """The record as indented JSON text, keys in a stable order."""
+        """Returns the record as indented JSON text, with sorted keys."""
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """The inverse of :meth:`to_json`.
+        """Reads a record from the text that :meth:`to_json` returns.
 
         Raises:
-            ValueError: the text is no record of a format known here.
+            ValueError: the text is no record of format :data:`FORMAT`.
         """
         record = _adapter().validate_json(text)
         if record.format != FORMAT:
@@ -85,5 +85,5 @@ class Record:
 
 @cache
 def _adapter() -> TypeAdapter[Record]:
-    """Checks types and ranges; made once, when the first record is read."""
+    """Returns what checks types and ranges, which takes long to build and is built once."""
     return TypeAdapter(Record)

@@ -1,4 +1,4 @@
-"""Which results are of the present code, where a store holds those of several versions of it."""
+"""Which results come from the present code, where a store holds those of several versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ from remission.records.record import Record
 
 
 def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | None:
-    """The method whose code a stage runs, as ``role name``, and its version; None without one."""
+    """Returns the method whose code a stage runs, as ``role name``, and its version.
+
+    Args:
+        kind: the kind of the stage.
+        settings: those that its identity is made from.
+
+    Returns:
+        None where the stage runs the code of no method.
+    """
     role = KINDS[kind].runs if kind in KINDS else ""
     table = settings.get(role)
     if not isinstance(table, dict):
@@ -25,32 +33,37 @@ def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | No
 
 
 def versions_in(store: Path) -> dict[str, Any]:
-    """The versions of methods that the last runs into a store had; nothing if it does not say."""
+    """Reads the versions of methods that the last runs into a store had.
+
+    Returns:
+        Method, as in :func:`method_of` -> version; empty where the store keeps no versions.
+    """
     with suppress(OSError, ValueError):
-        found = json.loads((store / VERSIONS_FILE).read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
+        versions = json.loads((store / VERSIONS_FILE).read_text(encoding="utf-8"))
+        return versions if isinstance(versions, dict) else {}
     return {}
 
 
 def current(
     records: Iterable[Record], versions: Mapping[str, int | str] | None = None
 ) -> list[Record]:
-    """The records without those that an earlier version of a method made, or that build upon them.
+    """Leaves out records of superseded versions of a method, and records that build upon them.
 
-    One version of each method stands: that of the last run, or of the record finished last.
+    One version of each method stands: that of the last run, or else that of the record which was
+    finished last.
 
     Args:
-        records: of one store.
+        records: those of one store.
         versions: method, as in :func:`method_of` -> the version that stands.
     """
     records = sorted(records, key=lambda record: (record.finished, record.id))
-    made = {record.id: method_of(record.kind, record.settings) for record in records}
-    standing = {**dict(filter(None, made.values())), **(versions or {})}
-    gone = {i for i, method in made.items() if method and standing[method[0]] != method[1]}
-    while more := {
+    methods = {record.id: method_of(record.kind, record.settings) for record in records}
+    standing = {**dict(filter(None, methods.values())), **(versions or {})}
+    superseded = {i for i, method in methods.items() if method and standing[method[0]] != method[1]}
+    while further := {
         record.id
         for record in records
-        if record.id not in gone and not gone.isdisjoint(record.parents.values())
+        if record.id not in superseded and not superseded.isdisjoint(record.parents.values())
     }:
-        gone |= more
-    return [record for record in records if record.id not in gone]
+        superseded |= further
+    return [record for record in records if record.id not in superseded]

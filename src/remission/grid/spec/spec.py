@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import inspect
 import tomllib
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from remission.attacks import Attack
 from remission.data.decode import Resize
 from remission.data.picture import image_uri
 from remission.errors import DataError, SpecError, closest
+from remission.grid.spec.methods import SpecMethods, build_methods
 from remission.grid.spec.tables import STRICT, PathSection, SplitSection, Table, VictimSection
-from remission.inversion import Inversion
 from remission.method import Method, explain
 from remission.models import canonical_arch
-from remission.purifiers import Purifier, inverts
-from remission.reactivations import Reactivation
-from remission.registry import (
-    known,
-    make_attack,
-    make_inversion,
-    make_purifier,
-    make_reactivation,
-)
-
-_OF_THE_ROW = ("inversion", "seeds")
-"""Keys of a purifier's table that are not parameters of its method."""
+from remission.registry import known
 
 
 class Spec(BaseModel):
@@ -41,8 +31,8 @@ class Spec(BaseModel):
     dataset: str
     """A name of `remission data list`, or the path of an image folder."""
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Pixels of a side that the images of a folder are brought to; None: as they are. Of shapes:
-    what they are drawn in."""
+    """Pixels per side that the images of a folder are brought to; None: as they are. The data set
+    of shapes is drawn in that size."""
     resize: Resize = "crop"
     """How images of a folder come to that size: crop (cover it, cut the centre out), squash (change
     the proportions) or pad (fit in, black around)."""
@@ -52,25 +42,26 @@ class Spec(BaseModel):
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
     """Each seed is the whole grid once: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of forward passes; auto: bf16 where the processor multiplies it faster."""
+    """Precision of forward passes; auto: bf16 where the processor multiplies it faster."""
     split: SplitSection = SplitSection()
     """Sizes of the four disjoint sets of images."""
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
     attack: list[Table] = Field(min_length=1)
-    """One table [[attack]] each."""
+    """One table [[attack]] per attack."""
     inversion: Table | Annotated[list[Table], Field(min_length=1)] = {"method": "bti_dbf"}
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
     purifier: list[Table] = []
-    """One table [[purifier]] each; beside the method's parameters it may name an `inversion` of the
-    spec, and `seeds`, those of the spec's for which it is computed (all, if it names none)."""
+    """One table [[purifier]] per purifier; beside the method's parameters it may name an
+    `inversion` of the spec, and `seeds`, those of the spec's for which it is computed (all if it
+    names none)."""
     innocent: list[Annotated[int, Field(ge=0)]] = []
     """Seeds for which every purifier that does not need the true trigger is handed the control as
     well: what it costs a model that was never backdoored, and what an inversion claims to find."""
     reactivation: list[Table] = []
-    """One table [[reactivation]] each; beside the method's parameters it may name `attacks`, those
-    of the spec's after which it is tried (all, if it names none)."""
+    """One table [[reactivation]] per reactivation; beside the method's parameters it may name
+    `attacks`, those of the spec's after which it is tried (all if it names none)."""
     transfer: bool = False
     """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
@@ -90,95 +81,31 @@ class Spec(BaseModel):
     def _known_arch(cls, arch: str) -> str:
         return canonical_arch(arch)
 
-    def attacks(self) -> list[Attack]:
-        """The attacks, built and checked."""
-        return [make_attack(table) for table in self.attack]
-
-    def purifiers(self) -> list[Purifier]:
-        """The purifiers, built and checked."""
-        return [
-            make_purifier({key: value for key, value in table.items() if key not in _OF_THE_ROW})
-            for table in self.purifier
-        ]
-
-    def reactivations(self) -> list[Reactivation]:
-        """The reactivations, built and checked."""
-        return [
-            make_reactivation({key: value for key, value in table.items() if key != "attacks"})
-            for table in self.reactivation
-        ]
-
-    def reactivated(self) -> list[list[str]]:
-        """For each reactivation the names of the attacks after which it is tried, checked.
+    @cached_property
+    def methods(self) -> SpecMethods:
+        """The methods that the spec names, each built once and checked.
 
         Raises:
-            SpecError: a reactivation's `attacks` are not some of the spec's.
+            SpecError: see :func:`remission.grid.spec.methods.build_methods`.
         """
-        names = list(dict.fromkeys(attack.name for attack in self.attacks()))
-        chosen = []
-        for table in self.reactivation:
-            listed = table.get("attacks", names)
-            given = listed if isinstance(listed, list) else []
-            if not given or not all(isinstance(one, str) and one in names for one in given):
-                raise SpecError(
-                    f"[reactivation] {table.get('method')}: 'attacks' is {listed!r}",
-                    f"list some of the spec's, which are {', '.join(names)}",
-                )
-            chosen.append(given)
-        return chosen
+        return build_methods(
+            attacks=self.attack,
+            purifiers=self.purifier,
+            inversions=self.inversion if isinstance(self.inversion, list) else [self.inversion],
+            reactivations=self.reactivation,
+            seeds=self.seeds,
+        )
 
-    def retuning(self) -> Reactivation | None:
-        """The first retuning, after which a path may go on; None without one."""
-        return next((each for each in self.reactivations() if each.name == "retuning"), None)
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's. The copy has the same methods unless what they are built from differs."""
+        copied = super().model_copy(update=update, deep=deep)
+        if any(getattr(self, name) != getattr(copied, name) for name in _OF_THE_METHODS):
+            copied.__dict__.pop("methods", None)
+        return copied
 
-    def inversions(self) -> list[Inversion]:
-        """The inversions, built and checked."""
-        tables = self.inversion if isinstance(self.inversion, list) else [self.inversion]
-        return [make_inversion(table) for table in tables]
 
-    def purifier_seeds(self) -> list[list[int]]:
-        """For each purifier the seeds for which it is computed, checked.
-
-        Raises:
-            SpecError: a purifier's `seeds` are not some of the spec's.
-        """
-        chosen = []
-        for table in self.purifier:
-            seeds = table.get("seeds", self.seeds)
-            listed = seeds if isinstance(seeds, list) else []
-            if not listed or not all(type(s) is int and s in self.seeds for s in listed):
-                raise SpecError(
-                    f"[purifier] {table.get('method')}: 'seeds' is {seeds!r}",
-                    f"list some of the spec's, which are {self.seeds}",
-                )
-            chosen.append(seeds)
-        return chosen
-
-    def inverters(self) -> list[Inversion]:
-        """For each purifier the inversion that it would use, built and checked.
-
-        Raises:
-            SpecError: a purifier names an inversion that the spec does not have.
-        """
-        built = self.inversions()
-        known = {inversion.name: inversion for inversion in built}
-        if len(known) < len(built):
-            raise SpecError("[[inversion]]: two of one method", "keep one of them")
-        chosen = []
-        for table, purifier in zip(self.purifier, self.purifiers(), strict=True):
-            name = table.get("inversion", built[0].name)
-            if "inversion" in table and not inverts(purifier):
-                raise SpecError(
-                    f"[purifier] {purifier.name}: 'inversion' is {name!r}, and it inverts nothing",
-                    "leave the key out",
-                )
-            if not isinstance(name, str) or name not in known:
-                raise SpecError(
-                    f"[purifier] {table.get('method')}: the spec has no inversion {name!r}",
-                    closest(str(name), known),
-                )
-            chosen.append(known[name])
-        return chosen
+_OF_THE_METHODS = ("attack", "inversion", "purifier", "reactivation", "seeds")
+"""The fields of a spec that its methods are built from."""
 
 
 def read_spec(file: Path) -> Spec:
@@ -202,9 +129,9 @@ def read_spec(file: Path) -> Spec:
 
 
 def _with_pictures(table: Table, folder: Path) -> Table:
-    """The same spec with pictures in place of their paths, which are relative to ``folder``.
+    """Replaces the paths of pictures, which are relative to ``folder``, by the pictures themselves.
 
-    So what a stage is called depends on what a picture shows, and a stored spec needs no file.
+    So identities depend on what a picture shows, and a stored spec needs no file.
 
     Raises:
         SpecError: a picture is missing, too large or damaged.
@@ -242,11 +169,11 @@ def parse_spec(table: Table) -> Spec:
     try:
         spec = Spec.model_validate(table)
     except ValidationError as error:
-        found = error.errors()
-        for each in found:  # a mistyped key first: it may be the one that is missing
-            if each["type"] == "extra_forbidden":
-                raise SpecError(*_unknown_key(each["loc"])) from error
-        first = found[0]
+        mistakes = error.errors()
+        for mistake in mistakes:  # a mistyped key first: it may be the one that is missing
+            if mistake["type"] == "extra_forbidden":
+                raise SpecError(*_unknown_key(mistake["loc"])) from error
+        first = mistakes[0]
         if first["type"] == "missing":
             raise SpecError(
                 f"the spec has no '{first['loc'][0]}'", "add it; see recipes/quickstart.toml"
@@ -261,9 +188,8 @@ def parse_spec(table: Table) -> Spec:
                 f"the spec: '{name}' is not one table", f"write one table [{name}]"
             ) from error
         raise SpecError(*explain(error, "the spec", _section(first["loc"]))) from error
-    spec.attacks(), spec.purifiers(), spec.purifier_seeds(), spec.inverters(), spec.reactivations()
-    spec.reactivated()
-    if spec.path and spec.path.retuned is not None and spec.retuning() is None:
+    methods = spec.methods
+    if spec.path and spec.path.retuned is not None and methods.retuning is None:
         raise SpecError("[path]: retuned without a retuning", "add a [[reactivation]] retuning")
     return spec
 
@@ -277,7 +203,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
-    """What has, or would have, the key at a place in the spec."""
+    """Returns the section that has, or would have, the key at a place in the spec."""
     section: type[BaseModel] = Spec
     for part in location[:-1]:
         section = _SECTIONS.get(str(part), section)
@@ -285,7 +211,7 @@ def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def _unknown_key(location: tuple[int | str, ...]) -> tuple[str, str]:
-    """(problem, remedy) for a key that no section has."""
+    """Returns (problem, remedy) for a key that no section has."""
     where = f"[{location[0]}]" if len(location) > 1 else "the spec"
     return (
         f"{where}: unknown key '{location[-1]}'",

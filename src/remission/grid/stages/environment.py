@@ -1,4 +1,4 @@
-"""What a result was computed with."""
+"""What a result was computed with: versions, device and precision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from remission.models import Precision
 
 @cache
 def processor() -> str:
-    """The processor's name."""
+    """Returns the processor's name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -25,7 +25,7 @@ def processor() -> str:
 
 
 def environment(device: torch.device, precision: Precision) -> dict[str, str | int]:
-    """Versions, device and precision, for a record."""
+    """Returns versions, device and precision, for a record."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
         "remission": version("remission"),

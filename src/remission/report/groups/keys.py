@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from remission.catalogue import default_inversion
 from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
+from remission.records.labels import purifier_key
 from remission.records.settings import setting_of
 from remission.report.groups.labels import MethodKey, canonical
 
@@ -85,13 +84,6 @@ def attack_of(item: Subject) -> MethodKey:
 def purifier_of(item: Subject) -> MethodKey:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
     return purifier_key(item.purifier, item.purifier_params)
-
-
-def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
-    """The same from a name and parameters."""
-    if params.get("trigger") == "inverted":
-        params = {"inversion": default_inversion(), **params}
-    return MethodKey.of(name, dict(params))
 
 
 def reactivation_of(cell: Cell) -> MethodKey:

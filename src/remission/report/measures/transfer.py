@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
+from remission.records.labels import purifier_key
 from remission.records.settings import setting_of
 from remission.report.groups.group import Group
-from remission.report.groups.keys import SHOWN_APART, GroupKey, purifier_key
+from remission.report.groups.keys import SHOWN_APART, GroupKey
 from remission.report.groups.labels import MethodKey, canonical
 from remission.report.groups.rows import Column
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from remission.disk import write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK, Record
 from remission.records.unfinished import unfinished
@@ -69,13 +68,9 @@ def write_report(
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
     say("reading records")
     page = build_page(Results.of_store(folder, all_settings=all_settings), folder, say)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(out)
+        write_whole(out, [page.encode()])
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise StoreError(
             f"the report '{out}' cannot be written ({error.strerror or error})",
             "free some space, or name a file in a folder that you may write to",

@@ -174,7 +174,7 @@ def test_reactivations_with_different_parameters_are_distinct_columns() -> None:
 def test_cells_json_has_exactly_the_fields_of_the_contract() -> None:
     found = json.loads(render(three_seeds(), "cells", "json"))
     assert set(found[0]) >= CONTRACT_CELL
-    assert set(found[0]) == {f.name for f in dataclasses.fields(Cell)}
+    assert set(found[0]) == {f.name for f in dataclasses.fields(Cell)} | {"setting"}
     assert found[0]["purifier"] == "none"
     assert found[0]["asr_interval"] == list(found[0]["asr_interval"])
     assert all(0 <= one["asr"] <= 1 for one in found)
@@ -184,7 +184,7 @@ def test_paths_json_has_exactly_the_fields_of_the_contract() -> None:
     made = [record(kind="path", paths=(curve(),))]
     (found,) = json.loads(render(made, "paths", "json"))
     assert set(found) >= CONTRACT_PATH
-    derived = {"mean_backdoor_error", "t_back", "barriers"}
+    derived = {"mean_backdoor_error", "t_back", "barriers", "setting"}
     assert set(found) == {f.name for f in dataclasses.fields(PathCurve)} | derived
     assert found["t_back"] == pytest.approx(0.25)
     assert found["barriers"]["backdoor_error"] == pytest.approx(0.0)
