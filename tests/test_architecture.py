@@ -17,8 +17,9 @@ ROOT = Path(remission.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 
 LAYERS = [
+    {"names"},
     {"errors", "catalogue", "intervals"},
-    {"records", "seeding", "progress", "mapped_tensors"},
+    {"records", "seeding", "progress", "mapped_tensors", "text_files"},
     {"types", "method"},
     {"data", "models", "metrics", "stealth"},
     {"training", "triggers"},

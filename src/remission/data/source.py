@@ -70,6 +70,7 @@ class Source:
         package: the system's package.
         address: the public address in front of the file names.
         bundled: the Python package that the data come with, if they do.
+        class_names: where they are known without the files, in the order of the labels.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Source:
     package: str | None = None
     address: str | None = None
     bundled: str | None = None
+    class_names: tuple[str, ...] = ()
 
     @property
     def cache(self) -> Path:

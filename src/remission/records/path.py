@@ -34,6 +34,8 @@ class PathCurve:
     attack_params: Json
     poison_rate: Fraction
     target: int | Literal["all-to-all"]
+    target_name: str | None = None
+    """As in :class:`remission.records.Cell`."""
     seed: int
     purifier: str
     purifier_params: Json

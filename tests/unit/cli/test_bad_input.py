@@ -145,7 +145,7 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
     "no name": (('name = "small"\n', ""), ("the spec has no 'name'", "add it")),
     "no dataset": (('dataset = "digits"\n', ""), ("the spec has no 'dataset'", "add it")),
     "unknown dataset": (('"digits"', '"digit"'), ("unknown data set 'digit'", "'digits'?")),
-    "missing folder": (('"digits"', '"./nowhere"'), ("nowhere does not exist", "path")),
+    "missing folder": (('"digits"', '"./nowhere"'), ("nowhere' does not exist", "path")),
     "unknown arch": (("resnet18:2", "resnet81"), ("unknown model 'resnet81'", "'resnet18'?")),
     "bad width": (("resnet18:2", "resnet18:two"), ("the width is 'two'", "from 1 to 1024")),
     "unknown precision": (('"fp32"', '"fp8"'), ("'precision' is 'fp8'", "'bf16'")),

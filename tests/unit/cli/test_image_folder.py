@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from remission.grid.stages.inputs import dataset_of
-from tests.unit.grid.small import LABELS, computed, remission, run, write_spec
+from remission.records import read_records
+from tests.unit.grid.small import (
+    FURTHER_PURIFIER,
+    LABELS,
+    computed,
+    remission,
+    run,
+    write_spec,
+)
 
 
 @pytest.fixture
@@ -46,14 +54,22 @@ def test_from_a_folder_to_a_table(own: Path, folder: Path, tmp_path: Path) -> No
     assert told.status == 0, told.err
     assert sorted(computed(told)) == LABELS
     cells = json.loads(remission("table", store, "--view", "cells", "--format", "json").out)
-    assert {cell["dataset"] for cell in cells} == {str(folder)}
+    assert {cell["dataset"] for cell in cells} == {"images"}
     assert {(cell["n_clean"], cell["n_triggered"]) for cell in cells} == {(24, 16)}
-    assert {cell["target"] for cell in cells} == {2}
+    assert {(cell["target"], cell["target_name"]) for cell in cells} == {(2, "cow")}
     assert remission("report", store, "-o", tmp_path / "page.html").status == 0
 
     assert computed(run(own, store)) == []
+    folder = folder.rename(tmp_path / "renamed")
+    text = own.read_text(encoding="utf-8").replace(f"'{tmp_path}/images'", "'renamed'")
+    own.write_text(text.replace("target = 2", 'target = "cow"'), encoding="utf-8")
+    assert computed(run(own, store)) == []
+    own.write_text(own.read_text(encoding="utf-8") + FURTHER_PURIFIER, encoding="utf-8")
+    assert "badnets/seed0/ep" in computed(run(own, store))
+    assert {record.cell.dataset for record in read_records(store) if record.cell} == {"images"}
+
     file = folder / "ant" / "07.png"
     Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
     dataset_of.cache_clear()  # as a new process does
     told = remission("run", own, "--store", store, "--dry-run")
-    assert told.lines[0] == f"{len(LABELS)} stages to compute"  # the data are not the same
+    assert told.lines[0] == f"{len(LABELS) + 4} stages to compute"  # the data are not the same

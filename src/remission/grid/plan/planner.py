@@ -6,25 +6,39 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from remission.attacks import Attack
-from remission.grid.plan.stage import NOBODY, PAPERS, Settings, Stage, table_of, versions
+from remission.grid.plan.stage import (
+    NOBODY,
+    PAPERS,
+    DataNames,
+    Settings,
+    Stage,
+    table_of,
+    versions,
+)
 from remission.grid.spec.spec import Spec
 from remission.inversion import Inversion
 from remission.purifiers import Purifier, TriggerPurifier, inverts
 from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief
+from remission.records.identity import FOLDER
 
 
-def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
+def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> list[Stage]:
     """Unrolls a spec; every stage comes after its parents, those shared stand once.
 
     Args:
-        spec: checked.
-        data_digest: of the data set's images and labels, so that a changed folder is noticed.
+        spec: checked, every target a number.
+        data_digest: of the data set's images and labels, so that a changed folder is noticed. It
+            alone tells image folders apart: neither their path nor their name is in an identity.
+        names: of the data set; without them those that the spec alone gives.
     """
-    planner = _Planner(spec)
+    folder = spec.folder()
+    if names is None:
+        names = DataNames(spec.dataset) if folder is None else DataNames(folder.name, str(folder))
+    planner = _Planner(spec, names)
     for seed in spec.seeds:
         context = {
-            "dataset": spec.dataset,
+            "dataset": spec.dataset if folder is None else FOLDER,
             "size": spec.size,
             "data": data_digest,
             "arch": spec.arch,
@@ -47,7 +61,8 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
 class _Planner:
     """Collects stages; one with the identity of another is that other."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, names: DataNames) -> None:
+        self.names = names
         self.attacks = _labelled(spec.attacks())
         self.purifiers = [
             (label, purifier, inversion, seeds)
@@ -72,7 +87,7 @@ class _Planner:
 
     def add(self, kind: str, label: str, settings: Settings, **parents: str) -> str:
         """Adds a stage and returns its identity."""
-        stage = Stage(kind, label, settings, parents)
+        stage = Stage(kind, label, settings, parents, self.names)
         return self.stages.setdefault(stage.id, stage).id
 
     def add_attack(self, here: str, base: Settings, attack: Attack, control: str) -> None:

@@ -42,11 +42,12 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
     reactivation = dict(settings.get("reactivation", {"method": "none"}))
     return {
         "id": stage.id,
-        "dataset": context["dataset"],
+        "dataset": stage.dataset,
         "arch": context["arch"],
         "attack": attack.pop("method"),
         "poison_rate": attack.pop("poison_rate"),
         "target": attack.pop("target"),
+        "target_name": stage.target_name,
         "attack_params": attack,
         "seed": context["seed"],
         "purifier": purifier.pop("method"),
@@ -133,6 +134,7 @@ def _victim(given: StageInputs, kept: Kept) -> None:
         **given.previews("triggered", victim.trigger, victim.target),
     }
     kept.details = {
+        "classes": list(given.dataset.classes),
         "poisoned": len(victim.poisoned),
         "losses": victim.trained.losses,
         "stealth": asdict(given.stealth(victim.trigger, victim.target)),
@@ -147,7 +149,7 @@ def _victim(given: StageInputs, kept: Kept) -> None:
 def _control(given: StageInputs, kept: Kept) -> None:
     model, losses = given.train_control()
     kept.files = {"weights.safetensors": pack(model)}
-    kept.details = {"losses": losses}
+    kept.details = {"classes": list(given.dataset.classes), "losses": losses}
 
 
 def _baseline(given: StageInputs, kept: Kept) -> None:
@@ -170,15 +172,17 @@ def _inversion(given: StageInputs, kept: Kept) -> None:
         **given.previews("inverted", found.generator, shown),
     }
     kept.details = {
-        **_described(found),
+        **_described(found, given.stage),
         "true_target": target,
+        "true_target_name": given.stage.target_name,
         "preview_count": pictures.COUNT,
     }
 
 
-def _described(found: Inverted) -> dict[str, Any]:
+def _described(found: Inverted, stage: Stage) -> dict[str, Any]:
     return {
         "target": found.target,
+        "target_name": stage.class_name(found.target),
         "target_share": found.target_share,
         "change": found.change,
         **({} if found.lead is None else {"lead": found.lead}),
@@ -197,7 +201,7 @@ def _innocent(given: StageInputs, kept: Kept) -> None:
     test = given.split.test
     kept.rates = accuracy(predict(model, test), test.labels)
     if "inversion" in given.stage.parents:
-        kept.details["inversion"] = _described(given.inverted())
+        kept.details["inversion"] = _described(given.inverted(), given.stage)
 
 
 def _purify(given: StageInputs, kept: Kept) -> Classifier:
@@ -210,7 +214,7 @@ def _purify(given: StageInputs, kept: Kept) -> Classifier:
         source = InvertedSource(
             make_inversion(given.stage.settings["inversion"]),
             given.inverted(),
-            lambda found: rounds.append(_described(found)),
+            lambda found: rounds.append(_described(found, given.stage)),
         )
     elif isinstance(purifier, TriggerPurifier):
         source = KnownSource(given.trigger()[0])

@@ -70,9 +70,7 @@ class StageInputs:
         self.seed = Seed(self.context["seed"])
         self.dataset = dataset_of(*self._place)
         if digest_of(self.dataset) != self.context["data"]:
-            raise DataError(
-                f"the data set '{self.context['dataset']}' changed during the run", "run again"
-            )
+            raise DataError(f"the data set '{self._place[0]}' changed during the run", "run again")
         self.precision = resolve_precision(self.context["precision"], device)
         self.recipe = Recipe(**self.context["recipe"])
 
@@ -98,7 +96,9 @@ class StageInputs:
     @property
     def _place(self) -> tuple[str, int | None, Resize]:
         """Which data set, and how it is read."""
-        return self.context["dataset"], self.context["size"], self.context.get("resize", "crop")
+        names = self.stage.names
+        where = names.folder if names and names.folder else self.context["dataset"]
+        return where, self.context["size"], self.context.get("resize", "crop")
 
     def new_model(self) -> Classifier:
         """The untrained model: the same first weights for victim and control."""

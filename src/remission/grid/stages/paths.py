@@ -25,6 +25,7 @@ _KEYS = (
     "seed",
     "purifier",
     "purifier_params",
+    "target_name",
 )
 
 

@@ -174,7 +174,7 @@ _TRIED = 2000
 """Test images, at most, behind a number of a transfer matrix: a standard error of one point."""
 
 _SETTING = (
-    *("dataset", "arch", "attack", "attack_params", "poison_rate", "target", "seed"),
+    *("dataset", "arch", "attack", "attack_params", "poison_rate", "target", "target_name", "seed"),
     *("reactivation", "reactivation_params", "budget"),
 )
 
