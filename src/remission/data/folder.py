@@ -11,8 +11,10 @@ from pathlib import Path
 
 import torch
 
+from remission.data.class_order import class_order
 from remission.data.decode import EXTENSIONS, Resize, read_images
 from remission.errors import DataError, closest
+from remission.names import composed
 from remission.types import LabelledImages
 
 _TEST_SHARE = 5  # one image in so many becomes a test image, where the folder has no split
@@ -37,7 +39,8 @@ def load_folder(
 ) -> tuple[LabelledImages, tuple[str, ...]]:
     """The images of ``DIR/class/image.png``, uint8 (N, C, H, W), and the names of the classes.
 
-    Each sub-folder is a class; classes and images are sorted by name, as text. Read are png, jpg,
+    Each sub-folder is a class. Classes whose names are all whole numbers are sorted by value, other
+    classes and all images by name, as text. Read are png, jpg,
     jpeg, bmp, webp, pgm and ppm; files with other endings and hidden ones are passed over, links
     are followed. Transparency is dropped, 16-bit grey becomes 8-bit grey.
 
@@ -116,17 +119,21 @@ def _held_out(name: str, paths: list[Path]) -> set[Path]:
             "add images, or give folders train and test",
         )
     count = max(1, round(len(paths) / _TEST_SHARE))
-    ranked = sorted(paths, key=lambda p: hashlib.sha256(os.fsencode(f"{name}/{p.name}")).digest())
+    ranked = sorted(
+        paths, key=lambda p: hashlib.sha256(os.fsencode(f"{name}/{composed(p.name)}")).digest()
+    )
     return set(ranked[:count])
 
 
 def _scan(folder: Path) -> dict[str, list[Path]]:
-    """The images of each class, both sorted by name."""
+    """The images of each class: classes in their order, images sorted by name."""
     if not folder.exists():
         raise DataError(f"{folder} does not exist", "give the path of a folder of images")
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder", "give the path of a folder of images")
-    found = {path.name: _images(path) for path in _class_folders(folder)}
+    folders = {composed(path.name): path for path in _class_folders(folder)}
+    order = class_order(path.name for path in _class_folders(folder))
+    found = {name: _images(folders[name]) for name in order}
     if not found:
         raise DataError(
             f"{folder} has no class folder", f"put the images into {folder}/class/image.png"
@@ -153,7 +160,8 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    shown = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(shown, key=lambda path: (composed(path.name), path.name))
 
 
 @contextmanager
@@ -171,7 +179,7 @@ def _flatten(
     found: dict[str, list[Path]], names: tuple[str, ...], folder: Path
 ) -> tuple[list[Path], list[int]]:
     """The paths of all images, and the index of each one's class in ``names``."""
-    index = {name: i for i, name in enumerate(names)}
+    index = {composed(name): i for i, name in enumerate(names)}
     for name in found:
         if name not in index:
             raise DataError(f"{folder} has an unknown class folder '{name}'", closest(name, names))
