@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -64,13 +64,21 @@ def outcome_line(stage: Stage, record: Record) -> str:
         found += f", C-Acc {record.cell.clean_acc:.1%}"
         found += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
     if "target" in record.details:
-        target = record.details["target"]
-        found += ", names no class" if target is None else f", names class {target}"
-        if (true := record.details.get("true_target")) is not None:
-            found += " (the true one)" if true == record.details["target"] else f" (true: {true})"
+        named = _class(record.details, "target")
+        found += ", names no class" if named is None else f", names class {named}"
+        if (true := _class(record.details, "true_target")) is not None:
+            found += ", the true one" if true == named else f", true: {true}"
         if (lead := record.details.get("lead")) is not None:
             found += f", lead {lead:.1f}"
     return found
+
+
+def _class(details: Mapping[str, Any], key: str) -> str | None:
+    """A class by its number and its name, as ``3 (bag)``; None where there is none."""
+    index, name = details.get(key), details.get(f"{key}_name")
+    if index is None:
+        return None
+    return str(index) if name in (None, str(index)) else f"{index} ({name})"
 
 
 def short(label: str) -> str:

@@ -57,6 +57,16 @@ def test_from_a_folder_to_a_table(own: Path, folder: Path, tmp_path: Path) -> No
     assert {cell["dataset"] for cell in cells} == {"images"}
     assert {(cell["n_clean"], cell["n_triggered"]) for cell in cells} == {(24, 16)}
     assert {(cell["target"], cell["target_name"]) for cell in cells} == {(2, "cow")}
+    details = {record.label: record.details for record in read_records(store)}
+    assert details["control/seed0"]["classes"] == ["ant", "bee", "cow"]
+    assert details["badnets/seed0/victim"]["classes"] == ["ant", "bee", "cow"]
+    found = details["badnets/seed0/inversion"]
+    assert found["true_target_name"] == "cow"
+    assert found["target_name"] == ("ant", "bee", "cow")[found["target"]]
+    assert f"names class {found['target']} ({found['target_name']})" in told.err
+    assert "images · resnet18:2 · badnets · poison rate 10 % · target 2 (cow)" in (
+        remission("table", store).out
+    )
     assert remission("report", store, "-o", tmp_path / "page.html").status == 0
 
     assert computed(run(own, store)) == []

@@ -19,6 +19,7 @@ from remission.report.groups.keys import (
     reactivation_of,
 )
 from remission.report.groups.labels import Method, label_methods, printable
+from remission.report.groups.targets import class_text, target_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,13 @@ class Group:
     """Most seeds that any number of the group rests on."""
     repeated: int
     """Cells that share row, column and seed with another one."""
+
+    @property
+    def target_name(self) -> str | None:
+        """The name of the attacker's class; None where no record holds it."""
+        rows = (cell for row in self.rows for cells_ in row.cells.values() for cell in cells_)
+        curves = (path for paths in self.paths.values() for path in paths)
+        return target_name([*rows, *curves])
 
     def row(self, purifier: str) -> Row | None:
         """The first row of a purifier, by its name."""
@@ -201,7 +209,7 @@ def _group(
     slots = [cells_ for row in found.values() for cells_ in row.values()]
     return Group(
         key=key,
-        title=_title(key, attacks[key.attack]),
+        title=_title(key, attacks[key.attack], target_name([*members, *paths])),
         columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
         rows=tuple(rows),
         paths=curves,
@@ -239,6 +247,7 @@ def _budget(column: Column) -> float:
     return math.inf if column.budget is None else column.budget
 
 
-def _title(key: GroupKey, attack: str) -> str:
+def _title(key: GroupKey, attack: str, name: str | None) -> str:
     rate = f"poison rate {100 * key.poison_rate:g} %"
-    return printable(" · ".join([key.dataset, key.arch, attack, rate, f"target {key.target}"]))
+    target = f"target {class_text(key.target, name)}"
+    return printable(" · ".join([key.dataset, key.arch, attack, rate, target]))

@@ -10,6 +10,7 @@ from remission.records import Record
 from remission.report.groups.group import Group, summarise
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import label_methods
+from remission.report.groups.targets import class_text
 
 
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
@@ -17,13 +18,15 @@ def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
     labels = label_methods(group.key.attack for group in groups)
     count = Counter(labels[group.key.attack] for group in groups)
 
-    def title(key: GroupKey) -> str:
+    def title(group: Group) -> str:
+        key = group.key
         label = labels[key.attack]
         if count[label] == 1:
             return label
-        return f"{label}, {100 * key.poison_rate:g} %, target {key.target}"
+        target = class_text(key.target, group.target_name)
+        return f"{label}, {100 * key.poison_rate:g} %, target {target}"
 
-    return {group.key: title(group.key) for group in groups}
+    return {group.key: title(group) for group in groups}
 
 
 def overviews(records: Sequence[Record]) -> list[list[Group]]:

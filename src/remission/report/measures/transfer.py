@@ -66,7 +66,8 @@ def transfers(records: Sequence[Record]) -> list[dict[str, Any]]:
     found: dict[str, tuple[int, str, dict[str, Any]]] = {}
     for record in records:
         if details := record.details.get("transfer"):
-            key = canonical([(k, v) for k, v in sorted(details.items()) if k not in FOUND])
+            setting = {k: v for k, v in details.items() if k not in (*FOUND, "target_name")}
+            key = canonical(setting)
             this = (len(details["models"]), record.finished, details)
             found[key] = max(found.get(key, this), this, key=lambda each: each[:2])
     return [details for _, _, details in found.values()]

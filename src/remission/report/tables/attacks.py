@@ -9,6 +9,7 @@ from typing import Any
 from remission.records import Cell, Record
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.labels import printable
+from remission.report.groups.targets import class_text
 from remission.report.measures.victims import Attacked, attacked
 from remission.report.tables.formats import Section
 
@@ -44,7 +45,7 @@ def line(one: Attacked) -> list[str]:
         one.label,
         ", ".join(one.threat) or MISSING,
         f"{100 * cell.poison_rate:g} %",
-        str(cell.target),
+        class_text(cell.target, cell.target_name),
         str(cell.seed),
         percent(cell, "clean_acc"),
         percent(control, "clean_acc"),
@@ -78,6 +79,7 @@ def attack_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "label": one.label,
             "poison_rate": one.cell.poison_rate,
             "target": one.cell.target,
+            "target_name": one.cell.target_name,
             "seed": one.cell.seed,
             "threat": list(one.threat),
             "clean_acc": one.cell.clean_acc,

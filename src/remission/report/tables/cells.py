@@ -9,6 +9,7 @@ from remission.records import Cell, PathCurve, Quantity, Record, cells, path_cur
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.keys import GroupKey, place, purifier_of, reactivation_of
 from remission.report.groups.labels import Method, label_methods
+from remission.report.groups.targets import class_text
 from remission.report.tables.formats import Lines
 
 
@@ -30,7 +31,7 @@ def cell_lines(records: list[Record]) -> tuple[list[str], Lines]:
                 cell.arch,
                 attacks[_attack(cell)],
                 f"{100 * cell.poison_rate:g} %",
-                str(cell.target),
+                class_text(cell.target, cell.target_name),
                 str(cell.seed),
                 purifiers[purifier_of(cell)],
                 reactivations[reactivation_of(cell)],

@@ -86,6 +86,7 @@ def innocent_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
                         "clean_acc": cell.clean_acc,
                         "control_clean_acc": _control(group, cell.seed),
                         "inversion_target": claim.target if claim else None,
+                        "inversion_target_name": claim.target_name if claim else None,
                         "inversion_share": claim.share if claim else None,
                         "inversion_lead": claim.lead if claim else None,
                         "seconds": cell.seconds,

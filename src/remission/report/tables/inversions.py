@@ -11,6 +11,7 @@ from remission.records import Cell, Record
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.keys import NOBODY, GroupKey
 from remission.report.groups.labels import Method, label_methods, printable
+from remission.report.groups.targets import class_text, target_name
 from remission.report.measures.findings import Claim, moved, named, reached, standing_out
 from remission.report.tables.formats import Section
 
@@ -99,7 +100,7 @@ def inversion_sections(records: Sequence[Record]) -> list[Section]:
 
 def _line(seeds: list[Found], attacks: dict[Method, str], methods: dict[Method, str]) -> list[str]:
     key = GroupKey.of(seeds[0].cell)
-    true = "none: never backdoored" if seeds[0].innocent else str(key.target)
+    true = "none: never backdoored" if seeds[0].innocent else _true(seeds)
     claims = [one.claim for one in seeds]
     return [
         MISSING if seeds[0].innocent else attacks[key.attack],
@@ -112,6 +113,10 @@ def _line(seeds: list[Found], attacks: dict[Method, str], methods: dict[Method, 
     ]
 
 
+def _true(seeds: list[Found]) -> str:
+    return class_text(seeds[0].cell.target, target_name(one.cell for one in seeds))
+
+
 def inversion_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object an inversion, rates as fractions."""
     return [
@@ -122,6 +127,7 @@ def inversion_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "attack_params": one.cell.attack_params,
             "poison_rate": one.cell.poison_rate,
             "true_target": one.cell.target,
+            "true_target_name": one.cell.target_name,
             "seed": one.cell.seed,
             "inversion": one.method.name,
             "inversion_params": one.method.parameters,

@@ -227,6 +227,7 @@ def _group_json(group: Group) -> dict[str, Any]:
         "attack_params": group.key.attack.parameters,
         "poison_rate": group.key.poison_rate,
         "target": group.key.target,
+        "target_name": group.target_name,
         "seeds": group.seeds,
         "repeated_cells": group.repeated,
         "rows": [_row_json(group, row) for row in group.rows],

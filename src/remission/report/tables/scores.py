@@ -95,6 +95,7 @@ def score_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
             "attack_params": group.key.attack.parameters,
             "poison_rate": group.key.poison_rate,
             "target": group.key.target,
+            "target_name": group.target_name,
             "purifier": one.row.purifier.name,
             "purifier_params": one.row.purifier.parameters,
             "label": one.row.label,

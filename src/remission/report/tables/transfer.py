@@ -40,7 +40,8 @@ def transfer_objects(records: Sequence[Record]) -> list[dict[str, Any]]:
     """For programs: one object a perturbation and model, rates as fractions."""
     found = []
     for details in transfers(records):
-        shared = {k: v for k, v in details.items() if k not in FOUND or k == "n_triggered"}
+        shared: dict[str, Any] = {"target_name": None}  # older records lack it
+        shared |= {k: v for k, v in details.items() if k not in FOUND or k == "n_triggered"}
         for made, asr, clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True
         ):
