@@ -30,6 +30,7 @@ LAYERS = [
     {"user_methods"},
     {"grid", "audit"},
     {"cli"},
+    {"__main__"},
 ]
 """Rooms from the ground up: a room may import itself and what lies in the layers below it."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
+import json
 import os
 import signal
 import sys
@@ -83,13 +85,32 @@ def main() -> None:
 
 
 def _mend_streams() -> None:
-    """Streams that were closed, or that cannot write every letter, must not end a run."""
+    """Makes sure that neither a closed stream nor a letter that it cannot write ends a run.
+
+    Results in a pipe or a file are UTF-8 whatever the locale, unless PYTHONIOENCODING asks for
+    another encoding. A letter that an encoding lacks is written as JSON escapes it.
+    """
+    codecs.register_error(_ESCAPED, _escape)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            free = name == "stdout" and not stream.isatty()
+            utf8 = free and not os.environ.get("PYTHONIOENCODING")
+            stream.reconfigure(encoding="utf-8" if utf8 else None, errors=_ESCAPED)
+
+
+_ESCAPED = "remission-escaped"
+"""The name by which streams know :func:`_escape`."""
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Returns the JSON escapes of the letters that an encoding lacks, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return json.dumps(letters, ensure_ascii=True)[1:-1], error.end
 
 
 def _cannot_write(error: OSError) -> int:
