@@ -17,6 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from remission.errors import SpecError, UserError, closest
+from remission.names import composed
 
 __all__ = ["Method", "describe", "explain", "field", "from_table", "method"]
 
@@ -74,6 +75,7 @@ def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
         SpecError: an unknown key, a value of the wrong type, or one out of its range.
     """
     known = set(inspect.signature(cls).parameters)
+    table = {composed(key): value for key, value in table.items()}
     for key in table:
         if key not in known:
             raise SpecError(f"{where}: unknown key '{key}'", closest(key, known))

@@ -25,6 +25,7 @@ from remission.errors import SpecError, closest
 from remission.inversion import BTIDBF, Inversion, Universal
 from remission.method import Method, describe, from_table
 from remission.models import describe_models
+from remission.names import composed
 from remission.purifiers import (
     ANP,
     CLP,
@@ -192,6 +193,7 @@ def _make(kind: str, table: Mapping[str, Any]) -> Any:  # noqa: ANN401
     name = values.pop("method", None)
     if name is None:
         raise SpecError(f"a table [[{kind}]] has no 'method'", f"add one of: {', '.join(methods)}")
+    name = composed(name) if isinstance(name, str) else name
     if not isinstance(name, str) or name not in methods:
         hint = f"{closest(str(name), methods)}; a file of your own: --methods FILE.py"
         raise SpecError(f"unknown {kind} '{name}'", hint)

@@ -10,6 +10,7 @@ import typer
 
 from remission.catalogue import methods_by_kind
 from remission.errors import SpecError, closest
+from remission.names import composed
 
 
 class Format(StrEnum):
@@ -65,7 +66,7 @@ def _only(found: dict[str, list[dict[str, Any]]], which: str) -> dict[str, list[
     if kind := next((kind for kind in found if which in (kind, kind.removesuffix("s"))), None):
         return {kind: found[kind]}
     named = {
-        kind: [entry for entry in entries if entry["name"] == which]
+        kind: [entry for entry in entries if entry["name"] == composed(which)]
         for kind, entries in found.items()
     }
     if not any(named.values()):

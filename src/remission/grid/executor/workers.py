@@ -23,7 +23,7 @@ from remission.grid.stages.attempt import attempt
 from remission.mapped_tensors import keep_freed_blocks
 from remission.progress import Listener, listening
 from remission.records import Record, Store
-from remission.user_methods import Source, use
+from remission.user_methods import MethodFile, use
 
 Message = tuple[str, str, int, int]
 
@@ -43,16 +43,16 @@ def deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def prepare(messages: Queue[Message], threads: int, own: tuple[Source, ...]) -> None:
-    """In a new worker: Ctrl-C is the parent's, threads are shared out, one's own methods known."""
+def prepare(messages: Queue[Message], threads: int, own: tuple[MethodFile, ...]) -> None:
+    """Sets up a worker: ignores Ctrl-C (the parent hears it), limits threads, loads methods."""
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
     _messages = messages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     keep_freed_blocks()
-    for source in own:
-        use(source)
+    for file in own:
+        use(file)
     warnings.simplefilter("ignore")
 
 

@@ -6,6 +6,7 @@ import fnmatch
 
 from remission.errors import SpecError
 from remission.grid.plan.stage import Stage
+from remission.names import composed
 from remission.records.identity import identity
 
 
@@ -17,7 +18,8 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
     """
     if only is None:
         return plan
-    chosen = {s.id for s in plan if only == s.label or fnmatch.fnmatchcase(s.label, only)}
+    glob = composed(only)
+    chosen = {s.id for s in plan if _matches(composed(s.label), glob)}
     if not chosen:
         raise SpecError(
             f"--only '{only}' matches none of {len(plan)} stages",
@@ -31,6 +33,10 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
     chosen |= {found for key, found in controls.items() if key in wanted}
     _with_parents(plan, chosen)
     return [stage for stage in plan if stage.id in chosen]
+
+
+def _matches(label: str, glob: str) -> bool:
+    return label == glob or fnmatch.fnmatchcase(label, glob)
 
 
 def _with_parents(plan: list[Stage], chosen: set[str]) -> None:
