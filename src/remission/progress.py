@@ -1,17 +1,17 @@
 """Where long work says how far it is. Silent unless somebody listens.
 
-The command line installs a listener for the time of a run; methods only ever loop over
-:func:`tracked`, or call :func:`advance`. The listener lives in a context variable, so that two runs
-in one process do not hear each other.
+An author of a loop that takes long needs one function, :func:`tracked`, and if the loop makes its
+own batches a second one, :func:`enough`. The command line installs a listener for the time of a
+run, a dry run something that cuts loops short. Both live in context variables, so that two runs in
+one process do not disturb each other.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -19,21 +19,42 @@ Listener = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
 
 
+class LoopCutter(Protocol):
+    """Cuts loops short, as a dry run does to find out how long they would take."""
+
+    def cut(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
+        """Yields some of the items; arguments as for :func:`tracked`."""
+
+    def enough(self, batch_size: int) -> int:
+        """Returns how many images of the next batch are to be worked on."""
+
+
 def _silent(what: str, done: int, total: int) -> None:
     del what, done, total
 
 
-_listener: ContextVar[Listener] = ContextVar("progress", default=_silent)
+_listener: ContextVar[Listener] = ContextVar("listener", default=_silent)
+_cutter: ContextVar[LoopCutter | None] = ContextVar("cutter", default=None)
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Within this context ``listener`` hears every :func:`advance`."""
+    """Lets ``listener`` hear every :func:`advance` within this context."""
     token = _listener.set(listener)
     try:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def cutting(cutter: LoopCutter) -> Iterator[None]:
+    """Lets ``cutter`` cut every :func:`tracked` loop short within this context."""
+    token = _cutter.set(cutter)
+    try:
+        yield
+    finally:
+        _cutter.reset(token)
 
 
 def advance(what: str, done: int, total: int) -> None:
@@ -42,20 +63,21 @@ def advance(what: str, done: int, total: int) -> None:
 
 
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """Yields ``items`` and says how far it is, each time that one was dealt with.
+    """Yields ``items`` and says how far the loop is, each time that an item was dealt with.
 
-    In a :func:`rehearsing` context it ends early, and batches are smaller than asked for, so a loop
-    over it must leave something usable behind even then: it fills what was made before, as far as
-    it gets, instead of collecting.
+    A dry run times the loop and ends it early (:mod:`remission.grid.dry_run`), and may hand it
+    smaller batches. So the loop must leave something usable behind even if it does not get to the
+    end, or not even to the first item: it fills a tensor of the right size that is there before the
+    loop begins, rather than appending to a list.
 
     Args:
         items: at most ``total``.
-        what: is being done; nothing is said if empty.
+        what: is being done; nothing is said if it is empty. A dry run takes all loops of one name
+            in one method for equally long per step.
         total: number of items.
     """
-    rehearsal = _rehearsal.get()
-    if rehearsal is not None:
-        yield from rehearsal.cut(items, what, total)
+    if (cutter := _cutter.get()) is not None:
+        yield from cutter.cut(items, what, total)
         return
     for done, item in enumerate(items, start=1):
         yield item
@@ -64,90 +86,9 @@ def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
 
 
 def enough(batch_size: int) -> int:
-    """How many images of a batch are to be worked on: all, but for a :func:`rehearsing` context."""
-    rehearsal = _rehearsal.get()
-    return batch_size if rehearsal is None else rehearsal.enough(batch_size)
+    """Returns how many images of a batch to work on: all, but fewer in a dry run.
 
-
-class Rehearsal:
-    """How long work would take: its loops are timed and cut short.
-
-    Args:
-        known: seconds per step of loops that were timed before, by name; those are left out
-            altogether, and those that are timed now are added.
-        wait: returns when everything that an accelerator was given is done.
-        patience: seconds that a loop is timed for. Its first step pays for what is prepared once
-            and does not count, unless it took longer than that.
-        images: no more are taken of a batch, and the step counts as many times longer; None: all.
+    A loop that makes its own batches asks this for each of them, at the time that it makes it.
     """
-
-    def __init__(
-        self,
-        known: dict[str, float],
-        *,
-        wait: Callable[[], None] | None = None,
-        patience: float = 0.5,
-        images: int | None = None,
-    ) -> None:
-        self.known, self.patience, self.images, self._wait = known, patience, images, wait
-        self._skipped, self._scale, self._began = 0.0, 1.0, time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the rehearsal began, had nothing been cut short."""
-        return self._spent() + self._skipped
-
-    def _spent(self) -> float:
-        if self._wait:
-            self._wait()
-        return time.perf_counter() - self._began
-
-    def enough(self, batch_size: int) -> int:
-        """How many images of the batch that is made now are taken."""
-        count = min(batch_size, self.images or batch_size)
-        self._scale = batch_size / count if count else 1.0
-        return count
-
-    def cut(self, items: Iterable[T], what: str, total: int) -> Iterator[T]:
-        """Yields some of the items, and counts the others as if they had come."""
-        if what in self.known:
-            self._skipped += total * self.known[what]
-            return
-        took, scale, began = list[float](), 1.0, self._spent()
-        for item, before in self._asked(items):
-            scale = self._scale  # before loops within this one change it
-            yield item
-            took.append(self.seconds - before)
-            if self._spent() - began > self.patience:
-                break
-            if len(took) == 1:
-                began = self._spent()
-        if took:
-            each = sum(took[1:]) / (len(took) - 1) if len(took) > 1 else took[0]
-            self._skipped += (total * scale - len(took)) * each
-            if what:
-                self.known[what] = scale * each
-
-    def _asked(self, items: Iterable[T]) -> Iterator[tuple[T, float]]:
-        """Each item, and when it was asked for; whoever makes it may call :meth:`enough`."""
-        iterator = iter(items)
-        while True:
-            before, self._scale = self.seconds, 1.0
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            yield item, before
-
-
-_rehearsal: ContextVar[Rehearsal | None] = ContextVar("rehearsal", default=None)
-
-
-@contextmanager
-def rehearsing(rehearsal: Rehearsal) -> Iterator[None]:
-    """Within this context every :func:`tracked` loop is timed and cut short."""
-    token = _rehearsal.set(rehearsal)
-    try:
-        yield
-    finally:
-        _rehearsal.reset(token)
+    cutter = _cutter.get()
+    return batch_size if cutter is None else cutter.enough(batch_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from remission.grid.stages.perturbed import Reached, measure
+from remission.grid.stages.perturbed import PerturbedRates, measure
 from remission.models import Classifier
 from remission.purifiers import FST
 from remission.reactivations import OBA, QRA, Alternative, InputReactivation, QRABlackBox
@@ -14,7 +14,9 @@ from tests.effects.world import World
 Check = Callable[[World], None]
 
 
-def shown(world: World, method: InputReactivation, model: Classifier) -> tuple[Reached, Reached]:
+def shown(
+    world: World, method: InputReactivation, model: Classifier
+) -> tuple[PerturbedRates, PerturbedRates]:
     """What the perturbation made for ``model`` does to it, and to the never-backdoored model."""
     victim = world.victim
     made = method(

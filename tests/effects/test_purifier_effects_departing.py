@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.models import channel_groups, permute
-from remission.progress import Rehearsal, rehearsing
+from remission.progress import cutting
 from remission.purifiers import CleanPurifier, tsc
 from remission.training import match
 from tests.effects.departing_effects import DETOXIFIED, DISTORTED, DRIVEN, WALKED, purified
@@ -48,7 +49,7 @@ def test_a_rehearsal_leaves_a_model(world: World, method: CleanPurifier) -> None
     known: dict[str, float] = {}
     for _ in range(2):
         rehearsal = Rehearsal(known, patience=0.0, images=8)
-        with rehearsing(rehearsal):
+        with cutting(rehearsal):
             model = purified(world, method)
         values: list[Any] = list(model.state_dict().values())
         assert all(bool(torch.isfinite(value).all()) for value in values)

@@ -12,8 +12,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from remission.grid.executor.reporter import Outcome
-    from remission.grid.run import Preview
+    from remission.grid.executor.reporter import RunOutcome
+    from remission.grid.run import DryRun
     from remission.grid.spec.spec import Spec
 
 
@@ -47,8 +47,8 @@ def run(
         str | None,
         typer.Option(
             metavar="GLOB",
-            help="Only stages whose label matches, as 'badnets/*/pam*', what they build upon, and "
-            "the control's that they are compared with.",
+            help="Only stages whose label matches, as 'badnets/*/pam*', or the row of a table, as "
+            "'pam (rho=0.3)'; and what they build upon and are compared with.",
         ),
     ] = None,
     methods: Annotated[
@@ -86,7 +86,7 @@ def compute(
     jobs: int | None,
     only: str | None,
     quiet: bool,
-) -> Outcome:
+) -> RunOutcome:
     """Runs a spec with progress on standard error, and says what was computed and what failed."""
     from remission.cli.progress import reporting
     from remission.grid.run import run as run_spec
@@ -111,10 +111,10 @@ def show_plan(
 ) -> None:
     """Prints every stage, one a line, and how long it would take; computes nothing."""
     from remission.cli.progress import waiting
-    from remission.grid.run import preview
+    from remission.grid.run import dry_run
 
     with waiting(quiet, "measuring step times") as tell:
-        found = preview(
+        found = dry_run(
             spec,
             store,
             only=only,
@@ -132,7 +132,7 @@ def show_plan(
         print(line, file=sys.stderr)
 
 
-def _summary(found: Preview, dataset: str) -> Iterator[str]:
+def _summary(found: DryRun, dataset: str) -> Iterator[str]:
     """What there is to do and how long it would take, a few lines."""
     yield f"{len(found.seconds)} stages to compute"
     if together := sum(seconds or 0.0 for seconds in found.seconds.values()):
@@ -142,7 +142,7 @@ def _summary(found: Preview, dataset: str) -> Iterator[str]:
         )
     if unknown := sum(seconds is None for seconds in found.seconds.values()):
         yield f"not counting {unknown} of them, whose duration could not be measured"
-    if not found.here:
+    if not found.data_is_here:
         yield (
             f"'{dataset}' is not on this computer: planned from its description, and what is "
             f"stored cannot be told; 'remission data fetch {dataset}' brings it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,6 +11,65 @@ from torch import Tensor
 from remission.errors import DataError
 from remission.seeding import Seed
 from remission.types import Dataset, Split
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SplitIndices:
+    """Which images belong to which set of a split.
+
+    Args:
+        victim: indices of training images, as of ``defender`` and ``attacker``.
+        defender: see :class:`remission.types.Split`.
+        attacker: see there.
+        test: indices of test images, or the slice of all of them.
+    """
+
+    victim: Tensor
+    defender: Tensor
+    attacker: Tensor
+    test: Tensor | slice
+
+
+def split_indices(
+    dataset: Dataset,
+    seed: Seed,
+    *,
+    defender: float | int = 0.05,
+    attacker: float | int = 0.02,
+    victim: int | None = None,
+    test: int | None = None,
+) -> SplitIndices:
+    """The sets of :func:`split_dataset` as indices: looks at labels alone and copies no image.
+
+    Args:
+        dataset: the labels of its images are looked at.
+        seed: as of :func:`split_dataset`, and the sizes as well.
+        defender: a fraction in (0, 1) or a number of training images.
+        attacker: a fraction in (0, 1) or a number of training images.
+        victim: number of training images; None: all that are left.
+        test: number of test images; None: all.
+
+    Raises:
+        DataError: a size is out of range, or there are not as many images.
+    """
+    labels = dataset.train.labels
+    total = len(labels)
+    sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
+    left = total - sum(sizes)
+    if left < 1:
+        raise DataError(
+            f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
+            f"training images of '{dataset.name}' and leave none for the victim",
+            f"ask for fewer: together at most {total - 1}",
+        )
+    wanted = left if victim is None else _count("victim", victim, left, "training images left")
+    parts = _divide(labels, [*sizes, wanted], seed.child("split", "train"))
+    return SplitIndices(
+        defender=parts[0],
+        attacker=parts[1],
+        victim=parts[2],
+        test=slice(None) if test is None else _test_subset(dataset, test, seed),
+    )
 
 
 def split_dataset(
@@ -41,24 +101,14 @@ def split_dataset(
     Raises:
         DataError: a size is out of range, or there are not as many images.
     """
-    labels = dataset.train.labels
-    total = len(labels)
-    sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
-    left = total - sum(sizes)
-    if left < 1:
-        raise DataError(
-            f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
-            f"training images of '{dataset.name}' and leave none for the victim",
-            f"ask for fewer: together at most {total - 1}",
-        )
-    wanted = left if victim is None else _count("victim", victim, left, "training images left")
-    parts = _divide(labels, [*sizes, wanted], seed.child("split", "train"))
-    chosen = slice(None) if test is None else _test_subset(dataset, test, seed)
+    indices = split_indices(
+        dataset, seed, defender=defender, attacker=attacker, victim=victim, test=test
+    )
     return Split(
-        defender=dataset.train[parts[0]],
-        attacker=dataset.train[parts[1]],
-        victim=dataset.train[parts[2]],
-        test=dataset.test[chosen],
+        defender=dataset.train[indices.defender],
+        attacker=dataset.train[indices.attacker],
+        victim=dataset.train[indices.victim],
+        test=dataset.test[indices.test],
     )
 
 

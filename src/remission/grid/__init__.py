@@ -1,1 +1,1 @@
-"""A spec's grid: what is to be computed, where it is kept, who computes it."""
+"""The grid of a spec: what the user asked, what is to be done, how a stage is computed, by whom."""

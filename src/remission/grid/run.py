@@ -13,7 +13,7 @@ from remission.data import CATALOGUE, Source
 from remission.errors import SpecError
 from remission.grid.dry_run import elapsed, estimate, stand_in
 from remission.grid.executor.local import default_jobs, run_plan, threads
-from remission.grid.executor.reporter import Outcome, Reporter, SilentReporter
+from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
 from remission.grid.plan.stage import DataNames, Stage
@@ -27,7 +27,7 @@ from remission.types import Dataset
 
 
 def resolve_device(wanted: str) -> torch.device:
-    """``"auto"`` -> the accelerator if there is one.
+    """Returns the device of that name; of ``"auto"`` the accelerator if there is one.
 
     Raises:
         SpecError: ``"cuda"`` where there is none.
@@ -40,9 +40,9 @@ def resolve_device(wanted: str) -> torch.device:
 
 
 def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = None) -> list[Stage]:
-    """The stages of a spec; loads (and fetches) its data set.
+    """Plans a spec; loads (and fetches) its data set.
 
-    ``precision = "auto"`` is settled here, for ``device`` (the CPU when not given): results in bf16
+    ``precision = "auto"`` is settled for ``device`` (the CPU when not given): results in bf16
     and in fp32 are different results.
 
     Raises:
@@ -52,14 +52,14 @@ def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = N
     return _plan(spec, _data_of(spec, None), only, device or torch.device("cpu"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Data:
     """The data set of a run.
 
     Args:
         dataset: its images, or a stand-in.
         digest: of its content.
-        names: how it is called; no classes where they are not known.
+        names: how it is called; without classes where their names are not known.
     """
 
     dataset: Dataset
@@ -87,7 +87,7 @@ def _data_of(spec: Spec, store: Path | None) -> _Data:
 
 
 def _described(source: Source) -> _Data:
-    """What is known of a data set that is not on this computer."""
+    """Makes a stand-in for a data set that is not on this computer."""
     names = DataNames(source.name, None, source.class_names)
     return _Data(dataset=stand_in(source), digest="not on this computer", names=names)
 
@@ -100,7 +100,7 @@ def _plan(spec: Spec, data: _Data, only: str | None, device: torch.device) -> li
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
+class DryRun:
     """What a run would do.
 
     Args:
@@ -108,9 +108,9 @@ class Preview:
         stored: identities of those that the store holds.
         seconds: of each stage that it does not hold; None where no estimate was possible.
         jobs: processes at once.
-        elapsed: seconds of the whole with that many.
-        here: the data set is on this computer; else it was planned from its description, and what
-            is stored cannot be told.
+        elapsed: seconds from start to end with that many.
+        data_is_here: whether the data set is on this computer. If not, the plan was made from its
+            description, and nobody can say what is stored.
     """
 
     plan: list[Stage]
@@ -118,10 +118,10 @@ class Preview:
     seconds: dict[str, float | None]
     jobs: int
     elapsed: float
-    here: bool
+    data_is_here: bool
 
 
-def preview(
+def dry_run(
     spec: Spec,
     store: Path,
     *,
@@ -129,18 +129,18 @@ def preview(
     device: str = "auto",
     jobs: int | None = None,
     tell: Callable[[Stage], None] | None = None,
-) -> Preview:
+) -> DryRun:
     """Plans a run and measures how long it would take; fetches, stores and trains nothing.
 
-    Arguments as for :func:`run`; ``tell`` is called with each stage that is rehearsed.
+    Arguments as for :func:`run`; ``tell`` is called with each stage before it is rehearsed.
 
     Raises:
         UserError: something the user must change.
     """
     where = resolve_device(device)
     source = CATALOGUE.get(spec.dataset)
-    here = source is None or source.found() is not None
-    data = _described(source) if source and not here else _data_of(spec, store)
+    is_here = source is None or source.found() is not None
+    data = _described(source) if source and not is_here else _data_of(spec, store)
     plan = _plan(spec, data, only, where)
     known = Store(store) if store.is_dir() and any(store.iterdir()) else None
     stored = {stage.id for stage in plan if known and known.find(stage.kind, stage.id)}
@@ -148,13 +148,13 @@ def preview(
     with _threads():
         seconds = estimate(missing, data.dataset, where, tell=tell)
     count = jobs or default_jobs(where)
-    return Preview(
+    return DryRun(
         plan=plan,
         stored=stored,
         seconds=seconds,
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
-        here=here,
+        data_is_here=is_here,
     )
 
 
@@ -166,17 +166,17 @@ def run(
     device: str = "auto",
     jobs: int | None = None,
     reporter: Reporter | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Computes what of a spec's grid the store does not hold yet.
 
     Args:
         spec: see :func:`remission.grid.spec.spec.read_spec`.
         store: folder of the store, made if missing.
-        only: a glob over stage labels; what matches, the control's beside it, and what these build
-            upon.
+        only: names a part of the grid, see :func:`remission.grid.plan.select.select`; what that
+            part builds upon and the control's stages beside it are computed as well.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        jobs: processes at once; on a CPU one a core (at most 4) when not given.
-        reporter: told how it goes.
+        jobs: processes at once; None: one per core on a CPU (at most 4), one on an accelerator.
+        reporter: hears how it goes.
 
     Raises:
         UserError: something the user must change.
@@ -184,18 +184,18 @@ def run(
     where = resolve_device(device)
     whole = _plan(spec, _data_of(spec, store), None, where)
     plan = select(whole, only)
-    kept = Store(store)
-    kept.keep_spec(spec.name, spec.model_dump_json(indent=1))
-    kept.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
-    kept.keep_versions((stage.kind, stage.settings) for stage in plan)
+    results = Store(store)
+    results.keep_spec(spec.name, spec.model_dump_json(indent=1))
+    results.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
+    results.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or default_jobs(where)
     with _threads():
-        return run_plan(plan, kept, reporter or SilentReporter(), device=where, jobs=count)
+        return run_plan(plan, results, reporter or SilentReporter(), device=where, jobs=count)
 
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """Within this context torch has as many threads as a stage is given, see :func:`threads`."""
+    """Lets torch have as many threads as a stage has within this context, see :func:`threads`."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads())
     try:

@@ -1,9 +1,14 @@
-"""The nine kinds of stages, each described once: what its record holds and whose code it runs."""
+"""The kinds of stages, each described once: what its record holds and whose code it runs.
+
+What is computed in a stage of a kind is said beside it, in :mod:`remission.grid.stages`. A kind
+from outside the package is made known with :func:`remission.grid.stages.kinds.register_kind`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,10 @@ class Kind:
         runs: the key of its settings that holds the method whose code it runs; empty: none.
         measures: whether its record holds a cell, also where the stage failed.
         trains: whether its record holds the weights of a model.
+        paced_by: the key of its settings that the duration of a step of its loops depends on;
+            empty: the same as ``runs``.
+        same_time_for_all: keys of its settings that its duration does not depend on, beside the
+            seed, the target class, the budget and the parameters of an attack that is not run.
     """
 
     name: str
@@ -25,20 +34,51 @@ class Kind:
     runs: str = ""
     measures: bool = False
     trains: bool = False
+    paced_by: str = ""
+    same_time_for_all: tuple[str, ...] = ()
 
 
-KINDS: Mapping[str, Kind] = {
+VICTIM = Kind(name="victim", runs="attack", measures=True, trains=True)
+"""Trains the backdoored model and measures it."""
+CONTROL = Kind(name="control", trains=True)
+"""Trains the model beside it, in the same way on the same images without poison."""
+BASELINE = Kind(name="baseline", measures=True)
+"""Measures the control with the trigger of a victim."""
+INVERSION = Kind(name="inversion", runs="inversion", same_time_for_all=("attack",))
+"""Inverts the trigger of a victim, or looks for one in the control."""
+PURIFIED = Kind(
+    name="purified", runs="purifier", measures=True, trains=True, same_time_for_all=("attack",)
+)
+"""Purifies a victim and measures what comes of it."""
+REACTIVATED = Kind(
+    name="reactivated", runs="reactivation", measures=True, same_time_for_all=("purifier",)
+)
+"""Reactivates a purified model, or the control, and measures it."""
+PATH = Kind(name="path", runs="retuning", paced_by="attack", same_time_for_all=("purifier",))
+"""Measures what lies between a victim and a purified model in weight space."""
+INNOCENT = Kind(name="innocent", runs="purifier", measures=True)
+"""Hands the control to a purifier, or to none, and measures what comes of it."""
+TRANSFER = Kind(name="transfer", runs="reactivation")
+"""Tries every perturbation that was made for one model of a victim on all the others."""
+
+_KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind(name="victim", runs="attack", measures=True, trains=True),
-        Kind(name="control", trains=True),
-        Kind(name="baseline", measures=True),
-        Kind(name="inversion", runs="inversion"),
-        Kind(name="purified", runs="purifier", measures=True, trains=True),
-        Kind(name="reactivated", runs="reactivation", measures=True),
-        Kind(name="path", runs="retuning"),
-        Kind(name="innocent", runs="purifier", measures=True),
-        Kind(name="transfer", runs="reactivation"),
+        *(VICTIM, CONTROL, BASELINE, INVERSION, PURIFIED),
+        *(REACTIVATED, PATH, INNOCENT, TRANSFER),
     )
 }
-"""Name -> kind. ``baseline`` measures the control, ``innocent`` hands it to a purifier."""
+KINDS: Mapping[str, Kind] = MappingProxyType(_KINDS)
+"""Name -> kind, for every kind that this process knows."""
+
+
+def add_kind(kind: Kind) -> None:
+    """Makes a kind from outside the package known to everything that reads records.
+
+    Raises:
+        ValueError: its name is no name of a folder, or another kind has it.
+    """
+    if not kind.name.isidentifier():
+        raise ValueError(f"'{kind.name}' is no name for a kind of stage: it must be an identifier")
+    if _KINDS.setdefault(kind.name, kind) != kind:
+        raise ValueError(f"there is another kind of stage called '{kind.name}'")

@@ -11,15 +11,16 @@ import pytest
 import torch
 
 from remission import mapped_tensors as memory
-from remission import progress
 from remission.data import CATALOGUE
 from remission.grid.dry_run import elapsed, stand_in
+from remission.grid.dry_run import rehearsal as rehearsals
+from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.grid.executor.reporter import SilentReporter
 from remission.grid.plan.stage import Stage
-from remission.grid.run import Preview, preview, run
+from remission.grid.run import DryRun, dry_run, run
 from remission.grid.spec.spec import Spec, parse_spec
 from remission.models import Classifier
-from remission.progress import Rehearsal, rehearsing, tracked
+from remission.progress import cutting, tracked
 from remission.records import Record
 from remission.training.batches import batches
 from remission.types import LabelledImages
@@ -39,7 +40,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(progress, "time", made)
+    monkeypatch.setattr(rehearsals, "time", made)
     return made
 
 
@@ -65,7 +66,7 @@ def test_a_loop_is_cut_short_and_counted_in_full(clock: Clock) -> None:
         return met
 
     rehearsal = Rehearsal({}, patience=1)
-    with rehearsing(rehearsal):
+    with cutting(rehearsal):
         assert work(1000, 0.5) == 4
         assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5)
         assert rehearsal.known == {"work": pytest.approx(0.5)}
@@ -80,7 +81,7 @@ def test_a_loop_within_a_loop(clock: Clock) -> None:
             clock.now += 2
 
     rehearsal = Rehearsal({})
-    with rehearsing(rehearsal):
+    with cutting(rehearsal):
         for _ in tracked(range(30), "outer", 30):
             inner()
             clock.now += 1
@@ -89,7 +90,7 @@ def test_a_loop_within_a_loop(clock: Clock) -> None:
 
 
 def test_a_single_step_that_takes_long_is_enough(clock: Clock) -> None:
-    with rehearsing(rehearsal := Rehearsal({}, patience=3)):
+    with cutting(rehearsal := Rehearsal({}, patience=3)):
         for met in tracked(range(100), "slow", 100):
             assert met == 0
             clock.now += 4
@@ -108,7 +109,7 @@ def test_a_part_of_each_batch_counts_for_all_of_it(clock: Clock) -> None:
         for _ in tracked(range(5), "no batches", 5):
             clock.now += 1
 
-    with rehearsing(rehearsal := Rehearsal({}, images=20)):
+    with cutting(rehearsal := Rehearsal({}, images=20)):
         work()
     assert set(met) == {20}
     assert rehearsal.seconds == pytest.approx(6 + 10 * 1 + 5)
@@ -117,7 +118,7 @@ def test_a_part_of_each_batch_counts_for_all_of_it(clock: Clock) -> None:
 
 def test_a_loop_over_parts_of_batches_around_another_loop(clock: Clock) -> None:
     data = LabelledImages(torch.zeros(40, 1, 4, 4), torch.zeros(40, dtype=torch.int64))
-    with rehearsing(rehearsal := Rehearsal({}, images=2)):
+    with cutting(rehearsal := Rehearsal({}, images=2)):
         for images, _ in tracked(batches(data, 8, generator=None), "outer", 5):
             for _ in tracked(range(3), "", 3):
                 clock.now += len(images)
@@ -166,7 +167,7 @@ def every_method() -> Spec:
     )
 
 
-def seconds_by_label(found: Preview) -> dict[str, float]:
+def seconds_by_label(found: DryRun) -> dict[str, float]:
     missing = [stage for stage in found.plan if stage.id not in found.stored]
     return {stage.label: found.seconds[stage.id] or 0.0 for stage in missing}
 
@@ -184,7 +185,7 @@ def test_every_method_takes_as_long_as_was_estimated(
     }
     spec = whole.model_copy(update=kept[kind])
     began = passes.now
-    foretold = preview(spec, tmp_path / "store", device="cpu", jobs=1)
+    foretold = dry_run(spec, tmp_path / "store", device="cpu", jobs=1)
     assert None not in foretold.seconds.values(), "no stage fails in its rehearsal"
     together = sum(seconds or 0.0 for seconds in foretold.seconds.values())
     assert passes.now - began < 0.6 * together, "it is short"
@@ -198,7 +199,7 @@ def test_every_method_takes_as_long_as_was_estimated(
         near = pytest.approx(took, rel=0.4 if spends else 0.15, abs=5 if spends else 4)
         assert estimated[label] == near, label
     stored = sorted(tmp_path.rglob("*"))
-    assert not seconds_by_label(preview(spec, tmp_path / "store", device="cpu", jobs=1))
+    assert not seconds_by_label(dry_run(spec, tmp_path / "store", device="cpu", jobs=1))
     assert sorted(tmp_path.rglob("*")) == stored
 
 
@@ -212,7 +213,7 @@ def test_one_method_with_other_parameters_takes_another_time(passes: Clock, tmp_
             "path": None,
         }
     )
-    foretold = preview(spec, tmp_path / "store", device="cpu", jobs=1)
+    foretold = dry_run(spec, tmp_path / "store", device="cpu", jobs=1)
     watch = Stopwatch(passes)
     run(spec, tmp_path / "store", device="cpu", jobs=1, reporter=watch)
     for label, seconds in seconds_by_label(foretold).items():
@@ -230,7 +231,7 @@ def test_paths_of_several_attacks_and_retuning_without_poison(
             "reactivation": [{"method": "retuning", "budgets": [0, 3], "epochs": 1}],
         }
     )
-    foretold = preview(spec, tmp_path / "store", device="cpu", jobs=1)
+    foretold = dry_run(spec, tmp_path / "store", device="cpu", jobs=1)
     watch = Stopwatch(passes)
     run(spec, tmp_path / "store", device="cpu", jobs=1, reporter=watch)
     assert None not in foretold.seconds.values()
@@ -247,7 +248,7 @@ def test_an_attack_more_is_rehearsed_where_the_trigger_is_used(tmp_path: Path) -
         }
     )
     told = list[Stage]()
-    found = preview(spec, tmp_path / "store", device="cpu", jobs=1, tell=told.append)
+    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=1, tell=told.append)
     assert None not in found.seconds.values()
     rehearsed = [stage.label for stage in told if stage.kind in ("victim", "purified")]
     assert sorted(rehearsed) == [
@@ -261,7 +262,7 @@ def test_an_attack_more_is_rehearsed_where_the_trigger_is_used(tmp_path: Path) -
 
 def test_processes_share_the_work(finished: Path) -> None:
     del finished
-    plan = preview(parse_spec(tomllib.loads(SPEC)), Path("nowhere"), device="cpu", jobs=1).plan
+    plan = dry_run(parse_spec(tomllib.loads(SPEC)), Path("nowhere"), device="cpu", jobs=1).plan
     alike: dict[str, float | None] = {stage.id: 2.0 for stage in plan}
     assert elapsed(plan, alike, 1) == 2.0 * len(plan)
     chain = longest(plan)
@@ -284,8 +285,8 @@ def test_a_data_set_that_is_not_here_is_planned_from_its_description(
 ) -> None:
     monkeypatch.setenv("REMISSION_DATA", str(tmp_path / "empty"))
     spec = parse_spec({**tomllib.loads(SPEC), "dataset": name})
-    found = preview(spec, tmp_path / "store", device="cpu", jobs=2, only="*/victim")
-    assert not found.here
+    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=2, only="*/victim")
+    assert not found.data_is_here
     assert found.stored == set()
     assert all((found.seconds[stage.id] or 0.0) > 0 for stage in found.plan)
     made, source = stand_in(CATALOGUE[name]), CATALOGUE[name]

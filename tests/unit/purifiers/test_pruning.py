@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from remission.errors import SpecError
+from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.models import Classifier, build_model
 from remission.models.tracing.structure import batch_norms
-from remission.progress import Rehearsal, rehearsing
+from remission.progress import cutting
 from remission.purifiers import ANP, CLP, FP, RNP, Purifier
 from remission.purifiers.pruning import Channels, HeldOutSearch, Masked, StrengthSearch
 from remission.seeding import Seed
@@ -158,7 +159,7 @@ def test_a_rehearsal_leaves_a_model(method: Purifier) -> None:
     """Its loops end early, or are left out altogether."""
     known: dict[str, float] = {}
     for _ in range(2):
-        with rehearsing(Rehearsal(known, patience=0.0, images=4)):
+        with cutting(Rehearsal(known, patience=0.0, images=4)):
             method(model(), images(60, 4), seed=Seed(0))
     assert any("search" in name for name in known)
 

@@ -1,7 +1,7 @@
-"""Runs a plan on this machine: one process after the other, or several at once.
+"""Runs a plan on this machine: one stage after the other in this process, or several at once.
 
-What is computed does not depend on how many processes there are: each has the same number of
-threads, since threads change the last bits of sums, and training amplifies them.
+What is computed does not depend on the number of processes: each has the same number of threads,
+since threads change the last bits of sums, and training amplifies them.
 """
 
 from __future__ import annotations
@@ -10,36 +10,38 @@ import multiprocessing
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing.queues import Queue
 from threading import Event, Lock, Thread
 
 import torch
 
 from remission.errors import StoreError
-from remission.grid.executor.reporter import Outcome, Reporter
-from remission.grid.executor.workers import Message, deaf, hear, prepare, stop, work_on
+from remission.grid.executor.reporter import Reporter, RunOutcome
+from remission.grid.executor.workers import Message, deaf, pass_on, prepare, stop, work_on
 from remission.grid.plan.stage import Stage
-from remission.grid.stages.attempt import attempt, failed
+from remission.grid.stages.execute import failure_record, run_or_record_failure
+from remission.grid.stages.kinds import registered_kinds
 from remission.progress import listening
 from remission.records import Record, Store
 from remission.user_methods import used
 
 _PATIENCE = 0.5
-"""Seconds of the longest wait that nothing can interrupt."""
+"""Seconds of the longest wait that Ctrl-C cannot interrupt."""
 
 
 def default_jobs(device: torch.device) -> int:
-    """Processes at once: one a processor core up to 4, one on an accelerator."""
+    """Returns the number of processes: one per processor core up to 4, one on an accelerator."""
     return min(_cores(), 4) if device.type == "cpu" else 1
 
 
 def threads() -> int:
-    """Threads of every process: the same whatever the number of processes, and so the results."""
+    """Returns the number of threads per process, which does not depend on how many there are."""
     return max(1, _cores() // min(_cores(), 4))
 
 
 def _cores() -> int:
-    """Processor cores that this process may use."""
+    """Returns the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -52,33 +54,33 @@ def run_plan(
     *,
     device: torch.device,
     jobs: int,
-) -> Outcome:
+) -> RunOutcome:
     """Computes what the store does not hold yet.
 
-    A stage that fails is recorded as failed, those that build upon it are skipped, the others go
+    A stage that fails is recorded as failed; those that build upon it are skipped, the others go
     on.
 
     Args:
         plan: parents before children.
         store: read and written.
-        reporter: told of everything.
+        reporter: hears how it goes.
         device: where to compute.
         jobs: processes at once; 1 computes in this process.
 
     Raises:
-        StoreError: the store cannot be written; everything finished is kept.
+        StoreError: the store cannot be read or written; everything finished is kept.
         KeyboardInterrupt: interrupted; everything finished is kept.
     """
     finished = {s.id: s for s in plan if store.find(s.kind, s.id)}
-    outcome = Outcome(stored=[stage.label for stage in finished.values()])
+    outcome = RunOutcome(stored=[stage.label for stage in finished.values()])
     reporter.begin(len(plan), len(finished))
     if not (waiting := [stage for stage in plan if stage.id not in finished]):
         return outcome
     run = _Run(store, reporter, outcome, set(finished), waiting)
     if jobs == 1:
-        run.here(device)
+        run.in_this_process(device)
     else:
-        run.in_processes(device, jobs)
+        run.in_workers(device, jobs)
     return outcome
 
 
@@ -89,7 +91,7 @@ class _Run:
         self,
         store: Store,
         reporter: Reporter,
-        outcome: Outcome,
+        outcome: RunOutcome,
         finished: set[str],
         waiting: list[Stage],
     ) -> None:
@@ -97,27 +99,25 @@ class _Run:
         self.finished, self.waiting = finished, waiting
         self.lost: set[str] = set()
 
-    def here(self, device: torch.device) -> None:
-        """One stage after the other, in this process."""
+    def in_this_process(self, device: torch.device) -> None:
+        """Computes one stage after the other."""
         while stage := self.next_stage():
             self.reporter.start(stage)
-            label = stage.label
+            with listening(partial(self.reporter.advance, stage.label)):
+                self.settle(stage, run_or_record_failure(stage, self.store, device))
 
-            def heard(what: str, done: int, total: int, label: str = label) -> None:
-                self.reporter.advance(label, what, done, total)
-
-            with listening(heard):
-                self.settle(stage, attempt(stage, self.store, device))
-
-    def in_processes(self, device: torch.device, jobs: int) -> None:
-        """Several stages at once, each in a process of its own kind."""
+    def in_workers(self, device: torch.device, jobs: int) -> None:
+        """Computes several stages at once, in ``jobs`` worker processes."""
         context = multiprocessing.get_context("spawn")
         messages: Queue[Message] = context.Queue()
         lock, over = Lock(), Event()
         pool = ProcessPoolExecutor(
-            jobs, context, initializer=prepare, initargs=(messages, threads(), used())
+            jobs,
+            context,
+            initializer=prepare,
+            initargs=(messages, threads(), used(), registered_kinds()),
         )
-        ear = Thread(target=hear, args=(messages, self.reporter, lock, over), daemon=True)
+        ear = Thread(target=pass_on, args=(messages, self.reporter, lock, over), daemon=True)
         ear.start()
         running: dict[Future[Record], Stage] = {}
         try:
@@ -150,13 +150,13 @@ class _Run:
             ear.join(timeout=5)
 
     def next_stage(self) -> Stage | None:
-        """The next stage whose parents are finished; those with a lost parent are skipped."""
+        """Takes the next stage whose parents are finished; skips those with a lost parent."""
         for stage in list(self.waiting):
             if any(parent in self.lost for parent in stage.parents.values()):
                 self.waiting.remove(stage)
                 self.lost.add(stage.id)
                 self.outcome.skipped.append(stage.label)
-                self.store.keep(failed(stage, "not computed: what it builds upon failed"))
+                self.store.keep(failure_record(stage, "not computed: what it builds upon failed"))
                 self.reporter.skip(stage)
             elif all(parent in self.finished for parent in stage.parents.values()):
                 self.waiting.remove(stage)
@@ -164,7 +164,7 @@ class _Run:
         return None
 
     def settle(self, stage: Stage, record: Record) -> None:
-        """Books a stage as finished or failed."""
+        """Notes that a stage is finished, or has failed."""
         if record.status == "done":
             self.finished.add(stage.id)
             self.outcome.computed.append(stage.label)

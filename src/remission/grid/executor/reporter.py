@@ -1,4 +1,4 @@
-"""Who is told how a run goes, and how it went."""
+"""Who hears how a run goes, and how it ended."""
 
 from __future__ import annotations
 
@@ -10,37 +10,43 @@ from remission.records import Record
 
 
 class Reporter(Protocol):
-    """Who is told how a run goes; all calls come from one thread at a time."""
+    """Hears how a run goes; all calls come from one thread at a time."""
 
     def begin(self, stages: int, stored: int) -> None:
-        """The run starts: so many stages, of which so many are stored already."""
+        """Hears that the run starts, with the numbers of stages in all and of stored ones."""
 
     def start(self, stage: Stage) -> None:
-        """A stage starts."""
+        """Hears that a stage starts."""
 
     def advance(self, label: str, what: str, done: int, total: int) -> None:
-        """Inside a stage, ``done`` of ``total`` steps of ``what`` are finished."""
+        """Hears that ``done`` of ``total`` steps of ``what`` are finished inside a stage."""
 
     def finish(self, stage: Stage, record: Record) -> None:
-        """A stage is finished, or has failed."""
+        """Hears that a stage is finished, or has failed."""
 
     def skip(self, stage: Stage) -> None:
-        """A stage cannot be computed, since one that it builds upon failed."""
+        """Hears that a stage is not computed, since one that it builds upon failed."""
 
 
 @dataclass
-class Outcome:
-    """How a run went."""
+class RunOutcome:
+    """How a run ended: the labels of its stages.
+
+    Args:
+        computed: stages that were computed.
+        stored: stages that the store held already.
+        failed: label of a stage that failed -> the reason, one line.
+        skipped: stages that were not computed, since one that they build upon failed.
+    """
 
     computed: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-    """label -> why, one line."""
     skipped: list[str] = field(default_factory=list)
 
 
 class SilentReporter:
-    """Tells nobody."""
+    """Keeps silent."""
 
     def begin(self, stages: int, stored: int) -> None:
         """Says nothing."""

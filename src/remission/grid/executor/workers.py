@@ -1,4 +1,4 @@
-"""Worker processes: what happens in them, and how the parent hears and ends them."""
+"""Worker processes: what happens in them, and how their parent hears and ends them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ import torch
 
 from remission.grid.executor.reporter import Reporter
 from remission.grid.plan.stage import Stage
-from remission.grid.stages.attempt import attempt
+from remission.grid.stages.execute import run_or_record_failure
+from remission.grid.stages.kinds import StageFunction, register_kind
 from remission.mapped_tensors import keep_freed_blocks
 from remission.progress import Listener, listening
 from remission.records import Record, Store
+from remission.records.kinds import Kind
 from remission.user_methods import MethodFile, use
 
 Message = tuple[str, str, int, int]
+"""Label of a stage, what is being done in it, steps done, steps in all."""
 
 _messages: Queue[Message] | None = None
 
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """What starts within this context does not hear Ctrl-C, not even before :func:`prepare`."""
+    """Lets nothing that starts within this context hear Ctrl-C, not even before :func:`prepare`."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -43,48 +46,76 @@ def deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def prepare(messages: Queue[Message], threads: int, own: tuple[MethodFile, ...]) -> None:
-    """Sets up a worker: ignores Ctrl-C (the parent hears it), limits threads, loads methods."""
+def prepare(
+    messages: Queue[Message],
+    threads: int,
+    files: tuple[MethodFile, ...],
+    kinds: tuple[tuple[Kind, StageFunction], ...],
+) -> None:
+    """Sets up a worker process.
+
+    It ignores Ctrl-C, which its parent handles, and ends when its parent does.
+
+    Args:
+        messages: where it says how far it is.
+        threads: how many it computes with.
+        files: those of the user's methods.
+        kinds: of stages from outside the package, with the functions that compute them.
+    """
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
     _messages = messages
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     keep_freed_blocks()
-    for file in own:
+    for file in files:
         use(file)
+    for kind, function in kinds:
+        register_kind(kind, function)
     warnings.simplefilter("ignore")
 
 
 def _end_with_parent() -> None:
-    """In a worker: a parent that was killed leaves nobody behind."""
+    """Ends this worker when its parent ends, however that happens."""
     if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)
 
 
 def work_on(stage: Stage, folder: Path, writer: str, device: str) -> Record:
-    """In a worker: one stage."""
-    with listening(_throttled(lambda *m: _messages.put((stage.label, *m)) if _messages else None)):
-        return attempt(stage, Store(folder, writer), torch.device(device))
+    """Computes one stage in a worker.
+
+    Args:
+        stage: its parents are finished.
+        folder: of the store.
+        writer: of the store.
+        device: where to compute.
+    """
+
+    def send(what: str, done: int, total: int) -> None:
+        if _messages:
+            _messages.put((stage.label, what, done, total))
+
+    with listening(_throttled(send)):
+        return run_or_record_failure(stage, Store(folder, writer), torch.device(device))
 
 
-def _throttled(tell: Listener, every: float = 0.2) -> Listener:
-    """Passes on the last step and otherwise one message every so many seconds."""
+def _throttled(listener: Listener, every: float = 0.2) -> Listener:
+    """Returns a listener that passes on the last step, and one step every so many seconds."""
     last = 0.0
 
-    def heard(what: str, done: int, total: int) -> None:
+    def passed_on(what: str, done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if done == total or now - last >= every:
             last = now
-            tell(what, done, total)
+            listener(what, done, total)
 
-    return heard
+    return passed_on
 
 
-def hear(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Event) -> None:
-    """In the parent: passes workers' messages on until the run is over."""
+def pass_on(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Event) -> None:
+    """Passes the messages of workers on to the reporter, in the parent, until the run is over."""
     while not over.is_set():
         with suppress(queue.Empty):
             message = messages.get(timeout=0.1)
@@ -93,7 +124,7 @@ def hear(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Event) 
 
 
 def stop(pool: ProcessPoolExecutor) -> None:
-    """Ends the workers at once; a stage in progress leaves nothing behind."""
+    """Ends the workers at once; what they were computing is not stored."""
     alive = list((pool._processes or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
     for process in alive:

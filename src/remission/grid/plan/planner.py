@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from remission.attacks import Attack
 from remission.grid.plan.stage import (
+    ATTACK,
+    INVERSION,
     NOBODY,
-    PAPERS,
+    PATH_SECTION,
+    PURIFIER,
+    REACTIVATION,
+    RETUNING,
+    THE_CONTROL,
+    Context,
     DataNames,
     Settings,
     Stage,
     table_of,
     versions,
 )
+from remission.grid.spec.methods import PlannedPurifier
 from remission.grid.spec.spec import Spec
-from remission.inversion import Inversion
-from remission.purifiers import Purifier, TriggerPurifier, inverts
+from remission.method import Method
+from remission.purifiers import TriggerPurifier
 from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief
 from remission.records.identity import FOLDER
+from remission.records.kinds import (
+    BASELINE,
+    CONTROL,
+    INNOCENT,
+    PATH,
+    PURIFIED,
+    REACTIVATED,
+    TRANSFER,
+    VICTIM,
+    Kind,
+)
+from remission.records.kinds import INVERSION as INVERTED
+from remission.records.labels import PAPERS_INVERSION, MethodKey, label_methods, purifier_key
 
 
 def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> list[Stage]:
@@ -37,24 +58,18 @@ def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> l
         names = DataNames(spec.dataset) if folder is None else DataNames(folder.name, str(folder))
     planner = _Planner(spec, names)
     for seed in spec.seeds:
-        context = {
-            "dataset": spec.dataset if folder is None else FOLDER,
-            "size": spec.size,
-            "data": data_digest,
-            "arch": spec.arch,
-            "seed": seed,
-            "precision": spec.precision,
-            "split": spec.split.model_dump(),
-            "recipe": spec.victim.model_dump(),
-        }
-        if spec.resize != "crop":  # stored results of specs without the key keep their names
-            context["resize"] = spec.resize
-        control = planner.add("control", f"control/seed{seed}", {"context": context})
-        for label, attack in planner.attacks:
-            base = {"context": context, "attack": table_of(attack)}
-            planner.add_attack(f"{label}/seed{seed}", base, attack, control)
-        if seed in spec.innocent:
-            planner.add_innocent(f"{NOBODY}/seed{seed}", {"context": context}, control)
+        context = Context(
+            dataset=spec.dataset if folder is None else FOLDER,
+            size=spec.size,
+            data=data_digest,
+            arch=spec.arch,
+            seed=seed,
+            precision=spec.precision,
+            split=spec.split.model_dump(),
+            recipe=spec.victim.model_dump(),
+            resize=spec.resize,
+        )
+        planner.add_seed(seed, {"context": context.to_settings()})
     return list(planner.stages.values())
 
 
@@ -62,126 +77,150 @@ class _Planner:
     """Collects stages; one with the identity of another is that other."""
 
     def __init__(self, spec: Spec, names: DataNames) -> None:
-        self.names = names
-        self.attacks = _labelled(spec.attacks())
-        self.purifiers = [
-            (label, purifier, inversion, seeds)
-            for (label, purifier), inversion, seeds in zip(
-                _labelled(spec.purifiers()), spec.inverters(), spec.purifier_seeds(), strict=True
-            )
-        ]
-        self.usual = spec.inversions()[0].name
+        self.spec, self.names = spec, names
+        methods = spec.methods
+        self.attacks = _labelled(methods.attacks)
+        self.rows = list(zip(_row_labels(methods.purifiers), methods.purifiers, strict=True))
+        labelled = _labelled([planned.reactivation for planned in methods.reactivations])
         self.reactivations = [
-            (label, reactivation, attacks)
-            for (label, reactivation), attacks in zip(
-                _labelled(spec.reactivations()), spec.reactivated(), strict=True
-            )
+            (label, planned)
+            for (label, _), planned in zip(labelled, methods.reactivations, strict=True)
         ]
-        self.transfer = spec.transfer
-        self.path = spec.path.model_dump() if spec.path else None
-        self.retuned: Settings = {}
-        if (retuning := spec.retuning()) and "retuned" in (self.path or {}):
-            table = {k: v for k, v in table_of(retuning).items() if k != "budgets"}
-            self.retuned = {"retuning": table, **versions(retuning=retuning)}
+        self.several_inversions = len({row.inversion.name for row in methods.purifiers}) > 1
         self.stages: dict[str, Stage] = {}
 
-    def add(self, kind: str, label: str, settings: Settings, **parents: str) -> str:
+    def add(self, kind: Kind, label: str, settings: Settings, **parents: str) -> str:
         """Adds a stage and returns its identity."""
-        stage = Stage(kind, label, settings, parents, self.names)
+        stage = Stage(kind.name, label, settings, parents, self.names)
         return self.stages.setdefault(stage.id, stage).id
 
-    def add_attack(self, here: str, base: Settings, attack: Attack, control: str) -> None:
-        """The victim of an attack, the control beside it, and all that is done to both."""
-        victim = self.add("victim", f"{here}/victim", {**base, **versions(attack=attack)})
-        self.add("baseline", f"{here}/control", base, model=control, victim=victim)
-        settings, both = {**base, "purifier": {"method": "control"}}, (victim, control)
-        made = {control: self.add_reactivations(f"{here}/control", settings, control, both)}
-        for label, purifier, inversion in self.rows(base["context"]["seed"]):
-            settings = {**base, "purifier": table_of(purifier)}
-            if inverts(purifier) and inversion.name != PAPERS:  # all cells of a row must say so
-                settings["inversion"] = table_of(inversion)
-            name = f"{here}/{label}"
-            model = self.add_purified("purified", name, settings, purifier, inversion, victim)
-            made[model] = self.add_reactivations(name, settings, model, both)
-            if self.path:
-                walk = {**settings, "path": self.path, **self.retuned}
-                self.add("path", f"{name}/path", walk, victim=victim, model=model)
-        if self.transfer and len(made) > 1:
-            self.add_transfers(here, base, made, victim)
+    def add_seed(self, seed: int, context: Settings) -> None:
+        """The control of a seed, and all that is done to it and to the victims beside it."""
+        control = self.add(CONTROL, f"control/seed{seed}", context)
+        rows = [(label, row) for label, row in self.rows if seed in row.seeds]
+        for label, attack in self.attacks:
+            base = {**context, ATTACK: table_of(attack)}
+            self.add_attack(f"{label}/seed{seed}", base, attack, control, rows)
+        if seed in self.spec.innocent:
+            self.add_innocent(f"{NOBODY}/seed{seed}", context, control, rows)
 
-    def add_innocent(self, here: str, context: Settings, control: str) -> None:
+    def add_attack(
+        self, prefix: str, base: Settings, attack: Attack, control: str, rows: _Rows
+    ) -> None:
+        """The victim of an attack, the control beside it, and all that is done to both.
+
+        Args:
+            prefix: of all labels: the attack and the seed.
+            base: the settings that all stages have in common.
+            attack: the method.
+            control: identity of the control.
+            rows: the purifiers, with their labels.
+        """
+        victim = self.add(VICTIM, f"{prefix}/victim", {**base, **versions(attack=attack)})
+        self.add(BASELINE, f"{prefix}/control", base, model=control, victim=victim)
+        settings = {**base, PURIFIER: {"method": THE_CONTROL}}
+        both = {"victim": victim, "control": control}
+        reactivated = {
+            control: self.add_reactivations(f"{prefix}/control", settings, control, both)
+        }
+        for label, row in rows:
+            settings = {**base, PURIFIER: table_of(row.purifier)}
+            if row.inverts and row.inversion.name != PAPERS_INVERSION:  # all cells of a row say so
+                settings[INVERSION] = table_of(row.inversion)
+            model = self.add_purified(PURIFIED, prefix, label, settings, row, victim)
+            reactivated[model] = self.add_reactivations(f"{prefix}/{label}", settings, model, both)
+            self.add_path(f"{prefix}/{label}/path", settings, victim=victim, model=model)
+        if self.spec.transfer and len(reactivated) > 1:
+            self.add_transfers(prefix, base, reactivated, victim)
+
+    def add_innocent(self, prefix: str, context: Settings, control: str, rows: _Rows) -> None:
         """The control in the victim's place: measured as it is, and handed to the purifiers."""
-        base = {**context, "attack": {"method": NOBODY, "poison_rate": 0.0, "target": None}}
-        asis = {**base, "purifier": {"method": "control"}}
-        self.add("innocent", f"{here}/control", asis, victim=control)
-        for label, purifier, inversion in self.rows(context["context"]["seed"]):
-            if not isinstance(purifier, TriggerPurifier) or inverts(purifier):
-                settings = {**base, "purifier": table_of(purifier)}
-                self.add_purified(
-                    "innocent", f"{here}/{label}", settings, purifier, inversion, control
-                )
-
-    def rows(self, seed: int) -> Iterator[tuple[str, Purifier, Inversion]]:
-        """The purifiers that a seed is computed for, their labels and inversions."""
-        for label, purifier, inversion, seeds in self.purifiers:
-            if seed in seeds:
-                other = inverts(purifier) and inversion.name != self.usual
-                yield label + (f"+{inversion.name}" if other else ""), purifier, inversion
+        base = {**context, ATTACK: {"method": NOBODY, "poison_rate": 0.0, "target": None}}
+        untouched = {**base, PURIFIER: {"method": THE_CONTROL}}
+        self.add(INNOCENT, f"{prefix}/control", untouched, victim=control)
+        for label, row in rows:
+            if not isinstance(row.purifier, TriggerPurifier) or row.inverts:
+                settings = {**base, PURIFIER: table_of(row.purifier)}
+                self.add_purified(INNOCENT, prefix, label, settings, row, control)
 
     def add_purified(
         self,
-        kind: str,
+        kind: Kind,
+        prefix: str,
         label: str,
         settings: Settings,
-        purifier: Purifier,
-        inversion: Inversion,
+        row: PlannedPurifier,
         victim: str,
     ) -> str:
-        """A purified model, and the inversion that it needs."""
-        settings = {**settings, **versions(purifier=purifier)}
-        if not inverts(purifier):
-            return self.add(kind, label, settings, victim=victim)
-        table = table_of(inversion)
-        base = {key: settings[key] for key in ("context", "attack")}
-        several = len({each.name for _, _, each, _ in self.purifiers}) > 1
-        found = self.add(
-            "inversion",
-            f"{label.rpartition('/')[0]}/inversion" + (f"-{inversion.name}" if several else ""),
-            {**base, "inversion": table, **versions(inversion=inversion)},
+        """A purified model, and the inversion that it needs.
+
+        Args:
+            kind: of the stage.
+            prefix: of all labels: the attack and the seed.
+            label: of the row.
+            settings: of the stage, but for the inversion and the versions of the methods.
+            row: the purifier and its inversion.
+            victim: identity of the model that is purified.
+        """
+        settings = {**settings, **versions(purifier=row.purifier)}
+        if not row.inverts:
+            return self.add(kind, f"{prefix}/{label}", settings, victim=victim)
+        name, table = row.inversion.name, table_of(row.inversion)
+        inversion = self.add(
+            INVERTED,
+            f"{prefix}/inversion" + (f"-{name}" if self.several_inversions else ""),
+            {
+                "context": settings["context"],
+                ATTACK: settings[ATTACK],
+                INVERSION: table,
+                **versions(inversion=row.inversion),
+            },
             victim=victim,
         )
-        return self.add(
-            kind, label, {**settings, "inversion": table}, victim=victim, inversion=found
-        )
+        settings[INVERSION] = table
+        return self.add(kind, f"{prefix}/{label}", settings, victim=victim, inversion=inversion)
 
     def add_reactivations(
-        self, here: str, settings: Settings, model: str, both: tuple[str, str]
+        self, label: str, settings: Settings, model: str, both: dict[str, str]
     ) -> dict[str, str]:
         """Every reactivation of a model at every budget: its name -> identity.
 
         Args:
-            here: label of the model.
+            label: of the model.
             settings: of the model.
             model: its identity.
             both: the identities of the victim and of the control.
         """
-        made = {}
+        stages = {}
         for name, reactivation, tried in self.tries(settings):
-            parents = {"model": model, "victim": both[0]}
+            parents = {"model": model, "victim": both["victim"]}
             if isinstance(reactivation, InputReactivation):  # is tried on the control as well
-                parents["control"] = both[1]
-            made[name] = self.add("reactivated", f"{here}/{name}", {**settings, **tried}, **parents)
-        return made
+                parents["control"] = both["control"]
+            stages[name] = self.add(
+                REACTIVATED, f"{label}/{name}", {**settings, **tried}, **parents
+            )
+        return stages
+
+    def add_path(self, label: str, settings: Settings, *, victim: str, model: str) -> None:
+        """What lies between a victim and a purified model, if the spec asks for it."""
+        if (path := self.spec.path) is None:
+            return
+        settings = {**settings, PATH_SECTION: path.model_dump()}
+        retuning = self.spec.methods.retuning
+        if retuning and path.retuned is not None:
+            settings |= {RETUNING: _without_budgets(retuning), **versions(retuning=retuning)}
+        self.add(PATH, label, settings, victim=victim, model=model)
 
     def add_transfers(
-        self, here: str, base: Settings, made: dict[str, dict[str, str]], victim: str
+        self, prefix: str, base: Settings, reactivated: dict[str, dict[str, str]], victim: str
     ) -> None:
-        """Every perturbation tried on every model: one stage a reactivation and budget.
+        """Every perturbation tried on every model: one stage per reactivation and budget.
 
         Args:
-            here: label of the attack and seed.
+            prefix: of all labels: the attack and the seed.
             base: settings of the victim.
-            made: model -> its reactivations, name -> identity; the control is the first model.
+            reactivated: identity of a model -> its reactivations, name -> identity; the control is
+                the first model.
             victim: its identity.
         """
         for name, reactivation, tried in self.tries(base):
@@ -190,37 +229,58 @@ class _Planner:
             if reactivation.access().kind == "nothing":  # the same perturbation for every model
                 continue
             parents = {"victim": victim}
-            for number, (model, found) in enumerate(made.items()):
-                parents |= {f"model{number}": model, f"trained{number}": found[name]}
-            self.add("transfer", f"{here}/transfer/{name}", {**base, **tried}, **parents)
+            for number, (model, stages) in enumerate(reactivated.items()):
+                parents |= {f"model{number}": model, f"trained{number}": stages[name]}
+            self.add(TRANSFER, f"{prefix}/transfer/{name}", {**base, **tried}, **parents)
 
     def tries(self, base: Settings) -> Iterator[tuple[str, Reactivation, Settings]]:
         """Every reactivation after an attack at every budget: name, method, settings."""
-        for label, reactivation, attacks in self.reactivations:
-            if base["attack"]["method"] not in attacks:
+        for label, planned in self.reactivations:
+            reactivation = planned.reactivation
+            if base[ATTACK]["method"] not in planned.attacks:
                 continue
-            table = table_of(reactivation)
-            table.pop("budgets", None)
             for budget in reactivation.tries():
                 name = label if budget is None else f"{label}-{budget}"
                 tried = {
-                    "reactivation": table,
+                    REACTIVATION: _without_budgets(reactivation),
                     "budget": budget,
                     **versions(reactivation=reactivation),
                 }
                 yield name, reactivation, tried
 
 
-def _labelled(methods: Iterable[Any]) -> list[tuple[str, Any]]:
-    """Names for methods: those that occur twice get the parameters in which they differ."""
-    found = list(methods)
-    labels = []
-    for method in found:
-        rivals = [m.parameters() for m in found if m.name == method.name]
-        own = method.parameters()
-        differing = {
-            key: value for key, value in own.items() if any(r[key] != value for r in rivals)
-        }
-        text = ",".join(f"{key}={brief(value)}" for key, value in differing.items())
-        labels.append((f"{method.name}({text})" if text else method.name, method))
-    return labels
+_Rows = Sequence[tuple[str, PlannedPurifier]]
+"""Purifiers with the labels of their rows."""
+M = TypeVar("M", bound=Method)
+
+
+def _without_budgets(reactivation: Reactivation) -> Settings:
+    """A reactivation as settings hold it: the budget of a stage is a setting of its own."""
+    return {key: value for key, value in table_of(reactivation).items() if key != "budgets"}
+
+
+def _labelled(methods: Sequence[M]) -> list[tuple[str, M]]:
+    """Methods with their labels; budgets are left out, since each has a stage of its own."""
+    keys = [
+        MethodKey.of(method.name, brief(method.parameters()), without=("budgets",))
+        for method in methods
+    ]
+    labels = label_methods(keys)
+    return [(labels[key], method) for key, method in zip(keys, methods, strict=True)]
+
+
+def _inversion_of(row: PlannedPurifier) -> Settings:
+    return {INVERSION: row.inversion.name} if row.inverts else {}
+
+
+def _row_labels(rows: Sequence[PlannedPurifier]) -> list[str]:
+    """The labels that tables give the rows of these purifiers."""
+    keys = [
+        purifier_key(
+            row.purifier.name,
+            brief({**row.purifier.parameters(), **_inversion_of(row)}),
+        )
+        for row in rows
+    ]
+    labels = label_methods(keys)
+    return [labels[key] for key in keys]

@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
 
+from remission.data.decode import Resize
 from remission.method import Method
+from remission.models import Precision
 from remission.records.identity import identity
 
 Settings = dict[str, Any]
 
+ATTACK, PURIFIER, INVERSION = "attack", "purifier", "inversion"
+REACTIVATION, RETUNING, PATH_SECTION = "reactivation", "retuning", "path"
+"""Keys of a stage's settings that hold the table of a method, or of the section [path]."""
+
 NOBODY = "none"
 """The attack of a model that was never backdoored."""
-PAPERS = "bti_dbf"
-"""The inversion that a purifier uses unless its cells say otherwise."""
+THE_CONTROL = "control"
+"""What stands in a purifier's place where the control is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What all stages of one seed have in common.
+
+    Args:
+        dataset: name of the data set; of every image folder the same, since ``data`` says which.
+        size: pixels of a side that the images are brought to; None: as they are.
+        data: digest of all images and labels.
+        arch: the model, as a spec names it.
+        seed: the spec's seed.
+        precision: of forward passes; ``"auto"`` until the device is known.
+        split: the sizes of the four sets of images, as :func:`remission.data.split_dataset` takes
+            them.
+        recipe: how victim and control are trained, as :class:`remission.training.Recipe` takes it.
+        resize: how the images come to ``size``.
+    """
+
+    dataset: str
+    size: int | None
+    data: str
+    arch: str
+    seed: int
+    precision: Precision | Literal["auto"]
+    split: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    resize: Resize = "crop"
+
+    def to_settings(self) -> Settings:
+        """The context as JSON values.
+
+        ``resize`` came later than stored results, whose identities must stay: its default is
+        left out.
+        """
+        values = asdict(self)
+        if self.resize == "crop":
+            del values["resize"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -36,7 +83,7 @@ class Stage:
     """One unit of work: everything a worker must know beyond the store.
 
     Args:
-        kind: see :class:`remission.records.Record`.
+        kind: name of a kind of stage, see :data:`remission.records.kinds.KINDS`.
         label: ``attack/seed/purifier/...``, unique in a plan, for people and ``--only``.
         settings: everything that changes the result, as JSON values.
         parents: role -> id of the stages it builds upon.
@@ -52,12 +99,12 @@ class Stage:
     @property
     def dataset(self) -> str:
         """What records call the data set."""
-        return self.names.dataset if self.names else str(self.settings["context"]["dataset"])
+        return self.names.dataset if self.names else self.context.dataset
 
     @property
     def target_name(self) -> str | None:
         """The name of the attacker's class; None without a single one, or if it is not known."""
-        target = self.settings.get("attack", {}).get("target")
+        target = self.table(ATTACK).get("target")
         return self.class_name(target) if isinstance(target, int) else None
 
     def class_name(self, index: int | None) -> str | None:
@@ -65,10 +112,29 @@ class Stage:
         classes = self.names.classes if self.names else ()
         return classes[index] if index is not None and 0 <= index < len(classes) else None
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The stage's identity."""
         return identity(self.kind, self.settings, self.parents)
+
+    @cached_property
+    def context(self) -> Context:
+        """What the stage has in common with the others of its seed."""
+        return Context(**self.settings["context"])
+
+    @property
+    def budget(self) -> int | None:
+        """Number of poisoned images of its reactivation; None where there is none."""
+        budget: int | None = self.settings.get("budget")
+        return budget
+
+    def table(self, role: str) -> Settings:
+        """The table of the method in a role, such as :data:`ATTACK`; empty without one."""
+        return dict(self.settings.get(role, {}))
+
+    def method(self, role: str) -> str:
+        """The name of the method in a role; empty without one."""
+        return str(self.settings.get(role, {}).get("method", ""))
 
 
 def table_of(method: Method) -> Settings:
@@ -77,6 +143,9 @@ def table_of(method: Method) -> Settings:
 
 
 def versions(**roles: Method) -> Settings:
-    """What the settings of a stage say of the versions of its methods; nothing of first ones."""
+    """The ``versions`` entry of a stage's settings.
+
+    Methods still at version 1 are left out, so that old identities stay valid.
+    """
     later = {role: method.version for role, method in roles.items() if method.version != 1}
     return {"versions": later} if later else {}

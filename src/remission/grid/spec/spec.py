@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -14,28 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from remission.attacks import Attack
 from remission.data.decode import Resize
 from remission.data.load import find_folder
 from remission.errors import SpecError, closest
 from remission.grid.spec.files import located, read_toml, with_pictures
+from remission.grid.spec.methods import SpecMethods, build_methods
 from remission.grid.spec.tables import STRICT, PathSection, SplitSection, Table, VictimSection
 from remission.grid.spec.targets import numbered
-from remission.inversion import Inversion
 from remission.method import explain
 from remission.models import canonical_arch
 from remission.names import on_disk
-from remission.purifiers import Purifier, inverts
-from remission.reactivations import Reactivation
-from remission.registry import (
-    make_attack,
-    make_inversion,
-    make_purifier,
-    make_reactivation,
-)
-
-_OF_THE_ROW = ("inversion", "seeds")
-"""Keys of a purifier's table that are not parameters of its method."""
 
 
 class Spec(BaseModel):
@@ -100,6 +90,21 @@ class Spec(BaseModel):
     def _known_arch(cls, arch: str) -> str:
         return canonical_arch(arch)
 
+    @cached_property
+    def methods(self) -> SpecMethods:
+        """The methods that the spec names, each built once and checked.
+
+        Raises:
+            SpecError: see :func:`remission.grid.spec.methods.build_methods`.
+        """
+        return build_methods(
+            attacks=self.attack,
+            purifiers=self.purifier,
+            inversions=self.inversion if isinstance(self.inversion, list) else [self.inversion],
+            reactivations=self.reactivation,
+            seeds=self.seeds,
+        )
+
     def folder(self) -> Path | None:
         """The absolute path of the image folder; None for a data set of the catalogue."""
         return find_folder(self.dataset, self._base)
@@ -112,107 +117,29 @@ class Spec(BaseModel):
         """
         return located(self.dataset, self._base)
 
-    def with_targets(self, classes: tuple[str, ...]) -> Self:
+    def with_targets(self, classes: tuple[str, ...] | None) -> Self:
         """The same spec with the number of a class wherever an attack's target is a name.
 
         Args:
             classes: the names of the data set's classes, in the order of their indices; empty
-                where they are not known yet.
+                where they are not known yet. None: any number will do.
 
         Raises:
             SpecError: no class has that name.
         """
-        return self.model_copy(update={"attack": numbered(self.attack, classes, self.dataset)})
+        attacks = numbered(self.attack, classes, self.dataset)
+        return self if attacks == self.attack else self.model_copy(update={"attack": attacks})
 
-    def attacks(self) -> list[Attack]:
-        """The attacks, built and checked."""
-        return [make_attack(table) for table in self.attack]
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's. The copy has the same methods unless what they are built from differs."""
+        copied = super().model_copy(update=update, deep=deep)
+        if any(getattr(self, name) != getattr(copied, name) for name in _OF_THE_METHODS):
+            copied.__dict__.pop("methods", None)
+        return copied
 
-    def purifiers(self) -> list[Purifier]:
-        """The purifiers, built and checked."""
-        return [
-            make_purifier({key: value for key, value in table.items() if key not in _OF_THE_ROW})
-            for table in self.purifier
-        ]
 
-    def reactivations(self) -> list[Reactivation]:
-        """The reactivations, built and checked."""
-        return [
-            make_reactivation({key: value for key, value in table.items() if key != "attacks"})
-            for table in self.reactivation
-        ]
-
-    def reactivated(self) -> list[list[str]]:
-        """For each reactivation the names of the attacks after which it is tried, checked.
-
-        Raises:
-            SpecError: a reactivation's `attacks` are not some of the spec's.
-        """
-        names = list(dict.fromkeys(attack.name for attack in self.attacks()))
-        chosen = []
-        for table in self.reactivation:
-            listed = table.get("attacks", names)
-            given = listed if isinstance(listed, list) else []
-            if not given or not all(isinstance(one, str) and one in names for one in given):
-                raise SpecError(
-                    f"[reactivation] {table.get('method')}: 'attacks' is {listed!r}",
-                    f"list some of the spec's, which are {', '.join(names)}",
-                )
-            chosen.append(given)
-        return chosen
-
-    def retuning(self) -> Reactivation | None:
-        """The first retuning, after which a path may go on; None without one."""
-        return next((each for each in self.reactivations() if each.name == "retuning"), None)
-
-    def inversions(self) -> list[Inversion]:
-        """The inversions, built and checked."""
-        tables = self.inversion if isinstance(self.inversion, list) else [self.inversion]
-        return [make_inversion(table) for table in tables]
-
-    def purifier_seeds(self) -> list[list[int]]:
-        """For each purifier the seeds for which it is computed, checked.
-
-        Raises:
-            SpecError: a purifier's `seeds` are not some of the spec's.
-        """
-        chosen = []
-        for table in self.purifier:
-            seeds = table.get("seeds", self.seeds)
-            listed = seeds if isinstance(seeds, list) else []
-            if not listed or not all(type(s) is int and s in self.seeds for s in listed):
-                raise SpecError(
-                    f"[purifier] {table.get('method')}: 'seeds' is {seeds!r}",
-                    f"list some of the spec's, which are {self.seeds}",
-                )
-            chosen.append(seeds)
-        return chosen
-
-    def inverters(self) -> list[Inversion]:
-        """For each purifier the inversion that it would use, built and checked.
-
-        Raises:
-            SpecError: a purifier names an inversion that the spec does not have.
-        """
-        built = self.inversions()
-        known = {inversion.name: inversion for inversion in built}
-        if len(known) < len(built):
-            raise SpecError("[[inversion]]: two of one method", "keep one of them")
-        chosen = []
-        for table, purifier in zip(self.purifier, self.purifiers(), strict=True):
-            name = table.get("inversion", built[0].name)
-            if "inversion" in table and not inverts(purifier):
-                raise SpecError(
-                    f"[purifier] {purifier.name}: 'inversion' is {name!r}, and it inverts nothing",
-                    "leave the key out",
-                )
-            if not isinstance(name, str) or name not in known:
-                raise SpecError(
-                    f"[purifier] {table.get('method')}: the spec has no inversion {name!r}",
-                    closest(str(name), known),
-                )
-            chosen.append(known[name])
-        return chosen
+_OF_THE_METHODS = ("attack", "inversion", "purifier", "reactivation", "seeds")
+"""The fields of a spec that its methods are built from."""
 
 
 def read_spec(file: Path) -> Spec:
@@ -261,11 +188,9 @@ def parse_spec(table: Table, folder: Path | None = None) -> Spec:
         raise SpecError(*explain(error, "the spec", _section(first["loc"]))) from error
     if folder is not None:
         spec._base = folder
-    # The number of a class is known when the data set is: until then any stands for a name.
-    trial = spec.model_copy(update={"attack": numbered(spec.attack, None, spec.dataset)})
-    trial.attacks(), trial.purifiers(), trial.purifier_seeds(), trial.inverters()
-    trial.reactivations(), trial.reactivated()
-    if spec.path and spec.path.retuned is not None and spec.retuning() is None:
+    # The number of a class is known when the data set is: until then any number stands for a name.
+    methods = spec.with_targets(None).methods
+    if spec.path and spec.path.retuned is not None and methods.retuning is None:
         raise SpecError("[path]: retuned without a retuning", "add a [[reactivation]] retuning")
     return spec
 

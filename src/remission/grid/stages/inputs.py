@@ -4,50 +4,61 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from remission.attacks import Victim
+from remission.attacks import Attack
 from remission.data import load_dataset, split_dataset
 from remission.data.decode import Resize
 from remission.errors import DataError, StoreError
-from remission.grid.plan.stage import NOBODY, Stage
-from remission.grid.stages.previews import previews, shown
-from remission.inversion import Inverted
+from remission.grid.plan.cell_keys import cell_keys
+from remission.grid.plan.stage import (
+    ATTACK,
+    INVERSION,
+    NOBODY,
+    PATH_SECTION,
+    PURIFIER,
+    REACTIVATION,
+    RETUNING,
+    Stage,
+)
+from remission.grid.spec.tables import PathSection
+from remission.grid.stages.previews import previews
+from remission.inversion import Inversion, Inverted
 from remission.mapped_tensors import chunks
 from remission.models import Classifier, build_model, load_weights, resolve_precision
-from remission.reactivations import InputReactivation, Perturbation
+from remission.purifiers import Purifier
+from remission.reactivations import InputReactivation, Perturbation, Reactivation
 from remission.records import Record, Store
-from remission.registry import make_attack, make_inversion
+from remission.records.details import InversionDetails
+from remission.records.kinds import INVERSION as INVERTED
+from remission.records.kinds import KINDS, REACTIVATED, VICTIM, Kind
+from remission.registry import make_attack, make_inversion, make_purifier, make_reactivation
 from remission.seeding import Seed
-from remission.stealth import Stealth, measure_stealth
-from remission.training import Recipe, fit
+from remission.training import Recipe
 from remission.triggers import Trigger
 from remission.types import Dataset, LabelledImages, Split, Target
-
-_COMPARED = 500  # test images behind the stealth of a trigger, at the most,
-_COMPARED_PIXELS = 2_000_000  # and fewer where they are large: 500 of 64x64, 40 of 224x224
 
 
 @lru_cache(maxsize=2)
 def dataset_of(name: str, size: int | None = None, resize: Resize = "crop") -> Dataset:
-    """The data set, read once a process."""
+    """Loads a data set, once per process."""
     return load_dataset(name, size=size, resize=resize)
 
 
 @lru_cache(maxsize=2)
 def digest_of(dataset: Dataset) -> str:
-    """16 hexadecimal digits of all images and labels."""
-    found = hashlib.sha256()
+    """Returns 16 hexadecimal digits that stand for all images and labels."""
+    digest = hashlib.sha256()
     for part in (dataset.train, dataset.test):
-        found.update(repr(tuple(part.images.shape)).encode())
-        for each in chunks(part.images):
-            found.update(part.images[each].reshape(-1).numpy().data)
-        found.update(part.labels.contiguous().numpy().data)
-    return found.hexdigest()[:16]
+        digest.update(repr(tuple(part.images.shape)).encode())
+        for chunk in chunks(part.images):
+            digest.update(part.images[chunk].reshape(-1).numpy().data)
+        digest.update(part.labels.contiguous().numpy().data)
+    return digest.hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)
@@ -62,29 +73,85 @@ def _split_of(
 
 
 class StageInputs:
-    """A stage's settings turned into objects, its parents' artefacts into models."""
+    """A stage's settings turned into objects, its parents' artefacts into models.
+
+    Each method is built once, and each parent's record is read once.
+
+    Args:
+        stage: its parents are finished.
+        store: where they lie.
+        device: where to compute.
+
+    Raises:
+        DataError: the data set is not the one that the stage was planned for.
+    """
 
     def __init__(self, stage: Stage, store: Store, device: torch.device) -> None:
         self.stage, self.store, self.device = stage, store, device
-        self.context: dict[str, Any] = stage.settings["context"]
-        self.seed = Seed(self.context["seed"])
+        self.context = stage.context
+        self.seed = Seed(self.context.seed)
         self.dataset = dataset_of(*self._place)
-        if digest_of(self.dataset) != self.context["data"]:
+        if digest_of(self.dataset) != self.context.data:
             raise DataError(f"the data set '{self._place[0]}' changed during the run", "run again")
-        self.precision = resolve_precision(self.context["precision"], device)
-        self.recipe = Recipe(**self.context["recipe"])
+        self.precision = resolve_precision(self.context.precision, device)
+        self._records: dict[str, Record] = {}
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How victim and control are trained."""
+        return Recipe(**self.context.recipe)
+
+    @cached_property
+    def attack(self) -> Attack:
+        """The attack; there is none where the stage is about a never-backdoored model."""
+        return make_attack(self.stage.table(ATTACK))
+
+    @cached_property
+    def purifier(self) -> Purifier:
+        """The purifier; there is none where the control stands in its place."""
+        return make_purifier(self.stage.table(PURIFIER))
+
+    @cached_property
+    def inversion(self) -> Inversion:
+        """The inversion."""
+        return make_inversion(self.stage.table(INVERSION))
+
+    @cached_property
+    def reactivation(self) -> Reactivation:
+        """The reactivation, whose budget is :attr:`Stage.budget`."""
+        return make_reactivation(self.stage.table(REACTIVATION))
+
+    @cached_property
+    def retuning(self) -> Reactivation:
+        """The retuning that a path goes on to."""
+        return make_reactivation(self.stage.table(RETUNING))
+
+    @cached_property
+    def path(self) -> PathSection:
+        """What the spec asks of a path."""
+        return PathSection(**self.stage.table(PATH_SECTION))
+
+    @cached_property
+    def cell_keys(self) -> dict[str, Any]:
+        """The fields of a cell that the settings fix."""
+        return cell_keys(self.stage)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.dataset.classes)
 
     @property
     def split(self) -> Split:
         """The four sets of images of this seed."""
-        counts = tuple(self.context["split"].items())
+        counts = tuple(self.context.split.items())
         return _split_of(self._place, self.seed.root, counts, str(self.device))
 
     def some_test(self, most: int | None, name: str) -> LabelledImages:
-        """At most so many test images at random, the same for every model; all for None.
+        """Draws test images at random, the same for every model.
 
         Args:
-            most: how many.
+            most: how many; None, or more than there are: all.
             name: of the child of the seed that draws them.
         """
         test = self.split.test
@@ -97,14 +164,14 @@ class StageInputs:
     def _place(self) -> tuple[str, int | None, Resize]:
         """Which data set, and how it is read."""
         names = self.stage.names
-        where = names.folder if names and names.folder else self.context["dataset"]
-        return where, self.context["size"], self.context.get("resize", "crop")
+        where = names.folder if names and names.folder else self.context.dataset
+        return where, self.context.size, self.context.resize
 
     def new_model(self) -> Classifier:
-        """The untrained model: the same first weights for victim and control."""
+        """Builds the untrained model: with the same first weights for victim and control."""
         return build_model(
-            self.context["arch"],
-            classes=len(self.dataset.classes),
+            self.context.arch,
+            classes=self.classes,
             shape=self.dataset.train.shape,
             mean=self.dataset.mean,
             std=self.dataset.std,
@@ -112,90 +179,81 @@ class StageInputs:
             precision=self.precision,
         ).to(self.device)
 
-    def parent(self, role: str, kinds: tuple[str, ...]) -> Record:
-        """The record of a parent, which must be whole."""
+    def parent(self, role: str, *kinds: Kind) -> Record:
+        """Reads the record of a parent.
+
+        Args:
+            role: of the parent, a key of the stage's parents.
+            kinds: what it may be; without any, whatever is known.
+
+        Raises:
+            StoreError: the store has no such record, or not all of its artefacts.
+        """
         identity = self.stage.parents[role]
+        if identity not in self._records:
+            self._records[identity] = self._stored(identity, kinds or tuple(KINDS.values()))
+        return self._records[identity]
+
+    def _stored(self, identity: str, kinds: tuple[Kind, ...]) -> Record:
         for kind in kinds:
-            if record := self.store.find(kind, identity):
+            if record := self.store.find(kind.name, identity):
                 return record
         raise StoreError(
             f"the result {identity} that '{self.stage.label}' builds upon is gone from the store",
             "run the spec again: it is computed anew",
         )
 
+    def _fill(self, module: nn.Module, record: Record, name: str) -> None:
+        """Fills ``module`` from an artefact of ``record``."""
+        load_weights(module, self.store.file(record, name))
+
     def model(self, role: str) -> Classifier:
-        """The model of a parent, in eval mode."""
+        """Loads the model of a parent, in eval mode."""
         model = self.new_model()
-        record = self.parent(role, ("victim", "control", "purified"))
-        load_weights(model, self.store.file(record, "weights"))
+        trained = (kind for kind in KINDS.values() if kind.trains)
+        self._fill(model, self.parent(role, *trained), "weights")
         return model.eval()
 
     def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
-        """The perturbation that a parent holds, made by ``method``."""
-        made = method.perturbation(self.dataset.train.shape, self.seed)
-        load_weights(made, self.store.file(self.parent(role, ("reactivated",)), "perturbation"))
-        return made.to(self.device).requires_grad_(False).eval()
+        """Loads the perturbation of a parent, which ``method`` made."""
+        perturbation = method.perturbation(self.dataset.train.shape, self.seed)
+        self._fill(perturbation, self.parent(role, REACTIVATED), "perturbation")
+        return perturbation.to(self.device).requires_grad_(False).eval()
 
     @property
     def target(self) -> Target | None:
-        """The attacker's; None where nobody attacked."""
-        if self.stage.settings["attack"]["method"] == NOBODY:
-            return None
-        return make_attack(self.stage.settings["attack"]).target
+        """The attacker's target; None where nobody attacked."""
+        return None if self.stage.method(ATTACK) == NOBODY else self.attack.target
 
     def trigger(self) -> tuple[Trigger, Target]:
-        """The victim's trigger and target."""
-        attack = make_attack(self.stage.settings["attack"])
-        trigger = attack.trigger(self.dataset.train.shape, self._attack_seed.child("trigger"))
-        load_weights(trigger, self.store.file(self.parent("victim", ("victim",)), "trigger"))
-        return trigger.to(self.device), attack.target
+        """Loads the victim's trigger; returns it with the attacker's target."""
+        seed = self.attack_seed.child("trigger")
+        trigger = self.attack.trigger(self.dataset.train.shape, seed)
+        self._fill(trigger, self.parent("victim", VICTIM), "trigger")
+        return trigger.to(self.device), self.attack.target
 
     @property
-    def _attack_seed(self) -> Seed:
+    def attack_seed(self) -> Seed:
+        """What victim and control are trained from."""
         return self.seed.child("victim")
 
     def previews(
         self, name: str, change: Callable[[Tensor], Tensor], target: Target | None
     ) -> dict[str, bytes]:
-        """A few test images before and after ``change``, see :func:`previews.previews`."""
-        return previews(self.split.test, name, change, target, len(self.dataset.classes))
-
-    def stealth(self, trigger: Trigger, target: Target) -> Stealth:
-        """How little the trigger changes up to 500 of the test images behind the ASR."""
-        test = self.split.test
-        _, height, width = test.shape
-        most = min(_COMPARED, max(1, _COMPARED_PIXELS // (height * width)))
-        chosen = shown(test, target, len(self.dataset.classes), most)
-        return measure_stealth(test[chosen], trigger)
-
-    def train_victim(self) -> Victim:
-        """Runs the attack."""
-        attack = make_attack(self.stage.settings["attack"])
-        return attack(self.new_model(), self.split.victim, self.recipe, seed=self._attack_seed)
-
-    def train_control(self) -> tuple[Classifier, list[float]]:
-        """Trains as the victim is trained: same weights, order and augmentation, no poison."""
-        model = self.new_model()
-        trained = fit(
-            model,
-            self.split.victim,
-            self.recipe,
-            seed=self._attack_seed.child("training"),
-            what="control",
-        )
-        return model.eval(), trained.losses
+        """Draws a few test images before and after ``change``, see :func:`previews.previews`."""
+        return previews(self.split.test, name, change, target, self.classes)
 
     def inverted(self) -> Inverted:
-        """The inversion that a parent holds."""
-        inversion = make_inversion(self.stage.settings["inversion"])
-        record = self.parent("inversion", ("inversion",))
-        generator = inversion.build_generator(self.dataset.train.shape, self.seed, self.precision)
-        load_weights(generator, self.store.file(record, "generator"))
-        details = record.details
+        """Loads the inversion of a parent."""
+        record = self.parent("inversion", INVERTED)
+        shape = self.dataset.train.shape
+        generator = self.inversion.build_generator(shape, self.seed, self.precision)
+        self._fill(generator, record, "generator")
+        named = InversionDetails.of(record)
         return Inverted(
             generator=generator.to(self.device).eval(),
-            target=details["target"],
-            target_share=details["target_share"],
-            change=details["change"],
-            lead=details.get("lead"),
+            target=named.target,
+            target_share=named.target_share or 0.0,
+            change=named.change or 0.0,
+            lead=named.lead,
         )

@@ -1,4 +1,4 @@
-"""What a path stage does: the walks, the distance and the plane that a spec's [path] asks for."""
+"""The stage that looks at the weight space between models: walks, distances and the plane."""
 
 from __future__ import annotations
 
@@ -6,82 +6,85 @@ from typing import Any
 
 from remission.data.split import holdout
 from remission.grid.stages.inputs import StageInputs
-from remission.metrics import Rates
+from remission.grid.stages.result import StageResult
 from remission.models import Classifier
 from remission.paths import PathPoints, bezier_path, linear_path, plane, weight_distance
 from remission.reactivations import Retuning
 from remission.records import PathCurve, Plane
-from remission.registry import make_reactivation
+from remission.records.details import Layer, PathDetails
+from remission.records.kinds import PATH
 from remission.types import LabelledImages
 
 _KEYS = (
-    "id",
-    "dataset",
-    "arch",
-    "attack",
-    "attack_params",
-    "poison_rate",
-    "target",
-    "seed",
-    "purifier",
-    "purifier_params",
-    "target_name",
+    *("id", "dataset", "arch", "attack", "attack_params", "poison_rate", "target"),
+    *("target_name", "seed", "purifier", "purifier_params"),
 )
+"""The fields of a cell that a curve has as well."""
 
 
-class Walks:
-    """The models of a path stage and everything that is measured between them.
+def path(inputs: StageInputs) -> StageResult:
+    """Measures what lies between a victim and a purified model, as the spec's [path] asks."""
+    walks = _Walks(inputs)
+    victim, purified, asked = walks.victim, walks.purified, inputs.path
+    walks.line("line", victim, purified)
+    grid: Plane | None = None
+    flat: str | None = None
+    if asked.retuned is not None:
+        retuned = walks.retuned(asked.retuned)
+        walks.line("retuned", purified, retuned)
+        if asked.plane:
+            grid = walks.plane(retuned, asked.retuned)
+            flat = None if grid else "the three models lie on one line"
+    if asked.curve:
+        walks.bezier()
+    return StageResult(
+        paths=tuple(walks.curves),
+        plane=grid,
+        details=PathDetails(layers=walks.layers, plane=flat),
+    )
 
-    Args:
-        given: the stage's inputs.
-        keys: of the cell that the stage's settings fix.
-    """
 
-    def __init__(self, given: StageInputs, keys: dict[str, Any]) -> None:
-        self.given, self.asked = given, given.stage.settings["path"]
-        self.keys = {key: keys[key] for key in _KEYS}
-        self.trigger, self.target = given.trigger()
-        self.clean = given.split.defender
-        self.statistics = self._part(self.clean, self.asked.get("statistics"), "statistics")
-        self.test = given.some_test(self.asked["test"], "path")
-        self.victim, self.purified = given.model("victim"), given.model("model")
-        self.details: dict[str, Any] = {"barriers": {}}
+class _Walks:
+    """The models of a path stage and the walks that are measured between them."""
+
+    def __init__(self, inputs: StageInputs) -> None:
+        self.inputs, self.asked = inputs, inputs.path
+        self.keys = {key: inputs.cell_keys[key] for key in _KEYS}
+        self.trigger, self.target = inputs.trigger()
+        self.clean = inputs.split.defender
+        self.statistics = self._part(self.clean, self.asked.statistics, "statistics")
+        self.test = inputs.some_test(self.asked.test, "path")
+        self.victim, self.purified = inputs.model("victim"), inputs.model("model")
+        self.layers: dict[str, list[Layer]] = {}
         self.curves: list[PathCurve] = []
-        self.plane: Plane | None = None
-
-    def go(self) -> None:
-        """Fills ``curves``, ``plane`` and ``details``."""
-        self.line("line", self.victim, self.purified)
-        if "retuned" in self.asked:
-            retuned = self.retuned()
-            self.line("retuned", self.purified, retuned)
-            if self.asked.get("plane"):
-                self.through(retuned)
-        if self.asked.get("curve"):
-            self.bezier()
 
     def line(self, name: str, start: Classifier, end: Classifier) -> None:
-        """The straight line, once for each policy of batch normalisation."""
+        """Walks the straight line, once for each policy of batch normalisation."""
         apart = weight_distance(start, end)
         # a list: the keys of a record are sorted, and layers have an order
-        self.details[f"layers, {name}"] = [[key, *both] for key, both in apart.layers.items()]
-        lengths = {"distance": apart.total, "relative_distance": apart.relative}
-        for policy in self.asked["batchnorm"]:
-            found = linear_path(
+        self.layers[name] = [(layer, *both) for layer, both in apart.layers.items()]
+        for policy in self.asked.batchnorm:
+            points = linear_path(
                 start,
                 end,
                 self.test,
                 self.trigger,
                 self.target,
-                points=self.asked["points"],
+                points=self.asked.points,
                 batchnorm=policy,
                 clean=self.statistics,
             )
-            self._keep(found, walk=name, batchnorm=policy, **lengths)
+            self._add_curve(
+                points,
+                walk=name,
+                batchnorm=policy,
+                distance=apart.total,
+                relative_distance=apart.relative,
+            )
 
     def bezier(self) -> None:
-        """The curve from victim to purified model; statistics are collected at every point."""
-        found = bezier_path(
+        """Walks the curve from victim to purified model; statistics are collected at each point."""
+        points = bezier_path(
             self.victim,
             self.purified,
             self.test,
@@ -89,78 +92,82 @@ class Walks:
             self.target,
             clean=self.clean,
             statistics=self.statistics,
-            seed=self.given.seed.child("path", "curve"),
-            epochs=self.asked["curve"],
-            points=self.asked["points"],
+            seed=self.inputs.seed.child("path", "curve"),
+            epochs=self.asked.curve,
+            points=self.asked.points,
         )
-        self._keep(found, walk="bezier", batchnorm="recalibrated")
+        self._add_curve(points, walk="bezier", batchnorm="recalibrated")
 
-    def retuned(self) -> Classifier:
-        """The purified model after the spec's first retuning: that of the reactivated cell.
+    def retuned(self, budget: int) -> Classifier:
+        """Retunes the purified model as the spec's first retuning does in its own stage.
 
-        It is not stored there; the same seed and budget make it again.
+        That model is not stored there; the same seed and budget make it again.
         """
-        reactivation = make_reactivation(self.given.stage.settings["retuning"])
-        assert isinstance(reactivation, Retuning)
-        return reactivation(
+        retuning = self.inputs.retuning
+        assert isinstance(retuning, Retuning)
+        return retuning(
             self.purified,
-            self.given.split.attacker,
+            self.inputs.split.attacker,
             self.trigger,
             self.target,
-            budget=self.asked["retuned"],
-            seed=self.given.seed.child("reactivation", reactivation.name),
+            budget=budget,
+            seed=self.inputs.seed.child("reactivation", retuning.name),
         )
 
-    def through(self, retuned: Classifier) -> None:
-        """The plane, on a stratified part of the test images."""
-        test = self._part(self.given.split.test, self.asked["plane_test"], "plane")
-        found = plane(
+    def plane(self, retuned: Classifier, budget: int) -> Plane | None:
+        """Measures the plane through the three models, on a stratified part of the test images.
+
+        Returns:
+            None where the three models lie on one line.
+        """
+        grid = plane(
             self.victim,
             self.purified,
             retuned,
-            test,
+            self._part(self.inputs.split.test, self.asked.plane_test, "plane"),
             self.trigger,
             self.target,
             clean=self.statistics,
-            points=self.asked["plane"],
+            points=self.asked.plane,
         )
-        if found.flat:
-            self.details["plane"] = "the three models lie on one line"
-            return
-        first: Rates = found.rows[0][0].rates
-        self.plane = Plane(
-            x=found.x,
-            y=found.y,
-            models=dict(zip(("victim", "purified", "retuned"), found.models, strict=True)),
-            budget=self.asked["retuned"],
-            clean_loss=[[each.clean_loss for each in row] for row in found.rows],
-            backdoor_loss=[[each.backdoor_loss for each in row] for row in found.rows],
-            asr=[[each.rates.asr.value for each in row] for row in found.rows],
-            clean_acc=[[each.rates.clean_acc.value for each in row] for row in found.rows],
+        if grid.flat:
+            return None
+        first = grid.rows[0][0].rates
+        return Plane(
+            x=grid.x,
+            y=grid.y,
+            models=dict(zip(("victim", "purified", "retuned"), grid.models, strict=True)),
+            budget=budget,
+            clean_loss=[[point.clean_loss for point in row] for row in grid.rows],
+            backdoor_loss=[[point.backdoor_loss for point in row] for row in grid.rows],
+            asr=[[point.rates.asr.value for point in row] for row in grid.rows],
+            clean_acc=[[point.rates.clean_acc.value for point in row] for row in grid.rows],
             n_clean=first.clean_acc.total,
             n_triggered=first.asr.total,
         )
 
     def _part(self, images: LabelledImages, most: int | None, name: str) -> LabelledImages:
-        """A stratified part of them, the same for every model; all for None."""
+        """Draws a stratified part of the images, the same for every model; all for None."""
         if most is None or most >= len(images):
             return images
-        seed = self.given.seed.child("path", name)
+        seed = self.inputs.seed.child("path", name)
         return images[holdout(images.labels.cpu(), most / len(images), seed)[1]]
 
-    def _keep(self, found: PathPoints, **more: Any) -> None:  # noqa: ANN401  # fields of a curve
-        name = more["walk"] + ", " + more["batchnorm"]
-        self.details["barriers"][name] = found.barriers()
+    def _add_curve(self, points: PathPoints, **fields: Any) -> None:  # noqa: ANN401 -- of PathCurve
         self.curves.append(
             PathCurve(
                 **self.keys,
-                t=found.t,
-                asr=[rates.asr.value for rates in found.rates],
-                clean_acc=[rates.clean_acc.value for rates in found.rates],
-                n_clean=found.rates[0].clean_acc.total,
-                n_triggered=found.rates[0].asr.total,
-                clean_loss=found.clean_loss,
-                backdoor_loss=found.backdoor_loss,
-                **more,
+                t=points.t,
+                asr=[rates.asr.value for rates in points.rates],
+                clean_acc=[rates.clean_acc.value for rates in points.rates],
+                n_clean=points.rates[0].clean_acc.total,
+                n_triggered=points.rates[0].asr.total,
+                clean_loss=points.clean_loss,
+                backdoor_loss=points.backdoor_loss,
+                **fields,
             )
         )
+
+
+FUNCTIONS = {PATH: path}
+"""Kind -> the function that computes it."""

@@ -1,4 +1,4 @@
-"""Pictures kept with a record: a few test images before and after a change."""
+"""Pictures beside a record: a few test images before and after a change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remission.metrics import counted
 from remission.types import LabelledImages, Target, as_bytes
 
 COUNT = 8
-"""Images in a strip."""
+"""Images per strip."""
 
 
 def previews(
@@ -23,14 +23,17 @@ def previews(
     target: Target | None,
     classes: int,
 ) -> dict[str, bytes]:
-    """A few test images of other classes, before and after ``change``, as two strips of PNG.
+    """Draws a few test images of other classes, before and after ``change``, as two PNG strips.
 
     Args:
         test: where the images come from.
         name: of the second file: ``preview_<name>.png``.
         change: image -> image, (N, C, H, W) in [0, 1].
         target: the attacker's; images that have its class already are left out. None: nobody's.
-        classes: how many there are.
+        classes: number of classes.
+
+    Returns:
+        Name of the file -> its content.
     """
     others = test.floats(shown(test, target, classes, COUNT))
     with torch.inference_mode():
@@ -39,19 +42,19 @@ def previews(
 
 
 def shown(test: LabelledImages, target: Target | None, classes: int, most: int) -> Tensor:
-    """(n,) indices of at most ``most`` test images behind the ASR, evenly spaced among them.
+    """Returns (n,) indices of at most ``most`` test images behind the ASR, evenly spaced.
 
     Not the first ones: the test images of a folder lie class by class.
     """
-    found = torch.arange(len(test), device=test.labels.device)
+    places = torch.arange(len(test), device=test.labels.device)
     if target is not None:
-        found = counted(test.labels, target, classes).places
-    count = min(most, len(found))
-    return found[torch.arange(count, device=found.device) * len(found) // max(count, 1)]
+        places = counted(test.labels, target, classes).places
+    count = min(most, len(places))
+    return places[torch.arange(count, device=places.device) * len(places) // max(count, 1)]
 
 
 def strip(images: Tensor) -> bytes:
-    """(N, C, H, W) images side by side in one PNG."""
+    """Encodes (N, C, H, W) images side by side as one PNG."""
     rows = as_bytes(images.cpu()).permute(2, 0, 3, 1)  # H, N, W, C
     height, count, width, channels = rows.shape
     flat = rows.reshape(height, count * width, channels).numpy()

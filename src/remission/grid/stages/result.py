@@ -1,55 +1,103 @@
-"""What a stage hands back to be kept, and what it took."""
+"""What a stage leaves behind, what it cost, and the cell that is made of both."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from remission.grid.plan.cell_keys import cell_keys
+from remission.grid.plan.stage import Stage
 from remission.metrics import Rate, Rates
-from remission.records import PathCurve, Plane, Record
+from remission.records import Cell, PathCurve, Plane, Record
+from remission.records.details import Details
 
 
 @dataclass(frozen=True)
-class Spent:
+class Cost:
     """Wall-clock seconds, and processor seconds over all threads (None: not known)."""
 
     seconds: float = 0.0
     cpu: float | None = 0.0
 
     @classmethod
-    def until_now(cls) -> Spent:
-        """Since a moment of no meaning: subtract an earlier one."""
+    def until_now(cls) -> Cost:
+        """Reads the clocks. Only the difference of two readings means anything."""
         return cls(time.perf_counter(), time.process_time())
 
     @classmethod
-    def on(cls, record: Record) -> Spent:
-        """By the stage of a record."""
+    def of(cls, record: Record) -> Cost:
+        """Returns what the stage of a record cost."""
         return cls(record.seconds, record.cpu_seconds)
 
-    def __sub__(self, other: Spent) -> Spent:
-        """From an earlier moment to this one."""
-        cpu = None if self.cpu is None or other.cpu is None else self.cpu - other.cpu
-        return Spent(self.seconds - other.seconds, cpu)
+    def __sub__(self, earlier: Cost) -> Cost:
+        """Returns what passed between an earlier reading of the clocks and this one."""
+        cpu = None if self.cpu is None or earlier.cpu is None else self.cpu - earlier.cpu
+        return Cost(self.seconds - earlier.seconds, cpu)
 
-    def __add__(self, other: Spent) -> Spent:
-        """Both."""
+    def __add__(self, other: Cost) -> Cost:
+        """Returns the sum of two costs."""
         cpu = None if self.cpu is None or other.cpu is None else self.cpu + other.cpu
-        return Spent(self.seconds + other.seconds, cpu)
+        return Cost(self.seconds + other.seconds, cpu)
 
 
-@dataclass
-class Kept:
-    """What a stage hands back to be kept."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StageResult:
+    """What a stage leaves behind; whoever executes the stage writes it into the store.
 
-    files: dict[str, bytes] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
+    Args:
+        files: name of an artefact, with its ending -> content.
+        details: what the record notes beside its cell and its curves.
+        rates: of the measured model; clean accuracy alone where nobody attacked; None if the stage
+            measures no model.
+        paths: walks between models.
+        plane: between three models.
+        cell_fields: further fields of the cell.
+        cost: of the method alone; None: that of the stage, loading and measuring included.
+        before: cost of earlier stages that this cell's model alone has to answer for.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    details: Details | Mapping[str, Any] = field(default_factory=dict)
     rates: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
     plane: Plane | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-    """Further fields of the cell."""
-    spent: Spent | None = None
-    """By the method itself; None: by the stage, loading and measuring included."""
-    before: Spent = Spent()
-    """In earlier stages that this cell's model alone has to answer for."""
+    cell_fields: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
+    before: Cost = field(default_factory=Cost)
+
+    def details_json(self) -> dict[str, Any]:
+        """Returns the details as a record holds them."""
+        if isinstance(self.details, Details):
+            return self.details.to_json()
+        return dict(self.details)
+
+    def cell(self, stage: Stage, whole: Cost) -> Cell | None:
+        """Returns the cell of the measured model; None if the stage measured none.
+
+        Args:
+            stage: the stage.
+            whole: what the stage cost.
+        """
+        if self.rates is None:
+            return None
+        clean = self.rates if isinstance(self.rates, Rate) else self.rates.clean_acc
+        cost = (self.cost or whole) + self.before
+        cell = Cell(
+            **cell_keys(stage),
+            clean_acc=clean.value,
+            clean_acc_interval=clean.interval,
+            n_clean=clean.total,
+            seconds=cost.seconds,
+            cpu_seconds=cost.cpu,
+        )
+        if isinstance(self.rates, Rates):
+            cell = replace(
+                cell,
+                asr=self.rates.asr.value,
+                robust_acc=self.rates.robust_acc.value,
+                asr_interval=self.rates.asr.interval,
+                n_triggered=self.rates.asr.total,
+            )
+        return replace(cell, **self.cell_fields)

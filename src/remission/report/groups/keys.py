@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from remission.records import Cell, PathCurve
+from remission.records.labels import purifier_key
 from remission.report.groups.labels import Method
 
 VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
@@ -43,13 +43,6 @@ class GroupKey:
 def purifier_of(item: Cell | PathCurve) -> Method:
     """The purifier as a key; cells say which inversion it used where it is not the paper's."""
     return purifier_key(item.purifier, item.purifier_params)
-
-
-def purifier_key(name: str, params: Mapping[str, Any]) -> Method:
-    """The same from a name and parameters."""
-    if params.get("trigger") == "inverted":
-        params = {"inversion": "bti_dbf", **params}
-    return Method.of(name, dict(params))
 
 
 def reactivation_of(cell: Cell) -> Method:

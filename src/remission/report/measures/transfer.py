@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Record
+from remission.records.labels import purifier_key
 from remission.report.groups.group import Column, Group
-from remission.report.groups.keys import SHOWN_APART, GroupKey, purifier_key
+from remission.report.groups.keys import SHOWN_APART, GroupKey
 from remission.report.groups.labels import Method, canonical
 
 FOUND = ("models", "asr", "asr_clean", "n_triggered")

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remission.errors import SpecError
+from remission.grid.plan.cell_keys import cell_keys
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
 from remission.grid.plan.stage import Stage
 from remission.grid.spec.spec import parse_spec
-from remission.grid.stages.execute import cell_keys
 from tests.unit.grid.small import FURTHER_PURIFIER, LABELS, SPEC
 
 DIGEST = "0123456789abcdef"

@@ -90,7 +90,7 @@ def test_nothing_to_retune_with() -> None:
     del table["reactivation"]
     with pytest.raises(SpecError, match="retuned without a retuning"):
         parse_spec({**table, "path": {"points": 2, "retuned": 5}})
-    assert parse_spec({**table, "path": {"points": 2}}).retuning() is None
+    assert parse_spec({**table, "path": {"points": 2}}).methods.retuning is None
 
 
 def test_more_poisoned_images_than_the_attacker_has(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from remission.grid.plan.planner import make_plan
 from remission.grid.plan.stage import Stage
 from remission.grid.run import plan_of as planned
 from remission.grid.spec.spec import parse_spec, read_spec
-from remission.grid.stages import perturbed
-from remission.grid.stages.execute import cell_keys
+from remission.grid.stages import reactivated
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.perturbed import asr_under, measure
 from remission.models import build_model
@@ -192,8 +191,8 @@ def test_a_transfer_tries_models_on_a_sample_of_many_test_images(
     given = StageInputs(stage, Store(woken), torch.device("cpu"))
     method = make_reactivation(stage.settings["reactivation"])
     assert isinstance(method, InputReactivation)
-    monkeypatch.setattr(perturbed, "_TRIED", 20)
-    found = perturbed.try_everywhere(given, cell_keys(stage))
+    monkeypatch.setattr(reactivated, "_TRIED", 20)
+    found = reactivated.transfer(given).details_json()["transfer"]
     sample, (trigger, target) = given.some_test(20, "transfer"), given.trigger()
     assert len(sample) == 20 < len(given.split.test)
     tried, made = given.model("model2"), given.perturbation("trained1", method)

@@ -14,6 +14,7 @@ from torch import nn
 import remission
 from remission.data import load_dataset
 from remission.errors import SpecError
+from remission.grid.spec import methods as spec_methods
 from remission.grid.spec import spec as specs
 from remission.grid.spec.fits_data import check_against
 from remission.method import method
@@ -93,7 +94,7 @@ def test_a_spec_is_refused_before_anything_is_computed(
         "purifier": [{"method": "ft"}, {"method": "pruning"}],
     }
     monkeypatch.setattr(
-        specs,
+        spec_methods,
         "make_purifier",
         lambda table: Pruning() if table["method"] == "pruning" else FST(),
     )

@@ -1,0 +1,147 @@
+"""How long a plan would take, from step times measured on this machine.
+
+Every kind of stage is rehearsed once: its own code runs on an untrained model and images of the
+right size, and each of its loops is timed and cut short. So no method has to say what it costs, and
+the data set need not be here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from remission.data import split_dataset
+from remission.grid.dry_run.inputs import RehearsedInputs
+from remission.grid.dry_run.rehearsal import Rehearsal
+from remission.grid.plan.stage import ATTACK, PURIFIER, Settings, Stage
+from remission.grid.stages.kinds import compute
+from remission.models import Classifier
+from remission.progress import cutting
+from remission.records.kinds import KINDS
+from remission.seeding import Seed
+from remission.types import Dataset, LabelledImages, Split
+
+_STEP = 0.3
+"""Seconds that a training step may take in a rehearsal, on a processor."""
+
+
+def estimate(
+    plan: Sequence[Stage],
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    tell: Callable[[Stage], None] | None = None,
+) -> dict[str, float | None]:
+    """Estimates the seconds of every stage of a plan.
+
+    Args:
+        plan: the stages that are not stored yet.
+        dataset: the spec's, or a :func:`remission.grid.dry_run.inputs.stand_in`.
+        device: where it would be computed.
+        tell: called before each rehearsal.
+
+    Returns:
+        Identity of the stage -> seconds, or None for a stage whose rehearsal failed.
+    """
+    seconds: dict[str, float | None] = {}
+    rehearsed: dict[str, float | None] = {}
+    step_times: dict[str, dict[str, float]] = {}
+    splits: dict[str, Split] = {}
+    images: int | None = None
+    for stage in plan:
+        alike = _without_chance(stage)
+        if alike not in rehearsed:
+            if tell:
+                tell(stage)
+            counts = dict(stage.context.split)
+            key = json.dumps(counts)
+            if key not in splits:
+                splits[key] = split_dataset(dataset, Seed(0), **counts).to(device)
+            inputs = RehearsedInputs(stage, dataset, splits[key], device)
+            if device.type != "cuda":  # there a smaller batch takes as long
+                images = images or _affordable(inputs.new_model().eval(), inputs.split.defender)
+            known = step_times.setdefault(_same_loops(stage), {})
+            rehearsed[alike] = _rehearse(inputs, known, images)
+        seconds[stage.id] = rehearsed[alike]
+    return seconds
+
+
+def elapsed(plan: Sequence[Stage], seconds: dict[str, float | None], jobs: int) -> float:
+    """Returns the seconds from start to end if each stage starts as soon as it can.
+
+    Args:
+        plan: the stages that are not stored yet, parents before children.
+        seconds: of each stage; None counts as nothing.
+        jobs: processes at once.
+    """
+    waiting, running = list(plan), list[tuple[float, str]]()
+    left, now = {stage.id for stage in plan}, 0.0
+    while left:
+        while len(running) < jobs and (
+            ready := next((s for s in waiting if not left & set(s.parents.values())), None)
+        ):
+            waiting.remove(ready)
+            heapq.heappush(running, (now + (seconds[ready.id] or 0.0), ready.id))
+        now, done = heapq.heappop(running)
+        left.discard(done)
+    return now
+
+
+@torch.inference_mode()
+def _affordable(model: Classifier, data: LabelledImages) -> int:
+    """Returns how many images a training step can take in ``_STEP`` seconds, at least 8."""
+    images = data.floats(torch.arange(min(16, len(data))))
+    model(images)  # the first pass pays for what is prepared once
+    began = time.perf_counter()
+    model(images)
+    forward = (time.perf_counter() - began) / len(images)
+    return max(8, round(_STEP / (3 * forward)))
+
+
+def _rehearse(inputs: RehearsedInputs, known: dict[str, float], images: int | None) -> float | None:
+    """Returns the seconds of a stage; None if its rehearsal failed."""
+    cuda = inputs.device.type == "cuda"
+    rehearsal = Rehearsal(known, wait=torch.cuda.synchronize if cuda else None, images=images)
+    try:
+        with cutting(rehearsal):
+            compute(inputs)
+    except Exception:  # an estimate is not worth failing for: the run itself will say what is wrong
+        return None
+    return rehearsal.seconds
+
+
+def _without_chance(stage: Stage) -> str:
+    """Returns a key in common for stages that take equally long.
+
+    Their duration hardly depends on the seed, the target, the budget and what came before.
+    """
+    kind = KINDS[stage.kind]
+    context = replace(stage.context, seed=0)
+    settings: Settings = {**stage.settings, "budget": 0, "context": context.to_settings()}
+    if attack := stage.table(ATTACK):
+        settings[ATTACK] = {**attack, "target": 0} if kind.runs == ATTACK else attack["method"]
+    for key in kind.same_time_for_all:
+        if key != ATTACK or not _knows_the_trigger(stage):
+            settings.pop(key, None)
+    return json.dumps([kind.name, settings, len(stage.parents)], sort_keys=True)
+
+
+def _knows_the_trigger(stage: Stage) -> bool:
+    """Whether a purifier is given the attacker's trigger, so that the trigger's cost is its own."""
+    return bool(stage.table(PURIFIER).get("trigger") == "true")
+
+
+def _same_loops(stage: Stage) -> str:
+    """Returns a key in common for stages with the same loops, of the same duration per step.
+
+    Any parameter of a method may change that: the steps of an attack within a step, the width of a
+    network.
+    """
+    kind = KINDS[stage.kind]
+    role = kind.paced_by or kind.runs
+    return json.dumps([role, stage.table(role)], sort_keys=True)

@@ -1,0 +1,93 @@
+"""What a stage works on in a rehearsal: images and models of the right size, nothing computed."""
+
+from __future__ import annotations
+
+import torch
+
+from remission.data import Source
+from remission.grid.plan.stage import Stage
+from remission.grid.stages.inputs import StageInputs
+from remission.inversion import Inverted
+from remission.mapped_tensors import take
+from remission.models import Classifier, resolve_precision
+from remission.reactivations import InputReactivation, Perturbation
+from remission.records import Record
+from remission.records.kinds import Kind
+from remission.seeding import Seed
+from remission.triggers import Trigger
+from remission.types import Dataset, LabelledImages, Split, Target
+
+_DRAWN = 1000
+"""Images that are drawn for a stand-in; more would only be more of the same."""
+
+
+def stand_in(source: Source) -> Dataset:
+    """Draws random images, as many and as large as those of a data set that is not here."""
+    generator = Seed(0).child("stand-in").generator()
+    drawn = torch.randint(256, (_DRAWN, *source.shape), generator=generator).to(torch.uint8)
+
+    def images(count: int) -> LabelledImages:
+        order = torch.arange(count)
+        return LabelledImages(take(drawn, order % _DRAWN), order % source.classes)
+
+    channels = source.shape[0]
+    return Dataset(
+        name=source.name,
+        train=images(source.train),
+        test=images(source.test),
+        classes=tuple(map(str, range(source.classes))),
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+    )
+
+
+class RehearsedInputs(StageInputs):
+    """What a stage works on, without anything that was computed before.
+
+    Args:
+        stage: need not have a finished parent.
+        dataset: the stage's, or a :func:`stand_in`.
+        split: of that data set, on the device.
+        device: where to compute.
+    """
+
+    def __init__(self, stage: Stage, dataset: Dataset, split: Split, device: torch.device) -> None:
+        self.stage, self.device, self.dataset = stage, device, dataset
+        self.context = stage.context
+        self.seed = Seed(0)
+        self.precision = resolve_precision(self.context.precision, device)
+        self._split = split
+
+    @property
+    def split(self) -> Split:
+        """The four sets of images."""
+        return self._split
+
+    def parent(self, role: str, *kinds: Kind) -> Record:
+        """Returns a record that says nothing."""
+        kind = kinds[0].name if kinds else role
+        return Record(id=role, kind=kind, label=role, status="done", settings={}, parents={})
+
+    def model(self, role: str) -> Classifier:
+        """Builds an untrained model."""
+        del role
+        return self.new_model().eval()
+
+    def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
+        """Builds an untrained perturbation."""
+        del role
+        perturbation = method.perturbation(self.dataset.train.shape, self.seed)
+        return perturbation.to(self.device).requires_grad_(False).eval()
+
+    def trigger(self) -> tuple[Trigger, Target]:
+        """Builds the attack's trigger, not yet learned; returns it with the target."""
+        trigger = self.attack.trigger(self.dataset.train.shape, self.seed)
+        return trigger.to(self.device).eval().requires_grad_(False), self.attack.target
+
+    def inverted(self) -> Inverted:
+        """Builds an untrained generator, said to name class 0."""
+        shape = self.dataset.train.shape
+        generator = self.inversion.build_generator(shape, self.seed, self.precision)
+        return Inverted(
+            generator=generator.to(self.device).eval(), target=0, target_share=0.0, change=0.0
+        )

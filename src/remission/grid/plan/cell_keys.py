@@ -1,0 +1,67 @@
+"""What the settings of a stage say about the model that it measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from remission.grid.plan.stage import (
+    ATTACK,
+    INVERSION,
+    NOBODY,
+    PURIFIER,
+    REACTIVATION,
+    THE_CONTROL,
+    Settings,
+    Stage,
+)
+from remission.records import brief
+from remission.records.kinds import BASELINE, VICTIM
+from remission.records.labels import PAPERS_INVERSION, MethodKey, purifier_key
+
+NOTHING = {"method": NOBODY}
+"""The table of a method where none was used."""
+
+
+def cell_keys(stage: Stage) -> dict[str, Any]:
+    """The fields of a cell that the settings alone fix; also for a cell that failed.
+
+    A picture among the parameters goes by its digest; the record's settings hold it.
+    """
+    attack, purifier = brief(stage.table(ATTACK)), purifier_table(stage)
+    reactivation = brief(stage.table(REACTIVATION) or NOTHING)
+    return {
+        "id": stage.id,
+        "dataset": stage.dataset,
+        "arch": stage.context.arch,
+        "attack": attack.pop("method"),
+        "poison_rate": attack.pop("poison_rate"),
+        "target": attack.pop("target"),
+        "target_name": stage.target_name,
+        "attack_params": attack,
+        "seed": stage.context.seed,
+        "purifier": purifier.pop("method"),
+        "purifier_params": purifier,
+        "reactivation": reactivation.pop("method"),
+        "reactivation_params": reactivation,
+        "budget": stage.budget,
+    }
+
+
+def purifier_table(stage: Stage) -> Settings:
+    """The purifier as its cells show it: they name the inversion where it is not the paper's."""
+    if stage.kind == BASELINE.name:
+        return {"method": THE_CONTROL}
+    table: Settings = brief(stage.table(PURIFIER) or NOTHING)
+    inversion = stage.method(INVERSION) or PAPERS_INVERSION
+    return table if inversion == PAPERS_INVERSION else {**table, "inversion": inversion}
+
+
+def row_of(stage: Stage) -> MethodKey | None:
+    """The row of a table that a stage belongs to: its purifier, the control or the victim.
+
+    None for a stage that is no part of a row, such as an inversion, which several rows share.
+    """
+    if stage.table(PURIFIER) or stage.kind in (VICTIM.name, BASELINE.name):
+        table = purifier_table(stage)
+        return purifier_key(table.pop("method"), table)
+    return None

@@ -1,0 +1,167 @@
+"""The methods that a spec names: each is built once from its table, checked, and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from remission.attacks import Attack
+from remission.errors import SpecError, closest
+from remission.grid.spec.tables import Table
+from remission.inversion import Inversion
+from remission.purifiers import Purifier, inverts
+from remission.reactivations import Reactivation, Retuning
+from remission.registry import make_attack, make_inversion, make_purifier, make_reactivation
+
+_OF_THE_PURIFIER = ("inversion", "seeds")
+"""Keys of a purifier's table that are not parameters of its method."""
+_OF_THE_REACTIVATION = ("attacks",)
+"""Keys of a reactivation's table that are not parameters of its method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedPurifier:
+    """One table [[purifier]].
+
+    Args:
+        purifier: the method.
+        inversion: the inversion that it uses if it inverts the trigger.
+        seeds: those of the spec's seeds for which it is computed.
+    """
+
+    purifier: Purifier
+    inversion: Inversion
+    seeds: tuple[int, ...]
+
+    @property
+    def inverts(self) -> bool:
+        """Whether the purifier works with an inverted trigger."""
+        return inverts(self.purifier)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedReactivation:
+    """One table [[reactivation]].
+
+    Args:
+        reactivation: the method.
+        attacks: the names of the attacks after which it is tried.
+    """
+
+    reactivation: Reactivation
+    attacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecMethods:
+    """All methods of a spec, in the order of its tables."""
+
+    attacks: tuple[Attack, ...]
+    purifiers: tuple[PlannedPurifier, ...]
+    inversions: tuple[Inversion, ...]
+    """At least one; the first is the one that a purifier uses unless its table names another."""
+    reactivations: tuple[PlannedReactivation, ...]
+
+    @property
+    def retuning(self) -> Retuning | None:
+        """The first retuning, after which a path may go on; None without one."""
+        for planned in self.reactivations:
+            method = planned.reactivation
+            if isinstance(method, Retuning) and method.name == Retuning.name:
+                return method
+        return None
+
+
+def build_methods(
+    *,
+    attacks: Sequence[Table],
+    purifiers: Sequence[Table],
+    inversions: Sequence[Table],
+    reactivations: Sequence[Table],
+    seeds: Sequence[int],
+) -> SpecMethods:
+    """Builds every method of a spec.
+
+    Args:
+        attacks: the tables [[attack]].
+        purifiers: the tables [[purifier]].
+        inversions: the tables [[inversion]], at least one.
+        reactivations: the tables [[reactivation]].
+        seeds: the spec's.
+
+    Raises:
+        SpecError: an unknown method, an unknown key, a wrong value; a purifier whose `seeds` or
+            `inversion`, or a reactivation whose `attacks`, the spec does not have.
+    """
+    built_attacks = tuple(make_attack(table) for table in attacks)
+    built_purifiers = [make_purifier(_without(table, _OF_THE_PURIFIER)) for table in purifiers]
+    seeds_of = [_seeds(table, seeds) for table in purifiers]
+    built_inversions = tuple(make_inversion(table) for table in inversions)
+    if len({inversion.name for inversion in built_inversions}) < len(built_inversions):
+        raise SpecError("[[inversion]]: two of one method", "keep one of them")
+    planned = tuple(
+        PlannedPurifier(
+            purifier=purifier,
+            inversion=_inversion(table, purifier, built_inversions),
+            seeds=chosen,
+        )
+        for table, purifier, chosen in zip(purifiers, built_purifiers, seeds_of, strict=True)
+    )
+    built_reactivations = [
+        make_reactivation(_without(table, _OF_THE_REACTIVATION)) for table in reactivations
+    ]
+    names = list(dict.fromkeys(attack.name for attack in built_attacks))
+    return SpecMethods(
+        attacks=built_attacks,
+        purifiers=planned,
+        inversions=built_inversions,
+        reactivations=tuple(
+            PlannedReactivation(reactivation=reactivation, attacks=_attacks(table, names))
+            for table, reactivation in zip(reactivations, built_reactivations, strict=True)
+        ),
+    )
+
+
+def _without(table: Table, keys: tuple[str, ...]) -> Table:
+    return {key: value for key, value in table.items() if key not in keys}
+
+
+def _seeds(table: Table, known: Sequence[int]) -> tuple[int, ...]:
+    """The seeds for which a purifier is computed: all of the spec's if it names none."""
+    seeds = table.get("seeds", list(known))
+    listed = seeds if isinstance(seeds, list) else []
+    if not listed or not all(type(seed) is int and seed in known for seed in listed):
+        raise SpecError(
+            f"[purifier] {table.get('method')}: 'seeds' is {seeds!r}",
+            f"list some of the spec's, which are {list(known)}",
+        )
+    return tuple(listed)
+
+
+def _inversion(table: Table, purifier: Purifier, built: Sequence[Inversion]) -> Inversion:
+    """The inversion that a purifier would use: the spec's first if it names none."""
+    by_name = {inversion.name: inversion for inversion in built}
+    name = table.get("inversion", built[0].name)
+    if "inversion" in table and not inverts(purifier):
+        raise SpecError(
+            f"[purifier] {purifier.name}: 'inversion' is {name!r}, and it inverts nothing",
+            "leave the key out",
+        )
+    if not isinstance(name, str) or name not in by_name:
+        raise SpecError(
+            f"[purifier] {table.get('method')}: the spec has no inversion {name!r}",
+            closest(str(name), by_name),
+        )
+    return by_name[name]
+
+
+def _attacks(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+    """The attacks after which a reactivation is tried: all of the spec's if it names none."""
+    attacks = table.get("attacks", list(names))
+    listed = attacks if isinstance(attacks, list) else []
+    if not listed or not all(isinstance(name, str) and name in names for name in listed):
+        raise SpecError(
+            f"[reactivation] {table.get('method')}: 'attacks' is {attacks!r}",
+            f"list some of the spec's, which are {', '.join(names)}",
+        )
+    return tuple(listed)

@@ -1,0 +1,94 @@
+"""Stages that purify: a victim, or the control in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from remission.grid.plan.stage import PURIFIER, THE_CONTROL
+from remission.grid.stages.inputs import StageInputs
+from remission.grid.stages.inverted import named_class
+from remission.grid.stages.result import Cost, StageResult
+from remission.inversion import InvertedSource, KnownSource, TriggerSource
+from remission.metrics import accuracy
+from remission.models import Classifier
+from remission.models.checkpoint import pack
+from remission.purifiers import TriggerPurifier, inverts
+from remission.records.details import InnocentDetails, NamedClass, PurifiedDetails
+from remission.records.kinds import INNOCENT, PURIFIED
+from remission.records.kinds import INVERSION as INVERTED
+from remission.training import evaluate, predict
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Purification:
+    """A purified model and how it came about.
+
+    Args:
+        model: the purified model.
+        cost: of the purifier alone; None where there was none.
+        before: cost of the inversion that it started from.
+        first: what that inversion said; None without one.
+        later: what the inversions of further rounds said, in order.
+    """
+
+    model: Classifier
+    cost: Cost | None = None
+    before: Cost = field(default_factory=Cost)
+    first: NamedClass | None = None
+    later: list[NamedClass] = field(default_factory=list)
+
+
+def purified(inputs: StageInputs) -> StageResult:
+    """Purifies a victim and measures the purified model."""
+    purification = _purify(inputs)
+    return StageResult(
+        rates=evaluate(purification.model, inputs.split.test, *inputs.trigger()),
+        files={"weights.safetensors": pack(purification.model)},
+        details=PurifiedDetails(later_inversions=purification.later),
+        cost=purification.cost,
+        before=purification.before,
+    )
+
+
+def innocent(inputs: StageInputs) -> StageResult:
+    """Hands the control to a purifier, or leaves it as it is, and measures its clean accuracy."""
+    if inputs.stage.method(PURIFIER) == THE_CONTROL:
+        purification = _Purification(model=inputs.model("victim"))
+    else:
+        purification = _purify(inputs)
+    test = inputs.split.test
+    return StageResult(
+        rates=accuracy(predict(purification.model, test), test.labels),
+        details=InnocentDetails(inversion=purification.first, later_inversions=purification.later),
+        cost=purification.cost,
+        before=purification.before,
+    )
+
+
+def _purify(inputs: StageInputs) -> _Purification:
+    """Purifies the model of the parent ``victim`` with the trigger that the purifier is given."""
+    purifier = inputs.purifier
+    source: TriggerSource | None = None
+    first, before, later = None, Cost(), list[NamedClass]()
+    if inverts(purifier):
+        before = Cost.of(inputs.parent("inversion", INVERTED))
+        inverted = inputs.inverted()
+        first = named_class(inverted, inputs.stage)
+        source = InvertedSource(
+            inputs.inversion,
+            inverted,
+            lambda renewed: later.append(named_class(renewed, inputs.stage)),
+        )
+    elif isinstance(purifier, TriggerPurifier):
+        source = KnownSource(inputs.trigger()[0])
+    model, clean = inputs.model("victim"), inputs.split.defender
+    began = Cost.until_now()
+    result = purifier(
+        model, clean, seed=inputs.seed.child("purifier", purifier.name), trigger=source
+    )
+    cost = Cost.until_now() - began
+    return _Purification(model=result.model, cost=cost, before=before, first=first, later=later)
+
+
+FUNCTIONS = {PURIFIED: purified, INNOCENT: innocent}
+"""Kind -> the function that computes it."""

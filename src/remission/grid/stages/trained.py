@@ -1,0 +1,87 @@
+"""Stages that train: victim and control. And the baseline, which measures the control."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from remission.grid.stages import previews
+from remission.grid.stages.inputs import StageInputs
+from remission.grid.stages.result import Cost, StageResult
+from remission.models.checkpoint import pack
+from remission.records.details import ControlDetails, StealthDetails, VictimDetails
+from remission.records.kinds import BASELINE, CONTROL, VICTIM
+from remission.stealth import Stealth, measure_stealth
+from remission.training import evaluate, fit
+from remission.triggers import Trigger
+from remission.types import Target
+
+_COMPARED = 500
+"""Test images behind the stealth of a trigger, at the most."""
+_COMPARED_PIXELS = 2_000_000
+"""Pixels behind it, at the most: fewer images where they are large, 40 of 224x224."""
+
+
+def victim(inputs: StageInputs) -> StageResult:
+    """Runs the attack and measures the victim."""
+    split = inputs.split
+    attacked = inputs.attack(
+        inputs.new_model(), split.victim, inputs.recipe, seed=inputs.attack_seed
+    )
+    attacked.model.eval()
+    rates = evaluate(attacked.model, split.test, attacked.trigger, attacked.target)
+    return StageResult(
+        rates=rates,
+        files={
+            "weights.safetensors": pack(attacked.model),
+            "trigger.safetensors": pack(attacked.trigger),
+            **inputs.previews("triggered", attacked.trigger, attacked.target),
+        },
+        details=VictimDetails(
+            classes=list(inputs.dataset.classes),
+            poisoned=len(attacked.poisoned),
+            losses=attacked.trained.losses,
+            stealth=StealthDetails(**asdict(_stealth(inputs, attacked.trigger, attacked.target))),
+            preview_count=min(previews.COUNT, rates.asr.total),
+            split={
+                name: len(getattr(split, name))
+                for name in ("victim", "defender", "attacker", "test")
+            },
+        ),
+    )
+
+
+def _stealth(inputs: StageInputs, trigger: Trigger, target: Target) -> Stealth:
+    """Measures how little a trigger changes some of the test images behind the ASR."""
+    test = inputs.split.test
+    _, height, width = test.shape
+    most = min(_COMPARED, max(1, _COMPARED_PIXELS // (height * width)))
+    return measure_stealth(test[previews.shown(test, target, inputs.classes, most)], trigger)
+
+
+def control(inputs: StageInputs) -> StageResult:
+    """Trains as the victim is trained: same weights, order and augmentation, no poison."""
+    model = inputs.new_model()
+    trained = fit(
+        model,
+        inputs.split.victim,
+        inputs.recipe,
+        seed=inputs.attack_seed.child("training"),
+        what="control",
+    )
+    return StageResult(
+        files={"weights.safetensors": pack(model.eval())},
+        details=ControlDetails(classes=list(inputs.dataset.classes), losses=trained.losses),
+    )
+
+
+def baseline(inputs: StageInputs) -> StageResult:
+    """Measures the control with the trigger of a victim."""
+    trigger, target = inputs.trigger()
+    return StageResult(
+        rates=evaluate(inputs.model("model"), inputs.split.test, trigger, target),
+        before=Cost.of(inputs.parent("model", CONTROL)),
+    )
+
+
+FUNCTIONS = {VICTIM: victim, CONTROL: control, BASELINE: baseline}
+"""Kind -> the function that computes it."""

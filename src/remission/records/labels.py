@@ -1,0 +1,104 @@
+"""What people call methods: the one place where rows of tables and stages of plans get their names.
+
+A label shows parameters only where two methods of one name differ in them. Labels are for people:
+no identity depends on them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from remission.records.cell import Json
+
+PAPERS_INVERSION = "bti_dbf"
+"""The inversion that a purifier uses unless its cells name another: that of PAM's paper."""
+
+
+def canonical(value: object) -> str:
+    """Compact JSON of a JSON value with sorted keys: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True, order=True)
+class MethodKey:
+    """A method with its parameters; ``params`` is canonical JSON, so that it can be a key."""
+
+    name: str
+    params: str = "{}"
+
+    @classmethod
+    def of(cls, name: str, params: Json, *, without: tuple[str, ...] = ()) -> MethodKey:
+        """The method, less the parameters that the table already shows in a column."""
+        shown = {key: value for key, value in params.items() if key not in without}
+        return cls(name, canonical(shown))
+
+    @property
+    def parameters(self) -> Json:
+        """The parameters as a dictionary."""
+        return dict(json.loads(self.params))
+
+
+def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
+    """A purifier as a key, from what a cell says of it.
+
+    Args:
+        name: of the purifier.
+        params: its parameters. They name the inversion where that is not the paper's; the key
+            names it wherever the purifier works with an inverted trigger.
+    """
+    if params.get("trigger") == "inverted":
+        params = {"inversion": PAPERS_INVERSION, **params}
+    return MethodKey.of(name, dict(params))
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested parameters with dotted names, values as people write them."""
+    texts: dict[str, str] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping) and value:
+            texts |= flat(value, f"{prefix}{key}.")
+        else:
+            texts[prefix + key] = value if isinstance(value, str) else canonical(value)
+    return texts
+
+
+def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
+    """A label for each method, unique among them: ``pam (rho=0.3)`` beside ``pam (rho=0.5)``."""
+    by_name: dict[str, list[MethodKey]] = {}
+    for method in sorted(set(methods)):
+        by_name.setdefault(method.name, []).append(method)
+    labels: dict[MethodKey, str] = {}
+    for name, variants in by_name.items():
+        params = {variant: flat(variant.parameters) for variant in variants}
+        keys = sorted({key for values in params.values() for key in values})
+        differing = [k for k in keys if len({params[v].get(k) for v in variants}) > 1]
+        for variant in variants:
+            own = params[variant]
+            parts = [f"{key}={own[key]}" for key in differing if key in own]
+            labels[variant] = printable(f"{name} ({', '.join(parts)})" if parts else name)
+    return labels
+
+
+def is_label_of(text: str, method: MethodKey) -> bool:
+    """Whether ``text`` is a label that :func:`label_methods` gives a method beside some others.
+
+    It is the method's name, with any of its parameters behind it in brackets: which of them a
+    table shows depends on the other methods there.
+    """
+    name = printable(method.name)
+    if text == name:
+        return True
+    if not (text.startswith(f"{name} (") and text.endswith(")")):
+        return False
+    rest = text[len(name) + 2 : -1] + ", "
+    for key, value in sorted(flat(method.parameters).items()):
+        rest = rest.removeprefix(printable(f"{key}={value}") + ", ")
+    return not rest
+
+
+def printable(text: str) -> str:
+    """``text`` on one line: names come from users, and a control character would break a table."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
