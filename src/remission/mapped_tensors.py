@@ -151,10 +151,18 @@ def _mapped(needed: int) -> mmap.mmap:
             return mmap.mmap(file.fileno(), needed)
     except (OSError, OverflowError) as error:
         raise DataError(
-            f"{needed / 2**30:.1f} GiB of images fit neither into memory nor into {folder} "
+            f"{_amount(needed)} of images fit neither into memory nor into {folder} "
             f"({getattr(error, 'strerror', None) or error})",
             "make room, set TMPDIR to a folder that has it, use a smaller size or fewer images",
         ) from None
+
+
+def _amount(count: int) -> str:
+    """Bytes in a unit in which they are at least 1."""
+    for unit, bits in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << bits:
+            return f"{count / (1 << bits):.1f} {unit}"
+    return f"{count} bytes"
 
 
 def _folder() -> str:

@@ -92,6 +92,9 @@ class Dataset:
         classes: the names of the classes, in the order of their indices.
         mean: per channel, of the training images in [0, 1].
         std: per channel, of the training images in [0, 1].
+        copies: (N,) int64, equal for training images that no split may part, since their pixels are
+            equal; None where a split is free.
+        notes: sentences that a user should read once: what of a folder was read and what was not.
     """
 
     name: str
@@ -100,6 +103,8 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    copies: Tensor | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ import re
 import torch
 
 from remission.data.archive import Members
-from remission.data.decode import decode_image, in_threads
+from remission.data.decode import decode_published
+from remission.data.read_images import in_threads
 from remission.data.source import Source
 from remission.mapped_tensors import allocate
 from remission.types import LabelledImages
@@ -130,7 +131,9 @@ def _read(
     def fill(i: int) -> None:
         content = archive.read(names[i], _IMAGE)
         try:
-            places[i] = decode_image(content, size=source.shape[1:], kind="PPM", largest=_LARGEST)
+            places[i] = decode_published(
+                content, size=source.shape[1:], kind="PPM", largest=_LARGEST
+            )
         except ValueError as error:
             raise archive.bad(f"has a {names[i]} that {error}") from None
 

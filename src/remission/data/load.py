@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -43,6 +44,7 @@ def load_dataset(
     fetch: bool = True,
     size: int | tuple[int, int] | None = None,
     resize: Resize = "crop",
+    white: int | None = None,
 ) -> Dataset:
     """A data set with its published training and test images, uint8 (N, C, H, W).
 
@@ -58,8 +60,9 @@ def load_dataset(
       existing folder (a known name wins: write ``./digits`` for the folder). Either
       ``DIR/train/class/image.png`` and ``DIR/test/class/image.png``, or ``DIR/class/image.png``,
       of which a fifth of each class becomes the test images, chosen by a hash of the class and
-      the file name: the same on every computer, and stable when images are added. See
-      :func:`remission.data.load_folder` for the files that are read.
+      the file name: the same on every computer, and stable when images are added. Images with
+      equal pixels stay on one side. See :func:`remission.data.load_folder` for the files that are
+      read; the ``notes`` of the data set say what was read and what was not.
 
     Args:
         name: a name of the catalogue, or a path.
@@ -68,6 +71,8 @@ def load_dataset(
             brought to; without it they must share one size. Of ``"shapes"``: their side.
         resize: of an image folder: how its images come to that size, ``"crop"``, ``"squash"`` or
             ``"pad"``; see :func:`remission.data.load_folder`.
+        white: of an image folder: the value of grey 16-bit files that stands for white, 65535 if
+            not given.
 
     Raises:
         DataError: unknown name, files that cannot be had, or a folder that cannot be used.
@@ -79,8 +84,11 @@ def load_dataset(
             "give it together with a size, and with folders only",
         )
     if place is not None:
-        folder = load_folder_dataset(place, size=size, resize=resize)
-        return _dataset(name, folder.train, folder.test, folder.classes)
+        folder = load_folder_dataset(place, size=size, resize=resize, white=white)
+        dataset = _dataset(name, folder.train, folder.test, folder.classes)
+        return replace(dataset, copies=folder.copies, notes=folder.notes)
+    if white is not None:
+        raise DataError(f"white={white} with data set '{name}'", "give it with folders only")
     source = find_source(name)
     if source.format == "shapes":
         return _shapes(name, source.shape[1] if size is None else size)

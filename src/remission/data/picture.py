@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import AfterValidator
 from torch import Tensor
 
-from remission.data.decode import bombs_are_errors, decode_image, read_picture
+from remission.data.decode import decode_picture, read_picture
 from remission.errors import DataError
 
 LARGEST = 256
@@ -27,11 +27,13 @@ def image_uri(file: Path | str) -> str:
     """An image file as a value for a method's ``image``: a ``data:`` URI with its pixels as PNG.
 
     Args:
-        file: PNG, JPEG, BMP, WebP, PGM or PPM, grey or colour. What has more than 256 pixels a
-            side is made smaller; transparency is left out.
+        file: PNG, JPEG, BMP, WebP, TIFF, GIF, PGM or PPM, grey or colour. It is turned upright as
+            its EXIF orientation says, and laid on white where it is transparent, since triggers
+            have no transparency of their own. A side of more than 256 pixels is made smaller.
 
     Raises:
-        DataError: there is no such file, it is no image, or damaged.
+        DataError: there is no such file, it is no image, damaged, or nearly black since only a
+            small part of its 16 bits is used.
     """
     pixels = read_picture(Path(file), largest=LARGEST).transpose(1, 2, 0)  # (H, W, C)
     stream = io.BytesIO()
@@ -58,10 +60,9 @@ def image_pixels(uri: str, shape: tuple[int, int, int]) -> Tensor:
     channels, *size = shape
     try:
         content = base64.b64decode(uri.removeprefix(_PREFIX), validate=True)
-        with bombs_are_errors():
-            pixels = decode_image(
-                content, size=(size[0], size[1]), kind="PNG", largest=LARGEST, channels=channels
-            )
+        pixels = decode_picture(
+            content, size=(size[0], size[1]), grey=channels == 1, largest=LARGEST
+        )
     except (binascii.Error, ValueError) as error:
         raise DataError(
             f"'image' is a URI that holds no picture ({error})",

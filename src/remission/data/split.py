@@ -2,74 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from remission.data.copies import fill
 from remission.errors import DataError
 from remission.seeding import Seed
 from remission.types import Dataset, Split
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SplitIndices:
-    """Which images belong to which set of a split.
+    """Which images belong to the four sets, see :func:`split_dataset`.
 
     Args:
-        victim: indices of training images, as of ``defender`` and ``attacker``.
-        defender: see :class:`remission.types.Split`.
-        attacker: see there.
-        test: indices of test images, or the slice of all of them.
+        victim: indices of training images, int64.
+        defender: indices of training images, int64.
+        attacker: indices of training images, int64.
+        test: indices of test images, int64, ascending; None: all of them.
     """
 
     victim: Tensor
     defender: Tensor
     attacker: Tensor
-    test: Tensor | slice
-
-
-def split_indices(
-    dataset: Dataset,
-    seed: Seed,
-    *,
-    defender: float | int = 0.05,
-    attacker: float | int = 0.02,
-    victim: int | None = None,
-    test: int | None = None,
-) -> SplitIndices:
-    """The sets of :func:`split_dataset` as indices: looks at labels alone and copies no image.
-
-    Args:
-        dataset: the labels of its images are looked at.
-        seed: as of :func:`split_dataset`, and the sizes as well.
-        defender: a fraction in (0, 1) or a number of training images.
-        attacker: a fraction in (0, 1) or a number of training images.
-        victim: number of training images; None: all that are left.
-        test: number of test images; None: all.
-
-    Raises:
-        DataError: a size is out of range, or there are not as many images.
-    """
-    labels = dataset.train.labels
-    total = len(labels)
-    sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
-    left = total - sum(sizes)
-    if left < 1:
-        raise DataError(
-            f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
-            f"training images of '{dataset.name}' and leave none for the victim",
-            f"ask for fewer: together at most {total - 1}",
-        )
-    wanted = left if victim is None else _count("victim", victim, left, "training images left")
-    parts = _divide(labels, [*sizes, wanted], seed.child("split", "train"))
-    return SplitIndices(
-        defender=parts[0],
-        attacker=parts[1],
-        victim=parts[2],
-        test=slice(None) if test is None else _test_subset(dataset, test, seed),
-    )
+    test: Tensor | None
 
 
 def split_dataset(
@@ -85,9 +45,14 @@ def split_dataset(
 
     The training images are divided into the defender's, the attacker's and the victim's: disjoint,
     each in an order shuffled by ``seed``, each with the class proportions of the whole to within
-    one image a class (with very unequal classes two, for the victim). Who belongs to the defender
+    one image per class (with very unequal classes two, for the victim). Who belongs to the defender
     and the attacker depends on ``seed``, ``defender`` and ``attacker`` alone, never on ``victim``
     or ``test``.
+
+    Where the data set says that training images are copies of each other (``Dataset.copies``), they
+    are disjoint by content too: equal images go to one set. Where the size of a set cuts through a
+    group of copies, the surplus belongs to no set; a set has fewer images than asked for only where
+    a class has too few different ones, of which the victim keeps at least one.
 
     Args:
         dataset: images uint8 (N, C, H, W).
@@ -101,14 +66,54 @@ def split_dataset(
     Raises:
         DataError: a size is out of range, or there are not as many images.
     """
-    indices = split_indices(
+    sets = split_indices(
         dataset, seed, defender=defender, attacker=attacker, victim=victim, test=test
     )
     return Split(
-        defender=dataset.train[indices.defender],
-        attacker=dataset.train[indices.attacker],
-        victim=dataset.train[indices.victim],
-        test=dataset.test[indices.test],
+        defender=dataset.train[sets.defender],
+        attacker=dataset.train[sets.attacker],
+        victim=dataset.train[sets.victim],
+        test=dataset.test[slice(None) if sets.test is None else sets.test],
+    )
+
+
+def split_indices(
+    dataset: Dataset,
+    seed: Seed,
+    *,
+    defender: float | int = 0.05,
+    attacker: float | int = 0.02,
+    victim: int | None = None,
+    test: int | None = None,
+) -> SplitIndices:
+    """Which images :func:`split_dataset` puts into each set; no image is copied.
+
+    The arguments are those of :func:`split_dataset`.
+
+    Raises:
+        DataError: a size is out of range, or there are not as many images.
+    """
+    labels = dataset.train.labels
+    total = len(labels)
+    sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
+    left = total - sum(sizes)
+    if left < 1:
+        raise DataError(
+            f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
+            f"training images of '{dataset.name}' and leave none for the victim",
+            f"ask for fewer: together at most {total - 1}",
+        )
+    wanted = left if victim is None else _count("victim", victim, left, "training images left")
+    drawn = seed.child("split", "train")
+    if dataset.copies is None:
+        parts = _divide(labels, [*sizes, wanted], drawn)
+    else:
+        parts = _divide_groups(labels, dataset.copies, sizes, victim, drawn)
+    return SplitIndices(
+        defender=parts[0],
+        attacker=parts[1],
+        victim=parts[2],
+        test=None if test is None else _test_subset(dataset, test, seed),
     )
 
 
@@ -167,6 +172,52 @@ def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
             piece.append(shuffled[start : start + row[c]])
             start += row[c]
     wholes = [torch.cat(piece) for piece in pieces]
+    return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
+
+
+def _divide_groups(
+    labels: Tensor, groups: Tensor, sizes: Sequence[int], victim: int | None, seed: Seed
+) -> list[Tensor]:
+    """As :func:`_divide`, but no group has images in two sets.
+
+    Args:
+        labels: (N,).
+        groups: (N,), equal for images that belong together.
+        sizes: of the first sets, in whole groups and the part of one that is needed to fill a set.
+        victim: size of the last set; None: what is left.
+        seed: decides.
+    """
+    classes = labels.tolist()
+    members = defaultdict[int, list[int]](list)
+    for i, group in enumerate(groups.tolist()):
+        members[group].append(i)
+    units = list(members.values())
+    waiting = [units[i] for i in _order(len(units), seed.child("copies")).tolist()]
+    names = sorted(set(classes))
+    ties = _order(len(names), seed.child("ties")).tolist()
+    counts = Counter(classes)
+    parts = []
+    for row in _allocate([counts[name] for name in names], sizes, ties):
+        quota = dict(zip(names, row, strict=True))
+        part, waiting = fill(waiting, classes, quota, all_of=False)
+        parts.append(part)
+    left = Counter(classes[i] for unit in waiting for i in unit)
+    wanted = left.total() if victim is None else victim
+    if not 1 <= wanted <= left.total():
+        raise DataError(
+            f"beside the defender's and the attacker's images and copies of them, {left.total()} "
+            f"training images are left, and the victim needs {max(wanted, 1)}",
+            "ask for fewer in all",
+        )
+    (row,) = _allocate([left[name] for name in names], [wanted], ties)
+    parts.append(fill(waiting, classes, dict(zip(names, row, strict=True)), all_of=True)[0])
+    if not all(parts):
+        raise DataError(
+            "the training images are copies of so few pictures that the defender or the attacker "
+            "has none of its own",
+            "add different images",
+        )
+    wholes = [torch.tensor(part) for part in parts]
     return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
 
 

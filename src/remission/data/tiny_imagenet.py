@@ -12,7 +12,8 @@ import re
 import torch
 
 from remission.data.archive import Members
-from remission.data.decode import decode_image, in_threads
+from remission.data.decode import decode_published
+from remission.data.read_images import in_threads
 from remission.data.source import Source
 from remission.errors import DataError
 from remission.mapped_tensors import allocate
@@ -79,7 +80,7 @@ def _read(archive: Members, wanted: list[tuple[str, int]], source: Source) -> La
     def fill(i: int) -> None:
         name = wanted[i][0]
         try:
-            places[i] = decode_image(
+            places[i] = decode_published(
                 archive.read(name, _IMAGE), size=size, kind="JPEG", largest=max(size)
             )
         except DataError:

@@ -76,7 +76,7 @@ def _data_of(spec: Spec, store: Path | None) -> _Data:
     Raises:
         DataError: the data set cannot be had.
     """
-    dataset = dataset_of(spec.source(), spec.size, spec.resize)
+    dataset = dataset_of(spec.source(), spec.size, spec.resize, spec.white)
     digest, folder = digest_of(dataset), spec.folder()
     if folder is None:
         names = DataNames(spec.dataset, None, dataset.classes)
@@ -111,6 +111,7 @@ class DryRun:
         elapsed: seconds from start to end with that many.
         data_is_here: whether the data set is on this computer. If not, the plan was made from its
             description, and nobody can say what is stored.
+        notes: sentences on the data that a user should read once.
     """
 
     plan: list[Stage]
@@ -119,6 +120,7 @@ class DryRun:
     jobs: int
     elapsed: float
     data_is_here: bool
+    notes: tuple[str, ...] = ()
 
 
 def dry_run(
@@ -155,6 +157,7 @@ def dry_run(
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
         data_is_here=is_here,
+        notes=data.dataset.notes,
     )
 
 
@@ -182,15 +185,19 @@ def run(
         UserError: something the user must change.
     """
     where = resolve_device(device)
-    whole = _plan(spec, _data_of(spec, store), None, where)
+    data = _data_of(spec, store)
+    whole = _plan(spec, data, None, where)
     plan = select(whole, only)
+    reporter = reporter or SilentReporter()
+    for note in data.dataset.notes:
+        reporter.note(note)
     results = Store(store)
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))
     results.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
     results.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or default_jobs(where)
     with _threads():
-        return run_plan(plan, results, reporter or SilentReporter(), device=where, jobs=count)
+        return run_plan(plan, results, reporter, device=where, jobs=count)
 
 
 @contextmanager

@@ -48,7 +48,8 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
                     f"[attack] {attack.name} on {spec.dataset}: {error.problem}", error.remedy
                 ) from error
             _check_attacker(spec, train[split.attacker], attack.target, classes)
-            _check_test(test[split.test], attack.target, classes)
+            chosen = test if split.test is None else test[split.test]
+            _check_test(chosen, attack.target, classes)
 
 
 def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
