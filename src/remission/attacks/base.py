@@ -23,6 +23,7 @@ import torch
 from pydantic import NonNegativeInt
 from torch import Tensor
 
+from remission.attacks.poison_rate import possible_rates
 from remission.errors import SpecError
 from remission.mapped_tensors import at_once
 from remission.method import Method, field, method
@@ -166,6 +167,11 @@ class Attack(Method, ABC):
         Raises:
             SpecError: too few of them, or no such class.
         """
+        if classes < 2:
+            raise SpecError(
+                "the data set has one class, and an attack needs another to turn images into",
+                "add images of another class",
+            )
         if self.target != "all-to-all" and self.target >= classes:
             raise SpecError(
                 f"target is {self.target}, the data set has {classes} classes",
@@ -177,7 +183,7 @@ class Attack(Method, ABC):
             raise SpecError(
                 f"poison_rate {self.poison_rate} means {count} of {len(labels)} images, and "
                 f"{len(allowed)} are {self.where}",
-                "use a rate that takes at least one image and at most those",
+                possible_rates(len(labels), len(allowed)),
             )
         order = torch.randperm(len(allowed), generator=seed.generator())
         return allowed[order[:count].to(allowed.device)].sort().values

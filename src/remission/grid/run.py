@@ -17,7 +17,7 @@ from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporte
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
 from remission.grid.plan.stage import DataNames, Stage
-from remission.grid.spec.fits_data import check_against
+from remission.grid.spec.fits_data import check_against, remarks
 from remission.grid.spec.spec import Spec
 from remission.grid.stages.inputs import dataset_of, digest_of
 from remission.models import resolve_precision
@@ -157,7 +157,7 @@ def dry_run(
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
         data_is_here=is_here,
-        notes=data.dataset.notes,
+        notes=(*data.dataset.notes, *remarks(spec, data.dataset)),
     )
 
 
@@ -189,7 +189,7 @@ def run(
     whole = _plan(spec, data, None, where)
     plan = select(whole, only)
     reporter = reporter or SilentReporter()
-    for note in data.dataset.notes:
+    for note in (*data.dataset.notes, *remarks(spec, data.dataset)):
         reporter.note(note)
     results = Store(store)
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))

@@ -82,4 +82,4 @@ def test_from_a_folder_to_a_table(own: Path, folder: Path, tmp_path: Path) -> No
     Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
     dataset_of.cache_clear()  # as a new process does
     told = remission("run", own, "--store", store, "--dry-run")
-    assert told.lines[0] == f"{len(LABELS) + 4} stages to compute"  # the data are not the same
+    assert f"{len(LABELS) + 4} stages to compute" in told.lines  # the data are not the same
