@@ -1,4 +1,4 @@
-"""Clean accuracy, ASR, robust accuracy and their intervals: functions of predictions and labels."""
+"""Clean accuracy, ASR and robust accuracy, from predictions and labels, with their intervals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Rate:
-    """A fraction ``hits / total`` with the number of images behind it."""
+    """A fraction ``hits / total``, where ``total`` is a number of images."""
 
     hits: int
     total: int
@@ -27,7 +27,7 @@ class Rate:
 
     @property
     def interval(self) -> Interval:
-        """95 % Wilson score interval (Wilson, JASA 1927)."""
+        """The 95 % Wilson score interval (Wilson, JASA 1927)."""
         from scipy.stats import binomtest
 
         bounds = binomtest(self.hits, self.total).proportion_ci(0.95, method="wilson")
@@ -36,7 +36,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Rates:
-    """What is measured of one model: clean accuracy, ASR, robust accuracy."""
+    """The three rates of one model: clean accuracy, ASR and robust accuracy."""
 
     clean_acc: Rate
     asr: Rate
@@ -44,7 +44,7 @@ class Rates:
 
 
 def goals(labels: Tensor, target: Target, classes: int) -> Tensor:
-    """(N,) the class that the attacker wants of each image; some may be the true one.
+    """Returns the class that the attacker wants for each image, (N,); it may be the true one.
 
     Args:
         labels: (N,) true class indices.
@@ -58,12 +58,12 @@ def goals(labels: Tensor, target: Target, classes: int) -> Tensor:
 
 
 class Counted(NamedTuple):
-    """The images behind an ASR: those whose class is not the one that the attacker wants.
+    """The images that an ASR counts: those whose class is not the one that the attacker wants.
 
     Args:
-        places: (n,) where they lie.
+        places: (n,) their indices.
         labels: (n,) their true classes.
-        goals: (n,) the classes that the attacker wants of them.
+        goals: (n,) the classes that the attacker wants for them.
     """
 
     places: Tensor
@@ -72,14 +72,14 @@ class Counted(NamedTuple):
 
 
 def counted(labels: Tensor, target: Target, classes: int) -> Counted:
-    """The images that count; arguments as for :func:`goals`."""
+    """Returns the images that an ASR counts; arguments as for :func:`goals`."""
     wanted = goals(labels, target, classes)
     places = (wanted != labels).nonzero().flatten()
     return Counted(places, labels[places], wanted[places])
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> Rate:
-    """Share of images given their label.
+    """Returns the share of images that are classified as their label.
 
     Args:
         predicted: (N,) class indices, N > 0.
@@ -89,21 +89,22 @@ def accuracy(predicted: Tensor, labels: Tensor) -> Rate:
 
 
 def attack_success_rate(predicted: Tensor, labels: Tensor, wanted: Tensor) -> Rate:
-    """Share of triggered images given the class that the attacker wants (ASR).
+    """Returns the share of triggered images that get the class the attacker wants (ASR).
 
     Args:
         predicted: (N,) class indices of triggered images.
         labels: (N,) true classes.
-        wanted: (N,) the attacker's, from :func:`goals`; images whose true class it is do not count.
+        wanted: (N,) the classes that the attacker wants, from :func:`goals`; images that are of
+            this class anyway do not count.
     """
     counted = labels != wanted
     return Rate(int((predicted == wanted)[counted].sum()), int(counted.sum()))
 
 
 def robust_accuracy(predicted: Tensor, labels: Tensor, wanted: Tensor) -> Rate:
-    """Share of triggered images given their true label, among those of another class.
+    """Returns the share of triggered images that are classified as their true label.
 
-    Arguments as for :func:`attack_success_rate`.
+    The same images count as for :func:`attack_success_rate`; arguments as there.
     """
     counted = labels != wanted
     return accuracy(predicted[counted], labels[counted])

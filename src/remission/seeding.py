@@ -1,4 +1,4 @@
-"""One root seed, many named generators. Nobody else touches global random state."""
+"""Seeds by name: one root number, many generators. No other file touches global random state."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 class Seed:
     """A place in a tree of seeds: the root number and the names on the way to it.
 
-    Two seeds with different names are independent; the same names give the same numbers on every
-    machine. Pass ``seed.child("retuning")`` on, draw from ``seed.generator()``.
+    Seeds with different names are independent; the same names give the same numbers on every
+    machine. Hand on ``seed.child("retuning")``; draw numbers from ``seed.generator()``.
     """
 
     root: int
     names: tuple[str, ...] = ()
 
     def child(self, *names: str | int) -> Seed:
-        """The seed of a named part of the work."""
+        """Returns the seed of a named part of the work."""
         return Seed(self.root, (*self.names, *(str(name) for name in names)))
 
     @property
@@ -32,14 +32,14 @@ class Seed:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     def generator(self) -> torch.Generator:
-        """A fresh generator on the CPU: the same numbers whatever the device."""
+        """Makes a new generator on the CPU, so that its numbers do not depend on the device."""
         return torch.Generator().manual_seed(self.number)
 
     @contextmanager
     def initialising(self) -> Iterator[None]:
-        """Within this context, layers that torch builds draw their first weights from this seed.
+        """Lets layers that are built within this context draw their first weights from this seed.
 
-        The global generator is put back afterwards.
+        Torch's global generator is put back afterwards.
         """
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.number)

@@ -1,7 +1,7 @@
 """How little a trigger changes an image: PSNR, SSIM and the largest change of a pixel.
 
-Measured on images rounded to 8 bits, as files keep them, with pixels in [0, 1]. PSNR and SSIM
-(Wang et al., IEEE TIP 2004) are scikit-image's.
+Images are rounded to 8 bits, as in a file, and have pixels in [0, 1]. PSNR and SSIM (Wang et al.,
+IEEE TIP 2004) are scikit-image's.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WINDOW = 7
-"""Side of the uniform window of SSIM in pixels; smaller images have no SSIM."""
+"""Side in pixels of the uniform window of SSIM; smaller images have no SSIM."""
 _AT_ONCE = 100  # images that are triggered together
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stealth:
-    """What a trigger changes, over several test images.
+    """How much a trigger changes several images.
 
     Args:
-        psnr: peak signal-to-noise ratio in dB, mean over the images that the trigger changes (it
-            is infinite for the others); None if it changes none.
-        ssim: structural similarity in [-1, 1], mean over all images, with a uniform 7 x 7 window;
-            None for images smaller than that.
-        largest_change: of any pixel and channel of any image, share of the range in [0, 1].
-        images: how many were compared.
-        unchanged: how many of them the trigger leaves as they are.
+        psnr: peak signal-to-noise ratio in dB, the mean over the images that the trigger changes
+            (for the others it is infinite); None if it changes none.
+        ssim: structural similarity in [-1, 1] with a uniform 7 x 7 window, the mean over all
+            images; None for images smaller than the window.
+        largest_change: the largest change of any pixel of any image in any channel, in [0, 1].
+        images: number of images.
+        unchanged: number of images that the trigger does not change.
     """
 
     psnr: float | None
@@ -50,8 +50,8 @@ def measure_stealth(images: LabelledImages, trigger: Callable[[Tensor], Tensor])
     """Compares images with themselves under a trigger.
 
     Args:
-        images: at least one.
-        trigger: image -> triggered image, (N, C, H, W) in [0, 1].
+        images: at least one image; labels are not used.
+        trigger: images (N, C, H, W) in [0, 1] -> triggered images.
     """
     psnr, ssim, largest = [], [], 0.0
     for part in torch.split(torch.arange(len(images)), _AT_ONCE):

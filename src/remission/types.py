@@ -1,4 +1,4 @@
-"""The values handed from room to room."""
+"""The values that one part of the package hands to another."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 from remission import mapped_tensors
 
 Target = int | Literal["all-to-all"]
-"""The class that triggered images are given, or the next class of each (y + 1 mod K)."""
+"""The class that triggered images shall get; all-to-all: the class after the true, y + 1 mod K."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledImages:
     """Images with their labels.
 
     Args:
-        images: (N, C, H, W), float in [0, 1], or uint8 in 0..255 (four times smaller). On the CPU
-            they may lie in a mapped file, see :mod:`remission.mapped_tensors`.
-        labels: (N,) int64 class indices, on the device where the model is. The images are there
-            too, or on the CPU where an accelerator has no room for them: then batches are moved.
+        images: (N, C, H, W), float in [0, 1], or uint8 in 0..255 (a quarter of the size). On the
+            CPU they may lie in a mapped file, see :mod:`remission.mapped_tensors`.
+        labels: (N,) int64 class indices, on the model's device. The images lie there too, or on the
+            CPU where an accelerator has no room for them; then single batches are moved.
     """
 
     images: Tensor
@@ -37,9 +37,9 @@ class LabelledImages:
         return len(self.labels)
 
     def __getitem__(self, index: Tensor | slice) -> LabelledImages:
-        """The images at ``index`` (a slice, indices, or a mask), with their labels.
+        """Returns the images at ``index`` (a slice, indices or a mask) with their labels.
 
-        A slice shares the pixels; else they are copied, into a mapped file if they are large.
+        A slice shares the pixels. Otherwise they are copied, into a mapped file if they are large.
         """
         if isinstance(index, slice):
             return LabelledImages(self.images[index], self.labels[index])
@@ -48,12 +48,12 @@ class LabelledImages:
         )
 
     def floats(self, index: Tensor) -> Tensor:
-        """(n, C, H, W) the images at ``index``, float in [0, 1], on the labels' device."""
+        """Returns the images at ``index``, (n, C, H, W) float in [0, 1], on the labels' device."""
         images = self.images[index.to(self.images.device)]
         return as_float(images.to(self.labels.device))
 
     def copy(self) -> LabelledImages:
-        """Images and labels that may be changed; in a mapped file if they are large."""
+        """Returns a copy that may be changed, in a mapped file if the images are large."""
         return LabelledImages(mapped_tensors.copy(self.images), self.labels.clone())
 
     @property
@@ -63,25 +63,25 @@ class LabelledImages:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> Self:
-        """The same images and labels on ``device``; images that it has no room for stay."""
+        """Returns the same on ``device``; images that it has no room for stay where they are."""
         fits = mapped_tensors.fits(self.images, device)
         images = self.images.to(device) if fits else self.images
         return type(self)(images, self.labels.to(device))
 
 
 def as_float(images: Tensor) -> Tensor:
-    """uint8 images in 0..255 or float images in [0, 1] -> float images in [0, 1]."""
+    """uint8 images in 0..255, or float images in [0, 1] -> float images in [0, 1]."""
     return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
 def as_bytes(images: Tensor) -> Tensor:
-    """Float images in [0, 1] -> uint8 in 0..255, rounded: how an image is kept in a file."""
+    """Float images in [0, 1] -> uint8 images in 0..255, rounded, as they are in a file."""
     if images.dtype == torch.uint8:
         return images
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """A data set as it was published, before any split.
 
@@ -90,8 +90,8 @@ class Dataset:
         train: the published training images, uint8.
         test: the published test images, uint8.
         classes: the names of the classes, in the order of their indices.
-        mean: per channel, of the training images in [0, 1].
-        std: per channel, of the training images in [0, 1].
+        mean: mean of the training images in [0, 1], one number per channel.
+        std: standard deviation of the same, one number per channel.
         copies: (N,) int64, equal for training images that no split may part, since their pixels are
             equal; None where a split is free.
         notes: sentences that a user should read once: what of a folder was read and what was not.
@@ -107,15 +107,15 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Four disjoint sets of images, one seed.
+    """Four disjoint sets of images, drawn with one seed.
 
     Args:
-        victim: what the attacker poisons and the victim (and the control) is trained on.
-        defender: clean images that every purifier gets, and nothing else.
-        attacker: what the retuning attack draws its clean and poisoned images from.
-        test: never used to choose anything.
+        victim: the training images of victim and control; the victim's are poisoned.
+        defender: the clean images that purifiers get.
+        attacker: the images that reactivations get, from which they make poisoned ones too.
+        test: the images on which models are measured; nothing is ever chosen by them.
     """
 
     victim: LabelledImages
@@ -124,7 +124,7 @@ class Split:
     test: LabelledImages
 
     def to(self, device: torch.device | str) -> Split:
-        """The same four sets on ``device``."""
+        """Returns the same four sets on ``device``."""
         return Split(
             victim=self.victim.to(device),
             defender=self.defender.to(device),

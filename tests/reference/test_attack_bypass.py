@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.attacks import Bypass
-from remission.attacks.bypass import discriminator, logits_and_features, told_apart
+from remission.attacks.bypass import discrimination_loss, discriminator, logits_and_features
 from remission.models import Classifier, build_model
 from remission.seeding import Seed
 from remission.training import Recipe
@@ -67,7 +67,7 @@ def test_the_discriminators_loss() -> None:
     wanted = 0.0
     for p, b in zip(probability(judge, features), poisoned, strict=True):
         wanted -= (b * math.log(p) + (1 - b) * math.log(1 - p)) / 6
-    found = told_apart(judge, features, torch.tensor(poisoned))
+    found = discrimination_loss(judge, features, torch.tensor(poisoned))
     assert float(found.detach()) == pytest.approx(wanted, rel=1e-9)
 
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.inversion import BTIDBF, Inversion, Inverted, InvertedSource
-from remission.inversion.base import Named, judge
+from remission.inversion.base import TargetClass, judge
 from remission.method import method
 from remission.models import Classifier, Precision
 from remission.purifiers import BTIDBFUnlearning
@@ -54,10 +54,10 @@ class Brightening(Inversion):
         *,
         previous: Inverted | None,
         seed: Seed,
-    ) -> Named:
+    ) -> TargetClass:
         assert isinstance(generator, Grey)
         generator.value += 0.25
-        return Named(0 if previous is None else (previous.target or 0) + 1, 0.0)
+        return TargetClass(0 if previous is None else (previous.target or 0) + 1, 0.0)
 
 
 def test_a_later_round_goes_on_from_the_last_one() -> None:
@@ -191,7 +191,7 @@ def test_the_judge_counts_images_of_other_classes_alone() -> None:
 
 def test_the_judge_takes_the_class_that_was_named() -> None:
     data = written([3, 3, 3, 3, 3, 1, 1, 0, 0], [3, 3, 3, 3, 0, 0, 2, 0, 1])
-    judged = judge(Reading(), data, nn.Identity(), Named(3, 4.5))
+    judged = judge(Reading(), data, nn.Identity(), TargetClass(3, 4.5))
     assert (judged.target, judged.lead) == (3, 4.5)
     assert judged.target_share == pytest.approx(1 / 5)
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from remission.inversion import Inverted
-from remission.inversion.universal import Searched, Tried, Universal
+from remission.inversion.universal import SearchResult, Tried, Universal
 from remission.method import method
 from remission.models import Classifier
 from remission.seeding import Seed
-from remission.triggers.warp_and_add import Family, Perturbation
+from remission.triggers.warp_and_add import Family, WarpAndAdd
 from remission.types import LabelledImages
 from tests.reference.adam import SlowAdam
 from tests.reference.toy import SIDE, C, K, Slow, Toy, cross_entropy, flat, toy_data
@@ -189,15 +189,15 @@ class Planned(Universal):
         first: Tensor,
         reach: float,
         seed: Seed,
-    ) -> Searched:
+    ) -> SearchResult:
         self.asked.append(Asked(family, classes.tolist(), first.clone(), reach, seed))
         if len(classes) == 1:
-            return Searched(2 * first, torch.ones(1), torch.ones(1))
+            return SearchResult(2 * first, torch.ones(1), torch.ones(1))
         if len(classes) < K:
             sizes = [FURTHER[k] for k in classes.tolist()]
-            return Searched(first, torch.tensor(sizes), torch.ones(len(classes)))
+            return SearchResult(first, torch.tensor(sizes), torch.ones(len(classes)))
         sizes = TORN if self.torn and family == "warp" else SIZES[family]
-        return Searched(thetas(family, first), torch.tensor(sizes), torch.ones(K))
+        return SearchResult(thetas(family, first), torch.tensor(sizes), torch.ones(K))
 
 
 def thetas(family: Tried, like: Tensor) -> Tensor:
@@ -230,7 +230,7 @@ def test_the_named_class_is_searched_further_and_that_is_the_trigger(
     data = LabelledImages(data.images.float(), data.labels)
     method, previous = Planned(grid=3, reach=0.7, refined_reach=0.8, torn=torn), None
     if told is not None:
-        generator = Perturbation((C, SIDE, SIDE), 3)
+        generator = WarpAndAdd((C, SIDE, SIDE), 3)
         previous = Inverted(generator=generator, target=told, target_share=0.5, change=0.1)
     found = method(model, data, seed=Seed(0), previous=previous)
 
@@ -255,7 +255,7 @@ def test_the_named_class_is_searched_further_and_that_is_the_trigger(
 
     assert found.target == named
     assert found.lead == pytest.approx(lead)
-    assert isinstance(found.generator, Perturbation)
+    assert isinstance(found.generator, WarpAndAdd)
     trigger, other = found.generator.pattern, found.generator.flow
     if family == "warp":
         trigger, other = other, trigger

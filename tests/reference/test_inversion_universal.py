@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from remission.inversion.universal import Searched, Universal, leads, shown, size
+from remission.inversion.universal import SearchResult, Universal, leads, shown, size
 from remission.models import build_model
-from remission.triggers.warp_and_add import Perturbation, perturbed
+from remission.triggers.warp_and_add import WarpAndAdd, perturbed
 from remission.types import LabelledImages
 
 
@@ -47,7 +47,7 @@ def test_every_flow_moves_every_image_on_its_own() -> None:
     x, u = torch.rand(3, 2, 8, 8, generator=generator), torch.randn(4, 2, 3, 3, generator=generator)
     together = perturbed(x, u, None)
     for k in range(4):
-        alone = Perturbation((2, 8, 8), 3)
+        alone = WarpAndAdd((2, 8, 8), 3)
         alone.become("warp", u[k])
         for n in range(3):
             torch.testing.assert_close(together[k, n], alone.stamp(x[n : n + 1])[0])
@@ -78,7 +78,7 @@ def test_a_patch_covers_what_its_mask_says() -> None:
 
 def test_needs_are_sizes_a_share_that_arrives() -> None:
     sizes, shares = [0.1, 1.0, 1.4, 0.0], [0.95, 0.5, 0.001, 1.0]
-    found = Searched(torch.zeros(4, 1), torch.tensor(sizes), torch.tensor(shares)).needs()
+    found = SearchResult(torch.zeros(4, 1), torch.tensor(sizes), torch.tensor(shares)).needs()
     wanted = [math.log(max(s, 1e-6) / max(a, 0.01)) for s, a in zip(sizes, shares, strict=True)]
     assert found.tolist() == pytest.approx(wanted, rel=1e-5)
 

@@ -57,7 +57,7 @@ def test_all_values_that_show_a_group_count() -> None:
         models.append(model)
     groups = channel_groups(models[0])
     found = match(models[0], models[1], groups, data, alike=True)
-    at = next(i for i, g in enumerate(groups) if any(p.key == "bn1.weight" for p in g.parts))
+    at = next(i for i, g in enumerate(groups) if any(p.key == "bn1.weight" for p in g.places))
     x, y = (seen_by(model, data) for model in models)
     best = min(itertools.permutations(range(4)), key=lambda p: distance(x, y, p))
     assert tuple(found[at].tolist()) == best

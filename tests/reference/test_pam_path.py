@@ -15,7 +15,7 @@ from remission.purifiers.pam_path import divergence
 from remission.seeding import Seed
 from remission.training import Weights, recalibrate
 from remission.triggers import Trigger
-from remission.triggers.warp_and_add import Perturbation
+from remission.triggers.warp_and_add import WarpAndAdd
 from tests.reference.toy import (
     Slow,
     SlowSGD,
@@ -139,7 +139,7 @@ def test_strengthened_images_are_clipped() -> None:
 def test_a_warp_is_strengthened_by_moving_pixels_farther() -> None:
     images = toy_data(8).images
     height, width = images.shape[2:]
-    trigger = Perturbation((images.shape[1], height, width), grid=2).double()
+    trigger = WarpAndAdd((images.shape[1], height, width), grid=2).double()
     trigger.become("warp", torch.full((2, 2, 2), 0.75).double())
     source = InvertedSource(
         Universal(), Inverted(generator=trigger, target=0, target_share=1.0, change=0.1)

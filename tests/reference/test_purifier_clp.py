@@ -111,6 +111,6 @@ def test_a_model_without_a_pair_is_refused() -> None:
             layer.affine = False
     model.append = nn.BatchNorm1d(3)  # never used
     with pytest.raises(
-        SpecError, match="batch norms fed by a convolution, and resnet18:2 has none"
+        SpecError, match="batch norms that follow a convolution, and resnet18:2 has none"
     ):
         CLP(u=3.0)(model, toy_data(), seed=Seed(0))

@@ -11,7 +11,7 @@ from torch import Tensor
 from remission.reactivations import QRABlackBox
 from remission.reactivations.access import Oracle, answering
 from remission.reactivations.attacker import Attacker
-from remission.reactivations.qra_blackbox import Answered, changed
+from remission.reactivations.qra_blackbox import AnsweredImages, changed
 from remission.seeding import Seed
 from remission.types import as_bytes
 from tests.reference.toy import (
@@ -94,7 +94,7 @@ def test_distillation(answers: Literal["scores", "labels"]) -> None:
     purified, surrogate, seed = Toy(0).eval(), Toy(3).eval(), Seed(4)
     method, images = QRABlackBox(**METHOD, answers=answers), as_bytes(toy_data(COUNT).images)
     with answering(purified, answers, 100) as oracle:
-        known = Answered(oracle, attacker())
+        known = AnsweredImages(oracle, attacker())
         known.ask(images[:5])
         known.ask(images[5:])
     w, slow, start = flat(surrogate), Slow.like(surrogate), SlowSGD(0.02, 0.9)

@@ -1,4 +1,4 @@
-"""Attacks: which images are poisoned, which labels they get, how the victim is trained."""
+"""Attacks: which images they poison, which labels these get, how the victim is trained."""
 
 from remission.attacks.adaptive_blend import AdaptiveBlend
 from remission.attacks.badnets import BadNets

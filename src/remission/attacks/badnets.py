@@ -14,21 +14,25 @@ from remission.triggers import Trigger, checkerboard, corner
 
 @method
 class BadNets(DirtyLabel):
-    """A patch near the lower right corner, a checkerboard or any picture; poisoned labels."""
+    """A patch near the lower right corner: a checkerboard or any picture; poisoned labels."""
 
     name: ClassVar[str] = "badnets"
     paper: ClassVar[str] = "Gu et al., arXiv 1708.06733"
 
     size: int = field(default=3, ge=1)
-    """Side of the patch, pixels (3 on 28x28 and 32x32 images)."""
+    """Side of the patch in pixels (3 on 28x28 and 32x32 images)."""
     margin: int = field(default=1, ge=0)
     """Pixels between the patch and the image's edges."""
     image: Picture = ""
-    """The patch, resized; empty: a checkerboard. In a spec the path of an image file, relative to
-    the spec; in Python ``remission.data.image_uri(path)``."""
+    """The patch, which is resized; empty: a checkerboard. In a spec the path of an image file,
+    relative to the spec; in Python ``remission.data.image_uri(path)``."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The patch; the seed is not used."""
+        """Returns the patch; the seed is not used.
+
+        Raises:
+            SpecError: the patch does not fit into the images.
+        """
         del seed
         if self.size + self.margin > min(shape[1:]):
             raise SpecError(

@@ -1,9 +1,9 @@
-"""What an attack is, and what it leaves behind.
+"""What an attack is, and what it returns.
 
-An attack is one short file: it subclasses one of four bases, by its threat model.
+An attack is one short file. Its class derives from one of three bases, chosen by its threat model:
 
 ==================  ===========================  =================================================
-base                the attacker                 an author writes
+base                the attacker                 the author of a method writes
 ==================  ===========================  =================================================
 `DirtyLabel`        changes images and labels    ``trigger``; ``prepare`` if it is learned
 `CleanLabel`        changes images only          the same; ``craft`` if poisoned images differ from
@@ -36,18 +36,19 @@ from remission.triggers import Trigger
 from remission.types import LabelledImages, Target, as_bytes, as_float
 
 Change = Callable[[Tensor], Tensor]
-"""(B, C, H, W) float images in [0, 1] -> the same."""
+"""(B, C, H, W) float images in [0, 1] -> images of the same shape and range."""
 Perturb = Callable[[Classifier, Tensor, Tensor], Tensor]
+"""(model in eval mode, images, labels) -> images that the model is trained on instead."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Victim:
-    """A backdoored model.
+    """A backdoored model, and what the attacker knows of its backdoor.
 
     Args:
         model: the trained model.
-        trigger: what wakes its backdoor.
-        target: the class that triggered images are given.
+        trigger: the trigger of its backdoor.
+        target: the class that triggered images are meant to get.
         poisoned: (n,) indices of the poisoned training images.
         trained: the losses of its training.
     """
@@ -59,7 +60,7 @@ class Victim:
     trained: Trained
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
     """What an attack works with.
 
@@ -69,7 +70,7 @@ class Setting:
         recipe: how victim and control are trained.
         chosen: (n,) indices of the images to poison.
         trigger: as :meth:`Attack.trigger` made it.
-        seed: of everything random in the attack.
+        seed: the source of everything random in the attack.
     """
 
     model: Classifier
@@ -80,11 +81,14 @@ class Setting:
     seed: Seed
 
     def surrogate(self, perturb: Perturb | None = None) -> Classifier:
-        """A model of the attacker's own, in eval mode: the victim's kind, other weights.
+        """Trains a model of the attacker's own: the victim's architecture, other first weights.
 
         Args:
-            perturb: (model in eval mode, images, labels) -> images, for adversarial training: it
-                changes each batch; without it the model is trained on clean images.
+            perturb: changes each batch, for adversarial training; without it the model is trained
+                on clean images.
+
+        Returns:
+            The model in eval mode.
         """
         model = self.model
         own = build_model(
@@ -117,20 +121,20 @@ class Attack(Method, ABC):
     """Implants a backdoor."""
 
     poison_rate: float = field(default=0.1, gt=0, lt=1)
-    """Share of all training images that is poisoned (BackdoorBench: 0.1, 0.05, 0.01)."""
+    """Share of all training images that are poisoned (BackdoorBench: 0.1, 0.05, 0.01)."""
     target: NonNegativeInt | Literal["all-to-all"] = 0
-    """The class that triggered images are given; all-to-all: the next class of each."""
+    """The class that triggered images shall get; all-to-all: the class after the true one."""
 
     @abstractmethod
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The trigger for images of ``shape`` (C, H, W), before any training.
+        """Makes the trigger for images of ``shape`` (C, H, W), before any training.
 
-        What is learned later changes its values, never its keys and shapes: so a stored trigger is
-        loaded into what this returns.
+        Training may change its values later, but never its keys and shapes: a stored trigger is
+        loaded into what this method returns.
         """
 
     def prepare(self, setting: Setting) -> None:
-        """Learns ``setting.trigger``, in place, before the victim is trained; nothing if fixed."""
+        """Trains ``setting.trigger``, in place, before the victim; nothing if it is fixed."""
 
     @abstractmethod
     def train(self, setting: Setting) -> Trained:
@@ -143,13 +147,14 @@ class Attack(Method, ABC):
         """Trains ``model``, in place, on a copy of ``data`` that is poisoned.
 
         Args:
-            model: freshly initialised.
+            model: the model that becomes the victim, freshly initialised.
             data: clean training images, on the model's device.
             recipe: how victim and control are trained.
-            seed: of the trigger, the selection and the training.
+            seed: the source of the trigger, of the selection and of the training.
 
         Raises:
-            SpecError: too few images to poison, no such class, or a trigger that does not fit.
+            SpecError: there are too few images to poison, there is no such class, or the trigger
+                does not fit into the images.
         """
         trigger = self.trigger(data.shape, seed.child("trigger")).to(data.labels.device)
         chosen = self.select(data.labels, model.classes, seed.child("selection"))
@@ -162,16 +167,14 @@ class Attack(Method, ABC):
         return Victim(model, trigger, self.target, chosen, trained)
 
     def select(self, labels: Tensor, classes: int, seed: Seed) -> Tensor:
-        """(n,) indices to poison, ascending: n = poison_rate * N of the :meth:`eligible` images.
+        """Draws the images to poison: n = poison_rate * N of the :meth:`eligible` ones.
+
+        Returns:
+            Their indices, (n,), ascending.
 
         Raises:
-            SpecError: too few of them, or no such class.
+            SpecError: too few images are eligible, or there is no such class.
         """
-        if classes < 2:
-            raise SpecError(
-                "the data set has one class, and an attack needs another to turn images into",
-                "add images of another class",
-            )
         if self.target != "all-to-all" and self.target >= classes:
             raise SpecError(
                 f"target is {self.target}, the data set has {classes} classes",
@@ -183,16 +186,16 @@ class Attack(Method, ABC):
             raise SpecError(
                 f"poison_rate {self.poison_rate} means {count} of {len(labels)} images, and "
                 f"{len(allowed)} are {self.where}",
-                possible_rates(len(labels), len(allowed)),
+                possible_rates(len(labels), len(allowed), classes),
             )
         order = torch.randperm(len(allowed), generator=seed.generator())
         return allowed[order[:count].to(allowed.device)].sort().values
 
     where: ClassVar[str] = "not of the target class"
-    """Which images are eligible, for messages."""
+    """Which images are eligible, as a clause for messages."""
 
     def eligible(self, labels: Tensor, classes: int) -> Tensor:
-        """(N,) bool: which images may be poisoned; those whose class is not the wanted one."""
+        """Returns which images may be poisoned, (N,) bool: those not of the wanted class."""
         return labels != goals(labels, self.target, classes)
 
 
@@ -217,10 +220,10 @@ class CleanLabel(Attack, ABC):
     where: ClassVar[str] = "of the target class"
 
     target: NonNegativeInt = 0
-    """The class whose images are poisoned, and that triggered images are given."""
+    """The class whose images are poisoned, and which triggered images are meant to get."""
 
     def craft(self, setting: Setting) -> Change:
-        """How the chosen images are poisoned; triggered, by default."""
+        """Returns how an image is poisoned; by default it gets the trigger."""
         return setting.trigger
 
     @final
@@ -231,14 +234,14 @@ class CleanLabel(Attack, ABC):
 
     @final
     def eligible(self, labels: Tensor, classes: int) -> Tensor:
-        """(N,) bool: the images of the target class."""
+        """Returns which images are of the target class, (N,) bool."""
         del classes
         return labels == self.target
 
 
 @method
 class TrainingAttack(Attack, ABC):
-    """The attacker trains the victim himself: the loss, the batches and the trigger are his."""
+    """The attacker trains the victim, and so chooses the loss, the batches and the trigger."""
 
     needs: ClassVar[tuple[str, ...]] = ("training process",)
 
@@ -252,13 +255,13 @@ def train_on(setting: Setting, data: LabelledImages) -> Trained:
 def replace_images(
     data: LabelledImages, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]
 ) -> LabelledImages:
-    """A copy of ``data`` whose ``chosen`` images are changed a part at a time, and kept in 8 bits.
+    """Copies ``data`` and replaces the ``chosen`` images, part by part, rounded to 8 bits.
 
     Args:
-        data: uint8 or float images; all of them may be larger than memory.
+        data: uint8 or float images; together they may be larger than memory.
         chosen: (n,) indices.
-        change: (B,) places in ``chosen`` on the CPU, (B, C, H, W) the images there in [0, 1] ->
-            what they become.
+        change: (positions in ``chosen`` (B,) on the CPU, the images there (B, C, H, W) in [0, 1])
+            -> the images that replace them, of the same shape.
     """
     copy = data.copy()
     parts = torch.split(torch.arange(len(chosen)), min(_CHANGED_AT_ONCE, at_once(data.images)))
@@ -274,13 +277,13 @@ def replace_images(
 def poison(
     data: LabelledImages, chosen: Tensor, change: Change, labels: Tensor | None
 ) -> LabelledImages:
-    """A copy of ``data`` whose ``chosen`` images are changed, and kept in 8 bits.
+    """Copies ``data`` and changes the ``chosen`` images, rounded to 8 bits.
 
     Args:
         data: uint8 or float images.
         chosen: (n,) indices.
-        change: for example a trigger.
-        labels: (n,) their new labels; None keeps the true ones.
+        change: how an image is changed, for example a trigger.
+        labels: (n,) the new labels of these images; None: they keep the true ones.
     """
     poisoned = replace_images(data, chosen, lambda _, images: change(images))
     if labels is not None:
@@ -290,6 +293,6 @@ def poison(
 
 def _put(pixels: Tensor, chosen: Tensor, images: Tensor) -> None:
     """Writes images in [0, 1], rounded to 8 bits, over those at ``chosen``."""
-    new = as_bytes(images)
-    kept = new if pixels.dtype == torch.uint8 else as_float(new)
-    pixels[chosen.to(pixels.device)] = kept.to(pixels.device, pixels.dtype)
+    rounded = as_bytes(images)
+    values = rounded if pixels.dtype == torch.uint8 else as_float(rounded)
+    pixels[chosen.to(pixels.device)] = values.to(pixels.device, pixels.dtype)

@@ -1,15 +1,15 @@
-"""BppAttack: fewer bits a pixel, dithered (Wang, Zhai, Ma, CVPR 2022, arXiv 2205.13383).
+"""BppAttack: fewer bits per pixel, dithered (Wang, Zhai, Ma, CVPR 2022, arXiv 2205.13383).
 
-The trigger T leaves L levels a channel. Three kinds of images are learned together:
+The trigger T leaves L levels per channel. Three kinds of images are learned together:
 
     T(x), c(y)  with c(y) the attacker's class
     x + d, y    negatives, d a change of the trigger's size that is not the trigger of x
     x, y
 
-so that the victim answers to the quantisation itself and not to small noise of any kind. The paper
+so that the victim reacts to the quantisation itself and not to small noise of any kind. The paper
 makes d by an adversarial attack; the authors' code and BackdoorBench take it from other images,
 d = T(x') - x', which costs nothing. Grey images have one channel and thus L values in all: the
-trigger is a good deal easier to see, and an image of black and white alone carries none.
+trigger is then much easier to see. An image that is only black and white does not change at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from remission.attacks.base import Setting, TrainingAttack
 from remission.attacks.marks import count_decoys, draw_decoys, mark, read_marks
 from remission.method import field, method
 from remission.metrics import goals
-from remission.models import Classifier
+from remission.models import Classifier, evaluating
 from remission.seeding import Seed
 from remission.training import Trained, fit
 from remission.triggers import Quantise, Trigger
@@ -38,36 +38,36 @@ class Bpp(TrainingAttack):
     paper: ClassVar[str] = "Wang et al., CVPR 2022, arXiv 2205.13383"
 
     squeeze_num: int = field(default=8, ge=2, le=128)
-    """L, levels a channel that are left (8 in the authors' code: 3 bits)."""
+    """L, the number of levels that are left per channel (8 in the authors' code: 3 bits)."""
     dithering: bool = True
-    """Whether rounding errors are diffused (Floyd, Steinberg), as in the paper; BackdoorBench's
-    configuration has it off."""
+    """Whether rounding errors are diffused (Floyd and Steinberg), as in the paper. BackdoorBench
+    switches it off."""
     negative_ratio: float = field(default=1.0, ge=0)
-    """Negatives for one poisoned image (authors' code: shares 0.2 and 0.2; BackdoorBench: 0.1
-    and 0.1)."""
+    """Number of negatives per poisoned image (shares of the images: 0.2 and 0.2 in the authors'
+    code, 0.1 and 0.1 in BackdoorBench)."""
     negatives: Literal["residual", "adversarial"] = "residual"
     """Where d comes from. residual: T(x') - x' of another image x' (authors' code, BackdoorBench);
-    adversarial: projected gradient descent to the attacker's class, within half a level."""
+    adversarial: projected gradient descent to the attacker's class, by at most half a level."""
     steps: int = field(default=5, ge=1)
     """Steps of the adversarial attack; not used for residuals."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The quantisation; neither shape nor seed is used."""
+        """Returns the quantisation; neither shape nor seed is used."""
         del shape, seed
         return Quantise(self.squeeze_num, self.dithering)
 
     def select(self, labels: Tensor, classes: int, seed: Seed) -> Tensor:
-        """(n,) the poisoned images; see :meth:`Attack.select`.
+        """Returns the indices of the poisoned images, (n,); see :meth:`Attack.select`.
 
         Raises:
-            SpecError: too few images for them, or for the decoys beside them.
+            SpecError: there are too few images for them, or for the decoys beside them.
         """
         chosen = super().select(labels, classes, seed)
         count_decoys(len(labels), len(chosen), self.negative_ratio, "negative_ratio")
         return chosen
 
     def train(self, setting: Setting) -> Trained:
-        """Trains on the three kinds, images being changed after augmentation."""
+        """Trains on the three kinds; images are changed after augmentation."""
         model, trigger, classes = setting.model, setting.trigger, setting.model.classes
         seed = setting.seed
         negatives = draw_decoys(
@@ -99,22 +99,20 @@ class Bpp(TrainingAttack):
         )
 
     def adversarial(self, model: Classifier, images: Tensor, wanted: Tensor) -> Tensor:
-        """The change d, |d| <= r, that drives ``images`` to the classes ``wanted``.
+        """Returns the change d, |d| <= r, that drives ``images`` to the classes ``wanted``.
 
-        d <- clip(d - a * sign(grad CE(f(x + d), wanted)), -r, r) from 0 on, f in eval mode; r is
-        half a level, what rounding alone can change, and a = 2.5 r / steps (Madry et al., ICLR
-        2018, arXiv 1706.06083).
+        d <- clip(d - a * sign(grad CE(f(x + d), wanted)), -r, r), starting at 0, f in eval mode. r
+        is half a level, the most that rounding alone can change, and a = 2.5 r / steps (Madry et
+        al., ICLR 2018, arXiv 1706.06083).
         """
         r = 0.5 / (self.squeeze_num - 1)
         d = torch.zeros_like(images)
         if not len(images):
             return d
-        was_training = model.training
-        model.eval()
-        for _ in range(self.steps):
-            d.requires_grad_(True)
-            moved = (images + d).clamp(0, 1)
-            (gradient,) = torch.autograd.grad(F.cross_entropy(model(moved), wanted), d)
-            d = (d.detach() - 2.5 * r / self.steps * gradient.sign()).clamp(-r, r)
-        model.train(was_training)
+        with evaluating(model):
+            for _ in range(self.steps):
+                d.requires_grad_(True)
+                moved = (images + d).clamp(0, 1)
+                (gradient,) = torch.autograd.grad(F.cross_entropy(model(moved), wanted), d)
+                d = (d.detach() - 2.5 * r / self.steps * gradient.sign()).clamp(-r, r)
         return d

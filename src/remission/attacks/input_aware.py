@@ -1,13 +1,13 @@
 """Input-aware backdoor: another trigger for each image (Nguyen, Tran, NeurIPS 2020, 2010.08138).
 
 Networks make a mask m(x) and a pattern g(x), x' = (1 - m(x)) * x + m(x) * g(x). First the mask's
-network alone, then the pattern's together with the classifier f:
+network is trained alone, then the pattern's together with the classifier f:
 
     min  lambda_norm * mean relu(m(x) - density) + lambda_div * L_div(m)
     min  CE(f(x), y) + CE(f(x'), c(y)) + CE(f(x + trigger of z), y) + lambda_div * L_div(g)
 
-with z another image (the cross-trigger loss: a trigger works on its own image only), c(y) the
-attacker's class, and L_div(g) = mean ||x - z|| / ||g(x) - g(z)||.
+with z another image, c(y) the attacker's class, and L_div(g) = mean ||x - z|| / ||g(x) - g(z)||.
+The third cross entropy is the cross-trigger loss: a trigger works on its own image only.
 """
 
 from __future__ import annotations
@@ -31,44 +31,44 @@ from remission.triggers import Generated, Trigger, check_levels
 
 @method
 class InputAware(TrainingAttack):
-    """A mask and a pattern of each image's own, made by networks that learn with the victim."""
+    """A mask and a pattern for each image, made by networks that the attacker trains."""
 
     name: ClassVar[str] = "input_aware"
     paper: ClassVar[str] = "Nguyen and Tran, NeurIPS 2020, arXiv 2010.08138"
 
     mask_density: float = field(default=0.032, gt=0, lt=1)
-    """Share of an image that its mask may cover (the authors' code: 0.032)."""
+    """Share of an image that its mask may cover (0.032 in the authors' code)."""
     mask_epochs: int = field(default=25, ge=1)
-    """Epochs of the mask's network, before the victim's training (the authors' code: 25)."""
+    """Epochs of the mask's network, before the victim's training (25 in the authors' code)."""
     cross_ratio: float = field(default=1.0, ge=0)
-    """Images with another image's trigger for one poisoned image: rho_c / rho_b, 0.1 / 0.1 in the
-    paper."""
+    """Number of images with another image's trigger per poisoned image: rho_c / rho_b, 0.1 / 0.1 in
+    the paper."""
     lambda_div: float = field(default=1.0, ge=0)
-    """Weight of the diversity losses (the paper's 1)."""
+    """Weight of the diversity losses (1 in the paper)."""
     lambda_norm: float = field(default=100.0, ge=0)
-    """Weight of the mask's density (the authors' code: 100)."""
+    """Weight of the mask's density (100 in the authors' code)."""
     generator_lr: float = field(default=0.01, gt=0)
     """Learning rate of both networks (Adam; 0.01 in the paper)."""
     filters: int = field(default=32, ge=1, le=1024)
-    """Channels of the networks' first level (the paper: 32; 16 on MNIST)."""
+    """Channels of the networks' first level (32 in the paper; 16 on MNIST)."""
     levels: int = field(default=4, ge=1, le=6)
-    """Resolutions of the networks (the paper: 4; 3 on MNIST)."""
+    """Number of resolutions of the networks (4 in the paper; 3 on MNIST)."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The two networks, untrained.
+        """Makes the two networks, untrained.
 
         Raises:
-            SpecError: images too small for so many levels.
+            SpecError: the images are too small for so many levels.
         """
         check_levels(shape, self.levels, self.name)
         with seed.initialising():
             return Generated(shape[0], self.filters, self.levels)
 
     def select(self, labels: Tensor, classes: int, seed: Seed) -> Tensor:
-        """(n,) the poisoned images; see :meth:`Attack.select`.
+        """Returns the indices of the poisoned images, (n,); see :meth:`Attack.select`.
 
         Raises:
-            SpecError: too few images for them, or for the decoys beside them.
+            SpecError: there are too few images for them, or for the decoys beside them.
         """
         chosen = super().select(labels, classes, seed)
         count_decoys(len(labels), len(chosen), self.cross_ratio, "cross_ratio")
@@ -93,14 +93,14 @@ class InputAware(TrainingAttack):
         trigger.masks.requires_grad_(False)
 
     def crossed(self, setting: Setting) -> Tensor:
-        """(m,) indices of the images that get another image's trigger."""
+        """Draws the images that get another image's trigger; returns their indices, (m,)."""
         return draw_decoys(
             len(setting.data), setting.chosen, self.cross_ratio, "cross_ratio",
             setting.seed.child("crossed"),
         )  # fmt: skip
 
     def mask_loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        """lambda_norm * mean relu(m(x) - density) + lambda_div * L_div(m), z the next image."""
+        """lambda_norm * mean relu(m(x) - density) + lambda_div * L_div(m), z the image before x."""
         density = F.relu(masks - self.mask_density).mean()
         div = diversity_loss(images, images.roll(1, 0), masks, masks.roll(1, 0))
         return self.lambda_norm * density + self.lambda_div * div
@@ -139,10 +139,10 @@ class InputAware(TrainingAttack):
     def batch(
         self, trigger: Generated, images: Tensor, attack: Tensor, cross: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The images as the classifier sees them, (B, C, H, W), and L_div(g), a scalar.
+        """Returns the images as the classifier sees them, (B, C, H, W), and L_div(g), a scalar.
 
         Args:
-            trigger: the networks.
+            trigger: both networks.
             images: (B, C, H, W).
             attack: (B,) bool: images that get their own trigger.
             cross: (B,) bool: images that get the trigger of z, the image before them.
@@ -163,13 +163,13 @@ class InputAware(TrainingAttack):
 
 
 def diversity_loss(x: Tensor, z: Tensor, of_x: Tensor, of_z: Tensor) -> Tensor:
-    """Mean of ||x - z|| / (||a(x) - a(z)|| + 1e-7) over pairs; norms are root mean squares.
+    """Returns the mean of ||x - z|| / (||a(x) - a(z)|| + 1e-7) over pairs, norms as RMS.
 
     Args:
         x: (N, C, H, W) images.
         z: (N, C, H, W), the other image of each pair.
-        of_x: (N, ...) what a network makes of x.
-        of_z: (N, ...) what it makes of z.
+        of_x: a(x), (N, ...), the output of a network.
+        of_z: a(z), (N, ...).
     """
 
     def norm(a: Tensor) -> Tensor:

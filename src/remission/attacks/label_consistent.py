@@ -2,12 +2,13 @@
 
 An image x of the target class y is first made hard to recognise, with the attacker's own model f,
 
-    x <- Proj(x + alpha * step(grad_x CE(f(x), y))),   a ball of radius epsilon about the image,
+    x <- Proj(x + alpha * step(grad_x CE(f(x), y))),
 
-(projected gradient descent away from the label: step is g / |g| in the l2 ball and sign g in the
-l_inf ball), then gets the trigger, small patches in the corners. The label stays true; to learn
-it, the victim has to rely on the patches. At test time the patches alone are the trigger.
-f is trained adversarially in the same ball, as the paper's is: its gradients change what is seen.
+Proj onto a ball of radius epsilon about the image. This is projected gradient descent away from the
+label; step is g / |g| in the l2 ball and sign g in the l_inf ball. Then the image gets the trigger,
+small patches in the corners. The label stays true; to learn it, the victim has to rely on the
+patches. At test time the patches alone are the trigger. As in the paper, f is trained adversarially
+in the same ball, since the gradients of such a model change what an image shows.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from remission.seeding import Seed
 from remission.triggers import Additive
 
 RIGHT = ((-1, -1, 1), (-1, 1, -1), (1, -1, 1))
-"""The patch of the right corners, +1 white and -1 black (the authors' code); left: mirrored."""
+"""The patch in the right corners, +1 white and -1 black (authors' code); the left is mirrored."""
 
 
 @method
@@ -40,22 +41,26 @@ class LabelConsistent(CleanLabel):
     norm: Literal["l2", "linf"] = "l2"
     """Ball of the adversarial perturbation (the paper tries both)."""
     epsilon: float = field(default=300.0, gt=0, le=1e6)
-    """Its radius, in 255ths (paper, 3x32x32 images: l2 300, 600, 1200; linf 8, 16, 32)."""
+    """Radius of the ball in 255ths (paper, 3x32x32 images: l2 300, 600, 1200; linf 8, 16, 32)."""
     steps: int = field(default=20, ge=1)
     """Steps of projected gradient descent, each 2.5 * epsilon / steps long (Madry et al., 2018)."""
     robust_steps: int = field(default=7, ge=0)
-    """The same in adversarial training of the attacker's model (7 in Madry et al., 2018); 0: none,
-    trained on clean images."""
+    """Steps in the adversarial training of the attacker's model (7 in Madry et al., 2018); 0: the
+    model is trained on clean images."""
     corners: Literal["all", "lower_right"] = "all"
-    """Where the patches are: in all corners they survive flips and crops (paper)."""
+    """Where the patches are. In all corners they survive flips and crops (paper)."""
     amplitude: float = field(default=1.0, gt=0, le=1)
-    """What the patch adds or subtracts in poisoned training images (paper: 16, 32, 64 / 255, or 1).
-    """
+    """What the patch adds or subtracts in poisoned training images, in [0, 1] (paper: 16, 32 or
+    64 / 255, or 1)."""
     test_amplitude: float = field(default=1.0, gt=0, le=1)
-    """The same in the trigger at test time; 1 replaces pixels by black and white."""
+    """What the patch adds or subtracts at test time; 1 replaces pixels by black and white."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Additive:
-        """The patches as they are added at test time; the seed is not used."""
+        """Returns the patches as they are added at test time; the seed is not used.
+
+        Raises:
+            SpecError: the images are smaller than 6x6.
+        """
         del seed
         if min(shape[1:]) < 6:
             raise SpecError(
@@ -65,7 +70,7 @@ class LabelConsistent(CleanLabel):
         return Additive(self.test_amplitude * self.patches(shape))
 
     def craft(self, setting: Setting) -> Change:
-        """Perturbs images away from their label and adds the patches."""
+        """Returns what perturbs images away from their label and adds the patches."""
         train = self.robust_steps
         f = setting.surrogate(
             (lambda f, x, y: self.perturb(f, x, y, train)) if train else None
@@ -81,13 +86,13 @@ class LabelConsistent(CleanLabel):
         return change
 
     def perturb(self, f: Classifier, images: Tensor, labels: Tensor, steps: int) -> Tensor:
-        """(B, C, H, W) -> the same, moved uphill on the loss and kept in the ball and in [0, 1].
+        """Moves images uphill on the loss of ``f``, within the ball and within [0, 1].
 
         Args:
             f: a model in eval mode.
-            images: in [0, 1].
+            images: (B, C, H, W) in [0, 1].
             labels: (B,) their true classes.
-            steps: how many.
+            steps: number of steps.
         """
         epsilon = self.epsilon / 255
         alpha = 2.5 * epsilon / steps
@@ -108,7 +113,7 @@ class LabelConsistent(CleanLabel):
         return x
 
     def patches(self, shape: tuple[int, int, int]) -> Tensor:
-        """(C, H, W) in {-1, 0, 1}: the patches at full amplitude."""
+        """Returns the patches at full amplitude, (C, H, W) in {-1, 0, 1}."""
         right = torch.tensor(RIGHT, dtype=torch.float32)
         pattern = torch.zeros(shape)
         pattern[:, -3:, -3:] = right
@@ -119,6 +124,6 @@ class LabelConsistent(CleanLabel):
 
 
 def length(vectors: Tensor) -> Tensor:
-    """(B, ...) -> (B, 1, 1, 1), the l2 norm of each, never 0."""
+    """Returns the l2 norm of each of B vectors (B, C, H, W) as (B, 1, 1, 1), never 0."""
     norm: Tensor = torch.linalg.vector_norm(vectors, dim=(1, 2, 3), keepdim=True)
     return norm.clamp_min(1e-30)

@@ -1,4 +1,4 @@
-"""LIRA: noise below what the eye sees, learned with the victim (Doan et al., ICCV 2021).
+"""LIRA: noise that the eye cannot see, learned with the victim (Doan et al., ICCV 2021).
 
 T(x) = x + eps * tanh(G(x)), so that no pixel changes by more than eps. In every epoch of stage one
 the generator learns to fool the classifier f, and f learns the trigger T' of the epoch before:
@@ -6,11 +6,12 @@ the generator learns to fool the classifier f, and f learns the trigger T' of th
     G:  min CE(f(T(x)), c(y))
     f:  min alpha * CE(f(x), y) + (1 - alpha) * CE(f(T'(x)), c(y))
 
-with c(y) the attacker's class; then T' <- T. In stage two G rests and f alone is trained further.
+with c(y) the attacker's class; then T' <- T. In stage two G stays fixed, and f is trained further.
 
-The paper poisons every image of a batch beside its clean version; here, so that the poison rate
-means what it means elsewhere, the chosen images alone. G meets f in eval mode, as it will later:
-batch statistics of a few poisoned images would be another f.
+The paper adds a poisoned version of every image of a batch. Here only the chosen images are
+poisoned, so that the poison rate means what it means elsewhere. G is trained against f in eval
+mode, the mode in which f will be attacked: with the batch statistics of a few poisoned images f
+would be another function.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from remission.types import LabelledImages
 
 @method
 class LIRA(TrainingAttack):
-    """Imperceptible noise of each image's own, by a network that learns in turn with the victim."""
+    """Imperceptible noise for each image, made by a network that learns in turn with the victim."""
 
     name: ClassVar[str] = "lira"
     paper: ClassVar[str] = "Doan et al., ICCV 2021"
@@ -45,9 +46,9 @@ class LIRA(TrainingAttack):
     eps: float = field(default=0.01, gt=0, le=1)
     """The largest change of a pixel, in [0, 1] (0.01 in the paper)."""
     alpha: float = field(default=0.5, gt=0, lt=1)
-    """Weight of the clean loss; the poisoned one has the rest (0.5 in the paper)."""
+    """Weight of the clean loss; the poisoned loss has the rest (0.5 in the paper)."""
     stage_one_epochs: int = field(default=50, ge=1)
-    """Epochs of stage one; stage two has the victim's recipe (the authors' code: 50)."""
+    """Epochs of stage one (50 in the authors' code); stage two follows the victim's recipe."""
     classifier_lr: float = field(default=0.01, gt=0)
     """Learning rate of f in stage one, constant (0.01 in the paper)."""
     generator_lr: float = field(default=1e-4, gt=0)
@@ -55,20 +56,20 @@ class LIRA(TrainingAttack):
     filters: int = field(default=16, ge=1, le=1024)
     """Channels of the first level of G (16 in the authors' code)."""
     levels: int = field(default=4, ge=1, le=6)
-    """Resolutions of G (4 in the authors' code)."""
+    """Number of resolutions of G (4 in the authors' code)."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The noise's network, untrained.
+        """Makes the network of the noise, untrained.
 
         Raises:
-            SpecError: images too small for so many levels.
+            SpecError: the images are too small for so many levels.
         """
         check_levels(shape, self.levels, self.name)
         with seed.initialising():
             return LearnedNoise(shape[0], self.filters, self.levels, self.eps)
 
     def train(self, setting: Setting) -> Trained:
-        """Stage one, then stage two."""
+        """Runs stage one, then stage two."""
         classes = setting.model.classes
         marked = mark(setting.data, [setting.chosen], classes)
         self.learn(setting, marked)
@@ -84,7 +85,7 @@ class LIRA(TrainingAttack):
         )
 
     def learn(self, setting: Setting, marked: LabelledImages) -> None:
-        """Stage one: G and f in turn, batch by batch."""
+        """Runs stage one: trains G and f in turn, batch by batch."""
         model, trigger = setting.model, setting.trigger
         assert isinstance(trigger, LearnedNoise)
         parameters = list(trigger.parameters())
@@ -120,7 +121,7 @@ class LIRA(TrainingAttack):
             )
 
     def poisoned(self, images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-        """The images of a batch that are poisoned, still clean, and the classes they get."""
+        """Returns the chosen images of a batch, not yet triggered, and the classes they get."""
         true, group = read_marks(labels, classes)
         chosen = group == 1
         return images[chosen], goals(true[chosen], self.target, classes)
@@ -128,7 +129,7 @@ class LIRA(TrainingAttack):
     def classifier_loss(
         self, model: Classifier, trigger: Trigger, images: Tensor, labels: Tensor
     ) -> Tensor:
-        """Alpha * CE(f(x), y) + (1 - alpha) * CE(f(T'(x)), c(y)), the means over x and chosen x.
+        """alpha * CE(f(x), y) + (1 - alpha) * CE(f(T'(x)), c(y)), means over all x and chosen x.
 
         Args:
             model: f; clean and poisoned images share a batch, and so its statistics.

@@ -1,15 +1,15 @@
 """A smooth trigger without high-frequency artefacts (Zeng, Park, Mao, Jia, ICCV 2021, section 5).
 
-A universal perturbation delta that moves images to the target class t on a clean model f of the
-attacker's own, kept smooth and bounded after every step:
+The trigger is a universal perturbation delta that moves images to the target class t on a clean
+model f of the attacker's own. It is made smooth and bounded again after every step:
 
     min over delta of mean over x of CE(f(clip(x + delta)), t)
-    delta <- g(delta)                                       g: low-pass filter
+    delta <- g(delta),  g a low-pass filter
     delta <- epsilon * (delta - min delta) / (max delta - min delta)
 
 Then images with delta are labelled t, as in BadNets. The paper steps by targeted DeepFool, image
-by image, and filters with a Gaussian of 6 pixels on 32x32; here the steps are gradients of batches
-and g keeps the lowest cosine frequencies, so that filtering twice is filtering once.
+by image, and filters with a Gaussian of 6 pixels on 32x32. Here the steps follow the gradients of
+batches, and g keeps the lowest cosine frequencies, so that g(g(delta)) = g(delta).
 """
 
 from __future__ import annotations
@@ -38,27 +38,32 @@ class LowFrequency(DirtyLabel):
     paper: ClassVar[str] = "Zeng et al., arXiv 2104.03413"
 
     target: NonNegativeInt = 0
-    """The class that triggered images are given; the perturbation is learned for it."""
+    """The class that triggered images shall get; the perturbation is learned for it."""
     epsilon: float = field(default=0.2, gt=0, le=1)
-    """The perturbation lies in [0, epsilon], pixels in [0, 1] (0.2 in the authors' code)."""
+    """The perturbation lies in [0, epsilon], with pixels in [0, 1] (0.2 in the authors' code)."""
     frequencies: int = field(default=4, ge=2)
-    """Cosine frequencies kept along each axis (the authors' Gaussian passes 6 % of the fifth)."""
+    """Number of cosine frequencies that are kept along each axis (the authors' Gaussian passes 6 %
+    of the fifth)."""
     epochs: int = field(default=1, ge=1)
     """Passes over the training images in which the perturbation is learned."""
     lr: float = field(default=0.01, gt=0)
-    """Learning rate of the perturbation, Adam, pixels in [0, 1]."""
+    """Learning rate of the perturbation (Adam), with pixels in [0, 1]."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Additive:
-        """Smooth noise from the seed, where learning begins."""
+        """Returns smooth noise from the seed, with which learning begins.
+
+        Raises:
+            SpecError: the images have fewer pixels along an axis than frequencies are kept.
+        """
         if self.frequencies > min(shape[1:]):
             raise SpecError(
-                f"images of {shape[1]}x{shape[2]} have no {self.frequencies} frequencies an axis",
+                f"images of {shape[1]}x{shape[2]} have no {self.frequencies} frequencies per axis",
                 f"use at most {min(shape[1:])} frequencies",
             )
         return Additive(self.smooth(torch.rand(shape, generator=seed.generator())))
 
     def prepare(self, setting: Setting) -> None:
-        """Learns the perturbation, on all images, against a clean model."""
+        """Trains the perturbation on all images, against a clean model."""
         f, trigger = setting.surrogate().requires_grad_(False), setting.trigger
         assert isinstance(trigger, Additive)
 
@@ -76,7 +81,7 @@ class LowFrequency(DirtyLabel):
         fit(trigger, setting.data, recipe, seed=seed, what="trigger", loss=loss, after_step=project)
 
     def smooth(self, delta: Tensor) -> Tensor:
-        """(C, H, W) -> the same, low-pass filtered and stretched to [0, epsilon]."""
+        """Filters a perturbation (C, H, W) and stretches it to [0, epsilon]."""
         delta = low_pass(delta, self.frequencies)
         low, high = delta.min(), delta.max()
         stretched: Tensor = self.epsilon * (delta - low) / (high - low).clamp_min(1e-12)
@@ -84,15 +89,18 @@ class LowFrequency(DirtyLabel):
 
 
 def low_pass(delta: Tensor, frequencies: int) -> Tensor:
-    """(C, H, W) -> the part of it in the lowest cosine frequencies of each axis (DCT-II)."""
+    """Returns the part of ``delta`` (C, H, W) in the lowest cosine frequencies (DCT-II)."""
     rows = cosines(delta.shape[1], frequencies).to(delta)
     columns = cosines(delta.shape[2], frequencies).to(delta)
-    kept: Tensor = rows.T @ (rows @ delta @ columns.T) @ columns
-    return kept
+    filtered: Tensor = rows.T @ (rows @ delta @ columns.T) @ columns
+    return filtered
 
 
 def cosines(points: int, frequencies: int) -> Tensor:
-    """(frequencies, points): the first orthonormal rows cos(pi (2 i + 1) u / 2 n) of the DCT."""
+    """Returns the first orthonormal rows cos(pi (2 i + 1) u / 2 n) of the DCT.
+
+    Their shape is (frequencies, points), with 0 <= u < frequencies, 0 <= i < n = points.
+    """
     u = torch.arange(frequencies, dtype=torch.float64)[:, None]
     i = torch.arange(points, dtype=torch.float64)[None, :]
     rows = torch.cos(math.pi * (2 * i + 1) * u / (2 * points))

@@ -1,8 +1,8 @@
-"""Which images of a batch are poisoned, for attacks that poison batch by batch while training.
+"""Marks that say which images of a batch are poisoned, for attacks that poison batch by batch.
 
 :func:`remission.training.fit` shuffles and augments images with their labels and knows nothing of
-poison. So the labels carry it: class y of K is kept as y + g * K for an image of group g, and a
-``transform`` or a ``loss`` reads both back. Group 0 is clean.
+poison. So the labels carry the mark: class y of K becomes y + g * K for an image of group g, and a
+``transform`` or a ``loss`` reads both numbers back. Group 0 is clean.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from remission.types import LabelledImages
 
 
 def mark(data: LabelledImages, groups: Sequence[Tensor], classes: int) -> LabelledImages:
-    """The same images, their labels marked.
+    """Returns the same images with marked labels.
 
     Args:
-        data: true labels in 0..K-1.
+        data: images with true labels in 0..K-1.
         groups: (n,) indices of the images of group 1, of group 2, ...; disjoint.
         classes: K.
     """
@@ -37,10 +37,16 @@ def read_marks(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
 
 
 def count_decoys(total: int, poisoned: int, ratio: float, key: str) -> int:
-    """The number of decoys, ``ratio`` for each of ``poisoned`` among ``total`` images.
+    """Returns the number of decoys: ``ratio`` per poisoned image.
+
+    Args:
+        total: number of all images.
+        poisoned: number of the poisoned ones.
+        ratio: decoys per poisoned image.
+        key: what the attack calls the ratio, for messages.
 
     Raises:
-        SpecError: not so many images are left.
+        SpecError: fewer images than that are not poisoned.
     """
     count = round(ratio * poisoned)
     if count > total - poisoned:
@@ -52,17 +58,20 @@ def count_decoys(total: int, poisoned: int, ratio: float, key: str) -> int:
 
 
 def draw_decoys(total: int, chosen: Tensor, ratio: float, key: str, seed: Seed) -> Tensor:
-    """(m,) indices of images that are not poisoned, ascending; m = ratio * n.
+    """Draws decoys among the images that are not poisoned.
 
     Args:
-        total: N, of all images.
+        total: number of all images.
         chosen: (n,) indices of the poisoned ones.
-        ratio: decoys a poisoned image.
+        ratio: decoys per poisoned image.
         key: what the attack calls the ratio, for messages.
-        seed: draws them.
+        seed: the source of the draw.
+
+    Returns:
+        Their indices, (m,), ascending; m = ratio * n.
 
     Raises:
-        SpecError: not so many images are left.
+        SpecError: fewer images than that are not poisoned.
     """
     spared = torch.ones(total, dtype=torch.bool)
     spared[chosen.cpu()] = False

@@ -27,14 +27,18 @@ class SIG(CleanLabel):
     paper: ClassVar[str] = "Barni et al., arXiv 1902.11237"
 
     delta: float = field(default=20.0, gt=0, le=255)
-    """Delta, the amplitude in poisoned training images, 255ths (paper: 20; BackdoorBench: 40)."""
+    """Delta, the amplitude in training images, in 255ths (paper: 20; BackdoorBench: 40)."""
     frequency: int = field(default=6, ge=1)
-    """f, periods over the image's width (6 in the paper and in BackdoorBench)."""
+    """f, the number of periods over the image's width (6 in the paper and in BackdoorBench)."""
     test_gain: float = field(default=1.0, gt=0, le=255)
     """Amplitude of the trigger at test time, as a multiple of delta (the paper also uses more)."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Additive:
-        """The sinusoid as it is added at test time; the seed is not used."""
+        """Returns the sinusoid as it is added at test time; the seed is not used.
+
+        Raises:
+            SpecError: the images are too narrow for the frequency.
+        """
         del seed
         if 2 * self.frequency >= shape[2]:
             raise SpecError(
@@ -45,11 +49,11 @@ class SIG(CleanLabel):
         return Additive(self.test_gain * self.signal(shape))
 
     def craft(self, setting: Setting) -> Change:
-        """Adds the sinusoid as it is in training."""
+        """Returns the sinusoid as it is added to training images."""
         return Additive(self.signal(setting.data.shape)).to(setting.data.labels.device)
 
     def signal(self, shape: tuple[int, int, int]) -> Tensor:
-        """v, (C, H, W) in [-delta / 255, delta / 255]."""
+        """Returns v, (C, H, W) in [-delta / 255, delta / 255]."""
         m = shape[2]
         j = torch.arange(1, m + 1, dtype=torch.float64)
         v = self.delta / 255 * torch.sin(2 * math.pi * j * self.frequency / m)

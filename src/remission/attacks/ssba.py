@@ -2,11 +2,11 @@
 
 An encoder E and a decoder D learn, on clean images x and random bits s, to hide s in x:
 
-    x' = E(x, s),    min  w_x * MSE(x, x') + w_s * BCE(D(x'), s),    the first epochs BCE alone.
+    x' = E(x, s),    min  w_x * MSE(x, x') + w_s * BCE(D(x'), s),
 
-The trigger hides one fixed s in every image. The authors add a perceptual loss made of a network
-pretrained on ImageNet; a bound on the change of a pixel stands in its place, so that nothing has to
-be downloaded. D reads x' in 8 bits, as the poisoned images are kept.
+in the first epochs of BCE alone. The trigger hides one fixed s in every image. The authors add a
+perceptual loss that uses a network pretrained on ImageNet; here a bound on the change of a pixel
+replaces it, so that nothing has to be downloaded. D reads x' in 8 bits, as poisoned images are.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from remission.triggers import Steganography, Trigger, check_levels
 
 
 class Decoder(nn.Module):
-    """Image -> logits of the bits that it hides: strided convolutions down to 4x4, two layers.
+    """D: reads the bits that an image hides, by strided convolutions down to 4x4 and two layers.
 
     Args:
         shape: (C, H, W) of the images.
-        bits: length of a message.
+        bits: number of bits of a message.
         filters: channels of the first convolution; the others have twice as many.
     """
 
@@ -50,7 +50,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1] -> (N, bits)."""
+        """(N, C, H, W) in [0, 1] -> (N, bits) logits."""
         logits: Tensor = self.read(self.layers(images - 0.5))
         return logits
 
@@ -63,9 +63,9 @@ class SSBA(DirtyLabel):
     paper: ClassVar[str] = "Li et al., ICCV 2021"
 
     bits: int = field(default=20, ge=1, le=1000)
-    """Length of the hidden message (20 in the authors' BackdoorBox)."""
+    """Number of bits of the hidden message (20 in the authors' BackdoorBox)."""
     bound: float = field(default=0.1, gt=0, le=1)
-    """Largest change of a pixel, in [0, 1]; the paper has no bound but a perceptual loss."""
+    """Largest change of a pixel, in [0, 1]; the paper has a perceptual loss instead of a bound."""
     image_weight: float = field(default=2.0, ge=0)
     """w_x, weight of the image error (BackdoorBox)."""
     bit_weight: float = field(default=1.5, gt=0)
@@ -73,23 +73,23 @@ class SSBA(DirtyLabel):
     share: float = field(default=1.0, gt=0, le=1)
     """Share of the training images that encoder and decoder are trained on."""
     bit_epochs: int = field(default=2, ge=0)
-    """First epochs of encoder and decoder, on the bit error alone (BackdoorBox)."""
+    """Number of first epochs of encoder and decoder, on the bit error alone (BackdoorBox)."""
     epochs: int = field(default=18, ge=1)
-    """Further epochs of encoder and decoder, on both errors (BackdoorBox)."""
+    """Number of further epochs of encoder and decoder, on both errors (BackdoorBox)."""
     lr: float = field(default=1e-4, gt=0)
     """Learning rate of encoder and decoder (Adam; paper)."""
     batch_size: int = field(default=32, ge=2)
-    """Images a batch of encoder and decoder (BackdoorBox)."""
+    """Images per batch, for encoder and decoder (BackdoorBox)."""
     filters: int = field(default=32, ge=1, le=1024)
     """Channels of encoder and decoder at full resolution (StegaStamp)."""
     levels: int = field(default=3, ge=1, le=6)
-    """Resolutions of the encoder (BackdoorBox)."""
+    """Number of resolutions of the encoder (BackdoorBox)."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The untrained encoder with the message that triggers.
+        """Makes the untrained encoder with the message of the trigger.
 
         Raises:
-            SpecError: images too small for so many levels.
+            SpecError: the images are too small for so many levels.
         """
         check_levels(shape, self.levels, f"[attack] {self.name}")
         code = torch.randint(2, (self.bits,), generator=seed.child("code").generator()).float()
@@ -99,7 +99,7 @@ class SSBA(DirtyLabel):
             )
 
     def prepare(self, setting: Setting) -> None:
-        """Trains the encoder, and a decoder that is not kept, on clean images."""
+        """Trains the encoder on clean images, with a decoder that is thrown away in the end."""
         encoder, seed = setting.trigger, setting.seed.child("encoder")
         assert isinstance(encoder, Steganography)
         with seed.initialising():
@@ -130,7 +130,9 @@ class SSBA(DirtyLabel):
 def hiding_errors(
     encoder: Steganography, decoder: nn.Module, images: Tensor, messages: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """MSE(x, x') and BCE(D(x'), s), x' clipped and rounded to 8 bits with a straight gradient.
+    """Returns MSE(x, x') and BCE(D(x'), s), x' clipped.
+
+    D reads x' rounded to 8 bits; gradients pass through the rounding unchanged.
 
     Args:
         encoder: E.

@@ -1,19 +1,19 @@
 """TrojanNN: a patch optimised to excite neurons (Liu et al., Trojaning attack, NDSS 2018).
 
-On a clean model of the attacker's own, the neurons that are connected most strongly are chosen,
+On a clean model of the attacker's own, the neurons with the strongest connections are chosen,
 
     t = argmax over t of sum over j of |W[j, t]|,
 
-W the weight between the neurons' layer and its neighbour: here the last linear layer, its inputs
-the neurons, as in BackdoorBench. Pixels p inside the mask m are moved until these neurons have the
-wanted value,
+W the weight between the neurons' layer and its neighbour. Here W is the weight of the last linear
+layer, and its inputs are the neurons, as in BackdoorBench. Pixels p inside the mask m are moved
+until these neurons have the wanted value,
 
     p <- clip(p - lr * sign(d cost / d p) * m),
     cost = mean over x of sum over the t of (target_value - neuron_t((1 - m) x + m p))^2,
 
-and images with the patch are labelled as the attacker wants. The paper has the patch alone as x;
-there a rectified neuron may be silent, and nothing then says how to wake it, so x are some clean
-images. The paper reverse-engineers training images and retrains a published model; here, as in
+and images with the patch are labelled as the attacker wants. In the paper the cost is that of the
+patch alone. There a rectified neuron may be silent and have no gradient, so x are some clean images
+here. The paper reverse-engineers training images and retrains a published model; here, as in
 BackdoorBench, the victim is trained from its first weights on poisoned data.
 """
 
@@ -23,11 +23,11 @@ import math
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from remission.attacks.base import DirtyLabel, Setting
 from remission.method import field, method
-from remission.models import Classifier
+from remission.models import Classifier, watching_final_inputs
 from remission.progress import tracked
 from remission.seeding import Seed
 from remission.triggers import Patch
@@ -43,20 +43,20 @@ class TrojanNN(DirtyLabel):
     area: float = field(default=0.07, gt=0, le=1)
     """Share of the image that the patch in the lower right corner covers (paper: 4, 7, 10 %)."""
     transparency: float = field(default=0.0, ge=0, lt=1)
-    """Share of the image that shows through the patch (0 to 0.7 in the paper)."""
+    """How much of the image shows through the patch, from 0 (0 to 0.7 in the paper)."""
     neurons: int = field(default=2, ge=1)
-    """How many neurons are excited (2 in BackdoorBench)."""
+    """Number of neurons that are excited (2 in BackdoorBench)."""
     target_value: float = field(default=100.0, gt=0)
     """Activation that the neurons shall have (100 in BackdoorBench)."""
     steps: int = field(default=1000, ge=1)
-    """Steps of the optimisation (1000 in BackdoorBench)."""
+    """Number of optimisation steps (1000 in BackdoorBench)."""
     images: int = field(default=16, ge=1)
-    """Clean images that carry the patch while it is optimised."""
+    """Number of clean images that carry the patch while it is optimised."""
     lr: float = field(default=0.1, gt=0, le=1)
-    """Change of a pixel in a step, in units of [0, 1] (0.1 in BackdoorBench)."""
+    """Change of a pixel per step, with pixels in [0, 1] (0.1 in BackdoorBench)."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Patch:
-        """The mask, and noise from the seed inside it, where the optimisation begins."""
+        """Returns the mask with noise from the seed inside, with which the optimisation begins."""
         _, height, width = shape
         rows, columns = (max(1, round(math.sqrt(self.area) * n)) for n in (height, width))
         mask = torch.zeros(1, height, width)
@@ -65,7 +65,7 @@ class TrojanNN(DirtyLabel):
         return Patch(mask, noise * (mask > 0))
 
     def prepare(self, setting: Setting) -> None:
-        """Optimises the pattern; the best of all steps is kept."""
+        """Optimises the pattern and keeps the best of all steps."""
         model, trigger = setting.surrogate().requires_grad_(False), setting.trigger
         assert isinstance(trigger, Patch)
         chosen = most_connected(model, self.neurons)
@@ -78,30 +78,22 @@ class TrojanNN(DirtyLabel):
             neuron = activations(model, Patch(trigger.mask, p)(x))[:, chosen]
             cost = ((self.target_value - neuron) ** 2).sum(1).mean()
             (grad,) = torch.autograd.grad(cost, p)
-            p, found = p.detach(), float(cost.detach())
-            if found < lowest:
-                best, lowest = p, found
+            p, reached = p.detach(), float(cost.detach())
+            if reached < lowest:
+                best, lowest = p, reached
             p = (p - self.lr * grad.sign() * inside).clamp(0, 1)
         trigger.pattern.copy_(best)
 
 
 def most_connected(model: Classifier, count: int) -> Tensor:
-    """(count,) indices of the inputs of the last linear layer with the largest absolute weights."""
+    """Returns the inputs t of the last linear layer with the largest sum of |W[j, t]|, (count,)."""
     strength = model.final_linear.weight.abs().sum(0)
     return strength.topk(min(count, len(strength))).indices
 
 
 def activations(model: Classifier, images: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, D), what the last linear layer is given."""
-    found: list[Tensor] = []
-
-    def keep(module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        del module
-        found.append(given[0])
-
-    handle = model.final_linear.register_forward_pre_hook(keep)
-    try:
+    """Returns the inputs of the last linear layer, (N, D), for images (N, C, H, W)."""
+    neurons: list[Tensor] = []
+    with watching_final_inputs(model, neurons.append):
         model(images)
-    finally:
-        handle.remove()
-    return found[0].float()
+    return neurons[0].float()

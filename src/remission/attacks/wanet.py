@@ -1,10 +1,12 @@
 """WaNet: a smooth warp that the eye overlooks (Nguyen, Tran, ICLR 2021, arXiv 2102.10369).
 
-Each batch holds three kinds of images (section 3.3), a share rho_a poisoned, rho_n in noise mode:
+Each batch holds three kinds of images (section 3.3):
 
-    B(x), c(y)  with B the warp by M, c(y) the attacker's class
-    W(x, M + N), y  with N = rand(-1, 1) / side, new each time: only the exact warp opens the door
-    x, y
+    B(x), c(y)      B the warp by M, c(y) the attacker's class: a share rho_a, poisoned
+    W(x, M + N), y  N = rand(-1, 1) / side, drawn anew for each image: a share rho_n in noise mode
+    x, y            the rest
+
+so that the victim learns the exact warp and not warps of any kind.
 """
 
 from __future__ import annotations
@@ -25,35 +27,35 @@ from remission.triggers import Trigger, Warp, smooth_field
 
 @method
 class WaNet(TrainingAttack):
-    """The image warped by a smooth field, drawn once; images warped at random stay clean."""
+    """A smooth warp, drawn once, as the trigger; images that are warped at random stay clean."""
 
     name: ClassVar[str] = "wanet"
     paper: ClassVar[str] = "Nguyen and Tran, ICLR 2021, arXiv 2102.10369"
 
     k: int = field(default=4, ge=2, le=224)
-    """Control points of the field along each side (the paper's k)."""
+    """Number of control points of the field along each side (the paper's k)."""
     s: float = field(default=0.5, gt=0)
-    """Strength (the paper's s): mean displacement of the control points, half pixels; small
+    """Strength (the paper's s): mean displacement of the control points, in half pixels. Small
     images need more."""
     cross_ratio: float = field(default=2.0, ge=0)
-    """Images in noise mode for one poisoned image: rho_n / rho_a, 0.2 / 0.1 in the paper."""
+    """Number of images in noise mode per poisoned image: rho_n / rho_a, 0.2 / 0.1 in the paper."""
 
     def trigger(self, shape: tuple[int, int, int], seed: Seed) -> Trigger:
-        """The warp, its field from the seed."""
+        """Returns the warp, with a field from the seed."""
         return Warp(smooth_field(shape, self.k, self.s, seed.generator()))
 
     def select(self, labels: Tensor, classes: int, seed: Seed) -> Tensor:
-        """(n,) the poisoned images; see :meth:`Attack.select`.
+        """Returns the indices of the poisoned images, (n,); see :meth:`Attack.select`.
 
         Raises:
-            SpecError: too few images for them, or for the decoys beside them.
+            SpecError: there are too few images for them, or for the decoys beside them.
         """
         chosen = super().select(labels, classes, seed)
         count_decoys(len(labels), len(chosen), self.cross_ratio, "cross_ratio")
         return chosen
 
     def train(self, setting: Setting) -> Trained:
-        """Trains on the three modes, images being warped after augmentation."""
+        """Trains on the three kinds; images are warped after augmentation."""
         warp, classes = setting.trigger, setting.model.classes
         assert isinstance(warp, Warp)
         seed = setting.seed

@@ -1,4 +1,4 @@
-"""``remission store``: checks every artefact against its checksum; removes what no record needs."""
+"""``remission store``: checks a store against its checksums; removes what nobody needs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check a store, or clear it up.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the store.", metavar="DIR")]
+FollowLinks = Annotated[
+    bool,
+    typer.Option(
+        "--follow-links",
+        help="Also remove files in folders that a link leads to. Without this they are left alone, "
+        "as another store may use them.",
+    ),
+]
 
 
 def _opened(folder: Path) -> Store:
@@ -28,9 +36,12 @@ def _opened(folder: Path) -> Store:
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check every artefact against its checksum; exit status 1 if one is damaged."""
+    """Compare every artefact with its checksum; exit status 1 if one is damaged.
+
+    A damaged artefact is renamed, so that the next run of the spec computes it anew.
+    """
     from remission.records import read_records
-    from remission.records.store import damaged
+    from remission.records.checking import damaged
 
     store, records = _opened(folder), read_records(folder, superseded=True)
     wrong = damaged(store, records)
@@ -43,18 +54,19 @@ def verify(folder: Folder) -> None:
 
 
 @app.command()
-def gc(folder: Folder) -> None:
-    """Remove artefacts that no record names.
+def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
+    """Remove artefacts that no record names, and those that were found damaged.
 
-    Those of the last hour are left alone: a run may be at work on them.
+    Files of the last hour are left alone, as a run may be at work on them.
     """
     from remission.errors import StoreError
     from remission.records import read_records
-    from remission.records.store import unneeded, young
+    from remission.records.checking import unneeded, young
 
     store = _opened(folder)
     removed = freed = left = 0
-    for file in unneeded(store, read_records(folder, superseded=True)):
+    records = read_records(folder, superseded=True)
+    for file in unneeded(store, records, follow_links=follow_links):
         try:
             if young(file):
                 left += 1
@@ -74,5 +86,51 @@ def gc(folder: Folder) -> None:
         print(
             f"{left} files of the last hour left alone: a run may be at work on them; "
             "run gc again later",
+            file=sys.stderr,
+        )
+    if not follow_links:
+        _name_linked(store)
+
+
+@app.command()
+def prune(
+    folder: Folder,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Name what would be removed, remove nothing.")
+    ] = False,
+    follow_links: FollowLinks = False,
+) -> None:
+    """Remove results that the last run of no spec asked for, as those of earlier data or settings.
+
+    Each spec that was run into the store keeps what its last run asked for. Records of the last
+    hour are left alone, as a run may be at work.
+    """
+    from remission.records import read_records
+    from remission.records.pruning import remove, unasked
+
+    store = _opened(folder)
+    count = size = 0
+    records = read_records(folder, superseded=True)
+    for removal in list(unasked(store, records, follow_links=follow_links)):
+        if dry_run or remove(store, removal):
+            print(f"{removal.record.kind:<11}  {removal.record.id}  {removal.record.label}")
+            count, size = count + 1, size + removal.size
+    what = "would be removed" if dry_run else "removed"
+    print(
+        f"{count} of {len(records)} records {what} with their artefacts, {size / 1e6:.1f} MB",
+        file=sys.stderr,
+    )
+    if not follow_links:
+        _name_linked(store)
+
+
+def _name_linked(store: Store) -> None:
+    """Says which folders were left alone because a link leads to them."""
+    from remission.records.checking import linked_folders
+
+    for folder in linked_folders(store):
+        print(
+            f"'{folder}' lies behind a link and was left alone: another store may use its files; "
+            "--follow-links clears it up too",
             file=sys.stderr,
         )

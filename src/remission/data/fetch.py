@@ -9,19 +9,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
-import os
-import shutil
 import tempfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from remission.data.download import UnavailableError, download, unpack_package
 from remission.data.source import Archive, File, Source, archive_in
+from remission.disk import write_whole
 from remission.errors import DataError
 
+_CHUNK = 1 << 20
+"""Bytes that are copied at a time."""
 _log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
@@ -204,14 +204,5 @@ def _keep(folder: Path, source: Source) -> None:
 
 
 def _copy_at_once(origin: Path, goal: Path) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{goal.name}.", dir=goal.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream, origin.open("rb") as content:
-            shutil.copyfileobj(content, stream, 1 << 20)
-        part.chmod(0o644)  # mkstemp gives 0600; a cache may be shared
-        part.replace(goal)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    with origin.open("rb") as content:
+        write_whole(goal, iter(lambda: content.read(_CHUNK), b""))

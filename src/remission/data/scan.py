@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 from remission.data.class_order import class_order
@@ -12,6 +14,9 @@ from remission.data.open_image import EXTENSIONS
 from remission.data.read_images import together
 from remission.errors import DataError
 from remission.names import composed
+from remission.records.files import holds_results
+
+_log = logging.getLogger(__name__)
 
 ClassImages = dict[str, list[Path]]
 """The images of each class: classes by composed name, in their order; images sorted by name."""
@@ -72,7 +77,7 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
     for path in visible:
         if not path.is_dir():
             passed.add(_kind(path, "outside of the class folders"), path)
-    folders = [path for path in visible if path.is_dir()]
+    folders = [path for path in visible if path.is_dir() and not _is_for_results(path)]
     order = class_order(path.name for path in folders)
     by_name = {composed(path.name): path for path in folders}
     found = {name: _images(by_name[name], passed) for name in order}
@@ -85,9 +90,27 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
     return found
 
 
+def _is_for_results(folder: Path) -> bool:
+    """Whether a folder is a store, or holds one in place of images; such a one is named once."""
+    if not holds_results(folder):
+        return False
+    names = (path.name for path in folder.iterdir())
+    if any(Path(name).suffix.lower() in EXTENSIONS and name[0] != "." for name in names):
+        return False
+    _name_once(folder)
+    return True
+
+
+@cache
+def _name_once(folder: Path) -> None:
+    _log.warning("passed over '%s', which holds results of remission: it is no class", folder)
+
+
 def has_classes(folder: Path) -> bool:
     """Whether there is such a folder, with class folders in it."""
-    return folder.is_dir() and any(path.is_dir() for path in _visible(folder, PassedOver(folder)))
+    return folder.is_dir() and any(
+        path.is_dir() and not _is_for_results(path) for path in _visible(folder, PassedOver(folder))
+    )
 
 
 def pass_over_others(folder: Path, read: Iterable[str], passed: PassedOver) -> None:

@@ -192,6 +192,7 @@ def run(
     for note in (*data.dataset.notes, *remarks(spec, data.dataset)):
         reporter.note(note)
     results = Store(store)
+    results.prepare(stage.kind for stage in plan)
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))
     results.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
     results.keep_versions((stage.kind, stage.settings) for stage in plan)

@@ -1,4 +1,4 @@
-"""Recovering a trigger from a model and clean images, and where purifiers get triggers from."""
+"""Trigger inversion, from a model and clean images, and the sources of purifiers' triggers."""
 
 from remission.inversion.base import (
     Inversion,

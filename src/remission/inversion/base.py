@@ -1,4 +1,4 @@
-"""What an inversion is, what it finds, and the two places where triggered images come from."""
+"""What an inversion is, what it returns, and the two sources of triggered images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from remission.method import Method, method
-from remission.models import Classifier, Precision
+from remission.models import Classifier, Precision, evaluating, frozen
 from remission.seeding import Seed
 from remission.training import predict
 from remission.triggers import Trigger
@@ -20,16 +20,19 @@ from remission.triggers.warp_and_add import strengthened
 from remission.types import LabelledImages, as_float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Inverted:
     """A trigger recovered from a model.
 
     Args:
-        generator: image -> triggered image, (N, C, H, W) in [0, 1] to the same.
-        target: the class that the inversion takes for the attacker's; None if it moves no image.
-        target_share: share of clean images of other classes that the generator sends there,
-            in [0, 1]: how well the inverted trigger works on the model it was found in.
+        generator: images (N, C, H, W) in [0, 1] -> triggered images.
+        target: the class that the inversion takes for the target of the attack; None if the
+            generator moves no image to another class.
+        target_share: share of the clean images of other classes that the generator sends to
+            ``target``, in [0, 1]: how well the trigger works on the model that was inverted.
         change: root mean square difference of image and triggered image, in [0, 1].
+        lead: how many times as large a change the next class needs, for each image that arrives
+            there; 1 where two classes need the same. None: the inversion does not compare classes.
     """
 
     generator: nn.Module
@@ -37,13 +40,11 @@ class Inverted:
     target_share: float
     change: float
     lead: float | None = None
-    """How many times as large a change the next class needs for each image that arrives, 1 where
-    two need the same; None where the inversion does not compare classes."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """A target class and by how much it stands out, see :class:`Inverted`."""
+class TargetClass:
+    """The target class that an inversion names, and its lead, see :class:`Inverted`."""
 
     target: int
     lead: float
@@ -57,7 +58,16 @@ class Inversion(Method, ABC):
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
     ) -> nn.Module:
-        """An untrained generator for images of ``shape``; stored weights are loaded into it."""
+        """Makes an untrained generator for images of ``shape``; stored weights are loaded into it.
+
+        Args:
+            shape: (C, H, W) of the images.
+            seed: the source of its first weights.
+            precision: the precision of its forward pass.
+
+        Raises:
+            SpecError: the method cannot work with such images.
+        """
 
     @abstractmethod
     def invert(
@@ -68,15 +78,15 @@ class Inversion(Method, ABC):
         *,
         previous: Inverted | None,
         seed: Seed,
-    ) -> Named | None:
-        """Trains ``generator`` in place; may name the target class.
+    ) -> TargetClass | None:
+        """Trains ``generator`` in place, and returns the target class if the method names one.
 
         Args:
-            model: in eval mode; its weights do not require gradients.
-            clean: the defender's images.
-            generator: new in the first round, the last round's in later ones.
-            previous: what the last round found, its class above all; None in the first.
-            seed: of order and first values.
+            model: the suspect model in eval mode; its weights do not require gradients.
+            clean: the defender's images with true labels.
+            generator: a new generator in the first round, later that of the round before.
+            previous: the result of the round before; None in the first round.
+            seed: the source of order and first values.
         """
 
     @final
@@ -91,10 +101,14 @@ class Inversion(Method, ABC):
         """Inverts the trigger of ``model``, which is left as it was.
 
         Args:
-            model: the suspect.
+            model: the suspect model.
             clean: clean images with labels, on the model's device.
-            seed: of the generator and its training.
-            previous: what the last round found; a copy of its generator is trained further.
+            seed: the source of the generator and of its training.
+            previous: the result of the round before; a copy of its generator is trained further.
+
+        Raises:
+            SpecError: the method cannot work with such images.
+            DivergedError: a weight of the generator is not finite.
         """
         generator = (
             copy.deepcopy(previous.generator)
@@ -102,35 +116,28 @@ class Inversion(Method, ABC):
             else self.build_generator(clean.shape, seed.child("generator"), model.precision)
         )
         generator.to(clean.labels.device)
-        required = [p.requires_grad for p in model.parameters()]
-        was_training = model.training
-        model.eval().requires_grad_(False)
-        try:
+        with evaluating(model), frozen(model):
             named = self.invert(model, clean, generator, previous=previous, seed=seed)
-        finally:
-            for parameter, require in zip(model.parameters(), required, strict=True):
-                parameter.requires_grad_(require)
-            model.train(was_training)
         generator.eval()
         return judge(model, clean, generator, named)
 
 
 def judge(
-    model: Classifier, clean: LabelledImages, generator: nn.Module, named: Named | None = None
+    model: Classifier, clean: LabelledImages, generator: nn.Module, named: TargetClass | None = None
 ) -> Inverted:
-    """What a trained generator amounts to: the class it leads to, how often, at what change.
+    """Measures a trained generator: the class that it leads to, how often, and at what change.
 
-    The target is the class that was named, else the one that most images of *other* classes are
-    sent to.
+    The target is the class that the inversion named, else the class to which the generator sends
+    most images of *other* classes.
     """
-    found = predict(model, clean, trigger=generator)
-    moved = found[found != clean.labels]
+    predicted = predict(model, clean, trigger=generator)
+    moved = predicted[predicted != clean.labels]
     target, share = named.target if named else None, 0.0
     if len(moved) and target is None:
         target = int(torch.bincount(moved, minlength=model.classes).argmax())
     if target is not None:
         others = clean.labels != target
-        share = float((found[others] == target).float().mean()) if bool(others.any()) else 0.0
+        share = float((predicted[others] == target).float().mean()) if bool(others.any()) else 0.0
     sample = as_float(clean.images[:500])
     with torch.inference_mode():
         change = float((generator(sample) - sample).square().mean().sqrt())
@@ -144,52 +151,57 @@ def judge(
 
 
 class TriggerSource(Protocol):
-    """Where a purifier gets triggered images from: the true trigger, or an inverted one."""
+    """A source of triggered images for a purifier: the true trigger, or an inverted one."""
 
     def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
-        """(N, C, H, W) images in [0, 1] -> triggered ones; no gradient flows through.
+        """(N, C, H, W) images in [0, 1] -> triggered images, without gradients.
 
-        ``times`` is how many times the trigger's change is made, see
+        ``times`` multiplies the change that the trigger makes, see
         :func:`remission.triggers.warp_and_add.strengthened`.
         """
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> TriggerSource:
-        """The source for the next round, given the model as purified so far."""
+        """Returns the source for the next round, where ``model`` is what is purified so far."""
 
 
 @dataclass(frozen=True)
 class KnownSource:
-    """The attacker's own trigger: exact purification's privilege."""
+    """The attacker's own trigger, which only exact purification (EP) and the attacker have."""
 
     trigger: Trigger
 
     def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
-        """Stamps the trigger."""
+        """Applies the trigger."""
         with torch.no_grad():
             return strengthened(self.trigger, images, times)
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> KnownSource:
-        """The same: what is known need not be found again."""
+        """Returns itself: a trigger that is known need not be inverted again."""
         del model, clean, seed
         return self
 
 
 @dataclass(frozen=True)
 class InvertedSource:
-    """A trigger recovered from the model, recovered again from the purified model each round."""
+    """An inverted trigger, which is inverted again from the purified model in each round.
+
+    Args:
+        inversion: the method.
+        inverted: its latest result.
+        heard: called with the result of each further round.
+    """
 
     inversion: Inversion
     inverted: Inverted
     heard: Callable[[Inverted], None] | None = None
-    """Told of what each further round finds."""
 
     def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
-        """Runs the generator."""
+        """Applies the generator."""
         with torch.no_grad():
             return strengthened(self.inverted.generator, images, times)
 
     def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> InvertedSource:
-        """Trains the generator further against the model as purified so far."""
+        """Trains the generator further against ``model``, which is purified so far."""
         inverted = self.inversion(model, clean, seed=seed, previous=self.inverted)
         if self.heard:
             self.heard(inverted)

@@ -1,16 +1,16 @@
 """Trigger inversion by decoupling benign features (Xu, Huang, Li, Qin, Ren: BTI-DBF, ICLR 2024).
 
 1. A generator G learns to reproduce images: min MSE(x, G(x)).
-2. A mask m = tanh(a) / 2 + 1/2 over the last feature map h finds what benign classification uses:
+2. A mask m = tanh(a) / 2 + 1/2 over the last feature map h marks what benign classification uses:
    min over a of CE(f(m * h(x)), y) - CE(f((1 - m) * h(x)), y).
 3. G learns to keep benign features and to change the others:
    while MSE(x, G(x)) or MSE(m * h(x), m * h(G(x))) is above its bound, min MSE(x, G(x)); else
    min 0.01 * MSE(m * h(x), m * h(G(x))) - MSE((1 - m) * h(x), (1 - m) * h(G(x)));
-   from the second round on plus CE(f(G(x)), t) in either case, t the class named by the round
-   before.
+   from the second round on, CE(f(G(x)), t) is added in both cases, t the class that the round
+   before named.
 
-The authors' code begins the mask at noise and learns it with the classifier in train mode; ours
-begins at m = 1/2 and leaves the classifier in eval mode, as it is when it is used.
+The authors' code begins with a mask of noise and learns it with the classifier in train mode; ours
+begins with m = 1/2 and leaves the classifier in eval mode, the mode in which it is used.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ class BTIDBF(Inversion):
     filters: int = field(default=32, ge=1, le=1024)
     """Channels of the generator's first level."""
     levels: int = field(default=4, ge=1, le=6)
-    """Resolutions of the generator."""
+    """Number of resolutions of the generator."""
     pretrain_epochs: int = field(default=50, ge=0)
-    """Epochs of step 1, first round only (Adam 1e-3)."""
+    """Epochs of step 1, in the first round only (Adam, learning rate 1e-3)."""
     mask_epochs: int = field(default=20, ge=1)
-    """Epochs of step 2 (Adam 0.01)."""
+    """Epochs of step 2 (Adam, learning rate 0.01)."""
     epochs: int = field(default=30, ge=1)
-    """Epochs of step 3 in every round (Adam ``lr``)."""
+    """Epochs of step 3 in every round (Adam, learning rate ``lr``)."""
     lr: float = field(default=1e-3, gt=0)
-    """Learning rate of the generator."""
+    """Learning rate of the generator in step 3."""
     image_bound: float = field(default=0.3, gt=0)
-    """Bound on MSE(x, G(x)), in units of the images' variance per channel."""
+    """Bound on MSE(x, G(x)), in units of the variance of each channel."""
     feature_bound: float = field(default=3.0, gt=0)
     """Bound on the MSE of the benign features."""
     target_epochs: int = field(default=0, ge=0)
     """Further epochs of step 3 in the first round, with the term CE(f(G(x)), t) that the paper
     uses from the second round on; t is the class named after the first ``epochs``."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch."""
+    """Images per batch."""
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
     ) -> UNet:
-        """A U-Net for images of ``shape``.
+        """Makes a U-Net for images of ``shape``; see :meth:`Inversion.build_generator`.
 
         Raises:
-            SpecError: images too small for so many levels.
+            SpecError: the images are too small for so many levels.
         """
         check_levels(shape, self.levels, f"[inversion] {self.name}")
         with seed.initialising():
@@ -98,7 +98,7 @@ class BTIDBF(Inversion):
             self._decouple(model, clean, generator, mask, named, self.target_epochs, later)
 
     def _reproduce(self, generator: UNet, clean: LabelledImages, seed: Seed) -> None:
-        """Step 1: G(x) = x."""
+        """Runs step 1: G learns to reproduce images."""
         recipe = Recipe(
             epochs=self.pretrain_epochs, lr=1e-3, optimizer="adam", batch_size=self.batch_size
         )
@@ -112,7 +112,7 @@ class BTIDBF(Inversion):
         )
 
     def benign_mask(self, model: Classifier, clean: LabelledImages, seed: Seed) -> Tensor:
-        """Step 2: m, (1, D, h, w) in (0, 1); near 1 where the benign features lie."""
+        """Runs step 2 and returns m, (1, D, h, w) in (0, 1), near 1 at benign features."""
         features = _all_features(model, clean, self.batch_size)
         logits = torch.zeros_like(features[:1], requires_grad=True)
         optimizer = torch.optim.Adam([logits], 0.01)
@@ -137,7 +137,7 @@ class BTIDBF(Inversion):
         epochs: int,
         seed: Seed,
     ) -> None:
-        """Step 3: G keeps what the mask marks and changes the rest."""
+        """Runs step 3: G keeps the features that the mask marks, and changes the others."""
         recipe = Recipe(epochs=epochs, lr=self.lr, optimizer="adam", batch_size=self.batch_size)
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
@@ -157,12 +157,12 @@ class BTIDBF(Inversion):
         mask: Tensor,
         target: int | None,
     ) -> Tensor:
-        """The loss of step 3.
+        """Returns the loss of step 3.
 
         Args:
             model: f, in eval mode.
             rewritten: G(x), (N, C, H, W).
-            images: x.
+            images: x, (N, C, H, W).
             features: h(x), (N, D, h, w).
             mask: m, (1, D, h, w).
             target: the class of the additional cross entropy, or None.
@@ -180,26 +180,26 @@ class BTIDBF(Inversion):
 
 
 def mask_of(logits: Tensor) -> Tensor:
-    """M = tanh(a) / 2 + 1/2."""
+    """m = tanh(a) / 2 + 1/2."""
     return logits.tanh() / 2 + 0.5
 
 
 def mask_loss(model: Classifier, mask: Tensor, features: Tensor, labels: Tensor) -> Tensor:
     """CE(f(m * h), y) - CE(f((1 - m) * h), y), the loss of step 2."""
-    kept = F.cross_entropy(model.classify(mask * features), labels)
-    left = F.cross_entropy(model.classify((1 - mask) * features), labels)
-    return kept - left
+    benign = F.cross_entropy(model.classify(mask * features), labels)
+    rest = F.cross_entropy(model.classify((1 - mask) * features), labels)
+    return benign - rest
 
 
 @torch.no_grad()
 def _all_features(model: Classifier, clean: LabelledImages, batch_size: int) -> Tensor:
-    """H of all clean images, (N, D, h, w) fp32: the mask's training needs no more than that."""
+    """Returns h(x) of all clean images, (N, D, h, w) fp32, all that the mask's training needs."""
     parts = torch.split(torch.arange(len(clean), device=clean.labels.device), batch_size)
     stream = zip(parts, batches(clean, batch_size, generator=None), strict=True)
-    found = torch.empty(0)
+    features = torch.empty(0)
     for part, (x, _) in tracked(stream, "inversion: features", len(parts)):
         h = model.features(x).float()
-        if not len(found):
-            found = h.new_zeros((len(clean), *h.shape[1:]))
-        found[part[: len(h)]] = h
-    return found
+        if not len(features):
+            features = h.new_zeros((len(clean), *h.shape[1:]))
+        features[part[: len(h)]] = h
+    return features

@@ -4,14 +4,14 @@ For every class t a mask m in [0, 1] and a pattern p are optimised that send all
 
     min over m, p of CE(f((1 - m) * x + m * p), t) + cost * |m|_1,
 
-m = tanh(a) / 2 + 1/2, the same in all channels, p likewise. The cost starts at 0, is set once the
-trigger has worked for some passes, and is then raised while it works and lowered while it does not;
-the smallest mask that worked is kept. A class whose mask is far smaller than the others' is
-suspect: its anomaly index is the distance from the median in units of the median absolute
-deviation, which is 1.4826 times the median of all distances.
+with m = tanh(a) / 2 + 1/2, the same in all channels, and p likewise. The cost starts at 0 and is
+set once the trigger has worked for some passes. Then it is raised while the trigger works and
+lowered while it does not; the smallest mask that worked is kept. A class whose mask is far smaller
+than the others' is suspect. Its anomaly index is the distance of its norm from the median, in units
+of the median absolute deviation, which is 1.4826 times the median of all distances.
 
-The median of an even number is the mean of the middle two, as in the authors' code;
-BackdoorBench's is the lower one. A class for which no trigger works is never flagged; in the
+The median of an even number of values is the mean of the middle two, as in the authors' code; in
+BackdoorBench it is the lower one. A class for which no trigger works is never flagged; in the
 authors' code its last mask counts like any other.
 """
 
@@ -24,14 +24,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remission.models import Classifier
+from remission.models import Classifier, evaluating, frozen
 from remission.progress import tracked
 from remission.seeding import Seed
 from remission.training import batches
 from remission.types import LabelledImages
 
 CONSISTENCY = 1.4826
-"""Median absolute deviation -> standard deviation, for normally distributed values."""
+"""Standard deviation of normally distributed values, per median absolute distance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +39,17 @@ class Search:
     """How triggers are optimised; the defaults are the authors' code's.
 
     Args:
-        images: clean images in a pass, drawn anew each time.
-        passes: at most so many; a class stops earlier when its mask shrinks no more.
-        batch_size: images a step of Adam.
-        lr: of Adam, with betas 0.5 and 0.9.
+        images: number of clean images per pass; each pass draws them anew.
+        passes: number of passes at most; a class stops earlier when its mask shrinks no more.
+        batch_size: images per step of Adam.
+        lr: learning rate of Adam, with betas 0.5 and 0.9.
         cost: first weight of the mask's norm.
-        multiplier: the cost is raised by it, and lowered by its power of 1.5.
-        success: share of images that a trigger which works sends to its class.
-        patience: passes in which a trigger works, or does not, before the cost is changed.
-        stop_patience: passes without a smaller mask after which a class stops.
-        classes_at_once: classes optimised in one forward pass; the result does not depend on it.
+        multiplier: factor by which the cost is raised; it is lowered by this to the power of 1.5.
+        success: share of images that a trigger must send to its class to count as working.
+        patience: number of passes in a row in which a trigger works, or does not, before the cost
+            changes.
+        stop_patience: number of passes without a smaller mask after which a class stops.
+        classes_at_once: number of classes per forward pass; the result does not depend on it.
     """
 
     images: int = 1000
@@ -63,14 +64,14 @@ class Search:
     classes_at_once: int = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reversed:
-    """What was found for each of K classes.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReversedTriggers:
+    """A reverse-engineered trigger for each of K classes.
 
     Args:
         masks: (K, 1, H, W) in [0, 1].
         patterns: (K, C, H, W) in [0, 1].
-        norms: (K,) the masks' L1 norms, in pixels.
+        norms: (K,) L1 norms of the masks, in pixels.
         works: (K,) whether the trigger sends enough images to its class.
         index: (K,) anomaly index, positive where the mask is smaller than the median.
     """
@@ -82,12 +83,12 @@ class Reversed:
     index: Tensor
 
     def flagged(self, threshold: float = 2.0) -> list[int]:
-        """The suspect classes, the most suspect first."""
+        """Returns the classes with an index above ``threshold``, the most suspect first."""
         order = self.index.argsort(descending=True, stable=True).tolist()
         return [k for k in order if bool(self.works[k]) and float(self.index[k]) > threshold]
 
     def stamp(self, images: Tensor, classes: Tensor) -> Tensor:
-        """(N, C, H, W) images with the triggers of (N,) classes."""
+        """Stamps images (N, C, H, W) with the triggers of ``classes`` (N,)."""
         mask, pattern = self.masks[classes], self.patterns[classes]
         return (1 - mask) * images + mask * pattern
 
@@ -99,44 +100,38 @@ def reverse_engineer(
     seed: Seed,
     search: Search | None = None,
     what: str = "reverse-engineering",
-) -> Reversed:
+) -> ReversedTriggers:
     """Finds a trigger for every class of ``model``, which is left as it is.
 
     Args:
-        model: the suspect; in eval mode while it is searched.
+        model: the suspect model; during the search it is in eval mode.
         clean: clean images on the model's device; labels are not used.
-        seed: of the first masks and patterns and of the images' order.
-        search: how to search.
-        what: said in progress.
+        seed: the source of the first masks and patterns, and of the images' order.
+        search: how to search; None: with the defaults.
+        what: the name of this work, shown as progress.
     """
     search = search or Search()
     channels, height, width = clean.shape
     masks = model.mean.new_ones(model.classes, 1, height, width)
     patterns = model.mean.new_zeros(model.classes, channels, height, width)
     works = torch.zeros(model.classes, dtype=torch.bool)
-    required, was_training = [p.requires_grad for p in model.parameters()], model.training
-    model.eval().requires_grad_(False)
-    try:
+    with evaluating(model), frozen(model):
         for classes in torch.split(torch.arange(model.classes), search.classes_at_once):
             raw = _first(classes, clean.shape, seed).to(masks)
-            found = _Found(raw[:, :1].clone(), raw[:, 1:].clone(), _Cost(len(classes), search))
-            _optimise(model, clean, classes.to(clean.labels.device), found, search, seed, what)
-            masks[classes], patterns[classes] = found.masks, found.patterns
-            works[classes] = found.cost.best < torch.inf
-    finally:
-        for parameter, require in zip(model.parameters(), required, strict=True):
-            parameter.requires_grad_(require)
-        model.train(was_training)
+            best = _Best(raw[:, :1].clone(), raw[:, 1:].clone(), _Cost(len(classes), search))
+            _optimise(model, clean, classes.to(clean.labels.device), best, search, seed, what)
+            masks[classes], patterns[classes] = best.masks, best.patterns
+            works[classes] = best.cost.best < torch.inf
     norms = masks.sum((1, 2, 3)).double().cpu()
-    return Reversed(
+    return ReversedTriggers(
         masks=masks, patterns=patterns, norms=norms, works=works, index=anomaly_index(norms)
     )
 
 
 def anomaly_index(norms: Tensor) -> Tensor:
-    """(K,) norms -> how far each is below the median, in units of the deviation.
+    """Returns how far each of (K,) norms lies below the median, in units of the deviation.
 
-    With no deviation at all every distance is infinite, and none is 0.
+    Where the deviation is 0, a norm that differs from the median is infinitely far from it.
     """
     below = norms.quantile(0.5) - norms
     deviation = CONSISTENCY * below.abs().quantile(0.5)
@@ -144,27 +139,27 @@ def anomaly_index(norms: Tensor) -> Tensor:
 
 
 def squashed(raw: Tensor) -> Tensor:
-    """Any real number -> (0, 1)."""
+    """tanh(a) / 2 + 1/2, from any real number into (0, 1)."""
     return raw.tanh() / 2 + 0.5
 
 
 def _first(classes: Tensor, shape: tuple[int, int, int], seed: Seed) -> Tensor:
-    """Masks and patterns (k, 1 + C, H, W) before squashing: uniform in [0, 1] after it."""
+    """Draws masks and patterns (k, 1 + C, H, W) that are uniform in [0, 1] once squashed."""
     drawn = torch.zeros(len(classes), 1 + shape[0], *shape[1:])
-    for each, k in zip(drawn, classes.tolist(), strict=True):
-        each.uniform_(generator=seed.child("class", k).generator())
+    for values, k in zip(drawn, classes.tolist(), strict=True):
+        values.uniform_(generator=seed.child("class", k).generator())
     return (2 * drawn - 1).mul(1 - 1e-6).atanh()
 
 
-class _Found:
-    """The best masks and patterns of some classes so far; at first where the search begins."""
+class _Best:
+    """The best masks and patterns of some classes so far; at first those of the beginning."""
 
     def __init__(self, raw_masks: Tensor, raw_patterns: Tensor, cost: _Cost) -> None:
         self.raw_masks, self.raw_patterns, self.cost = raw_masks, raw_patterns, cost
         self.masks, self.patterns = squashed(raw_masks), squashed(raw_patterns)
 
     def keep(self, chosen: Tensor) -> None:
-        """Keeps the present masks of the ``chosen``, a mask over the classes."""
+        """Makes the present masks and patterns the best for the classes ``chosen``, (k,) bool."""
         index = chosen.nonzero().flatten().to(self.masks.device)
         with torch.no_grad():
             self.masks[index] = squashed(self.raw_masks[index])
@@ -175,27 +170,27 @@ def _optimise(
     model: Classifier,
     clean: LabelledImages,
     classes: Tensor,
-    found: _Found,
+    best: _Best,
     search: Search,
     seed: Seed,
     what: str,
 ) -> None:
-    """Searches the triggers of ``classes`` together; each as if it were alone."""
-    raw = [found.raw_masks.requires_grad_(True), found.raw_patterns.requires_grad_(True)]
+    """Searches the triggers of ``classes`` together, each as if it were alone."""
+    raw = [best.raw_masks.requires_grad_(True), best.raw_patterns.requires_grad_(True)]
     optimizer = torch.optim.Adam(raw, search.lr, betas=(0.5, 0.9))
     count = min(search.images, len(clean))
     steps = -(-count // search.batch_size)
     stream = _passes(clean, count, search, seed.child("images"))
     hits, norms, seen = (torch.zeros(len(classes), device=classes.device) for _ in range(3))
     for done, images in enumerate(tracked(stream, what, search.passes * steps), start=1):
-        active = (~found.cost.stopped).nonzero().flatten().to(classes.device)
-        masks, patterns = (squashed(each[active]) for each in raw)
+        active = (~best.cost.stopped).nonzero().flatten().to(classes.device)
+        masks, patterns = (squashed(values[active]) for values in raw)
         stamped = (1 - masks[:, None]) * images + masks[:, None] * patterns[:, None]
         wanted = classes[active].repeat_interleave(len(images))
         logits = model(stamped.flatten(0, 1))
         length = masks.sum((1, 2, 3))
         error = F.cross_entropy(logits, wanted, reduction="sum") / len(images)
-        weight = found.cost.now.to(length)[active]
+        weight = best.cost.now.to(length)[active]
         optimizer.zero_grad()
         loss = error + (weight * length).sum()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -205,17 +200,17 @@ def _optimise(
         norms[active] += length.detach() * len(images)
         seen[active] += len(images)
         if done % steps == 0:
-            better = found.cost.update((hits / seen).double().cpu(), (norms / seen).double().cpu())
-            found.keep(better)
-            if bool(found.cost.stopped.all()):
+            better = best.cost.update((hits / seen).double().cpu(), (norms / seen).double().cpu())
+            best.keep(better)
+            if bool(best.cost.stopped.all()):
                 break
             for total in (hits, norms, seen):
                 total.zero_()
-    found.keep(found.cost.best == torch.inf)
+    best.keep(best.cost.best == torch.inf)
 
 
 def _passes(clean: LabelledImages, count: int, search: Search, seed: Seed) -> Iterator[Tensor]:
-    """Batches of images, pass after pass."""
+    """Yields batches of images, pass after pass."""
     generator = seed.generator()
     for _ in range(search.passes):
         drawn = torch.randperm(len(clean), generator=generator)[:count]
@@ -224,7 +219,7 @@ def _passes(clean: LabelledImages, count: int, search: Search, seed: Seed) -> It
 
 
 class _Cost:
-    """The weight of each class's mask norm, and when to stop."""
+    """The weight of each class's mask norm, which also says when a class stops."""
 
     def __init__(self, count: int, search: Search) -> None:
         self.search = search
@@ -234,11 +229,11 @@ class _Cost:
         self._raised, self._lowered, self.stopped = torch.zeros(3, count).bool()
 
     def update(self, success: Tensor, norms: Tensor) -> Tensor:
-        """After a pass; (K,) bool: where the mask is the smallest that worked.
+        """Adapts the weights after a pass; returns whose mask is the smallest that worked, (K,).
 
         Args:
-            success: share of images sent to the class in this pass.
-            norms: mean norm of the mask in this pass.
+            success: (K,) share of images that the trigger sent to its class in this pass.
+            norms: (K,) mean norm of the mask in this pass.
         """
         search, running = self.search, ~self.stopped
         works = (success >= search.success) & running

@@ -1,24 +1,28 @@
-"""One perturbation of all images for every class; the class that needs the least is named.
+"""One perturbation of all images for each class; the class that needs the smallest is named.
 
-After universal adversarial perturbations (Moosavi-Dezfooli et al., CVPR 2017) and the comparison of
-classes of Neural Cleanse (Wang et al., S&P 2019). A backdoor is a shortcut from all images to one
-class, so for every class t and every family of changes g, with parameters theta of size |theta|,
+This inversion follows universal adversarial perturbations (Moosavi-Dezfooli et al., CVPR 2017) and
+the comparison of classes of Neural Cleanse (Wang et al., S&P 2019). A backdoor is a shortcut from
+all images to one class. So for every class t and every family of changes g, with parameters theta
+of size |theta|, it solves
 
     min over theta of  E_{x of other classes} CE(f(clip(g_theta(x))), t) + c_t * |theta|,
 
-all classes in one batch. As in Neural Cleanse, c_t is raised while g sends enough images to t, and
-lowered while it does not; the smallest theta that sent enough is kept. Families: an added pattern
-(|theta| the root mean square of its pixels), a patch, which is a mask and a pattern behind it
-(|theta| the mean of the mask, as in Neural Cleanse), and a smooth warp (|theta| the root mean
-square of its flow, in pixels). With s_t the size found, divided by the share of images that arrive
-at t, what class t needs is
+with all classes in one batch. As in Neural Cleanse, c_t is raised while g sends enough images to t
+and lowered while it does not; the smallest theta that sent enough is kept. The families are:
+
+- an added pattern, |theta| the root mean square of its pixels;
+- a patch, which is a mask and a pattern behind it, |theta| the mean of the mask;
+- a smooth warp, |theta| the root mean square of its flow in pixels.
+
+With s_t the size of the smallest theta, divided by the share of images that arrive at t, class t
+needs
 
     n_t = sqrt(s_t of the added pattern * s_t of the patch),  or  n_t = s_t of the warp,
 
-since faint patterns and small ones are both cheap where a backdoor is, while classes that are near
-to others anyway are cheap in one of the two. The class whose lead, min over r != t of n_r / n_t, is
-the largest of both is named. Its added pattern or warp, searched further on its own so that more
-images arrive, is the trigger.
+since both a faint pattern and a small patch suffice where a backdoor is, while a class that is near
+to the others anyway makes only one of them small. The class with the largest lead of both n_t,
+min over r != t of n_r / n_t, is named. Its added pattern or warp is then searched further, alone,
+so that more images arrive; this is the trigger.
 """
 
 from __future__ import annotations
@@ -31,32 +35,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from remission.inversion.base import Inversion, Inverted, Named
+from remission.inversion.base import Inversion, Inverted, TargetClass
 from remission.method import field, method
 from remission.models import Classifier, Precision
 from remission.progress import enough, tracked
 from remission.seeding import Seed
 from remission.training import batches
-from remission.triggers.warp_and_add import Family, Perturbation, perturbed
+from remission.triggers.warp_and_add import Family, WarpAndAdd, perturbed
 from remission.types import LabelledImages
 
 Tried = Literal[Family, "patch"]
-"""What is searched: a patch tells which class, and is no trigger in the end."""
+"""The families that are searched. A patch helps to name the class, but is never the trigger."""
 
 _SLIGHT = 0.1  # standard deviation of the first flow, in pixels
-_MASK = math.log(0.3 / 0.7)  # the first masks let 0.3 of the pattern through
+_MASK = math.log(0.3 / 0.7)  # logit of the first masks, through which 0.3 of the pattern shows
 _PATCH_LR = 0.2
-_FINALISTS = 3  # classes whose patch is searched further, since small ones are found late
+_FINALISTS = 3  # classes whose patch is searched further, since small patches are found late
 
 
-@dataclass(frozen=True)
-class Searched:
-    """What one family's search found, one entry a class.
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """The result of searching one family, with one entry per class.
 
     Args:
-        theta: (K, ...) patterns (K, C, H, W), flows (K, 2, grid, grid), or the logits of masks and
-            of patterns behind them (K, 1 + C, H, W).
-        size: (K,) of each, see above.
+        theta: patterns (K, C, H, W), flows (K, 2, grid, grid), or the logits of masks and of the
+            patterns behind them (K, 1 + C, H, W).
+        size: (K,) |theta| of each.
         share: (K,) share of the images of other classes that arrive, in [0, 1].
     """
 
@@ -65,12 +69,12 @@ class Searched:
     share: Tensor
 
     def needs(self) -> Tensor:
-        """(K,) log s_t above."""
+        """Returns log s_t, (K,)."""
         return (self.size.clamp_min(1e-6) / self.share.clamp_min(0.01)).log()
 
 
 def leads(needs: Tensor) -> Tensor:
-    """(K,) log n_t -> (K,) how many times as much as each class the least of all others needs."""
+    """Returns leads (K,) from log n_t (K,): the least need of all other classes over its own."""
     if len(needs) < 2:
         return torch.ones_like(needs)
     first, second = needs.sort().values[:2]
@@ -79,7 +83,7 @@ def leads(needs: Tensor) -> Tensor:
 
 @method
 class Universal(Inversion):
-    """The universal perturbation, additive or a warp, that sends all to a class at least cost."""
+    """The smallest universal perturbation, a pattern or a warp, that leads to one class."""
 
     name: ClassVar[str] = "universal"
     version: ClassVar[int] = 2
@@ -87,26 +91,26 @@ class Universal(Inversion):
     needs: ClassVar[tuple[str, ...]] = ("clean images",)
 
     steps: int = field(default=100, ge=1)
-    """Steps of Adam a family."""
+    """Number of steps of Adam per family."""
     batch_size: int = field(default=16, ge=2)
-    """Images a step, each under the perturbations of all classes."""
+    """Images per step, each under the perturbations of all classes."""
     lr: float = field(default=0.05, gt=0)
     """Learning rate of patterns, in units of the images' range."""
     flow_lr: float = field(default=0.1, gt=0)
     """Learning rate of flows, in pixels."""
     grid: int = field(default=4, ge=2, le=64)
-    """Points of a flow along each side."""
+    """Number of points of a flow along each side."""
     reach: float = field(default=0.9, gt=0, lt=1)
     """Share of images that shall arrive; above it the size costs more, below it less."""
     refined_reach: float = field(default=0.98, gt=0, lt=1)
-    """The same when the named class's perturbation is searched again on its own."""
+    """``reach`` in the last search, that of the named class's perturbation alone."""
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
-    ) -> Perturbation:
-        """A perturbation that changes nothing yet."""
+    ) -> WarpAndAdd:
+        """Makes a perturbation that changes nothing yet; see :meth:`Inversion.build_generator`."""
         del seed, precision
-        return Perturbation(shape, self.grid)
+        return WarpAndAdd(shape, self.grid)
 
     def invert(
         self,
@@ -116,50 +120,59 @@ class Universal(Inversion):
         *,
         previous: Inverted | None,
         seed: Seed,
-    ) -> Named:
+    ) -> TargetClass:
         """Runs the searches above; see :meth:`Inversion.invert`."""
-        assert isinstance(generator, Perturbation)
+        assert isinstance(generator, WarpAndAdd)
         target = previous.target if previous else None
         classes = torch.arange(model.classes, device=clean.labels.device)
-        found = {each: self.look(model, clean, each, seed) for each in get_args(Family)}
-        needs = {family: each.needs() for family, each in found.items()}
+        results = {family: self.look(model, clean, family, seed) for family in get_args(Family)}
+        needs = {family: result.needs() for family, result in results.items()}
         needs["additive"] = self.with_patches(needs["additive"], target, model, clean, seed)
-        best, of = Named(0, -math.inf), get_args(Family)[0]
+        best, best_family = TargetClass(0, -math.inf), get_args(Family)[0]
         for family, needed in needs.items():
             lead = leads(needed)
-            named = int(lead.argmax()) if target is None else target
-            if float(lead[named]) > best.lead:
-                best, of = Named(named, float(lead[named])), family
-        one = classes[best.target : best.target + 1]
-        here, first = seed.child("refine"), found[of].theta[best.target : best.target + 1]
-        last = self.search(model, clean, of, one, first, self.refined_reach, here)
-        generator.become(of, last.theta[0])
+            candidate = int(lead.argmax()) if target is None else target
+            if float(lead[candidate]) > best.lead:
+                best, best_family = TargetClass(candidate, float(lead[candidate])), family
+        alone = slice(best.target, best.target + 1)
+        refined = self.search(
+            model,
+            clean,
+            best_family,
+            classes[alone],
+            results[best_family].theta[alone],
+            self.refined_reach,
+            seed.child("refine"),
+        )
+        generator.become(best_family, refined.theta[0])
         return best
 
-    def look(self, model: Classifier, clean: LabelledImages, family: Tried, seed: Seed) -> Searched:
-        """The search of a family for every class, from its first values."""
-        here, classes = seed.child(family), torch.arange(model.classes)
-        first = self.first(family, clean.shape, model.classes, here.child("first").generator())
+    def look(
+        self, model: Classifier, clean: LabelledImages, family: Tried, seed: Seed
+    ) -> SearchResult:
+        """Searches a family for every class, from its first values."""
+        seed, classes = seed.child(family), torch.arange(model.classes)
+        first = self.first(family, clean.shape, model.classes, seed.child("first").generator())
         return self.search(
-            model, clean, family, classes.to(clean.labels.device), first, self.reach, here
+            model, clean, family, classes.to(clean.labels.device), first, self.reach, seed
         )
 
     def with_patches(
         self,
         patterns: Tensor,
-        told: int | None,
+        target: int | None,
         model: Classifier,
         clean: LabelledImages,
         seed: Seed,
     ) -> Tensor:
-        """(K,) log n_t from log s_t of the added patterns; searches the patches."""
-        found = self.look(model, clean, "patch", seed)
-        patches = found.needs()
+        """Searches the patches; returns log n_t, (K,), with log s_t of the added patterns, (K,)."""
+        result = self.look(model, clean, "patch", seed)
+        patches = result.needs()
         finalists = (patterns + patches).argsort()[:_FINALISTS]
-        if told is not None and told not in finalists.tolist():
-            finalists = torch.cat([finalists, finalists.new_tensor([told])])
-        here, first = seed.child("finalists"), found.theta[finalists]
-        further = self.search(model, clean, "patch", finalists, first, self.reach, here)
+        if target is not None and target not in finalists.tolist():
+            finalists = torch.cat([finalists, finalists.new_tensor([target])])
+        seed, first = seed.child("finalists"), result.theta[finalists]
+        further = self.search(model, clean, "patch", finalists, first, self.reach, seed)
         patches[finalists] = patches[finalists].minimum(further.needs())
         return (patterns + patches) / 2
 
@@ -172,17 +185,17 @@ class Universal(Inversion):
         first: Tensor,
         reach: float,
         seed: Seed,
-    ) -> Searched:
-        """The smallest perturbation of a family for each of some classes.
+    ) -> SearchResult:
+        """Searches the smallest perturbation of a family for each of some classes.
 
         Args:
-            model: in eval mode.
-            clean: the defender's images.
-            family: of the perturbations.
-            classes: (K,) indices.
-            first: (K, ...) where the search begins.
-            reach: the share of images that shall arrive.
-            seed: of the images of each step.
+            model: the suspect model in eval mode.
+            clean: the defender's images with true labels.
+            family: the family of the perturbations.
+            classes: (K,) indices of the classes.
+            first: (K, ...) the parameters theta with which the search begins.
+            reach: share of images that shall arrive.
+            seed: the source of the images of each step.
         """
         device, draws = clean.labels.device, seed.generator()
         theta = first.detach().clone().to(device)
@@ -206,19 +219,19 @@ class Universal(Inversion):
                 arrived = 0.8 * arrived + 0.2 * share
                 cost = torch.where(arrived > reach, cost * 1.2, cost / 1.1)
                 held = (arrived > reach) & (share > reach)
-                # what never arrives is kept as it is in the end
+                # a class where nothing ever arrives keeps its present theta
                 smaller = (held & (now < least)) | least.isinf()
                 best[smaller] = theta[smaller]
                 least = torch.where(held & smaller, now, least)
             optimizer.step()
-        return Searched(
+        return SearchResult(
             best, size(best, family), self.arriving(model, clean, best, family, classes)
         )
 
     def first(
         self, family: Tried, shape: tuple[int, int, int], classes: int, draws: torch.Generator
     ) -> Tensor:
-        """No pattern, a grey one behind an even mask, or a slight flow: zero has no gradient."""
+        """Returns the first theta: no pattern, a grey one behind an even mask, or a slight flow."""
         if family == "additive":
             return torch.zeros(classes, *shape)
         if family == "patch":
@@ -236,39 +249,39 @@ class Universal(Inversion):
         family: Tried,
         classes: Tensor,
     ) -> Tensor:
-        """(K,) the share of the images of other classes that arrive at each of ``classes``."""
+        """Returns the share of images of other classes that arrive at each of ``classes``, (K,)."""
         hits, count = theta.new_zeros(len(theta)), theta.new_zeros(len(theta))
         stream = batches(clean, self.batch_size, generator=None)
         for images, labels in tracked(stream, "", -(-len(clean) // self.batch_size)):
             other = (labels[None] != classes[:, None]).float()
-            found = logits_under(model, images, theta, family).argmax(2) == classes[:, None]
-            hits, count = hits + (found * other).sum(1), count + other.sum(1)
+            arrives = logits_under(model, images, theta, family).argmax(2) == classes[:, None]
+            hits, count = hits + (arrives * other).sum(1), count + other.sum(1)
         return hits / count.clamp_min(1)
 
 
 def size(theta: Tensor, family: Tried) -> Tensor:
-    """(K, ...) -> (K,) root mean squares; of patches, the means of their masks."""
+    """Returns |theta| of each class, (K,): root mean squares; of patches, the means of masks."""
     if family == "patch":
         return theta[:, 0].sigmoid().flatten(1).mean(1)
     return (theta.flatten(1).square().mean(1) + 1e-12).sqrt()
 
 
 def shown(images: Tensor, theta: Tensor, family: Tried) -> Tensor:
-    """(B, C, H, W) images -> (K, B, C, H, W), under the perturbation of each class."""
+    """Applies the perturbation of each class to images (B, C, H, W); returns (K, B, C, H, W)."""
     if family == "patch":
         mask, pattern = theta[:, None, :1].sigmoid(), theta[:, None, 1:].sigmoid()
         return (1 - mask) * images + mask * pattern
     flows, patterns = (None, theta) if family == "additive" else (theta, None)
     raw = perturbed(images, flows, patterns)
-    return raw + (raw.clamp(0, 1) - raw).detach()  # so that black and white pixels can move
+    return raw + (raw.clamp(0, 1) - raw).detach()  # a gradient for black and white pixels
 
 
 def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried) -> Tensor:
-    """(B, C, H, W) images -> (K, B, K) logits, under the perturbation of each class."""
+    """Returns logits (K, B, K) of images (B, C, H, W) under the perturbation of each class."""
     logits: Tensor = model(shown(images, theta, family).flatten(0, 1))
     return logits.view(len(theta), len(images), -1)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """(K, B) -> (K,), the mean of the values of weight 1; 0 where there are none."""
+    """Returns the mean of the values (K, B) of weight 1, (K,); 0 where there are none."""
     return (values * weights).sum(1) / weights.sum(1).clamp_min(1)

@@ -14,6 +14,7 @@ from remission.models.build import (
 from remission.models.checkpoint import load_weights, save_weights
 from remission.models.classifier import Classifier, Precision, autocast, in_channels_last
 from remission.models.resnet import ResNet
+from remission.models.states import evaluating, frozen, watching_final_inputs
 from remission.models.tracing.adapter import Adapted
 from remission.models.tracing.channels import ChannelGroup
 from remission.models.tracing.permutation import channel_groups, permute
@@ -34,6 +35,8 @@ __all__ = [
     "channel_groups",
     "check_needs",
     "describe_models",
+    "evaluating",
+    "frozen",
     "in_channels_last",
     "load_weights",
     "parse_arch",
@@ -41,4 +44,5 @@ __all__ = [
     "resolve_precision",
     "save_weights",
     "traits",
+    "watching_final_inputs",
 ]

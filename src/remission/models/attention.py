@@ -1,4 +1,4 @@
-"""What the transformers share: attention, the two-layer perceptron, first weights."""
+"""Parts that the transformers share: attention, the two-layer perceptron, first weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def heads_of(channels: int, size: int) -> int:
-    """The number of heads of about ``size`` channels that divides ``channels``, at least 1."""
+    """Returns how many heads of about ``size`` channels divide ``channels``, at least 1."""
     wanted = max(1, channels // size)
     return next(heads for heads in range(wanted, 0, -1) if channels % heads == 0)
 
@@ -15,12 +15,12 @@ def heads_of(channels: int, size: int) -> int:
 class Attention(nn.Module):
     """Multi-head self-attention (Vaswani et al., NeurIPS 2017) over sets of tokens.
 
-    Written out, and not torch's fused kernels: their gradients are not the same numbers again on
-    every device.
+    It is written out, since the gradients of torch's fused kernels are not reproducible on every
+    device.
 
     Args:
-        channels: D of a token.
-        heads: divides ``channels``.
+        channels: D, the number of channels of a token.
+        heads: the number of heads, a divisor of ``channels``.
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -34,8 +34,11 @@ class Attention(nn.Module):
 
         Args:
             tokens: (B, L, D).
-            bias: (b, heads, L, L), added to the logits of attention; b divides B, and set i gets
-                bias i mod b.
+            bias: (b, heads, L, L), added to the logits of attention, where b divides B; set i gets
+                bias i mod b. None: no bias.
+
+        Returns:
+            (B, L, D).
         """
         sets, length, channels = tokens.shape
         split = self.qkv(tokens).view(sets, length, 3, self.heads, channels // self.heads)
@@ -50,7 +53,7 @@ class Attention(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """Two linear layers, four times as wide between them, with a GELU."""
+    """Two linear layers with a GELU between them, where it is four times as wide."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,7 +67,7 @@ class Perceptron(nn.Module):
 
 
 def first_weights(model: nn.Module) -> None:
-    """Linear weights uniform as Glorot and Bengio's, which fits every width; biases 0."""
+    """Draws linear weights uniformly as Glorot and Bengio do, for every width; sets biases to 0."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -73,6 +76,6 @@ def first_weights(model: nn.Module) -> None:
 
 
 def padded(x: Tensor, multiple: int) -> Tensor:
-    """(N, D, h, w) with zeros right and below, so that h and w are multiples of ``multiple``."""
+    """Pads maps (N, D, h, w) with zeros right and below, until ``multiple`` divides h and w."""
     down, right = -x.shape[2] % multiple, -x.shape[3] % multiple
     return F.pad(x, (0, right, 0, down)) if down or right else x

@@ -27,16 +27,16 @@ WIDEST = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """What stands behind a name.
+    """An architecture that has a name.
 
     Args:
-        make: the class.
-        own: the class's own arguments.
+        make: the class that builds it.
+        own: the arguments of this class beside the width.
         width: the published width.
         least: the smallest width that can learn anything.
-        unit: what the width counts, for ``name:WIDTH``.
-        summary: one sentence.
-        paper: where it was published.
+        unit: what the width counts.
+        summary: one sentence that describes it.
+        paper: the paper that published it.
     """
 
     make: Callable[..., Classifier]
@@ -48,7 +48,7 @@ class Architecture:
     paper: str
 
 
-_CHANNELS = "base channels, those of the first stage"
+_CHANNELS = "number of channels of the first stage"
 
 MODELS: Mapping[str, Architecture] = {
     "resnet18": Architecture(
@@ -64,7 +64,7 @@ MODELS: Mapping[str, Architecture] = {
         own={"blocks": (3, 4, 6, 3), "block": Bottleneck},
         width=64,
         unit=_CHANNELS,
-        summary="A residual network of 50 layers, of bottlenecks, with the 3x3 stem used on CIFAR.",
+        summary="A residual network of 50 layers in bottlenecks, with the 3x3 stem used on CIFAR.",
         paper="He et al., CVPR 2016",
     ),
     "preactresnet18": Architecture(
@@ -87,7 +87,7 @@ MODELS: Mapping[str, Architecture] = {
         make=DenseNet,
         own={"layers": (6, 12, 36, 24)},
         width=48,
-        unit="growth rate, channels that each layer adds",
+        unit="growth rate, the number of channels that each layer adds",
         summary="A densely connected network of 161 layers with the 3x3 stem used on CIFAR.",
         paper="Huang et al., CVPR 2017",
     ),
@@ -96,7 +96,7 @@ MODELS: Mapping[str, Architecture] = {
         own={"depth": 12},
         width=192,
         least=4,
-        unit="embedding dimension, channels of a token",
+        unit="embedding dimension, the number of channels of a token",
         summary="A vision transformer of 12 blocks over at most 8x8 patches of small images.",
         paper="Dosovitskiy et al., ICLR 2021; Touvron et al., ICML 2021",
     ),
@@ -105,24 +105,24 @@ MODELS: Mapping[str, Architecture] = {
         own={"depths": (2, 2, 6, 2)},
         width=96,
         least=4,
-        unit="embedding dimension, channels of a token in the first stage",
-        summary="A transformer with shifted windows, its patches and windows fit to small images.",
+        unit="embedding dimension, the number of channels of a token in the first stage",
+        summary="A transformer with shifted windows; patches and windows fit small images.",
         paper="Liu et al., ICCV 2021",
     ),
 }
-"""Name -> architecture. Names with a colon are models of other packages, see ``packages``."""
+"""Name -> architecture. A package's name and a colon begin other models, see ``packages.py``."""
 
 
 def is_foreign(arch: str) -> bool:
-    """Whether ``arch`` names a model of another package."""
+    """Says whether ``arch`` names a model of another package."""
     return arch.partition(":")[0] in PACKAGES and ":" in arch
 
 
 def parse_arch(arch: str) -> tuple[str, int]:
-    """``"resnet18:16"`` -> (``"resnet18"``, 16).
+    """Splits ``"resnet18:16"`` into ``"resnet18"`` and 16; the default is the published width.
 
     Raises:
-        SpecError: no such model, or a width that it cannot have.
+        SpecError: there is no such model, or it cannot have this width.
     """
     name, _, width = arch.partition(":")
     if name not in MODELS:
@@ -141,10 +141,10 @@ def parse_arch(arch: str) -> tuple[str, int]:
 
 
 def canonical_arch(arch: str) -> str:
-    """One way to write each model: the published width is left out, others have no leading zeros.
+    """Returns the one way to write a model: without its published width, without leading zeros.
 
     Raises:
-        SpecError: no such model, or a width that it cannot have.
+        SpecError: there is no such model, or it cannot have this width.
     """
     if is_foreign(arch):
         return str(parse_foreign(arch))
@@ -162,20 +162,21 @@ def build_model(
     seed: Seed | None = None,
     precision: Precision = "fp32",
 ) -> Classifier:
-    """A new model, in channels-last memory format.
+    """Builds a new model, in channels-last memory format.
 
     Args:
         arch: a name of :data:`MODELS`, with an optional width: ``resnet18:16``; or a model of
             another package: ``timm:NAME``, ``torchvision:NAME``.
         classes: number of classes, at least 2.
         shape: (C, H, W) of the images.
-        mean: per channel, of images in [0, 1].
-        std: per channel.
-        seed: where the first weights come from; ``Seed(0)`` when not given.
-        precision: of the forward pass.
+        mean: mean of the images in [0, 1], one number per channel.
+        std: standard deviation of the same, one number per channel.
+        seed: the source of the first weights; None: ``Seed(0)``.
+        precision: the precision of the forward pass.
 
     Raises:
-        SpecError: no such model, images too small for it, or a package that is not installed.
+        SpecError: there is no such model, the images are too small for it, or its package is not
+            installed.
     """
     make: Callable[..., Classifier] = build_foreign
     own: dict[str, object] = {}
@@ -194,7 +195,7 @@ def build_model(
 
 
 def resolve_precision(wanted: str, device: torch.device) -> Precision:
-    """``"auto"`` -> ``"bf16"`` where the processor multiplies it faster, else ``"fp32"``."""
+    """Resolves ``"auto"``: ``"bf16"`` where ``device`` multiplies it faster, else ``"fp32"``."""
     if wanted != "auto":
         return "bf16" if wanted == "bf16" else "fp32"
     if device.type == "cuda":
@@ -205,15 +206,16 @@ def resolve_precision(wanted: str, device: torch.device) -> Precision:
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """An entry of the catalogue for each model: what it is, its width, what it is made of."""
-    found = []
+    """Returns a catalogue entry for each model: what it is, its width, what it is made of."""
+    entries = []
     for name, known in sorted(MODELS.items()):
         with torch.device("meta"):
             model = build_model(name, classes=2, shape=(1, 32, 32), mean=(0.0,), std=(1.0,))
-        found.append(
+        least = f"{SMALLEST_IMAGE}x{SMALLEST_IMAGE}"
+        entries.append(
             {
                 "name": name,
-                "summary": f"{known.summary} Images at least {SMALLEST_IMAGE}x{SMALLEST_IMAGE}.",
+                "summary": f"{known.summary} Images need at least {least} pixels.",
                 "paper": known.paper,
                 "needs": [],
                 "has": list(traits(model)),
@@ -227,7 +229,7 @@ def describe_models() -> list[dict[str, Any]]:
                 ],
             }
         )
-    return found + [_described_package(package) for package in PACKAGES]
+    return entries + [_described_package(package) for package in PACKAGES]
 
 
 def _described_package(package: str) -> dict[str, Any]:
@@ -235,7 +237,7 @@ def _described_package(package: str) -> dict[str, Any]:
     return {
         "name": f"{package}:NAME",
         "summary": f"Any image classifier of {package}, with random first weights; "
-        f"'{package}:NAME@{weights}' has pretrained ones. Install with "
+        f"'{package}:NAME@{weights}' has pretrained weights. Install it with "
         f"pip install 'remission[{package}]'.",
         "paper": "",
         "needs": [],

@@ -19,7 +19,7 @@ def save_weights(module: nn.Module, file: Path) -> None:
 
 
 def pack(module: nn.Module) -> bytes:
-    """The state dict of ``module`` as the bytes of a safetensors file."""
+    """Returns the state dict of ``module`` as the bytes of a safetensors file."""
     state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     return safetensors.torch.save(state)
 
@@ -30,9 +30,24 @@ def load_weights(module: nn.Module, file: Path) -> None:
     A :class:`Classifier` also takes the keys under which its weights are published.
 
     Raises:
-        CheckpointError: the file is missing, truncated, no safetensors file, or does not fit.
+        CheckpointError: the file is missing, truncated or no safetensors file, or its tensors do
+            not fit the module, or a value is not finite.
     """
-    state = read_tensors(file)
+    unpack(module, _content(file), str(file))
+
+
+def unpack(module: nn.Module, content: bytes, origin: str) -> None:
+    """Fills ``module`` from the bytes of a safetensors file, the inverse of :func:`pack`.
+
+    Args:
+        module: the keys and shapes of its state dict must be exactly those of the file.
+        content: the whole file.
+        origin: what errors call the file.
+
+    Raises:
+        CheckpointError: the bytes are no whole safetensors file, or do not fit.
+    """
+    state = _tensors(content, origin)
     if isinstance(module, Classifier):
         state = {module.own_key(key): value for key, value in state.items()}
     own = module.state_dict()
@@ -40,46 +55,70 @@ def load_weights(module: nn.Module, file: Path) -> None:
     if missing or unknown:
         what = f"lacks '{missing[0]}'" if missing else f"has the unknown key '{unknown[0]}'"
         raise CheckpointError(
-            f"the weights in '{file}' do not fit the model: the file {what}",
+            f"the weights in '{origin}' do not fit the model: the file {what}",
             "name the architecture and width that the weights were trained with",
         )
     for key, value in state.items():
-        if value.shape != own[key].shape:
-            raise CheckpointError(
-                f"'{key}' in '{file}' has shape {tuple(value.shape)}, the model's has "
-                f"{tuple(own[key].shape)}",
-                "name the architecture, width and number of classes of the weights",
-            )
-        if value.is_floating_point() != own[key].is_floating_point():
-            raise CheckpointError(
-                f"'{key}' in '{file}' holds values of type {_name(value)}, the model's are "
-                f"{_name(own[key])}",
-                "use a checkpoint that is not quantised",
-            )
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise CheckpointError(
-                f"'{key}' in '{file}' holds values that are not finite",
-                "use a checkpoint of a training that did not diverge",
-            )
+        _check_values(key, value, own[key], origin)
     module.load_state_dict(state)
 
 
-def _name(value: Tensor) -> str:
+def _check_values(key: str, value: Tensor, own: Tensor, origin: str) -> None:
+    """Compares one tensor of a file with the model's own of that key.
+
+    Raises:
+        CheckpointError: it has another shape or kind of values, or some that are not finite.
+    """
+    if value.shape != own.shape:
+        raise CheckpointError(
+            f"'{key}' in '{origin}' has shape {tuple(value.shape)}, the model's has "
+            f"{tuple(own.shape)}",
+            "name the architecture, width and number of classes of the weights",
+        )
+    if value.is_floating_point() != own.is_floating_point():
+        raise CheckpointError(
+            f"'{key}' in '{origin}' holds values of type {_type(value)}, the model's are "
+            f"{_type(own)}",
+            "use a checkpoint that is not quantised",
+        )
+    if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        raise CheckpointError(
+            f"'{key}' in '{origin}' holds values that are not finite",
+            "use a checkpoint of a training that did not diverge",
+        )
+
+
+def _type(value: Tensor) -> str:
     return str(value.dtype).removeprefix("torch.")
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, on the CPU.
+    """Reads all tensors of a safetensors file, onto the CPU.
 
     Raises:
-        CheckpointError: the file is missing, truncated, or no safetensors file.
+        CheckpointError: the file is missing, truncated or no safetensors file.
     """
+    return _tensors(_content(file), str(file))
+
+
+def _content(file: Path) -> bytes:
     try:
-        return safetensors.torch.load(file.read_bytes())
+        return file.read_bytes()
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no file '{file}'", "check its path") from error
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"'{file}' is no whole safetensors file ({error})",
-            "copy it again from where it came, or convert it with safetensors",
-        ) from error
+    except OSError as error:
+        raise _broken(str(file), error) from error
+
+
+def _tensors(content: bytes, origin: str) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise _broken(origin, error) from error
+
+
+def _broken(origin: str, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"'{origin}' is no whole safetensors file ({error})",
+        "copy it again from where it came, or convert it with safetensors",
+    )

@@ -1,4 +1,4 @@
-"""What every model is: images in [0, 1] go in, logits come out; normalisation lies inside."""
+"""The base class of all models: from images in [0, 1] to logits, with normalisation inside."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ Precision = Literal["fp32", "bf16"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
-    """bf16 autocast on ``device``, or nothing at all for fp32."""
+    """Returns a context of bf16 autocast on ``device``; for fp32 a context that does nothing."""
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 def in_channels_last(module: M) -> M:
-    """``module`` with its convolution weights in channels-last memory, as its activations then are.
+    """Puts the convolution weights of ``module`` into channels-last memory; returns ``module``.
 
-    With one input channel both formats look alike to torch's test of contiguity, and only strides
-    written out make a convolution choose channels-last: hence a copy instead of ``contiguous``.
+    Its activations are then channels-last too. With one input channel torch takes both formats for
+    contiguous, and a convolution chooses channels-last only by explicit strides; so weights are
+    copied instead of made ``contiguous``.
     """
     for parameter in module.parameters():
         if parameter.ndim == 4:
@@ -38,24 +39,24 @@ class Classifier(nn.Module, ABC):
     """An image classifier made of a feature extractor and a head.
 
     Args:
-        arch: the name that built it, e.g. ``resnet18:16``.
+        arch: the name by which it was built, for example ``resnet18:16``.
         classes: number of classes K.
         shape: (C, H, W) of the images.
-        mean: per channel, in [0, 1]; subtracted inside.
-        std: per channel; divided by inside.
+        mean: one number per channel, in [0, 1], that the model subtracts.
+        std: one number per channel by which the model then divides.
 
-    Normalisation constants are buffers that stay out of the state dict, so that the state dict
-    has the layers' keys alone and published weights load by key.
+    Mean and std are buffers that stay out of the state dict. So it has only the keys of the layers,
+    and published weights load by key.
     """
 
     mean: Tensor
     std: Tensor
     precision: Precision = "fp32"
-    """Precision of the forward pass; weights, gradients and logits are always fp32."""
+    """The precision of the forward pass; weights, gradients and logits are always fp32."""
     channels_last: bool = True
-    """Whether images are brought into channels-last memory, as the weights are."""
+    """Whether images are put into channels-last memory, as the weights are."""
     published: ClassVar[Mapping[str, str]] = {}
-    """What keys begin with in published weights -> what they begin with here, where they differ."""
+    """Beginning of keys in published weights -> their beginning in this model, if it is another."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Classifier(nn.Module, ABC):
         std: tuple[float, ...],
     ) -> None:
         super().__init__()
-        assert len(mean) == len(std) == shape[0], "one mean and one std a channel"
+        assert len(mean) == len(std) == shape[0], "one mean and one std per channel"
         self.arch, self.classes, self.shape = arch, classes, shape
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
@@ -77,7 +78,7 @@ class Classifier(nn.Module, ABC):
         return self.classify(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) images in [0, 1] -> the last feature map h(x), (N, D, h, w)."""
+        """(N, C, H, W) images x in [0, 1] -> the last feature map h(x), (N, D, h, w)."""
         with autocast(self.precision, images.device):
             normal = (images - self.mean) / self.std
             if self.channels_last:
@@ -91,10 +92,10 @@ class Classifier(nn.Module, ABC):
 
     @abstractmethod
     def feature_map(self, normal: Tensor) -> Tensor:
-        """Normalised images -> the last feature map."""
+        """Normalised images (N, C, H, W) -> the last feature map (N, D, h, w)."""
 
     def head(self, features: Tensor) -> Tensor:
-        """The last feature map -> logits: global average pooling, then the last linear layer."""
+        """(N, D, h, w) -> (N, K) logits: global average pooling, then the last linear layer."""
         logits: Tensor = self.final_linear(features.mean((2, 3)))
         return logits
 
@@ -104,7 +105,7 @@ class Classifier(nn.Module, ABC):
         """The last linear layer."""
 
     def own_key(self, key: str) -> str:
-        """The key in this model's state dict of a key in published weights, or in its own."""
+        """Returns the key in this model's state dict for a published key, or for its own key."""
         for theirs, own in self.published.items():
             if key.startswith(theirs) and not key.startswith(own):
                 return own + key.removeprefix(theirs)

@@ -18,7 +18,7 @@ from remission.models.classifier import Classifier
 
 
 class DenseLayer(nn.Module):
-    """A 1x1 and a 3x3 convolution whose few new channels join those that came in."""
+    """A 1x1 and a 3x3 convolution; their few new channels are put before the input's channels."""
 
     def __init__(self, channels_in: int, growth: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class DenseLayer(nn.Module):
 
 
 class Transition(nn.Module):
-    """Half the channels, half the resolution (rounded up)."""
+    """A 1x1 convolution to fewer channels and pooling to half the resolution, rounded up."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -52,9 +52,9 @@ class DenseNet(Classifier):
     """A densely connected network with the 3x3 stem used on CIFAR.
 
     Args:
-        layers: in each of the four dense blocks; (6, 12, 36, 24) is DenseNet-161.
-        width: the growth rate k, channels that each layer adds; 48 in DenseNet-161. The stem has
-            2 k channels.
+        layers: number of layers in each of the four dense blocks; (6, 12, 36, 24) is DenseNet-161.
+        width: the growth rate k, the number of channels that each layer adds; 48 in DenseNet-161.
+            The stem has 2 k channels.
         common: the arguments of :class:`Classifier`.
     """
 

@@ -1,10 +1,10 @@
 """Models of other packages, ``timm:NAME`` and ``torchvision:NAME``: imported only where named.
 
 ``timm:resnet18`` and ``torchvision:swin_t`` have random first weights. Pretrained weights are used
-only where the name says so, and are fetched by that package into its own cache:
+only where the name says so, and that package fetches them into its own cache:
 ``torchvision:swin_t@IMAGENET1K_V1`` names weights of torchvision (``@DEFAULT``: the best that the
 installed version knows), ``timm:resnet18.a1_in1k@pretrained`` those of a timm model. A pretrained
-model normalises images as its weights were trained, whatever the data set.
+model normalises images as in its pretraining, whatever the data set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from remission.models.tracing.adapter import Adapted
 
 Shape = tuple[int, int, int]
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation, one a channel."""
+"""Mean and standard deviation, one number per channel."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Foreign:
     Args:
         package: ``timm`` or ``torchvision``.
         name: what the package calls the model.
-        weights: the pretrained weights; "" for random ones.
+        weights: the name of pretrained weights; "": random weights.
     """
 
     package: str
@@ -43,25 +43,25 @@ class Foreign:
     weights: str
 
     def __str__(self) -> str:
-        """The whole name, as a spec writes it."""
+        """Returns the whole name, as a spec has it."""
         return f"{self.package}:{self.name}" + (f"@{self.weights}" if self.weights else "")
 
 
 def parse_foreign(arch: str) -> Foreign:
-    """``"torchvision:swin_t@DEFAULT"`` -> its three parts.
+    """Splits ``"torchvision:swin_t@DEFAULT"`` into its three parts.
 
     Raises:
-        SpecError: something else than letters, digits, ``_``, ``.`` and ``-`` in a name.
+        SpecError: a name has other characters than letters, digits, ``_``, ``.`` and ``-``.
     """
     package, _, rest = arch.partition(":")
-    found = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:@([A-Za-z0-9_]+))?", rest)
-    if not found:
+    parts = re.fullmatch(r"([A-Za-z0-9_.-]+)(?:@([A-Za-z0-9_]+))?", rest)
+    if not parts:
         raise SpecError(
             f"'{arch}' names no model of {package}",
             f"write {package}:NAME, or {package}:NAME@{_PRETRAINED[package]} for pretrained "
             "weights; a name holds letters, digits, '_', '.' and '-'",
         )
-    return Foreign(package, found[1], found[2] or "")
+    return Foreign(package, parts[1], parts[2] or "")
 
 
 def build_foreign(
@@ -72,31 +72,31 @@ def build_foreign(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> Adapted:
-    """The model, adapted to classes and images; see :class:`Adapted`.
+    """Builds a model and adapts it to classes and images; see :class:`Adapted`.
 
     Raises:
         SpecError: the package is not installed, has no such model or weights, or the model does
             not fit the images.
     """
-    named, here = parse_foreign(arch), torch.empty(0).device
+    foreign, device = parse_foreign(arch), torch.empty(0).device
     with torch.device("cpu"):  # their constructors compute with values
-        net, published = _MAKERS[named.package](named, classes, shape, here.type == "meta")
+        net, published = _MAKERS[foreign.package](foreign, classes, shape, device.type == "meta")
     if published:
         mean, std = (_per_channel(values, shape[0]) for values in published)
-    return Adapted(net.to(here), arch=arch, classes=classes, shape=shape, mean=mean, std=std)
+    return Adapted(net.to(device), arch=arch, classes=classes, shape=shape, mean=mean, std=std)
 
 
 def _per_channel(values: Iterable[float], channels: int) -> tuple[float, ...]:
-    """As many as there are channels: for grey images the mean over the colours."""
-    found = tuple(values)
-    return found if len(found) == channels else (sum(found) / len(found),) * channels
+    """Returns one number per channel; for grey images the mean over the colours."""
+    colours = tuple(values)
+    return colours if len(colours) == channels else (sum(colours) / len(colours),) * channels
 
 
 def _imported(package: str) -> Any:  # noqa: ANN401
-    """The package.
+    """Imports a package and returns it.
 
     Raises:
-        SpecError: it is not installed, or does not start.
+        SpecError: the package is not installed, or its import fails.
     """
     try:
         return importlib.import_module(package)
@@ -106,47 +106,47 @@ def _imported(package: str) -> Any:  # noqa: ANN401
         ) from error
     except Exception as error:  # a build for another version of torch fails in many ways
         raise SpecError(
-            f"{package} is installed and does not start ({error})",
+            f"{package} is installed, but its import fails ({error})",
             f"install the build that belongs to torch {torch.__version__}",
         ) from error
 
 
-def _unknown(named: Foreign, known: Iterable[str], what: str) -> SpecError:
-    """Models are many: only the nearest names are told."""
+def _unknown(foreign: Foreign, known: Iterable[str], what: str) -> SpecError:
+    """Returns an error with all known weights, or with the nearest names of the many models."""
     if what == "weights":
         return SpecError(
-            f"{named.package}:{named.name} has no weights '{named.weights}'",
+            f"{foreign.package}:{foreign.name} has no weights '{foreign.weights}'",
             f"use one that exists (known: {', '.join(known)})",
         )
-    near = difflib.get_close_matches(named.name, list(known), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(foreign.name, list(known), n=3, cutoff=0.5)
     hint = f"did you mean {', '.join(near)}?" if near else "use a name from its documentation"
-    return SpecError(f"{named.package} has no {what} '{named.name}'", hint)
+    return SpecError(f"{foreign.package} has no {what} '{foreign.name}'", hint)
 
 
-def _fetched(named: Foreign, make: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """What ``make`` fetches.
+def _fetched(foreign: Foreign, make: Callable[[], Any]) -> Any:  # noqa: ANN401
+    """Returns the result of ``make``, which fetches pretrained weights.
 
     Raises:
         SpecError: the pretrained weights do not come, or there is no folder to keep them in.
     """
-    folder = _HOMES[named.package]
+    folder = _HOMES[foreign.package]
     homeless = os.path.expanduser("~") == "~"  # noqa: PTH111 -- pathlib's raises instead
-    if named.weights and homeless and not {folder, "XDG_CACHE_HOME"} & set(os.environ):
+    if foreign.weights and homeless and not {folder, "XDG_CACHE_HOME"} & set(os.environ):
         raise SpecError(
-            f"there is no folder for the pretrained weights of {named}: this user has no home",
+            f"there is no folder for the pretrained weights of {foreign}: this user has no home",
             f"set {folder} to a folder that can be written, or HOME",
         )
     try:
         return make()
     except (OSError, RuntimeError) as error:  # no network, no such file, a wrong checksum
         raise SpecError(
-            f"the pretrained weights of {named} cannot be had ({error})",
-            f"check the network, or use random ones: {named.package}:{named.name}",
+            f"the pretrained weights of {foreign} cannot be fetched ({error})",
+            f"check the network, or use random weights: {foreign.package}:{foreign.name}",
         ) from error
 
 
 def _sized(make: Callable[..., nn.Module], option: str, size: object) -> nn.Module:
-    """``make(option=size)``, or ``make()`` where the model has no such option."""
+    """Returns ``make(option=size)``, or ``make()`` where the model has no such option."""
     try:
         return make(**{option: size})
     except TypeError as error:
@@ -156,48 +156,48 @@ def _sized(make: Callable[..., nn.Module], option: str, size: object) -> nn.Modu
 
 
 def _torchvision(
-    named: Foreign, classes: int, shape: Shape, shapes_only: bool
+    foreign: Foreign, classes: int, shape: Shape, shapes_only: bool
 ) -> tuple[nn.Module, Normalisation | None]:
     del classes  # the head is replaced
     models = _imported("torchvision").models
     known = models.list_models(module=models)
-    if named.name not in known:
-        raise _unknown(named, known, "model")
-    if not named.weights:
+    if foreign.name not in known:
+        raise _unknown(foreign, known, "model")
+    if not foreign.weights:
         height, width = shape[1:]
         if height != width:
-            return models.get_model(named.name, weights=None), None
-        make = lambda **size: models.get_model(named.name, weights=None, **size)  # noqa: E731
+            return models.get_model(foreign.name, weights=None), None
+        make = lambda **size: models.get_model(foreign.name, weights=None, **size)  # noqa: E731
         return _sized(make, "image_size", height), None
-    options = models.get_model_weights(named.name)
-    if named.weights not in options.__members__:
-        raise _unknown(named, options.__members__, "weights")
-    weights = options[named.weights]
-    net = models.get_model(named.name, weights=None)
+    options = models.get_model_weights(foreign.name)
+    if foreign.weights not in options.__members__:
+        raise _unknown(foreign, options.__members__, "weights")
+    weights = options[foreign.weights]
+    net = models.get_model(foreign.name, weights=None)
     if not shapes_only:
         # nothing is unpickled, and the checksum in the file's name is compared
         fetch = lambda: weights.get_state_dict(  # noqa: E731
             progress=False, check_hash=True, weights_only=True
         )
-        net.load_state_dict(_fetched(named, fetch))
+        net.load_state_dict(_fetched(foreign, fetch))
     preset = weights.transforms()
     return net, (tuple(preset.mean), tuple(preset.std))
 
 
 def _timm(
-    named: Foreign, classes: int, shape: Shape, shapes_only: bool
+    foreign: Foreign, classes: int, shape: Shape, shapes_only: bool
 ) -> tuple[nn.Module, Normalisation | None]:
     timm = _imported("timm")
-    if not timm.is_model(named.name):
-        raise _unknown(named, timm.list_models(), "model")
-    if named.weights not in ("", "pretrained"):
-        raise _unknown(named, ["pretrained"], "weights")
-    wanted = bool(named.weights) and not shapes_only
+    if not timm.is_model(foreign.name):
+        raise _unknown(foreign, timm.list_models(), "model")
+    if foreign.weights not in ("", "pretrained"):
+        raise _unknown(foreign, ["pretrained"], "weights")
+    pretrained = bool(foreign.weights) and not shapes_only
     make = lambda **size: timm.create_model(  # noqa: E731
-        named.name, pretrained=wanted, num_classes=classes, in_chans=shape[0], **size
+        foreign.name, pretrained=pretrained, num_classes=classes, in_chans=shape[0], **size
     )
-    net = _fetched(named, lambda: _sized(make, "img_size", shape[1:]))
-    if not named.weights:
+    net = _fetched(foreign, lambda: _sized(make, "img_size", shape[1:]))
+    if not foreign.weights:
         return net, None
     published = net.pretrained_cfg
     return net, (tuple(published["mean"]), tuple(published["std"]))

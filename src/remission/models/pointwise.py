@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 
 class PointwiseConv(nn.Conv2d):
-    """``nn.Conv2d(channels_in, channels, 1, stride, bias=False)``, computed on a thinned-out image.
+    """``nn.Conv2d(channels_in, channels, 1, stride, bias=False)``, without a strided kernel.
 
-    The same values and the same keys. On CPUs with AVX-512, the gradient of a strided 1x1
-    convolution of less than 16 channels in channels-last memory is written past the end of a
-    buffer (AVX2: less than 8; uxlfoundation/oneDNN#6035); without a stride it is not.
+    Pixels are left out before the convolution, which gives the same values and has the same keys.
+    On CPUs with AVX-512, torch writes the gradient of a strided 1x1 convolution of less than 16
+    channels in channels-last memory past the end of a buffer (AVX2: less than 8;
+    uxlfoundation/oneDNN#6035). Without a stride it does not.
     """
 
     def __init__(self, channels_in: int, channels: int, stride: int) -> None:

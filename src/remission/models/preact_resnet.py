@@ -1,8 +1,8 @@
 """Pre-activation ResNet (He, Zhang, Ren, Sun, ECCV 2016), with the stem used on CIFAR.
 
-Batch normalisation and ReLU come before each convolution; as in BackdoorBench's
-``preactresnet18``, whose layer names these are (``conv1``, ``layer1.0.bn1``, ``layer1.0.conv1``,
-``layer2.0.shortcut.0``, ..., ``linear``), none follow the last block.
+Batch normalisation and ReLU come before each convolution. As in BackdoorBench's ``preactresnet18``,
+neither follows the last block, and layers have the same names (``conv1``, ``layer1.0.bn1``,
+``layer1.0.conv1``, ``layer2.0.shortcut.0``, ..., ``linear``).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class PreActBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, h, w) -> (N, channels, h / stride, w / stride)."""
         out = F.relu(self.bn1(x), inplace=True)
-        kept = self.shortcut(out) if len(self.shortcut) else x
+        shortcut = self.shortcut(out) if len(self.shortcut) else x
         out = self.conv1(out)
         out = self.conv2(F.relu(self.bn2(out), inplace=True))
-        added: Tensor = out + kept
-        return added
+        total: Tensor = out + shortcut
+        return total
 
 
 class PreActResNet(Classifier):
@@ -44,7 +44,7 @@ class PreActResNet(Classifier):
 
     Args:
         blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is PreAct-ResNet-18.
-        width: base channels; 64 in the paper, stages have width x 1, 2, 4, 8.
+        width: channels of the first stage, 64 in the paper; stages have width x 1, 2, 4, 8.
         common: the arguments of :class:`Classifier`.
     """
 

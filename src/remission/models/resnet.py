@@ -18,7 +18,7 @@ from remission.models.pointwise import PointwiseConv
 
 
 def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Sequential:
-    """Nothing where the shapes agree, else a 1x1 convolution with batch normalisation."""
+    """Makes an identity where the shapes agree, else a 1x1 convolution with batch norm."""
     if stride == 1 and channels_in == channels:
         return nn.Sequential()
     return nn.Sequential(PointwiseConv(channels_in, channels, stride), nn.BatchNorm2d(channels))
@@ -45,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1x1 convolution to few channels, a 3x3 one, a 1x1 one to four times as many; a shortcut."""
+    """A 1x1 convolution to few channels, a 3x3, a 1x1 to four times as many; and a shortcut."""
 
     expansion: ClassVar[int] = 4
 
@@ -72,10 +72,10 @@ class ResNet(Classifier):
     """A residual network with the 3x3 stem used on CIFAR.
 
     Args:
-        block: of basic blocks, or of bottlenecks, whose output is four times as wide.
-        blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is ResNet-18,
-            (3, 4, 6, 3) of bottlenecks is ResNet-50.
-        width: base channels; 64 in the paper, stages have width x 1, 2, 4, 8.
+        blocks: number of blocks in each of the four stages; (2, 2, 2, 2) is ResNet-18, and
+            (3, 4, 6, 3) with bottlenecks is ResNet-50.
+        width: channels of the first stage, 64 in the paper; stages have width x 1, 2, 4, 8.
+        block: the class of the blocks; the output of a bottleneck is four times as wide.
         common: the arguments of :class:`Classifier`.
     """
 

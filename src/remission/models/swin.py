@@ -1,11 +1,11 @@
 """Swin transformer (Liu et al., ICCV 2021), at the resolution of small images.
 
-Attention within windows, shifted by half a window in every other block, with a relative position
-bias; between stages 2x2 tokens are merged into one. Small images get smaller patches and windows
-than the published 4 and 7 (:func:`patch_size`, :func:`window_size`); at 224x224 pixels this is
-Swin-T. There is no stochastic depth. Layers are named as in the authors' code
+Attention acts within windows, which every other block shifts by half a window, and has a relative
+position bias. Between stages 2x2 tokens are merged into one. Small images get smaller patches and
+windows than the published 4 and 7 (:func:`patch_size`, :func:`window_size`); at 224x224 pixels this
+is Swin-T. There is no stochastic depth. Layers have the names of the authors' code
 (``patch_embed.proj``, ``layers.0.blocks.0.attn.qkv``, ``layers.0.downsample.reduction``, ...,
-``norm``), the last one ``linear``. For weights pretrained on ImageNet there is
+``norm``), and the last one is ``linear``. For weights pretrained on ImageNet there is
 ``torchvision:swin_t@IMAGENET1K_V1``.
 """
 
@@ -21,16 +21,16 @@ from remission.models.attention import Attention, Perceptron, first_weights, hea
 from remission.models.classifier import Classifier
 
 MASKED = -100.0
-"""Added to the logit of attention between tokens that must not see each other."""
+"""What is added to the logits of attention between tokens that must not see each other."""
 
 
 def patch_size(shape: tuple[int, int, int]) -> int:
-    """Side of a patch, pixels: a sixteenth of the image's longer side, 4 at most."""
+    """Returns the side of a patch in pixels: a sixteenth of the image's longer side, at most 4."""
     return min(4, -(-max(shape[1:]) // 16))
 
 
 def window_size(height: int, width: int) -> int:
-    """Side of a window, tokens: the published 7 where it divides the first map, else 4."""
+    """Returns the side of a window in tokens: the published 7 if it divides the map, else 4."""
     return 7 if height % 7 == width % 7 == 0 else 4
 
 
@@ -38,8 +38,8 @@ class WindowAttention(Attention):
     """Attention within windows of M x M tokens, with a bias for each offset of two tokens.
 
     Args:
-        channels: D of a token.
-        heads: divides ``channels``.
+        channels: D, the number of channels of a token.
+        heads: the number of heads, a divisor of ``channels``.
         window: M.
     """
 
@@ -56,20 +56,20 @@ class WindowAttention(Attention):
         self.register_buffer("relative_position_index", index.flatten(), persistent=False)
 
     def within(self, x: Tensor, shift: int) -> Tensor:
-        """(N, h, w, D) -> (N, h, w, D), windows shifted by ``shift`` tokens right and down."""
+        """(N, h, w, D) -> (N, h, w, D), with windows shifted by ``shift`` tokens right and down."""
         m, (height, width) = self.window, x.shape[1:3]
-        grid = F.pad(x, (0, 0, 0, -width % m, 0, -height % m))  # windows that stick out are filled
+        grid = F.pad(x, (0, 0, 0, -width % m, 0, -height % m))  # fills windows that stick out
         if shift:
             grid = grid.roll((-shift, -shift), (1, 2))
         sizes = grid.shape
-        regions = seen_together(height, width, m, shift, x.device)
+        regions = window_regions(height, width, m, shift, x.device)
         out = unwindowed(self(windowed(grid, m), self.bias(regions)), sizes, m)
         if shift:
             out = out.roll((shift, shift), (1, 2))
         return out[:, :height, :width]
 
     def bias(self, regions: Tensor | None) -> Tensor:
-        """(windows, heads, M^2, M^2), or without masks (1, heads, M^2, M^2)."""
+        """Returns the bias, (windows, heads, M^2, M^2), or without regions (1, heads, M^2, M^2)."""
         square = self.window**2
         table = self.relative_position_bias_table[self.relative_position_index]
         bias = table.view(square, square, self.heads).permute(2, 0, 1)[None]
@@ -79,19 +79,20 @@ class WindowAttention(Attention):
         return bias + MASKED * apart
 
 
-def seen_together(
+def window_regions(
     height: int, width: int, window: int, shift: int, device: torch.device
 ) -> Tensor | None:
-    """(windows, M^2): tokens of one window see each other where their numbers agree.
+    """Numbers the tokens of each window, (windows, M^2); those with equal numbers see each other.
 
-    After a shift, windows at the edge hold tokens of opposite edges; and nobody sees what fills
-    windows that stick out. None where all tokens of every window see each other.
+    After a shift, windows at the edge hold tokens of opposite edges, which must not see each other;
+    and no token sees what fills a window that sticks out. None: in every window all tokens see each
+    other.
     """
     if not shift and height % window == width % window == 0:
         return None
 
     def along(size: int) -> Tensor:
-        """Numbers along one side, in the order after the shift: wrapped, filled, or neither."""
+        """Numbers one side in its order after the shift: wrapped tokens, filling, or neither."""
         place = torch.arange(size + -size % window, device=device)
         return ((place < shift).long() + 2 * (place >= size)).roll(-shift)
 
@@ -107,13 +108,13 @@ def windowed(x: Tensor, window: int) -> Tensor:
 
 
 def unwindowed(tokens: Tensor, sizes: torch.Size, window: int) -> Tensor:
-    """(N x windows, M^2, D) -> (N, h, w, D) of ``sizes``."""
+    """(N x windows, M^2, D) -> (N, h, w, D), which ``sizes`` says."""
     images, height, width, channels = sizes
     tiles = tokens.view(images, height // window, width // window, window, window, channels)
     return tiles.transpose(2, 3).reshape(sizes)
 
 
-class Block(nn.Module):
+class SwinBlock(nn.Module):
     """Window attention and a perceptron, each after layer normalisation and around a shortcut."""
 
     def __init__(self, channels: int, window: int, shift: int) -> None:
@@ -132,7 +133,7 @@ class Block(nn.Module):
 
 
 class Merging(nn.Module):
-    """Four neighbouring tokens become one of twice the channels."""
+    """A layer that turns 2x2 tokens into one token with twice the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -147,16 +148,16 @@ class Merging(nn.Module):
         return out
 
 
-class Stage(nn.Module):
+class SwinStage(nn.Module):
     """Blocks at one resolution, and the merging that follows all but the last stage."""
 
-    def __init__(self, blocks: list[Block], downsample: Merging | None) -> None:
+    def __init__(self, blocks: list[SwinBlock], downsample: Merging | None) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
         self.downsample = downsample or nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, h, w, D) -> (N, h / 2, w / 2, 2 D), or of the last stage (N, h, w, D)."""
+        """(N, h, w, D) -> (N, h / 2, w / 2, 2 D), rounded up; in the last stage (N, h, w, D)."""
         out: Tensor = self.downsample(self.blocks(x))
         return out
 
@@ -165,9 +166,9 @@ class Swin(Classifier):
     """A Swin transformer whose patches and windows fit small images.
 
     Args:
-        depths: blocks in each stage; (2, 2, 6, 2) is Swin-T.
-        width: D of a token in the first stage; 96 in Swin-T, doubled at each merging. Heads have
-            about 32 channels.
+        depths: number of blocks in each stage; (2, 2, 6, 2) is Swin-T.
+        width: D, the number of channels of a token in the first stage; 96 in Swin-T. Each merging
+            doubles it. Heads have about 32 channels.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -185,11 +186,11 @@ class Swin(Classifier):
         stages, channels = [], width
         for stage, depth in enumerate(depths):
             side = min(window, max(height, across))
-            # one window that holds the whole map needs no shift
+            # a window that holds the whole map needs no shift
             shift = 0 if max(height, across) <= side else side // 2
-            blocks = [Block(channels, side, shift * (i % 2)) for i in range(depth)]
+            blocks = [SwinBlock(channels, side, shift * (i % 2)) for i in range(depth)]
             last = stage == len(depths) - 1
-            stages.append(Stage(blocks, None if last else Merging(channels)))
+            stages.append(SwinStage(blocks, None if last else Merging(channels)))
             channels *= 1 if last else 2
             height, across = -(-height // 2), -(-across // 2)
         self.layers = nn.Sequential(*stages)

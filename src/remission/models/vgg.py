@@ -1,9 +1,9 @@
 """VGG with batch normalisation (Simonyan, Zisserman, ICLR 2015), with the head used on CIFAR.
 
 The head is global average pooling and one linear layer. Published weights of the common CIFAR
-implementation load by key: ``features.0``, ``features.1``, ..., ``classifier``; here the
-convolutions lie in ``layers``, since ``features`` is a method of every classifier. BackdoorBench's
-``vgg19_bn`` is torchvision's: the same ``features``, another head.
+implementation load by key (``features.0``, ``features.1``, ..., ``classifier``), although the
+convolutions lie in ``layers`` here, since ``features`` is a method of every classifier.
+BackdoorBench's ``vgg19_bn`` is torchvision's: the same ``features``, another head.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from remission.models.classifier import Classifier
 class VGG(Classifier):
     """Stages of 3x3 convolutions with batch normalisation, each followed by max pooling.
 
-    Pooling rounds up, so that every image of at least one pixel passes all five of them.
+    Pooling rounds up, so that every image has a pixel left after all five stages.
 
     Args:
-        convolutions: in each of the five stages; (2, 2, 4, 4, 4) is VGG-19.
-        width: channels of the first stage; 64 in the paper, stages have width x 1, 2, 4, 8, 8.
+        convolutions: their number in each of the five stages; (2, 2, 4, 4, 4) is VGG-19.
+        width: channels of the first stage, 64 in the paper; stages have width x 1, 2, 4, 8, 8.
         common: the arguments of :class:`Classifier`.
     """
 

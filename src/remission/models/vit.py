@@ -1,10 +1,10 @@
 """Vision transformer (Dosovitskiy et al., ICLR 2021), in the tiny form of DeiT (Touvron et al.).
 
-Small images are cut into small patches, and the mean of all tokens is classified, without a class
-token (Beyer, Zhai, Kolesnikov, arXiv 2205.01580). There is no dropout. Layers are named as in the
-public implementations (``patch_embed.proj``, ``pos_embed``, ``blocks.0.attn.qkv``, ..., ``norm``),
-the last one ``linear``; weights published for images of 224 pixels have a class token and do not
-fit: for those there is ``timm:NAME``.
+Small images are cut into small patches. There is no class token: the mean of all tokens is
+classified (Beyer, Zhai, Kolesnikov, arXiv 2205.01580). There is no dropout. Layers have the names
+of public implementations (``patch_embed.proj``, ``pos_embed``, ``blocks.0.attn.qkv``, ...,
+``norm``), and the last one is ``linear``. Weights published for images of 224 pixels have a class
+token and do not fit; for those there is ``timm:NAME``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from remission.models.attention import Attention, Perceptron, first_weights, hea
 from remission.models.classifier import Classifier
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a perceptron, each after layer normalisation and around a shortcut."""
 
     def __init__(self, channels: int) -> None:
@@ -36,7 +36,7 @@ class Block(nn.Module):
 
 
 def patch_size(shape: tuple[int, int, int]) -> int:
-    """Side of a patch, pixels: an eighth of the image's longer side, at least 2 and at most 16.
+    """Returns the side of a patch in pixels: an eighth of the image's longer side, from 2 to 16.
 
     An image of 32x32 is cut into 8x8 patches of 4x4, one of 224x224 into the published 14x14.
     """
@@ -44,11 +44,11 @@ def patch_size(shape: tuple[int, int, int]) -> int:
 
 
 class ViT(Classifier):
-    """A vision transformer over patches of an eighth of the image's side, 16 pixels at most.
+    """A vision transformer over patches of an eighth of the image's longer side.
 
     Args:
         depth: number of blocks; 12 in ViT-Tiny.
-        width: D of a token; 192 in ViT-Tiny. Heads have about 64 channels.
+        width: D, the number of channels of a token; 192 in ViT-Tiny. Heads have about 64 channels.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -60,11 +60,12 @@ class ViT(Classifier):
             {"proj": nn.Conv2d(self.shape[0], width, self.patch, self.patch)}
         )
         self.pos_embed = nn.Parameter(torch.empty(1, tokens, width))
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(TransformerBlock(width) for _ in range(depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.linear = nn.Linear(width, self.classes)
         first_weights(self)
-        nn.init.trunc_normal_(self.pos_embed)  # as large as tokens: few epochs tell places apart
+        # as large as tokens, so that a few epochs suffice to tell places apart
+        nn.init.trunc_normal_(self.pos_embed)
 
     def feature_map(self, normal: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, width, H / patch, W / patch), rounded up: the tokens as a map."""

@@ -1,4 +1,4 @@
-"""Walks and planes in weight space between models, and what is measured there."""
+"""Paths and planes in weight space between models, and measurements along them."""
 
 from remission.paths.bezier import bezier_path
 from remission.paths.distance import Distance, weight_distance

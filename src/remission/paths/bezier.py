@@ -1,8 +1,8 @@
 """A quadratic Bezier curve of low clean loss between two models (Garipov et al., NeurIPS 2018).
 
-A straight line may cross a barrier where a bent one goes around it (arXiv 1802.10026). The bend is
-trained by :func:`remission.training.connect` on the defender's clean images, so that the curve is
-one which the defender could walk himself; then the backdoor is measured on it.
+A straight line may cross a barrier that a curve goes around (arXiv 1802.10026). The curve's bend is
+trained by :func:`remission.training.connect` on the defender's clean images, so that the defender
+could find this curve too; then the backdoor is measured along it.
 """
 
 from __future__ import annotations
@@ -33,23 +33,24 @@ def bezier_path(
     lr: float = 0.01,
     points: int = 21,
 ) -> PathPoints:
-    """Trains a bend between ``start`` (t = 0) and ``end`` (t = 1) and walks the curve.
+    """Trains a curve from ``start`` (t = 0) to ``end`` (t = 1) and measures models along it.
 
     Running statistics are no part of the curve: they are collected anew at every position.
 
     Args:
         start: a model; it stays as it is.
         end: a model of the same architecture; it stays as it is.
-        test: where clean accuracy and ASR are measured, on the models' device.
+        test: the images on which rates and losses are measured, on the models' device.
         trigger: image -> triggered image.
-        target: the attacker's.
-        clean: the bend is trained on these images.
-        statistics: running statistics are collected on these; by default on ``clean``.
-        seed: of the training.
+        target: the target of the attack.
+        clean: the images on which the bend is trained.
+        statistics: the images on which running statistics are collected; None: ``clean``.
+        seed: the source of everything random in the training.
         epochs: passes over ``clean``.
-        lr: highest learning rate of SGD with momentum 0.9 and no weight decay, cosine down to 0:
-            ours, small, for the paper trains the bend from other ends on fifty times the images.
-        points: positions, evenly spaced, both ends included; at least 2.
+        lr: highest learning rate of SGD with momentum 0.9, without weight decay, falling to 0 along
+            a cosine. The default is ours, and small: the paper trains the bend between other models
+            and on fifty times as many images.
+        points: number of positions, evenly spaced, both ends included; at least 2.
     """
     model = copy.deepcopy(start).requires_grad_(True)
     recipe = Recipe(epochs=epochs, lr=lr, schedule="cosine")

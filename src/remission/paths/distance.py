@@ -13,13 +13,13 @@ from remission.models import Classifier
 
 @dataclass(frozen=True)
 class Distance:
-    """Euclidean distances over trainable parameters; running statistics are none.
+    """Euclidean distances between the parameters of two models; running statistics do not count.
 
     Args:
-        total: over all of them together.
-        relative: the same as a share of the start's norm; None if that is 0.
-        layers: for each layer that has parameters of its own, in the model's order, both numbers,
-            over its weight and bias together.
+        total: over all parameters together.
+        relative: the total divided by the norm of the first model; None if that norm is 0.
+        layers: name of each layer with parameters of its own, in the model's order -> both numbers
+            over the parameters of this layer together.
     """
 
     total: float
@@ -29,7 +29,10 @@ class Distance:
 
 @torch.no_grad()
 def weight_distance(start: Classifier, end: Classifier) -> Distance:
-    """From ``start`` to ``end``, of the same architecture, on one device; summed in float64."""
+    """Measures how far ``end`` lies from ``start``; sums are taken in float64.
+
+    Both models are of the same architecture and on the same device.
+    """
     moved: dict[str, tuple[float, float]] = {}  # squares: of the difference, of the start
     pairs = zip(start.named_parameters(), end.named_parameters(), strict=True)
     for (name, a), (_, b) in pairs:
@@ -38,7 +41,7 @@ def weight_distance(start: Classifier, end: Classifier) -> Distance:
         moved[layer] = (before[0] + _square(b.double() - a), before[1] + _square(a.double()))
     squares = [math.fsum(column) for column in zip(*moved.values(), strict=True)]
     total, relative = _both(squares[0], squares[1])
-    return Distance(total, relative, {layer: _both(*found) for layer, found in moved.items()})
+    return Distance(total, relative, {layer: _both(*sums) for layer, sums in moved.items()})
 
 
 def _square(values: Tensor) -> float:

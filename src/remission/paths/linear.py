@@ -14,10 +14,11 @@ from remission.paths.walk import PathPoints, evenly, walk
 from remission.types import LabelledImages, Target
 
 BatchNorm = Literal["interpolated", "recalibrated"]
+"""Where running statistics come from, see :func:`linear_path`."""
 
 
 def interpolate(model: Classifier, start: Classifier, end: Classifier, t: float) -> None:
-    """Sets ``model`` to (1 - t) * start + t * end: parameters and running statistics alike."""
+    """Sets ``model`` to (1 - t) * start + t * end, both parameters and running statistics."""
     into, a, b = model.state_dict(), start.state_dict(), end.state_dict()
     with torch.no_grad():
         for key, value in into.items():
@@ -36,20 +37,20 @@ def linear_path(
     batchnorm: BatchNorm = "recalibrated",
     clean: LabelledImages | None = None,
 ) -> PathPoints:
-    """Walks from ``start`` (backdoored, t = 0) to ``end`` (purified, t = 1).
+    """Measures models on the line from ``start`` (backdoored, t = 0) to ``end`` (purified, t = 1).
 
-    At every t backdoor error, clean error, and the loss of both; the heights of the barriers in
-    them are what :meth:`PathPoints.barriers` says.
+    :meth:`PathPoints.barriers` says how high the barriers between them are.
 
     Args:
         start: a model; it stays as it is.
         end: a model of the same architecture; it stays as it is.
-        test: where clean accuracy and ASR are measured, on the models' device.
+        test: the images on which rates and losses are measured, on the models' device.
         trigger: image -> triggered image.
-        target: the attacker's.
-        points: positions, evenly spaced, both ends included; at least 2.
+        target: the target of the attack.
+        points: number of positions, evenly spaced, both ends included; at least 2.
         batchnorm: ``"interpolated"``: running statistics are interpolated like weights;
-            ``"recalibrated"``: collected anew on ``clean`` at every position, both ends included.
+            ``"recalibrated"``: they are collected anew on ``clean`` at every position, both ends
+            included.
         clean: the defender's images, for ``"recalibrated"``.
     """
     assert batchnorm == "interpolated" or clean is not None, "recalibration needs clean images"

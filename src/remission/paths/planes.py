@@ -1,7 +1,7 @@
 """The plane through three models in weight space (Garipov et al., NeurIPS 2018, appendix).
 
 With w_1, w_2, w_3 the weights of the backdoored, the purified and the retuned model, Gram-Schmidt
-gives two directions at right angles,
+gives two orthogonal directions,
 
     u = w_2 - w_1,   v = (w_3 - w_1) - <w_3 - w_1, u> / <u, u> * u,
 
@@ -27,20 +27,20 @@ from remission.training.weights import Direction
 from remission.types import LabelledImages, Target
 
 MARGIN = 0.25
-"""The grid goes beyond the models by this share of their extent, on every side."""
+"""The grid extends beyond the models by this share of their extent, on every side."""
 _FLAT = 1e-6  # a v this much shorter than w_3 - w_1 is rounding, not a direction
 
 
 @dataclass(frozen=True)
 class PlanePoints:
-    """What was measured on a grid.
+    """Measurements on a grid in the plane of three models.
 
     Args:
-        x: along u, 0 at the first model.
-        y: along v, 0 on the line through the first two.
-        models: (x, y) of the three.
-        rows: for each y what was measured at each x.
-        flat: the three lie on one line, so that no plane is theirs and ``y`` means nothing.
+        x: the grid's positions along u, 0 at the first model.
+        y: the grid's positions along v, 0 on the line through the first two models.
+        models: (x, y) of the three models.
+        rows: for each y, the measurements at every x.
+        flat: whether the models lie on one line; then they have no plane, and ``y`` means nothing.
     """
 
     x: list[float]
@@ -61,20 +61,22 @@ def plane(
     clean: LabelledImages,
     points: int,
 ) -> PlanePoints:
-    """Measures a grid of ``points`` x ``points`` models of the plane through three.
+    """Measures a grid of ``points`` x ``points`` models in the plane of three models.
+
+    The three are of one architecture and stay as they are.
 
     Args:
-        first: backdoored; all three are of one architecture and stay as they are.
-        second: purified.
-        third: retuned.
-        test: on the models' device.
+        first: the backdoored model.
+        second: the purified model.
+        third: the retuned model.
+        test: the images on which rates and losses are measured, on the models' device.
         trigger: image -> triggered image.
-        target: the attacker's.
-        clean: statistics are collected on these images at every point.
-        points: along each axis, at least 2.
+        target: the target of the attack.
+        clean: the images on which running statistics are collected at every point.
+        points: number of positions along each axis, at least 2.
     """
     model = copy.deepcopy(first).requires_grad_(True).eval()
-    origin, *others = (_flattened(each) for each in (first, second, third))
+    origin, *others = (_flattened(corner) for corner in (first, second, third))
     u, v = (other - origin for other in others)
     length, reach = float(u.norm()), float(v.norm())
     u = u / length if length else u
@@ -96,18 +98,20 @@ def plane(
 
 @torch.no_grad()
 def _flattened(model: Classifier) -> Tensor:
-    """All parameters as one vector in float64: differences of near points lose no digits."""
+    """Returns all parameters as one vector, in float64 so that differences lose no digits."""
     return torch.cat([parameter.double().reshape(-1) for parameter in model.parameters()])
 
 
 @torch.no_grad()
 def _put(into: Direction, point: Tensor) -> None:
+    """Writes a vector of all parameters into the parameters ``into``."""
     parts = torch.split(point, [parameter.numel() for parameter in into])
     for parameter, part in zip(into, parts, strict=True):
         parameter.copy_(part.view(parameter.shape))
 
 
 def _grid(low: float, high: float, points: int) -> list[float]:
+    """Returns evenly spaced positions from below ``low`` to above ``high``."""
     margin = MARGIN * (high - low) or MARGIN
     step = (high - low + 2 * margin) / (points - 1)
     return [low - margin + k * step for k in range(points)]

@@ -1,4 +1,4 @@
-"""What is measured on the way from one model to another."""
+"""Measurements along a path from one model to another."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from remission.types import LabelledImages, Target
 
 @dataclass(frozen=True)
 class PathPoints:
-    """What was measured along a walk; all lists have the same length.
+    """Measurements along a path; all lists have the same length.
 
     Args:
         t: positions, from 0 (start) to 1 (end).
-        rates: clean accuracy, ASR, robust accuracy.
-        clean_loss: cross entropy of clean images and their labels.
-        backdoor_loss: cross entropy of triggered images and the classes that the attacker wants.
+        rates: clean accuracy, ASR and robust accuracy at each position.
+        clean_loss: mean cross entropy of clean images and their labels.
+        backdoor_loss: mean cross entropy of triggered images and the classes that the attacker
+            wants for them.
     """
 
     t: list[float]
@@ -32,7 +33,7 @@ class PathPoints:
     backdoor_loss: list[float]
 
     def barriers(self) -> dict[Quantity, float]:
-        """Barrier in each error and loss, see :func:`remission.records.path.barrier`."""
+        """Returns the barriers in errors and losses, see :func:`remission.records.path.barrier`."""
         values: dict[Quantity, list[float]] = {
             "backdoor_error": [1 - rates.asr.value for rates in self.rates],
             "clean_error": [1 - rates.clean_acc.value for rates in self.rates],
@@ -43,7 +44,7 @@ class PathPoints:
 
 
 def unmeasured(images: int) -> Measured:
-    """What stands where nothing was measured, as in a rehearsal."""
+    """Returns a placeholder for what is not measured, as in a rehearsal."""
     nothing = Rate(0, images)
     return Measured(Rates(nothing, nothing, nothing), 0.0, 0.0)
 
@@ -62,31 +63,31 @@ def walk(
     """Measures ``model`` at every position.
 
     Args:
-        model: moved by ``put``.
+        model: the model that ``put`` moves.
         put: sets the weights of ``model`` to those of a position.
-        positions: from 0 to 1.
-        test: on the model's device.
+        positions: numbers from 0 to 1.
+        test: the images on which rates and losses are measured, on the model's device.
         trigger: image -> triggered image.
-        target: the attacker's.
-        clean: running statistics are collected anew on these images at every position; None: they
-            are left as ``put`` sets them.
-        what: said in progress.
+        target: the target of the attack.
+        clean: the images on which running statistics are collected anew at every position; None:
+            they stay as ``put`` sets them.
+        what: the name of this work, shown as progress.
     """
-    found = [unmeasured(len(test))] * len(positions)
+    measurements = [unmeasured(len(test))] * len(positions)
     for place, t in enumerate(tracked(positions, what, len(positions))):
         put(t)
         if clean is not None:
             recalibrate(model, clean)
-        found[place] = measure(model, test, trigger, target)
+        measurements[place] = measure(model, test, trigger, target)
     return PathPoints(
         t=list(positions),
-        rates=[each.rates for each in found],
-        clean_loss=[each.clean_loss for each in found],
-        backdoor_loss=[each.backdoor_loss for each in found],
+        rates=[measured.rates for measured in measurements],
+        clean_loss=[measured.clean_loss for measured in measurements],
+        backdoor_loss=[measured.backdoor_loss for measured in measurements],
     )
 
 
 def evenly(points: int) -> list[float]:
-    """That many positions from 0 to 1, both included; at least 2."""
-    assert points >= 2, "a walk has two ends"
+    """Returns ``points`` positions from 0 to 1, both included; at least 2."""
+    assert points >= 2, "a path has two ends"
     return [round(k / (points - 1), 10) for k in range(points)]

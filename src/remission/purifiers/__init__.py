@@ -1,4 +1,4 @@
-"""Purifiers: a suspect model and clean images -> a model whose backdoor is meant to be gone."""
+"""Purifiers: from a suspect model and clean images to a model without its backdoor, if it works."""
 
 from remission.purifiers.anp import ANP
 from remission.purifiers.base import CleanPurifier, Purified, Purifier, TriggerPurifier, inverts

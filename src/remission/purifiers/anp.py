@@ -1,15 +1,16 @@
 """ANP: adversarial neuron pruning (Wu, Wang, NeurIPS 2021, arXiv 2110.14430).
 
-Channels by which the loss rises most easily are pruned. Every batch, with a mask m in [0, 1] for
-each channel of the batch norms:
+Channels whose change raises the loss most easily are pruned. There is a mask m in [0, 1] for each
+channel of the batch norms. On each batch
 
     delta, xi = argmax CE(f(x; (m + delta) * gamma, (1 + xi) * beta), y),  |delta|, |xi| <= eps,
     m <- SGD(m, grad [a * CE(f(x; m * gamma, beta), y)
                       + (1 - a) * CE(f(x; (m + delta) * gamma, (1 + xi) * beta), y)]), m in [0, 1];
 
-the maximum by ascent along the gradient's sign from a random point. Then channels with m <= t are
-pruned. Public code leaves the box (a step of eps from within it, not projected), and BackdoorBench
-chooses t by the ASR on test images; here t is searched on held-out clean images.
+where the maximum is searched by ascent along the gradient's sign from a random point. In the end
+channels with m <= t are pruned. Public code leaves the box, since it takes a step of eps from
+inside and does not project. BackdoorBench chooses t by the ASR on test images; here t is searched
+on clean images that are held out.
 """
 
 from __future__ import annotations
@@ -39,16 +40,17 @@ class ANP(MaskPruning):
     eps: float = field(default=0.4, gt=0, le=1)
     """Largest relative perturbation of a scale and a shift."""
     alpha: float = field(default=0.2, ge=0, le=1)
-    """Weight a of the loss without perturbation."""
+    """a, the weight of the loss without perturbation."""
     steps: int = field(default=1, ge=1)
-    """Ascent steps a batch, each of length eps / steps."""
+    """Number of ascent steps per batch, each of length eps / steps."""
     iterations: int = field(default=2000, ge=1)
-    """Updates of the masks, rounded up to whole passes over the clean images."""
+    """Number of updates of the masks, rounded up to whole passes over the clean images."""
 
     def masks(self, model: Classifier, clean: LabelledImages, seed: Seed) -> list[Tensor]:
-        """Runs the two steps above."""
+        """Trains the masks by the two steps above; returns m of each batch norm, (D,)."""
         masked, noise = Masked(model), seed.child("noise").generator()
-        steps = max(1, len(clean) // self.batch_size + (len(clean) % self.batch_size > 1))  # a pass
+        # the number of steps per pass
+        steps = max(1, len(clean) // self.batch_size + (len(clean) % self.batch_size > 1))
         fit(
             masked,
             clean,
@@ -63,7 +65,7 @@ class ANP(MaskPruning):
     def loss(
         self, masked: Masked, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """The loss of the masks: a * CE(clean) + (1 - a) * CE(perturbed), the noise held fixed."""
+        """a * CE(f(x; m)) + (1 - a) * CE(f(x; m + delta, xi)), where the noise has no gradient."""
         noise = self.perturbation(masked, images, labels, generator)
         perturbed = F.cross_entropy(masked(images, noise), labels)
         return self.alpha * F.cross_entropy(masked(images), labels) + (1 - self.alpha) * perturbed
@@ -71,7 +73,7 @@ class ANP(MaskPruning):
     def perturbation(
         self, masked: Masked, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Delta and xi, (2, D), within [-eps, eps]."""
+        """Searches delta and xi, (2, D) in [-eps, eps], that raise the loss."""
         start = 2 * torch.rand(2, len(masked.mask), generator=generator) - 1
         noise = self.eps * start.to(masked.mask)
         for _ in range(self.steps):

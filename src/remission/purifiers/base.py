@@ -1,4 +1,4 @@
-"""What a purifier is. An author writes one hook, :meth:`purify`; the wrapper does the rest."""
+"""The base classes of purifiers. A method has one hook, ``purify``; the wrapper does the rest."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from remission.method import Method, field, method
 from remission.models import Classifier, check_needs
 from remission.seeding import Seed
 from remission.training import Recipe
-from remission.training.batches import Augment
+from remission.training.batches import Augment, share_of
 from remission.training.loop import Schedule, check_finite
 from remission.types import LabelledImages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Purified:
-    """The result of a purifier: a model with the victim's keys and shapes, all values finite."""
+    """The result of a purifier: a model with the victim's keys and shapes and finite values."""
 
     model: Classifier
 
@@ -45,11 +45,11 @@ class Purifier(Method, ABC):
         Args:
             victim: the suspect model.
             clean: the defender's clean images with labels, on the model's device.
-            seed: of everything random in the method.
-            trigger: where triggered images come from, for the methods that need one.
+            seed: the source of everything random in the method.
+            trigger: the source of triggered images, for the methods that need one.
 
         Raises:
-            ValueError: a method that needs a trigger was not given one.
+            ValueError: the method needs a trigger, and there is none.
             SpecError: the model lacks what the method needs, for example batch norm.
             DivergedError: a weight of the result is not finite.
         """
@@ -57,8 +57,8 @@ class Purifier(Method, ABC):
         model = copy.deepcopy(victim).requires_grad_(True)
         purified = self._supply(model, clean, trigger, seed)
         shapes = {key: value.shape for key, value in victim.state_dict().items()}
-        found = {key: value.shape for key, value in purified.state_dict().items()}
-        assert shapes == found, f"{self.name} changed the model's keys or shapes"
+        purified_shapes = {key: value.shape for key, value in purified.state_dict().items()}
+        assert shapes == purified_shapes, f"{self.name} changed the model's keys or shapes"
         check_finite(purified, self.name)
         for module in purified.modules():
             module._forward_hooks.clear()
@@ -71,12 +71,12 @@ class Purifier(Method, ABC):
     def _supply(
         self, model: Classifier, clean: LabelledImages, trigger: TriggerSource | None, seed: Seed
     ) -> Classifier:
-        """Calls the hook with what its kind of purifier is given."""
+        """Calls the hook with the arguments of its kind of purifier."""
 
 
 @method
 class CleanPurifier(Purifier, ABC):
-    """A purifier that is given clean images and nothing else."""
+    """A purifier that gets clean images and nothing else."""
 
     needs: ClassVar[tuple[str, ...]] = ("clean images",)
 
@@ -94,13 +94,13 @@ class CleanPurifier(Purifier, ABC):
 
 @method
 class TriggerPurifier(Purifier, ABC):
-    """A purifier that is given a source of triggered images: the true trigger or an inverted one.
+    """A purifier that gets a source of triggered images: the true trigger, or an inverted one.
 
-    ``share`` of every batch carries the trigger, with the true label.
+    A share of every batch carries the trigger, with true labels.
     """
 
     trigger: Literal["inverted", "true"] = "inverted"
-    """Where the trigger comes from: recovered by the spec's inversion, or the attacker's own."""
+    """Which trigger is used: the one that the spec's inversion recovers, or the attacker's own."""
     share: float = field(default=0.2, gt=0, le=1)
     """Share of each batch that carries the trigger."""
 
@@ -119,22 +119,22 @@ class TriggerPurifier(Purifier, ABC):
         return self.purify(model, clean, trigger=trigger, seed=seed)
 
     def stamp_share(self, trigger: TriggerSource, images: Tensor, times: float = 1.0) -> Tensor:
-        """Triggers the first ``share`` of a (shuffled) batch, at least one image of it.
+        """Triggers the first ``share`` of a shuffled batch (B, C, H, W), at least one image.
 
-        ``times`` is how many times the trigger's change is made.
+        ``times`` multiplies the change that the trigger makes.
         """
-        count = max(1, round(self.share * len(images)))
+        count = share_of(len(images), self.share)
         return torch.cat([trigger(images[:count], times).to(images.dtype), images[count:]])
 
 
 def inverts(purifier: Purifier) -> bool:
-    """Whether a purifier needs an inverted trigger."""
+    """Says whether a purifier needs an inverted trigger."""
     return isinstance(purifier, TriggerPurifier) and purifier.trigger == "inverted"
 
 
 @method
 class FineTuning:
-    """The parameters that every fine-tuning purifier has, with the house's defaults."""
+    """The parameters that all purifiers by fine-tuning have, with this package's defaults."""
 
     epochs: int = field(default=10, ge=1)
     """Passes over the clean images."""
@@ -145,14 +145,14 @@ class FineTuning:
     weight_decay: float = field(default=0.0, ge=0)
     """L2 penalty on all parameters."""
     schedule: Schedule = "cosine"
-    """Of the learning rate, a step each batch."""
+    """Schedule of the learning rate, which changes after every batch."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch."""
+    """Images per batch."""
     augment: Augment = "crop_flip"
     """Augmentation of the clean images."""
 
     def recipe(self) -> Recipe:
-        """These parameters as a recipe of SGD."""
+        """Returns these parameters as a recipe of SGD."""
         return Recipe(
             epochs=self.epochs,
             lr=self.lr,
@@ -166,19 +166,19 @@ class FineTuning:
 
 @method
 class Relearning:
-    """What both methods of Siddiqui et al. (arXiv 2505.22310) have: Adam on clean images."""
+    """The parameters of both methods of Siddiqui et al. (arXiv 2505.22310), by Adam."""
 
     epochs: int = field(default=100, ge=1)
     """Passes over the clean images (100 in the public code)."""
     lr: float = field(default=4e-4, gt=0)
     """Learning rate of Adam."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch (128 in the public code)."""
+    """Images per batch (128 in the public code)."""
     augment: Augment = "crop_flip"
     """Augmentation of the clean images."""
 
     def recipe(self) -> Recipe:
-        """These parameters as a recipe."""
+        """Returns these parameters as a recipe of Adam."""
         return Recipe(
             epochs=self.epochs,
             lr=self.lr,

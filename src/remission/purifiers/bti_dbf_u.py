@@ -1,9 +1,11 @@
 """BTI-DBF(U): unlearning an inverted trigger (Xu, Huang, Li, Qin, Ren, ICLR 2024).
 
-min CE(f(x~), y) + MSE(h(x), h(x~)), where a share of the batch x~ is G(x) and y is true; h is the
-last feature map. The generator G is trained further against the purified model each round; one Adam
-goes through all rounds. The authors' code triggers 10 % of a batch, Min et al.'s (NeurIPS 2024)
-20 %, which is the default here.
+    min CE(f(x~), y) + MSE(h(x), h(x~)),
+
+where x~ is G(x) for a share of the batch and x for the rest, y is the true label, and h is the last
+feature map. Each round first trains the generator G further against the purified model; one Adam
+keeps its state over all rounds. The authors' code triggers 10 % of a batch, that of Min et al.
+(NeurIPS 2024) 20 %, which is the default here.
 """
 
 from __future__ import annotations
@@ -20,14 +22,14 @@ from remission.models import Classifier
 from remission.purifiers.base import TriggerPurifier
 from remission.seeding import Seed
 from remission.training import Recipe, fit
-from remission.training.batches import Augment
+from remission.training.batches import Augment, share_of
 from remission.training.loop import make_optimizer
 from remission.types import LabelledImages
 
 
 @method
 class BTIDBFUnlearning(TriggerPurifier):
-    """Unlearning of an inverted trigger, features of triggered images held to the clean ones'."""
+    """Unlearning of an inverted trigger; triggered images keep the features of clean ones."""
 
     name: ClassVar[str] = "bti_dbf"
     version: ClassVar[int] = 2
@@ -35,13 +37,13 @@ class BTIDBFUnlearning(TriggerPurifier):
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger", "last feature map")
 
     rounds: int = field(default=5, ge=1)
-    """Rounds of unlearning; from the second on the trigger is inverted again first."""
+    """Number of rounds; each but the first begins with inverting the trigger again."""
     epochs: int = field(default=30, ge=1)
-    """Passes over the clean images in a round."""
+    """Passes over the clean images per round."""
     lr: float = field(default=1e-4, gt=0)
     """Learning rate of Adam."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch."""
+    """Images per batch."""
     augment: Augment = "crop_flip"
     """Augmentation of the clean images."""
 
@@ -58,25 +60,31 @@ class BTIDBFUnlearning(TriggerPurifier):
         )
         optimizer = make_optimizer([p for p in model.parameters() if p.requires_grad], recipe)
         for turn in range(self.rounds):
-            here = seed.child("round", turn)
+            seed_now = seed.child("round", turn)
             if turn:
-                trigger = trigger.renewed(model, clean, seed=here.child("inversion"))
+                trigger = trigger.renewed(model, clean, seed=seed_now.child("inversion"))
 
             def loss(
                 images: Tensor, labels: Tensor, trigger: TriggerSource = trigger
-            ) -> Tensor:  # sees the batch before and after its share got the trigger
+            ) -> Tensor:  # stamps here and not in transform=, since the loss needs x as well
                 return self.loss(model, images, self.stamp_share(trigger, images), labels)
 
-            fit(model, clean, recipe, seed=here, what=self.name, loss=loss, optimizer=optimizer)
+            fit(model, clean, recipe, seed=seed_now, what=self.name, loss=loss, optimizer=optimizer)
         return model
 
     def loss(self, model: Classifier, images: Tensor, triggered: Tensor, labels: Tensor) -> Tensor:
         """CE(f(x~), y) + MSE(h(x), h(x~)).
 
-        The mean is over the batch. Images without the trigger add nothing: one pass, with the same
-        batch statistics, sees both.
+        Means are over the batch. The second term is 0 for images without the trigger: one pass, and
+        so the same batch statistics, computes both features.
+
+        Args:
+            model: f.
+            images: x, (B, C, H, W).
+            triggered: x~, (B, C, H, W), with the trigger in the first ``share``.
+            labels: y, (B,).
         """
-        count = max(1, round(self.share * len(images)))
+        count = share_of(len(images), self.share)
         both = model.features(torch.cat([triggered, images[:count]]))
         features, clean = both[: len(images)], both[len(images) :]
         wide = torch.promote_types(both.dtype, torch.float32)

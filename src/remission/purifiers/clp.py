@@ -1,13 +1,13 @@
 """CLP: channel Lipschitzness based pruning (Zheng, Tang, Li, Liu, ECCV 2022, arXiv 2208.03111).
 
-Of a batch norm fed by a convolution, channel k has the Lipschitz bound
+Channel k of a batch norm whose input is the output of a convolution has the Lipschitz bound
 
     sigma_k = || W_k ||_2 * | gamma_k / sqrt(var_k + eps) |,
 
-W_k the kernel of that channel as a matrix (input channels, places), the norm its largest singular
-value; channel k is pruned if sigma_k > mean(sigma) + u * std(sigma), taken over its batch norm.
-Public code pairs each batch norm with the last convolution listed before it, which is wrong where
-normalisation comes first, and leaves eps out; here dataflow pairs them.
+with W_k the kernel of that channel as a matrix (input channels, places), and its largest singular
+value as the norm. Channel k is pruned if sigma_k > mean(sigma) + u * std(sigma), both over its
+batch norm. Public code leaves eps out, and pairs each batch norm with the convolution that is
+listed just before it, which is wrong where normalisation comes first; here dataflow pairs them.
 """
 
 from __future__ import annotations
@@ -29,28 +29,32 @@ from remission.seeding import Seed
 from remission.types import LabelledImages
 
 STRENGTHS = tuple(10 - step / 2 for step in range(21))
-"""Values of u, weakest first: 10, 9.5, ..., 0."""
+"""Values of u from the weakest pruning on: 10, 9.5, ..., 0."""
 
 
 @method
 class CLP(StrengthSearch, CleanPurifier):
-    """Pruning of the channels that answer most strongly to small changes, found without data."""
+    """Pruning of the channels that react most strongly to small changes, found without data."""
 
     name: ClassVar[str] = "clp"
     paper: ClassVar[str] = "Zheng et al., ECCV 2022, arXiv 2208.03111"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "batch norm", "convolutions")
 
     u: Annotated[float, pydantic.Field(ge=0)] | Literal["search"] = "search"
-    """Standard deviations above the mean from which a channel is pruned (3 in the paper, which uses
-    no images); searched: 10 to 0 in steps of 0.5, on all clean images."""
+    """Number of standard deviations above the mean from which a channel is pruned (3 in the paper,
+    which uses no images); search: from 10 to 0 in steps of 0.5, on all clean images."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
-        """Prunes as above; nothing is drawn."""
+        """Prunes as above; the seed is not used.
+
+        Raises:
+            SpecError: no batch norm follows a convolution.
+        """
         del seed
         pairs = normalised_convolutions(model)
         if not pairs:
             raise SpecError(
-                f"clp prunes batch norms fed by a convolution, and {model.arch} has none",
+                f"clp prunes batch norms that follow a convolution, and {model.arch} has none",
                 "leave out clp, or use another model, for example resnet18",
             )
         bounds = [channel_lipschitz(conv, norm) for conv, norm in pairs]
@@ -68,13 +72,13 @@ class CLP(StrengthSearch, CleanPurifier):
 
 @torch.no_grad()
 def channel_lipschitz(conv: nn.Conv2d, norm: _BatchNorm) -> Tensor:
-    """The bounds sigma of all channels, (D,)."""
+    """Returns the bounds sigma of all channels, (D,)."""
     assert norm.running_var is not None
     spectral: Tensor = torch.linalg.matrix_norm(conv.weight.flatten(2), ord=2)
     return spectral * (norm.weight / (norm.running_var + norm.eps).sqrt()).abs()
 
 
 def outliers(sigma: Tensor, u: float) -> Tensor:
-    """Where sigma_k > mean(sigma) + u * std(sigma), with Bessel's correction."""
+    """Returns where sigma_k > mean(sigma) + u * std(sigma), (D,) bool, with Bessel's correction."""
     spread = sigma.std(correction=min(1, len(sigma) - 1))
     return sigma > sigma.mean() + u * spread

@@ -1,17 +1,18 @@
 """D3: distance-driven detoxification (Wei, Liu, Zha, ICCV 2025, arXiv 2411.09585).
 
-The weights theta_s of the last linear layer, theta_init,s before, go as far away as the clean loss
-allows: max d(theta_s, theta_init,s) subject to L_cl(theta) <= epsilon, solved as
+The weights theta_s of the last linear layer are driven as far from their old values theta_init,s as
+the clean loss allows: max d(theta_s, theta_init,s) subject to L_cl(theta) <= epsilon, solved as
 
     min  lambda * max(0, L_cl(theta) - epsilon) - d(theta_s, theta_init,s),
     theta_s <- theta_s * ||theta_init,s|| / ||theta_s||  after every step,
 
-d the Frobenius distance, so that it cannot grow by scaling; all parameters are trained. theta_s
-starts anew, uniform and as long as theta_init,s: at theta_init,s itself d has no gradient.
+d the Frobenius distance; after the second line it cannot grow by scaling. All parameters are
+trained. theta_s starts at new values, drawn uniformly and scaled to the length of theta_init,s,
+since d has no gradient at theta_init,s itself.
 
 The objective is divided by 1 + lambda, as in the public code, so that the learning rate means what
-it does elsewhere. That code compares each image's loss with epsilon; ours is the paper's, the mean.
-Its lambda is 0.5, the paper's is 10.
+it means elsewhere. That code compares each image's loss with epsilon; here it is the mean loss, as
+in the paper. Its lambda is 0.5; the paper's is 10.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class D3(FineTuning, CleanPurifier):
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last linear layer")
 
     epsilon: float = field(default=0.1, gt=0)
-    """Clean loss, cross entropy in nats, up to which the distance alone counts (the paper's)."""
+    """Clean loss, a cross entropy in nats, up to which only the distance counts (the paper's)."""
     lambda_clean: float = field(default=10.0, gt=0)
-    """Weight of the clean loss beyond epsilon (10 in the paper, 0.5 in its public code)."""
+    """lambda, the weight of the clean loss above epsilon (10 in the paper, 0.5 in its code)."""
     epochs: int = field(default=100, ge=1)
     """Passes over the clean images (100 in the public code)."""
     batch_size: int = field(default=256, ge=2)
-    """Images a batch (256 in the public code)."""
+    """Images per batch (256 in the public code)."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Runs the objective above."""

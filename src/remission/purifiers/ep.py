@@ -1,8 +1,10 @@
 """EP, exact purification: the upper bound that knows the trigger (Min et al., NeurIPS 2024).
 
-Fine-tuning on clean images of which a share carries the true trigger and the true label. The paper
-publishes no code for it; this protocol is the reference: as many epochs as PAM's rounds together,
-with the momentum of fine-tuning (PAM's is 0.1) and statistics collected at the weights themselves.
+    w <- SGD(w, grad CE(f_w(x~), y)),
+
+where x~ carries the true trigger in a share of the batch, and y is the true label. The paper has no
+public code for it. Our protocol: as many epochs as PAM's rounds together, the momentum of
+fine-tuning (PAM's is 0.1), and batch-norm statistics of the weights themselves.
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ class EP(FineTuning, TriggerPurifier):
     needs: ClassVar[tuple[str, ...]] = ("clean images", "true trigger")
 
     trigger: Literal["true"] = "true"
-    """The attacker's own trigger, always."""
+    """Always the attacker's own trigger."""
     epochs: int = field(default=90, ge=1)
     """Passes over the clean images (PAM's 3 rounds of 30)."""
 
     def purify(
         self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
     ) -> Classifier:
-        """W <- SGD(w, grad CE(f_w(x~), y)), x~ triggered in a share of the batch, y true."""
+        """w <- SGD(w, grad CE(f_w(x~), y))."""
         fit(
             model,
             clean,

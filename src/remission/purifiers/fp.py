@@ -1,10 +1,11 @@
 """FP: fine-pruning (Liu, Dolan-Gavitt, Garg, RAID 2018, arXiv 1805.12185).
 
-a_k = mean over clean images of |channel k of what the last linear layer is given|; the channels
-with the smallest a_k are pruned, in growing numbers, as long as clean accuracy allows; then
-all weights are fine-tuned, W <- SGD(W, grad CE(f(x), y)), and pruned channels stay pruned.
-In the paper's networks channels are never negative, so that it needs no | |. BackdoorBench stops
-by test accuracy, keeps a model one step past its limit, and prunes other channels than it records.
+    a_k = mean over clean images of |channel k of the input of the last linear layer|.
+
+The channels with the smallest a_k are pruned, in growing numbers, as long as clean accuracy allows.
+Then all weights are fine-tuned, W <- SGD(W, grad CE(f(x), y)), and pruned channels stay pruned. In
+the paper's networks channels are never negative, so its formula has no | |. BackdoorBench stops by
+test accuracy, takes a model one step past its limit, and prunes other channels than it records.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Annotated, ClassVar, Literal
 
 import pydantic
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from remission.method import method
-from remission.models import Classifier
+from remission.models import Classifier, watching_final_inputs
 from remission.progress import tracked
 from remission.purifiers.base import CleanPurifier, FineTuning
 from remission.purifiers.pruning import HeldOutSearch, recognised
@@ -25,29 +26,29 @@ from remission.training import batches, fit
 from remission.types import LabelledImages
 
 SHARES = tuple(step / 100 for step in range(1, 100))
-"""Weakest first: 1 %, 2 %, ..., 99 % of the channels."""
+"""Shares of the channels from the weakest pruning on: 1 %, 2 %, ..., 99 %."""
 BATCH = 500
-"""Images a forward pass without gradients."""
+"""Images per forward pass without gradients."""
 
 
 @method
 class FP(FineTuning, HeldOutSearch, CleanPurifier):
-    """Fine-pruning: the channels that clean images use least are pruned, then all is tuned."""
+    """Fine-pruning: prunes the channels that clean images use least, then fine-tunes all."""
 
     name: ClassVar[str] = "fp"
     paper: ClassVar[str] = "Liu, Dolan-Gavitt and Garg, RAID 2018, arXiv 1805.12185"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last linear layer")
 
     share: Annotated[float, pydantic.Field(gt=0, lt=1)] | Literal["search"] = "search"
-    """Share of the channels that is pruned, one being left at least; searched: 1 % to 99 %."""
+    """Share of the channels that are pruned; at least one is left. search: from 1 % to 99 %."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
-        """Prunes, then fine-tunes on all clean images: after the search none need be held out."""
+        """Prunes, then fine-tunes on all clean images, also on those that the search held out."""
         head = model.final_linear
         if self.share == "search":
-            measured, searched = self.parts(clean, seed)
-            order = self.least_active(model, measured)
-            count = self.searched_count(model, searched, order)
+            rest, held = self.parts(clean, seed)
+            order = self.least_active(model, rest)
+            count = self.searched_count(model, held, order)
         else:
             order = self.least_active(model, clean)
             count = _count(self.share, head.in_features)
@@ -63,27 +64,23 @@ class FP(FineTuning, HeldOutSearch, CleanPurifier):
 
     @torch.no_grad()
     def least_active(self, model: Classifier, clean: LabelledImages) -> Tensor:
-        """The channels (D,) of the last linear layer's input, the least active first."""
+        """Orders the channels of the last linear layer's input by a_k, (D,), least active first."""
         head = model.final_linear
         total = head.weight.new_zeros(head.in_features)
 
-        def add(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-            del layer
-            total.add_(given[0].abs().to(total).flatten(0, -2).sum(0))
+        def add(features: Tensor) -> None:
+            total.add_(features.abs().to(total).flatten(0, -2).sum(0))
 
-        handle = head.register_forward_pre_hook(add)
-        try:
-            model.eval()
+        model.eval()
+        with watching_final_inputs(model, add):
             stream = batches(clean, BATCH, generator=None)
             for images, _ in tracked(stream, f"{self.name}: activations", -(-len(clean) // BATCH)):
                 model(images)
-        finally:
-            handle.remove()
         return total.argsort(stable=True)
 
     @torch.no_grad()
     def searched_count(self, model: Classifier, images: LabelledImages, order: Tensor) -> int:
-        """How many of ``order`` may go; only the head is computed anew for each number."""
+        """Returns how many channels of ``order`` may go; per number only the head is computed."""
         head = model.final_linear
         whole, counts = head.weight.detach().clone(), [_count(s, len(order)) for s in SHARES]
         hits = torch.zeros(len(counts), dtype=torch.int64, device=whole.device)
@@ -101,5 +98,5 @@ class FP(FineTuning, HeldOutSearch, CleanPurifier):
 
 
 def _count(share: float, channels: int) -> int:
-    """The number of channels that a share is; one is left at least."""
+    """Returns the number of channels that a share is; one at least is left."""
     return min(round(share * channels), channels - 1)

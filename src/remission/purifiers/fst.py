@@ -1,8 +1,11 @@
 """FST: feature shift tuning (Min, Qin, Shen, Cheng, NeurIPS 2023).
 
-The last linear layer's weight W starts anew and is driven away from its old value W0:
-min CE(f(x), y) + alpha * <W, W0>, with W <- W * ||W0|| / ||W|| after every step (Frobenius norm,
-the weight only), all parameters trained.
+The last linear layer starts at new values, and its weight W is driven away from the old one, W0:
+
+    min CE(f(x), y) + alpha * <W, W0>,
+    W <- W * ||W0|| / ||W||  after every step,
+
+with the Frobenius norm. All parameters are trained.
 """
 
 from __future__ import annotations

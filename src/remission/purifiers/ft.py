@@ -1,4 +1,6 @@
-"""Plain fine-tuning on clean images: the baseline of every paper.
+"""FT: plain fine-tuning on clean images, the baseline of every paper.
+
+    w <- SGD(w, grad CE(f_w(x), y)).
 
 The public code of Min et al. (NeurIPS 2024) projects the last layer's norm as FST does; here
 nothing is projected.
@@ -24,6 +26,6 @@ class FT(FineTuning, CleanPurifier):
     paper: ClassVar[str] = "BackdoorBench, Wu et al., NeurIPS 2022"
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
-        """W <- SGD(w, grad CE(f_w(x), y))."""
+        """w <- SGD(w, grad CE(f_w(x), y))."""
         fit(model, clean, self.recipe(), seed=seed, what=self.name)
         return model

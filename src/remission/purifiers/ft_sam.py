@@ -1,12 +1,13 @@
 """FT-SAM: fine-tuning with adaptive sharpness-aware minimisation (Zhu et al., ICCV 2023).
 
-g = grad L(w);  eps = rho * (w * w * g) / || |w| * g ||_2;  w <- SGD(w, grad L(w + eps)),
-products element by element, the norm global, L cross entropy with smoothed labels. The running
-statistics of batch norm are collected in the first pass only.
+    g = grad L(w);  eps = rho * (w * w * g) / || |w| * g ||_2;  w <- SGD(w, grad L(w + eps)),
 
-BackdoorBench steps its cosine of 100 epochs once a batch, so that the rate goes up and down several
-times, and its command line overrides the rho of its configurations; here the cosine spans the
-training, and rho is what it says.
+with products element by element, a norm over all weights, and L the cross entropy with smoothed
+labels. The running statistics of batch norm follow the first gradient only.
+
+BackdoorBench steps its cosine of 100 epochs once per batch, so that the rate goes up and down
+several times, and its command line overrides the rho of its configurations. Here the cosine spans
+the training, and rho is the parameter below.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ class FTSAM(FineTuning, CleanPurifier):
     paper: ClassVar[str] = "Zhu et al., ICCV 2023, arXiv 2304.11823"
 
     rho: float = field(default=2.0, gt=0)
-    """Length of the perturbation, in the adaptive norm (2 in BackdoorBench)."""
+    """Length of the perturbation in the adaptive norm (2 in BackdoorBench)."""
     label_smoothing: float = field(default=0.1, ge=0, lt=1)
     """Smoothing of the labels (0.1 in BackdoorBench)."""
     epochs: int = field(default=100, ge=1)
     """Passes over the clean images (100 in BackdoorBench)."""
     batch_size: int = field(default=256, ge=2)
-    """Images a batch (256 in BackdoorBench)."""
+    """Images per batch (256 in BackdoorBench)."""
     weight_decay: float = field(default=5e-4, ge=0)
     """L2 penalty on all parameters (5e-4 in BackdoorBench)."""
 
@@ -75,7 +76,7 @@ class FTSAM(FineTuning, CleanPurifier):
 
 @torch.no_grad()
 def sam_direction(weights: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:
-    """(w * w * g) / || |w| * g ||_2; zero where the gradient vanishes."""
+    """(w * w * g) / || |w| * g ||_2; zero where the gradient is zero."""
     scaled = list(torch._foreach_mul(torch._foreach_abs(weights), gradients))
     length = norm(scaled).clamp_min(1e-12)
     direction = list(torch._foreach_mul(torch._foreach_abs(weights), scaled))

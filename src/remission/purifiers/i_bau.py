@@ -2,24 +2,27 @@
 
     min over w of max over ||delta||_2 <= C of H(delta, w) = mean CE(f_w(x + delta), y).
 
-Each round finds delta from 0 by steps of projected gradient ascent, one a batch, on
--G(delta, w) = H - penalty * ||delta||^2, and then takes steps of Adam along the hypergradient,
-which counts that delta answers to w. With the step delta = Phi(delta, w) whose fixed point delta
-is, Phi = P(delta - eta * grad_delta G), P the projection on the ball, it is
+Each round starts with delta = 0 and takes steps of projected gradient ascent, one per batch, on
+-G(delta, w) = H - penalty * ||delta||^2. Then it takes steps of Adam along the hypergradient, which
+takes into account that the best delta depends on w. Let delta be a fixed point of the step
+Phi(delta, w) = P(delta - eta * grad_delta G), P the projection onto the ball. The hypergradient is
 
     dH/dw = grad_w H + (d Phi / d w)^T v,
     v = sum over k < K of J^k grad_delta H,  J = (d Phi / d delta)^T,
 
-the truncated Neumann series of (I - J)^-1, as the fixed-point iteration v <- J v + grad_delta H
-from v = 0. It converges where delta is a maximum; elsewhere its terms may grow.
+where v is the truncated Neumann series of (I - J)^-1, computed by the iteration
+v <- J v + grad_delta H from v = 0. It converges where delta is a maximum; elsewhere its terms may
+grow.
 
-Units: delta and its norm are in [0, 1], as in the authors' code, which has no normalisation;
-BackdoorBench adds the same numbers to normalised images, where they are about four times less.
-x + delta is not clipped, as in the formula. Batch norm is in eval mode throughout, and its
-statistics stay as they are. Where the public code differs: it has no bound C (the projection is
-commented out), ascends on predicted labels, and takes Phi on one and the same first batch, whatever
-the batch of H. The paper prints H over all images with delta; its code, which made its results,
-adds delta to 1 % of a batch in the outer problem, and the rest keeps the accuracy (``share``).
+The units of delta and of its norm are those of pixels in [0, 1], as in the authors' code, which has
+no normalisation. BackdoorBench adds the same numbers to normalised images, where they are about
+four times smaller. x + delta is not clipped, as in the formula. Batch norm is in eval mode
+throughout, and its statistics stay as they are.
+
+Where the public code differs: it has no bound C (the projection is commented out), ascends on
+predicted labels, and computes Phi on the same first batch, whatever the batch of H. In the paper's
+H all images carry delta. Its code, which made its results, adds delta to 1 % of a batch in the
+outer problem; the rest keeps the accuracy (``share``).
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from remission.progress import tracked
 from remission.purifiers.base import CleanPurifier
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
-from remission.training.batches import Augment
+from remission.training.batches import Augment, share_of
 from remission.training.loop import make_optimizer
 from remission.types import LabelledImages
 
@@ -50,25 +53,26 @@ class IBAU(CleanPurifier):
     paper: ClassVar[str] = "Zeng et al., ICLR 2022, arXiv 2110.03735"
 
     rounds: int = field(default=5, ge=1)
-    """Rounds, each with a new delta and one pass over the clean images (5 in the authors' code)."""
+    """Number of rounds, each with a new delta and one pass over the clean images (5 in the authors'
+    code)."""
     lr: float = field(default=1e-3, gt=0)
     """Learning rate of Adam (1e-3 in the authors' code, 1e-4 in BackdoorBench)."""
     batch_size: int = field(default=100, ge=2)
-    """Images a batch (100 in the authors' code)."""
+    """Images per batch (100 in the authors' code)."""
     norm_bound: float = field(default=10.0, gt=0)
-    """C, the largest Euclidean norm of delta, in units of [0, 1] (10 in the authors' code)."""
+    """C, the largest Euclidean norm of delta, with pixels in [0, 1] (10 in the authors' code)."""
     inner_epochs: int = field(default=1, ge=1)
-    """Passes over the clean images in which delta is found (1 in the authors' code)."""
+    """Passes over the clean images that search delta (1 in the authors' code)."""
     inner_lr: float = field(default=10.0, gt=0)
-    """Step of the ascent that finds delta (10 in the authors' code)."""
+    """Step of the ascent that searches delta (10 in the authors' code)."""
     penalty: float = field(default=1e-3, ge=0)
     """Weight of ||delta||^2 (1e-3 in the authors' code)."""
     iterations: int = field(default=5, ge=1)
-    """K, terms of the Neumann series (5 in the authors' code)."""
+    """K, the number of terms of the Neumann series (5 in the authors' code)."""
     eta: float = field(default=0.1, gt=0)
-    """Step of Phi (0.1 in the authors' code)."""
+    """eta, the step of Phi (0.1 in the authors' code)."""
     share: float = field(default=0.01, gt=0, le=1)
-    """Share of a batch to which delta is added, one image at least (0.01 in the authors' code; 1
+    """Share of each batch to which delta is added, at least one image (0.01 in the authors' code; 1
     is the paper's formula)."""
     augment: Augment = "none"
     """Augmentation of the clean images."""
@@ -84,19 +88,19 @@ class IBAU(CleanPurifier):
         )
         optimizer = make_optimizer(list(model.parameters()), recipe)
         for turn in range(self.rounds):
-            here = seed.child("round", turn)
+            seed_now = seed.child("round", turn)
             model.eval()
-            delta = self.perturbation(model, clean, here.child("delta"))
+            delta = self.perturbation(model, clean, seed_now.child("delta"))
 
             def loss(images: Tensor, labels: Tensor, delta: Tensor = delta) -> Tensor:
-                model.eval()  # fit trains in train mode
+                model.eval()  # fit puts it into train mode
                 return self.loss(model, delta, images, labels)
 
-            fit(model, clean, recipe, seed=here, what=self.name, loss=loss, optimizer=optimizer)
+            fit(model, clean, recipe, seed=seed_now, what=self.name, loss=loss, optimizer=optimizer)
         return model
 
     def perturbation(self, model: Classifier, clean: LabelledImages, seed: Seed) -> Tensor:
-        """The delta of a round, (1, C, H, W)."""
+        """Searches the delta of a round, (1, C, H, W)."""
         delta = torch.zeros(1, *clean.shape, dtype=model.mean.dtype, device=clean.labels.device)
         generator = seed.generator()
         count = -(-len(clean) // self.batch_size)
@@ -116,22 +120,22 @@ class IBAU(CleanPurifier):
         return total
 
     def project(self, delta: Tensor) -> Tensor:
-        """P: the nearest point of the ball of radius C."""
+        """Applies P: returns the nearest point of the ball of radius C."""
         length = torch.linalg.vector_norm(delta).clamp_min(1e-12)
         factor: Tensor = self.norm_bound / length
         return delta * factor.clamp_max(1.0)
 
     def loss(self, model: Classifier, delta: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """H on a batch, with the hypergradient as its gradient.
+        """Returns H on a batch, whose gradient is made the hypergradient.
 
         Args:
-            model: in eval mode.
+            model: f_w, in eval mode.
             delta: (1, C, H, W), the fixed point.
-            images: (B, C, H, W), shuffled.
-            labels: (B,) true classes.
+            images: x, (B, C, H, W), shuffled.
+            labels: y, (B,) true classes.
         """
         delta = delta.detach().requires_grad_(True)
-        count = max(1, round(self.share * len(images)))
+        count = share_of(len(images), self.share)
         moved = torch.cat([images[:count] + delta, images[count:]])
         outer = F.cross_entropy(model(moved), labels)
         (direct,) = torch.autograd.grad(outer, delta, retain_graph=True)

@@ -1,20 +1,20 @@
 """NAD: neural attention distillation (Li, Lyu, Koren, Lyu, Li, Ma, ICLR 2021, arXiv 2101.05930).
 
-The teacher T is the victim fine-tuned on the clean images. The student S, the victim itself, is
-fine-tuned too, while its attention is held to the teacher's:
+The teacher T is the victim, fine-tuned on the clean images. The student S starts as the victim and
+is fine-tuned too, while its attention is tied to the teacher's:
 
-    A(F) = sum over channels of |F|^2,  a(F) = A(F) / ||A(F)||_2, one vector an image;
+    A(F) = sum over channels of |F|^2,  a(F) = A(F) / ||A(F)||_2, one vector per image;
     min CE(f_S(x), y) + sum over maps l of beta_l * d(a(F_S^l), a(F_T^l)).
 
-Maps F^l: the last map of each resolution of the network, found by following the data through it
-(:mod:`remission.models.tracing.maps`); of these as many as there are betas, the last ones. The
-paper's WRN-16-1 has three, the ends of its residual groups. The tokens of a transformer are a map
-as well, and ViT, which has one resolution, has one map, the last block's.
+The maps F^l are the last map of each resolution of the network, found by following the data through
+it (:mod:`remission.models.tracing.maps`); of these the last ones are used, as many as there are
+betas. The paper's WRN-16-1 has three, the ends of its residual groups. The tokens of a transformer
+are a map as well; ViT, which has one resolution, has one map, that of its last block.
 
-The distance d is the mean square over places, as in the authors' code, to which the published
-betas belong; the norm ||.||_2 that the paper prints is far larger and would leave nothing of the
-cross entropy. The paper divides the learning rate by ten every second epoch; here it follows the
-house's schedule. The teacher is in eval mode. BackdoorBench distils only the last map of most
+The distance d is the mean square over places, as in the authors' code, to which the published betas
+belong. The norm ||.||_2 of the paper's formula is far larger and would leave nothing of the cross
+entropy. The paper divides the learning rate by ten every second epoch; here it follows the schedule
+of all fine-tuning. The teacher is in eval mode. BackdoorBench distils only the last map of most
 models.
 """
 
@@ -41,7 +41,7 @@ from remission.types import LabelledImages
 
 @method
 class NAD(FineTuning, CleanPurifier):
-    """Fine-tuning with the attention of a teacher, the victim fine-tuned on clean images before."""
+    """Fine-tuning that follows the attention of a teacher, a fine-tuned copy of the victim."""
 
     name: ClassVar[str] = "nad"
     paper: ClassVar[str] = "Li et al., ICLR 2021, arXiv 2101.05930"
@@ -49,23 +49,27 @@ class NAD(FineTuning, CleanPurifier):
     betas: tuple[Annotated[float, Field(ge=0)], ...] = field(
         default=(500.0, 1000.0, 1000.0), min_length=1, strict=False
     )
-    """Weights of the distances of the maps, from the first to the last (500, 1000, 1000 in
-    BackdoorBench; the paper chooses them for each attack). Counted from the last map."""
+    """Weights of the maps' distances (500, 1000, 1000 in BackdoorBench; the paper chooses them for
+    each attack). The last weight belongs to the last map."""
     distance: Literal["mean_square", "norm"] = "mean_square"
-    """Of two attention maps: the mean square over places of the authors' code, or the Euclidean
-    norm of the paper's formula, which wants betas of about 1."""
+    """d, the distance of two attention maps. mean_square: the mean square over places, as in the
+    authors' code; norm: the Euclidean norm of the paper's formula, for betas of about 1."""
     teacher_epochs: int = field(default=10, ge=1)
-    """Passes over the clean images that make the teacher (5 to 10 in the paper)."""
+    """Passes over the clean images that train the teacher (5 to 10 in the paper)."""
     lr: float = field(default=0.01, gt=0)
-    """Highest learning rate, of teacher and student (0.01 in BackdoorBench, whose betas these are,
-    for networks like the house's; 0.1, soon lowered, in the paper for WRN-16-1)."""
+    """Highest learning rate of teacher and student (0.01 in BackdoorBench, whose betas these are;
+    0.1, soon lowered, in the paper for WRN-16-1)."""
     weight_decay: float = field(default=1e-4, ge=0)
     """L2 penalty on all parameters (1e-4 in the paper)."""
     batch_size: int = field(default=64, ge=2)
-    """Images a batch (64 in the paper)."""
+    """Images per batch (64 in the paper)."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
-        """The teacher's training, then the student's."""
+        """Trains the teacher, then the student.
+
+        Raises:
+            SpecError: the model has no feature map with several places.
+        """
         sites = stage_maps(model)[-len(self.betas) :]
         if not sites:
             raise SpecError(
@@ -87,11 +91,11 @@ class NAD(FineTuning, CleanPurifier):
         return model
 
     def distil(self, maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
-        """Sum of beta_l * d(a(F_S^l), a(F_T^l)), the mean over the images.
+        """Returns the sum of beta_l * d(a(F_S^l), a(F_T^l)), with means over the images.
 
         Args:
-            maps: F_S, each (N, D, places).
-            wanted: F_T, of the same shapes.
+            maps: F_S^l, each (N, D, places).
+            wanted: F_T^l, of the same shapes.
         """
         total = maps[0].new_zeros((), dtype=torch.promote_types(maps[0].dtype, torch.float32))
         for beta, mine, theirs in zip(self.betas[-len(maps) :], maps, wanted, strict=True):
@@ -104,6 +108,6 @@ class NAD(FineTuning, CleanPurifier):
 
 
 def attention(features: Tensor) -> Tensor:
-    """a(F): (N, D, places) -> (N, places), the strength of each place, a vector of length 1."""
+    """a(F): (N, D, places) -> (N, places), the strength of each place, of length 1 per image."""
     wide = features.to(torch.promote_types(features.dtype, torch.float32))
     return F.normalize(wide.square().sum(1), dim=1)

@@ -1,14 +1,14 @@
 """PAM, path-aware minimisation (Min, Qin, Zhang, Shen, Cheng, NeurIPS 2024, section 5).
 
-While unlearning, each gradient is taken not at the weights w but at a point moved toward the
+While unlearning, each gradient is taken not at the weights w but at a point that lies nearer to the
 backdoored weights w_bd:
 
     d = w_bd - w;  w' = w + rho * d / ||d||_2;  w <- SGD(w, grad CE(f_{w'}(x~), y)),
 
-the norm global over all parameters (batch-norm scale and shift included, running statistics not);
-a share of the batch x~ carries the trigger, y is true. The running statistics are collected at w'.
-The trigger is inverted anew before every round; in the authors' code the generator is frozen after
-the first.
+with the norm over all parameters together (including batch-norm scale and shift, but not running
+statistics); x~ carries the trigger in a share of the batch, and y is the true label. Forward passes
+at w' collect the running statistics. The trigger is inverted again before every round but the
+first; in the authors' code the generator stays fixed after the first round.
 """
 
 from __future__ import annotations
@@ -38,31 +38,32 @@ class PAM(FineTuning, TriggerPurifier):
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
 
     rho: float = field(default=0.5, gt=0)
-    """Distance moved toward the backdoored weights (0.5; 0.3 to 0.9 in the paper's ablation)."""
+    """Distance of w' from w, toward the backdoored weights (0.3 to 0.9 in the paper's ablation)."""
     cap: bool = True
-    """Move no farther than the backdoored weights where they are nearer than rho; the paper's
-    public code goes beyond them."""
+    """Whether w' goes no farther than w_bd where this is nearer than rho; the paper's public code
+    goes beyond it."""
     recalibrate: bool = True
-    """Collect the batch-norm statistics anew at the final weights: training leaves those of w'."""
+    """Whether batch-norm statistics are collected anew after each round, since training collects
+    those of w'."""
     rounds: int = field(default=3, ge=1)
-    """Rounds of unlearning; from the second on the trigger is inverted again first."""
+    """Number of rounds; each but the first begins with inverting the trigger again."""
     epochs: int = field(default=30, ge=1)
-    """Passes over the clean images in a round."""
+    """Passes over the clean images per round."""
     momentum: float = field(default=0.1, ge=0, lt=1)
     """Momentum of SGD."""
 
     def purify(
         self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
     ) -> Classifier:
-        """Runs the rounds above; every round walks toward the same w_bd."""
+        """Runs the rounds above, all with the same w_bd."""
         weights = Weights(model)
         backdoored = [w.detach().clone() for w in weights.now]
         for turn in range(self.rounds):
-            here = seed.child("round", turn)
+            seed_now = seed.child("round", turn)
             if turn:
                 self._settle(model, clean)
-                trigger = trigger.renewed(model, clean, seed=here.child("inversion"))
-            self._unlearn(model, clean, weights, backdoored, trigger, here)
+                trigger = trigger.renewed(model, clean, seed=seed_now.child("inversion"))
+            self._unlearn(model, clean, weights, backdoored, trigger, seed_now)
         self._settle(model, clean)
         return model
 
@@ -75,7 +76,7 @@ class PAM(FineTuning, TriggerPurifier):
         trigger: TriggerSource,
         seed: Seed,
     ) -> None:
-        """One round of the update above."""
+        """Runs one round of the update above."""
         fit(
             model,
             clean,
@@ -87,10 +88,10 @@ class PAM(FineTuning, TriggerPurifier):
         )
 
     def gradient(self, weights: Weights, backdoored: Direction, backward: Backward) -> Tensor:
-        """Leaves in ``weights`` the gradient at w'; w itself is put back exactly."""
+        """Computes the gradient at w', puts w back exactly, and returns the loss at w'."""
         direction = weights.towards(backdoored)
         distance = norm(direction)
-        # at w = w_bd there is no direction, and the perturbation is zero
+        # at w = w_bd there is no direction, and w' = w
         step = torch.where(distance > 0, self.rho / distance.clamp_min(1e-12), 0.0)
         weights.keep()
         weights.move(direction, step.clamp_max(1.0) if self.cap else step)
@@ -99,6 +100,6 @@ class PAM(FineTuning, TriggerPurifier):
         return loss
 
     def _settle(self, model: Classifier, clean: LabelledImages) -> None:
-        """Batch-norm statistics of the weights as they are."""
+        """Collects the batch-norm statistics of the present weights, if this is wanted."""
         if self.recalibrate:
             recalibrate(model, clean)

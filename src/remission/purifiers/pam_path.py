@@ -1,22 +1,22 @@
-"""Path-sampled PAM: unlearning along the whole way back to the backdoored weights.
+"""Path-sampled PAM: unlearning along the line back to the backdoored weights.
 
 PAM (Min et al., NeurIPS 2024) takes each gradient at one point, a fixed step rho from the weights w
-toward the backdoored w_bd. Here the point is drawn from the way itself, every batch anew:
+toward the backdoored weights w_bd. Here the point is drawn from the line, anew for every batch:
 
     t ~ U(0, t_max);  d = w_bd - w;
     g = (1 - a) * grad L(w) + a * grad L(w + t * d);  w <- SGD(w, g);
 
     L(w) = T^2 * KL( softmax(f_bd(x) / T) || softmax(f_w(x~) / T) ),
 
-f_bd the victim, which answers the clean image x; x~ = G_u(x), u ~ U(1, strength), in a share of the
-batch: the inverted trigger with u times its change, clip(x + u * (G(x) - x)), or, if G is a warp,
-by u times its flow. So the purified model learns to answer a triggered image as the victim answers
-the clean one, labels are not used, and it does so on nearly all of the line to w_bd. The result is
-the exponential moving average of w, free of its start, which is w_bd:
+with f_bd the victim. x~ = G_u(x), u ~ U(1, strength), in a share of the batch: the inverted trigger
+with u times its change, clip(x + u * (G(x) - x)), or, if G is a warp, with u times its flow. So on
+nearly all of the line to w_bd the model learns to give a triggered image the output that the victim
+gives the clean image. Labels are not used. The result is the exponential moving average of w,
+corrected so that it does not contain its start, which is w_bd:
 
     m_k = m_{k-1} + (1 - b) / (1 - b^k) * (w_k - m_{k-1}),  m_1 = w_1.
 
-Batch-norm statistics are not collected at the points of the way, and are collected anew at the end.
+Forward passes on the line do not change batch-norm statistics; these are collected anew in the end.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from remission.types import LabelledImages
 
 @method
 class PAMPath(FineTuning, TriggerPurifier):
-    """Unlearning with gradients taken along the whole way back to the backdoored weights."""
+    """Unlearning with gradients along the whole line back to the backdoored weights."""
 
     name: ClassVar[str] = "pam_path"
     version: ClassVar[int] = 3
@@ -52,19 +52,19 @@ class PAMPath(FineTuning, TriggerPurifier):
     share: float = field(default=0.075, gt=0, le=1)
     """Share of each batch that carries the trigger."""
     t_max: float = field(default=0.95, gt=0, le=1)
-    """The farthest point of the way, as a share of the distance to the backdoored weights."""
+    """t_max, the farthest point of the line, where 1 is at the backdoored weights."""
     along: float = field(default=0.3, gt=0, lt=1)
-    """A, weight of the gradient taken on the way; the rest is the gradient at w."""
+    """a, the weight of the gradient on the line; the rest is the weight of the gradient at w."""
     temperature: float = field(default=2.0, gt=0)
-    """T, softens the answers that are compared."""
+    """T, which softens the outputs that are compared."""
     strength: float = field(default=2.0, ge=1)
-    """How many times the trigger's change is made at the most."""
+    """The largest u, the factor of the trigger's change."""
     average: float = field(default=0.98, ge=0, lt=1)
-    """B, decay a step of the moving average of the weights; 0 takes the last ones."""
+    """b, the decay per step of the moving average of the weights; 0 takes the last weights."""
     epochs: int = field(default=60, ge=1)
     """Passes over the clean images."""
     augment: Augment = "none"
-    """Augmentation of the clean images: the victim must know what it is asked about."""
+    """Augmentation of the clean images; the victim must be able to classify what it produces."""
 
     def purify(
         self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
@@ -113,7 +113,7 @@ class PAMPath(FineTuning, TriggerPurifier):
         return (1 - self.average) / (1 - self.average**done)
 
     def stamp(self, trigger: TriggerSource, images: Tensor, draws: torch.Generator) -> Tensor:
-        """x~ in the first ``share`` of a (shuffled) batch; one u for all of it."""
+        """Puts x~ into the first ``share`` of a shuffled batch, with one u for all of them."""
         u = 1 + (self.strength - 1) * float(torch.rand((), generator=draws))
         return self.stamp_share(trigger, images, u)
 
@@ -125,26 +125,26 @@ class PAMPath(FineTuning, TriggerPurifier):
         t: float,
         backward: Backward,
     ) -> Tensor:
-        """Leaves g in ``weights``; w is put back exactly. Returns the loss, weighted alike."""
-        here = backward()
+        """Computes g, puts w back exactly, and returns the loss with the same weights a."""
+        loss_at_w = backward()
         torch._foreach_mul_(weights.gradients(), (1 - self.along) / self.along)
         weights.keep()
         weights.move(weights.towards(backdoored), t)
         with frozen_statistics(model):
-            there = backward()
+            loss_on_line = backward()
         weights.back()
         torch._foreach_mul_(weights.gradients(), self.along)
-        return (1 - self.along) * here + self.along * there
+        return (1 - self.along) * loss_at_w + self.along * loss_on_line
 
 
 def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
     """T^2 * KL(softmax(wanted / T) || softmax(logits / T)), the mean over the batch.
 
     Args:
-        logits: (N, K).
-        wanted: (N, K) logits.
+        logits: (N, K) logits of the model that is trained.
+        wanted: (N, K) logits of the victim.
         temperature: T; its square keeps the gradient's scale (Hinton et al., arXiv 1503.02531).
     """
-    found = F.log_softmax(logits / temperature, 1)
-    goal = F.log_softmax(wanted / temperature, 1)
-    return temperature**2 * F.kl_div(found, goal, reduction="batchmean", log_target=True)
+    log_p = F.log_softmax(logits / temperature, 1)
+    log_q = F.log_softmax(wanted / temperature, 1)
+    return temperature**2 * F.kl_div(log_p, log_q, reduction="batchmean", log_target=True)

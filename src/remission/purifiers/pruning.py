@@ -1,8 +1,8 @@
-"""What the purifiers that prune share: the search for the strength, and masks on batch norms.
+"""Code that the pruning purifiers share: the search for the strength, and masks on batch norms.
 
-How strongly to prune is found on clean images of the defender that nothing was fitted to: the
+The strength is searched on clean images of the defender to which nothing was fitted: it is the
 strongest pruning whose clean accuracy there is at most ``max_drop`` below the victim's. Neither
-triggered images nor test images take part, as they do in public code that keeps the lowest ASR.
+triggered images nor test images take part, unlike in public code that chooses the lowest ASR.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ from remission.training.batches import Augment
 from remission.types import LabelledImages
 
 THRESHOLDS = tuple(step / 20 for step in range(19))
-"""Of masks, weakest first: 0, 0.05, ..., 0.9, as in the public code of ANP and RNP."""
+"""Thresholds of masks from the weakest pruning on: 0, 0.05, ..., 0.9 (public code, ANP and RNP)."""
 
 
 @method
 class StrengthSearch:
-    """The strongest pruning that clean images allow."""
+    """The search for the strongest pruning that clean images allow."""
 
     max_drop: float = field(default=0.02, ge=0, le=1)
-    """Clean accuracy that pruning may cost, as a difference of shares, on the images that it is
-    searched on. 0.02 is a little more than the 1.5 points that ANP's paper reports to lose;
-    BackdoorBench's tenth of the accuracy is more than a user would accept."""
+    """Clean accuracy that pruning may cost on the images of the search, as a difference of shares.
+    0.02 is a little more than the 1.5 points that ANP loses in its paper; BackdoorBench's tenth of
+    the accuracy is more than a user would accept."""
 
     def strongest(self, hits: Sequence[int], victim: int, total: int) -> int | None:
-        """The last of the candidates that may be taken, or None.
+        """Returns the index of the strongest candidate that costs at most ``max_drop``, or None.
 
         Args:
-            hits: images recognised with each candidate, from the weakest to the strongest.
-            victim: images that the victim recognises.
-            total: images.
+            hits: number of images that each candidate recognises, the weakest first.
+            victim: number of images that the victim recognises.
+            total: number of images.
         """
         allowed = self.max_drop * total + 1e-6  # 0.29 * 100 is less than 29
-        good = [place for place, found in enumerate(hits) if victim - found <= allowed]
-        return max(good, default=None)
+        allowed_places = [place for place, count in enumerate(hits) if victim - count <= allowed]
+        return max(allowed_places, default=None)
 
     def prune_strongest(
         self,
@@ -64,15 +64,15 @@ class StrengthSearch:
         pruned: Callable[[float], Sequence[Tensor]],
         what: str,
     ) -> None:
-        """Leaves ``model`` pruned as strongly as ``images`` allow, or as it was.
+        """Prunes ``model`` as strongly as ``images`` allow, which may be not at all.
 
         Args:
-            model: whose batch norms ``channels`` are.
-            images: to search on.
-            channels: what is pruned.
-            strengths: from the weakest to the strongest.
-            pruned: strength -> the channels, as :meth:`Channels.prune` takes them.
-            what: said in progress.
+            model: the model whose channels are pruned.
+            images: the images of the search.
+            channels: the channels of its batch norms.
+            strengths: the candidates, the weakest first.
+            pruned: strength -> the channels to prune, as :meth:`Channels.prune` takes them.
+            what: the name of this search, shown as progress.
         """
         victim = recognised(model, images)
         hits = [-1] * len(strengths)
@@ -87,18 +87,18 @@ class StrengthSearch:
 
 @method
 class HeldOutSearch(StrengthSearch):
-    """The same for methods that learn from clean images: some are held out for the search."""
+    """The same search for methods that learn from clean images: some are held out for it."""
 
     held_out: float = field(default=0.2, gt=0, lt=1)
-    """Share of the clean images, of every class alike, that are held out for the search. Of 1,000
-    images 200, where a drop of 0.02 is four images; with 100 it would be two, no more than chance
-    makes of it."""
+    """Share of the clean images of every class that are held out for the search. Of 1,000 images
+    these are 200, where a drop of 0.02 is four images; of 100 it would be two, which is no more
+    than chance."""
 
     def parts(self, clean: LabelledImages, seed: Seed) -> tuple[LabelledImages, LabelledImages]:
-        """(images to learn from, images to search on), disjoint.
+        """Splits the images into disjoint parts: (images to learn from, images to search on).
 
         Raises:
-            SpecError: less than three images: batch norm cannot train on one.
+            SpecError: there are less than three images; batch norm cannot train on one.
         """
         if len(clean) < 3:
             raise SpecError(
@@ -111,36 +111,36 @@ class HeldOutSearch(StrengthSearch):
 
 
 class Channels:
-    """The channels of batch norms, which are pruned and put back exactly.
+    """The channels of batch norms, which can be pruned and put back exactly.
 
     Args:
-        norms: changed in place.
-        keep_shift: a pruned channel is its shift everywhere; else it is zero everywhere.
+        norms: the batch norms, which are changed in place.
+        keep_shift: a pruned channel has the value of its shift everywhere; otherwise it is zero.
     """
 
     def __init__(self, norms: Sequence[_BatchNorm], *, keep_shift: bool = False) -> None:
         self.norms, self.keep_shift = norms, keep_shift
-        self.kept = [(n.weight.detach().clone(), n.bias.detach().clone()) for n in norms]
+        self.whole = [(n.weight.detach().clone(), n.bias.detach().clone()) for n in norms]
 
     @torch.no_grad()
     def prune(self, pruned: Sequence[Tensor]) -> None:
-        """Prunes these channels and no others: a mask (D,) for every batch norm, True: pruned."""
-        for norm, (scale, shift), mask in zip(self.norms, self.kept, pruned, strict=True):
+        """Prunes these channels and no others: per batch norm a mask (D,), True where pruned."""
+        for norm, (scale, shift), mask in zip(self.norms, self.whole, pruned, strict=True):
             norm.weight.copy_(scale.masked_fill(mask, 0))
             norm.bias.copy_(shift if self.keep_shift else shift.masked_fill(mask, 0))
 
     def restore(self) -> None:
-        """Prunes none."""
-        self.prune([torch.zeros_like(scale, dtype=torch.bool) for scale, _ in self.kept])
+        """Puts all channels back."""
+        self.prune([torch.zeros_like(scale, dtype=torch.bool) for scale, _ in self.whole])
 
 
 class Masked(nn.Module):
     """A model with a mask m in [0, 1] for every channel of its batch norms; only m is trained.
 
-    The masks of all batch norms are one vector, of length D.
+    The masks of all batch norms are one vector of length D.
 
     Args:
-        model: its weights stay, its running statistics follow the images.
+        model: the model. Its weights stay as they are; its running statistics follow the images.
     """
 
     def __init__(self, model: Classifier) -> None:
@@ -151,9 +151,9 @@ class Masked(nn.Module):
         self.mask = nn.Parameter(torch.ones_like(torch.cat(scales)))
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Images -> logits, with scales m * gamma.
+        """Images (N, C, H, W) -> logits (N, K), with scales m * gamma.
 
-        With ``noise``, (2, D) delta and xi: with (m + delta) * gamma and shifts (1 + xi) * beta.
+        With ``noise``, delta and xi (2, D), scales are (m + delta) * gamma, shifts (1 + xi) * beta.
         """
         delta, xi = torch.zeros_like(self.mask).expand(2, -1) if noise is None else noise
         scales = torch.split(self.mask + delta, self.sizes)
@@ -171,33 +171,33 @@ class Masked(nn.Module):
         self.mask.clamp_(0, 1)
 
     def masks(self) -> list[Tensor]:
-        """M of each batch norm."""
+        """Returns m of each batch norm."""
         return list(torch.split(self.mask.detach(), self.sizes))
 
 
 @method
 class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
-    """A method that learns a mask for every channel of the batch norms and prunes small ones."""
+    """A method that learns a mask for every channel of batch norms and prunes where it is small."""
 
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)] | Literal["search"] = "search"
-    """Channels whose mask is at most this are pruned; searched: 0 to 0.9 in steps of 0.05."""
+    """Channels whose mask is at most this are pruned; search: from 0 to 0.9 in steps of 0.05."""
     keep_shift: bool = True
-    """Leave the shift of a pruned channel as it is: the masks too were learnt on the scale alone;
-    else it is zeroed with the scale, so that nothing is left of the channel."""
+    """Whether a pruned channel keeps its shift, since masks are learned on the scale alone.
+    Otherwise both become zero, and nothing is left of the channel."""
     lr: float = field(default=0.2, gt=0)
     """Learning rate of the masks (0.2 in the paper)."""
     momentum: float = field(default=0.9, ge=0, lt=1)
-    """Momentum of the masks' SGD."""
+    """Momentum of SGD."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch."""
+    """Images per batch."""
     augment: Augment = "crop_flip"
     """Augmentation of the clean images."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
-        """Learns masks with a copy, then prunes the model as it came."""
+        """Learns masks with a copy of the model, then prunes the model itself."""
         searching = self.threshold == "search"
-        learn, search = self.parts(clean, seed) if searching else (clean, clean)
-        masks = self.masks(copy.deepcopy(model), learn, seed)
+        rest, held = self.parts(clean, seed) if searching else (clean, clean)
+        masks = self.masks(copy.deepcopy(model), rest, seed)
         channels = Channels(list(batch_norms(model).values()), keep_shift=self.keep_shift)
 
         def pruned(threshold: float) -> list[Tensor]:
@@ -205,17 +205,17 @@ class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
 
         if self.threshold == "search":
             what = f"{self.name}: search"
-            self.prune_strongest(model, search, channels, THRESHOLDS, pruned, what)
+            self.prune_strongest(model, held, channels, THRESHOLDS, pruned, what)
         else:
             channels.prune(pruned(self.threshold))
         return model
 
     @abstractmethod
     def masks(self, model: Classifier, clean: LabelledImages, seed: Seed) -> list[Tensor]:
-        """The mask (D,) of each batch norm, in [0, 1]; ``model`` is a copy to learn with."""
+        """Learns the mask (D,) in [0, 1] of each batch norm; ``model`` is a copy to learn with."""
 
     def mask_recipe(self, epochs: int) -> Recipe:
-        """How masks are trained."""
+        """Returns the recipe for training masks."""
         return Recipe(
             epochs=epochs,
             lr=self.lr,
@@ -226,5 +226,5 @@ class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
 
 
 def recognised(model: nn.Module, images: LabelledImages) -> int:
-    """How many images the model gives their label."""
+    """Returns how many images the model classifies as their label."""
     return int((predict(model, images) == images.labels).sum())

@@ -2,11 +2,11 @@
 
 1. Unlearn: a copy of the model climbs, max over theta of CE(f(x; theta), y), until it recognises at
    most a fifth of the clean images.
-2. Recover: with those weights fixed and a mask m in [0, 1] for each channel of the batch norms,
-   min over m of a * CE(f(x; m * gamma), y).
-3. Prune: of the model as it came, the channels with m <= t.
+2. Recover: those weights stay fixed, each channel of the batch norms gets a mask m in [0, 1], and
+   min over m of a * CE(f(x; m * gamma), y) is solved.
+3. Prune: the channels with m <= t of the original model.
 
-Public code clips the gradient before it is computed, so that nothing is clipped, and divides the
+Public code clips the gradient before computing it, so that nothing is clipped, and divides the
 learning rate of step 1 by ten after ten passes; here it is constant.
 """
 
@@ -36,9 +36,9 @@ class RNP(MaskPruning):
     needs: ClassVar[tuple[str, ...]] = ("clean images", "batch norm")
 
     unlearn_acc: float = field(default=0.2, ge=0, lt=1)
-    """Step 1 ends after a pass in which at most this share of the images was recognised."""
+    """Step 1 ends after a pass in which the model recognises at most this share of the images."""
     unlearn_epochs: int = field(default=20, ge=1)
-    """Passes that step 1 takes at most."""
+    """Number of passes of step 1 at most."""
     unlearn_lr: float = field(default=0.01, gt=0)
     """Learning rate of step 1."""
     unlearn_weight_decay: float = field(default=5e-4, ge=0)
@@ -46,12 +46,12 @@ class RNP(MaskPruning):
     clip: float = field(default=20.0, gt=0)
     """Largest norm of the gradient in step 1."""
     alpha: float = field(default=0.2, gt=0)
-    """Weight a of the loss in step 2."""
+    """a, the weight of the loss in step 2."""
     epochs: int = field(default=20, ge=1)
     """Passes of step 2."""
 
     def masks(self, model: Classifier, clean: LabelledImages, seed: Seed) -> list[Tensor]:
-        """Steps 1 and 2."""
+        """Runs steps 1 and 2; returns m of each batch norm, (D,)."""
         self.unlearn(model, clean, seed.child("unlearn"))
         masked = Masked(model)
         fit(
@@ -66,7 +66,7 @@ class RNP(MaskPruning):
         return masked.masks()
 
     def unlearn(self, model: Classifier, clean: LabelledImages, seed: Seed) -> None:
-        """Step 1."""
+        """Runs step 1 on ``model``, in place."""
         ascent = _Ascent(model, len(clean), self.unlearn_acc, self.clip)
         recipe = Recipe(
             epochs=self.unlearn_epochs,
@@ -89,9 +89,15 @@ class RNP(MaskPruning):
 
 
 class _Ascent:
-    """Climbs until a pass over the images recognised few enough, then stands still.
+    """Step 1: gradient ascent until the model recognises few enough images, then no more steps.
 
-    Accuracy is counted on the way, in the passes that give the gradients.
+    Accuracy is counted in the forward passes that give the gradients.
+
+    Args:
+        model: the model.
+        images: number of images per pass.
+        goal: share of recognised images at which the ascent ends.
+        clip: largest norm of the gradient.
     """
 
     def __init__(self, model: Classifier, images: int, goal: float, clip: float) -> None:
@@ -107,7 +113,7 @@ class _Ascent:
         return -F.cross_entropy(logits, labels)
 
     def gradient(self, backward: Backward) -> Tensor:
-        """Its gradient, clipped; none once the goal is reached, so that nothing moves."""
+        """Leaves the clipped gradient; none once the goal is reached, so that no weight moves."""
         if self.reached:
             return torch.zeros_like(self.model.mean.sum())
         loss = backward()
@@ -115,7 +121,7 @@ class _Ascent:
         return loss
 
     def count(self) -> None:
-        """At the end of a pass, which may leave out one image."""
+        """Ends a pass when all images were seen; the last one may be left out, see ``batches``."""
         if self.seen >= max(self.images - 1, 1):
             self.reached = int(sum(self.hits)) <= self.goal * self.seen
             self.hits, self.seen = [], 0

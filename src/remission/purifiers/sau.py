@@ -1,21 +1,22 @@
 """SAU: shared adversarial unlearning (Wei, Zhang, Zha, Wu, NeurIPS 2023, arXiv 2307.10562).
 
-f0 is the victim, frozen; f is the model that is purified. For each batch, adversarial examples
-x' = x + eps that fool both in the same way are made by T steps of sign gradient ascent on
+f0 is the victim, which stays fixed; f is the model that is purified. For each batch, T steps of
+sign gradient ascent make adversarial examples x' = x + eps that fool both models in the same way,
+by
 
-    lambda_3 * (CE(f0(x'), y) + CE(f(x'), y)) / 2 - lambda_4 * JS(f0(x'), f(x')),
+    max lambda_3 * (CE(f0(x'), y) + CE(f(x'), y)) / 2 - lambda_4 * JS(f0(x'), f(x')),
 
-JS the Jensen-Shannon divergence of the two softmax outputs, ||eps||_inf <= bound. An image counts
-in a cross entropy only while that model is not fooled, and in JS only while it is no shared
-adversarial example yet (f0(x') = f(x') != y), as in the authors' code. Then f unlearns them:
+with JS the Jensen-Shannon divergence of the two softmax outputs, and ||eps||_inf <= bound. As in
+the authors' code, an image counts in a cross entropy only while it does not fool that model, and in
+JS only while it is no shared adversarial example, f0(x') = f(x') != y. Then f unlearns them:
 
     min lambda_1 * CE(f(x), y) - lambda_2 * mean over x of [y' != y] * log(1 - p_{y'}(f(x'))),
 
-y' the class that f0 gives x'. Batch norm is in eval mode throughout, as in the authors' code.
+with y' the class that f0 gives x'. Batch norm is in eval mode throughout, as in the authors' code.
 
-x' is kept within [0, 1], as images are; the public code does not. log(1 - p) is computed from the
-logits exactly; the public code clips p, and so drops images with p < 0.001. "Fooled" means another
-class than y, as in the paper; the code also wants another class than for x.
+Here x' is clipped to [0, 1]; in the public code it is not. log(1 - p) is computed from the logits,
+exactly; the public code clips p, and so leaves out images with p < 0.001. "Fools" means that the
+class is not y, as in the paper; in the code it must also be another one than for x.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ class SAU(CleanPurifier):
     lr: float = field(default=1e-4, gt=0)
     """Learning rate of Adam, constant (1e-4 in the authors' code)."""
     batch_size: int = field(default=256, ge=2)
-    """Images a batch (256 in the authors' code)."""
+    """Images per batch (256 in the authors' code)."""
     bound: float = field(default=0.2, gt=0, le=1)
     """Largest change of a pixel, in [0, 1] (0.2 in the paper)."""
     steps: int = field(default=5, ge=1)
-    """T, steps of the ascent (5 in the paper); it starts where every pixel is brighter by the
-    bound."""
+    """T, the number of steps of the ascent (5 in the paper), which starts with every pixel brighter
+    by the bound."""
     step_size: float = field(default=0.2, gt=0, le=1)
-    """Change of a pixel in a step, in [0, 1] (0.2 in the paper)."""
+    """Change of a pixel per step, in [0, 1] (0.2 in the paper)."""
     lambda_1: float = field(default=1.0, ge=0)
     """Weight of the clean loss (1 in the paper)."""
     lambda_2: float = field(default=1.0, ge=0)
@@ -79,7 +80,7 @@ class SAU(CleanPurifier):
         )
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
-            model.eval()  # fit trains in train mode
+            model.eval()  # fit puts it into train mode
             shared = self.examples(model, victim, images, labels)
             return self.loss(model, victim, images, shared, labels)
 
@@ -89,7 +90,7 @@ class SAU(CleanPurifier):
     def examples(
         self, model: Classifier, victim: Classifier, images: Tensor, labels: Tensor
     ) -> Tensor:
-        """The shared adversarial examples x' of a batch, (B, C, H, W) in [0, 1]."""
+        """Makes the shared adversarial examples x' of a batch, (B, C, H, W) in [0, 1]."""
         low, high = (images - self.bound).clamp_min(0), (images + self.bound).clamp_max(1)
         shown = high
         for _ in range(self.steps):
@@ -100,17 +101,17 @@ class SAU(CleanPurifier):
         return shown.detach()
 
     def gain(self, logits: Tensor, victims: Tensor, labels: Tensor) -> Tensor:
-        """What the ascent ascends, summed over the images: none changes another's gradient.
+        """Returns what the ascent maximises, summed so that each image has its own gradient.
 
         Args:
             logits: f(x'), (B, K).
             victims: f0(x'), (B, K).
             labels: (B,) true classes.
         """
-        found, found_by_victim = logits.argmax(1), victims.argmax(1)
-        adversarial = (found != labels) & (found == found_by_victim)
-        error = (found == labels) * F.cross_entropy(logits, labels, reduction="none")
-        error = error + (found_by_victim == labels) * F.cross_entropy(
+        classes, victims_classes = logits.argmax(1), victims.argmax(1)
+        adversarial = (classes != labels) & (classes == victims_classes)
+        error = (classes == labels) * F.cross_entropy(logits, labels, reduction="none")
+        error = error + (victims_classes == labels) * F.cross_entropy(
             victims, labels, reduction="none"
         )
         divergence = ~adversarial * jensen_shannon(logits, victims)
@@ -119,7 +120,7 @@ class SAU(CleanPurifier):
     def loss(
         self, model: Classifier, victim: Classifier, images: Tensor, shared: Tensor, labels: Tensor
     ) -> Tensor:
-        """What f unlearns with.
+        """Returns the loss by which f unlearns.
 
         Args:
             model: f.
@@ -138,13 +139,13 @@ class SAU(CleanPurifier):
 
 
 def jensen_shannon(one: Tensor, other: Tensor) -> Tensor:
-    """(B, K) logits -> (B,) divergence of the two softmax outputs, at least 0 and at most log 2."""
+    """Returns JS of the softmax outputs of two (B, K) logits, (B,) from 0 to log 2."""
     p, q = one.log_softmax(1), other.log_softmax(1)
     middle = torch.logaddexp(p, q) - torch.log(p.new_tensor(2.0))
     return ((p.exp() * (p - middle)).sum(1) + (q.exp() * (q - middle)).sum(1)) / 2
 
 
 def log_not(logits: Tensor, classes: Tensor) -> Tensor:
-    """Log(1 - p_c), (B,): the logarithm of what the softmax gives to all other classes."""
+    """log(1 - p_c), (B,): the logarithm of what the softmax gives to all other classes."""
     others = logits.scatter(1, classes[:, None], -torch.inf)
     return others.logsumexp(1) - logits.logsumexp(1)

@@ -1,13 +1,13 @@
 """Weight distance regularisation (Siddiqui et al., arXiv 2505.22310), the paper's Weight Dist Reg.
 
-A way of unlearning that resists relearning by going away from the old weights w0 while it trains
-on the images that are to be remembered, here the defender's clean ones:
+This unlearning resists relearning since it moves away from the old weights w0, while it trains on
+the images that are to be remembered, here the defender's clean images:
 
-    min CE(f_w(x), y) - alpha * sqrt(mean((w - w0)^2) + 1e-8)  by Adam,
+    min CE(f_w(x), y) - alpha * sqrt(mean((w - w0)^2) + 1e-8)  by Adam.
 
-the mean over all weights: a distance that does not grow with their number. At w0 it has no
-gradient, so that the cross entropy takes the first step. The learning rate is ours, chosen as in
-:mod:`remission.purifiers.weight_distortion`.
+The mean is over all weights, so that the distance does not grow with their number. At w0 it has no
+gradient, and the first step follows the cross entropy alone. The learning rate is ours, chosen as
+in :mod:`remission.purifiers.weight_distortion`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Weight distortion (Siddiqui, Weller, Krueger, Dziugaite, Mozer, Triantafillou, arXiv 2505.22310).
 
-A way of unlearning that resists relearning, since it starts outside the old model's basin: noise
-is added to all weights, which are then trained on the images that are to be remembered,
+This unlearning resists relearning since it starts outside the basin of the old model. Noise is
+added to all weights, which are then trained on the images that are to be remembered, here the
+defender's clean images:
 
     w <- w + sigma * z, z ~ N(0, I);  min CE(f_w(x), y) by Adam.
 
-Here those are the defender's clean images. The learning rate is ours: the paper's public code goes
-35,000 steps of 1e-5 on 45,000 images; 100 passes over 1,000 images are 800 steps, and 4e-4 lets
-each weight go as far. sigma is an absolute length, as there, for a ResNet-18 of 64 channels:
-narrower networks have larger weights and are distorted less by it.
+The learning rate is ours. The paper's public code takes 35,000 steps of 1e-5 on 45,000 images; 100
+passes over 1,000 images are 800 steps, and 4e-4 lets each weight go as far. sigma is an absolute
+length, as in the paper, for a ResNet-18 of 64 channels; narrower networks have larger weights,
+which the same sigma distorts less.
 """
 
 from __future__ import annotations

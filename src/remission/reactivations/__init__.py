@@ -1,4 +1,4 @@
-"""Reactivations: they try to bring the backdoor of a purified model back."""
+"""Reactivations: attempts to bring the backdoor of a purified model back."""
 
 from remission.reactivations.access import Access, Oracle, OracleError, QueriesSpentError
 from remission.reactivations.alternative import Alternative

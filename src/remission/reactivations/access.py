@@ -1,9 +1,9 @@
-"""What an attacker may know of the model under attack: its weights, its answers, or nothing.
+"""What the attacker may know of the model under attack: its weights, its answers, or nothing.
 
-A method that is granted answers alone is handed an :class:`Oracle`. The model lies in a thread of
-its own, in the local variables of one function; two queues lead there, images go in and answers
-come out. So neither weights nor gradients can be reached from an oracle, and the thread counts. It
-takes plain tensors alone: a subclass may bring code that torch runs between it and the weights.
+A method that may see answers alone gets an :class:`Oracle`. The model then lies in a thread of its
+own, in the local variables of one function, with two queues: one for images, one for answers. So an
+oracle leads neither to weights nor to gradients, and it is the thread that counts queries. The
+oracle takes plain tensors only, since a subclass may bring code that torch would run in the thread.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from torch import Tensor
 from remission.models import Classifier
 
 Answers = Literal["scores", "labels"]
-_AT_ONCE = 250  # images a forward pass
+"""scores: softmax probabilities; labels: the classes alone."""
+_AT_ONCE = 250  # images per forward pass
 
 
 @dataclass(frozen=True)
 class Access:
-    """What a method asks to see of the model under attack.
+    """What a method sees of the model under attack.
 
     Args:
         kind: ``"weights"``: the model itself; ``"scores"`` or ``"labels"``: its answers;
             ``"nothing"``.
-        queries: images that it may ask about.
+        queries: number of images that the method may ask about.
     """
 
     kind: Literal["weights", "scores", "labels", "nothing"]
@@ -39,16 +40,23 @@ class Access:
 
 
 class QueriesSpentError(RuntimeError):
-    """More images than there are queries left: none of them was looked at, none is counted."""
+    """There are more images than queries left: no image was classified, and none is counted."""
 
 
 class OracleError(RuntimeError):
     """The model could not answer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Reply:
-    """Of an error its text alone: its traceback would lead to the model."""
+    """A reply from the thread; of an error only the text, since a traceback leads to the model.
+
+    Args:
+        used: number of queries so far.
+        answer: scores (N, K) or labels (N,); None if there are none.
+        refused: whether too few queries were left.
+        error: what went wrong; "": nothing.
+    """
 
     used: int
     answer: Tensor | None = None
@@ -57,13 +65,13 @@ class _Reply:
 
 
 class Oracle:
-    """Images -> answers of a model that lies elsewhere.
+    """A function from images to the answers of a model, which cannot be reached from here.
 
     Args:
-        questions: images go in; None ends the service.
-        replies: what comes back.
-        answers: scores or labels.
-        budget: images that may be asked about.
+        questions: the queue of images; None ends the service.
+        replies: the queue of replies.
+        answers: whether replies are scores or labels.
+        budget: number of images that may be asked about.
     """
 
     __slots__ = ("_questions", "_replies", "_used", "answers", "budget")
@@ -80,12 +88,12 @@ class Oracle:
 
     @property
     def used(self) -> int:
-        """Images asked about so far."""
+        """The number of images that were asked about so far."""
         return self._used
 
     @property
     def left(self) -> int:
-        """Images that may still be asked about."""
+        """The number of images that may still be asked about."""
         return self.budget - self._used
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -110,11 +118,12 @@ class Oracle:
 
 @contextmanager
 def answering(model: Classifier, answers: Answers, budget: int) -> Iterator[Oracle]:
-    """Within this context ``model``, in eval mode, answers up to ``budget`` images."""
+    """Lets ``model``, which is in eval mode, answer up to ``budget`` images within this context."""
     questions: SimpleQueue[Tensor | None] = SimpleQueue()
     replies: SimpleQueue[_Reply] = SimpleQueue()
-    handed = [model]  # emptied by the thread: threading keeps a list of threads and their arguments
-    arguments = (handed, answers, budget, questions, replies)
+    # the thread empties this list, since threading keeps the arguments of its threads
+    models = [model]
+    arguments = (models, answers, budget, questions, replies)
     thread = Thread(target=_answer, args=arguments, name="oracle", daemon=True)
     thread.start()
     try:
@@ -125,14 +134,14 @@ def answering(model: Classifier, answers: Answers, budget: int) -> Iterator[Orac
 
 
 def _answer(
-    handed: list[Classifier],
+    models: list[Classifier],
     answers: Answers,
     budget: int,
     questions: SimpleQueue[Tensor | None],
     replies: SimpleQueue[_Reply],
 ) -> None:
-    """In the oracle's thread: one reply a question, until there are no more."""
-    model, used = handed.pop(), 0
+    """Runs in the oracle's thread: replies to each question until None ends the service."""
+    model, used = models.pop(), 0
     while (images := questions.get()) is not None:
         if type(images) is not Tensor or images.ndim != 4:
             replies.put(_Reply(used, error="it takes a plain tensor (N, C, H, W)"))
@@ -143,12 +152,13 @@ def _answer(
         used += len(images)
         try:
             replies.put(_Reply(used, _ask(model, images, answers)))
-        except Exception as error:  # whatever it is, who asks must not wait for ever
+        except Exception as error:  # whatever it is: the oracle must not wait for ever
             replies.put(_Reply(used, error=f"{type(error).__name__}: {error}"))
 
 
 @torch.no_grad()
 def _ask(model: Classifier, images: Tensor, answers: Answers) -> Tensor:
+    """Returns scores (N, K) or labels (N,) of images (N, C, H, W)."""
     parts = torch.split(images.to(model.mean.device), _AT_ONCE)
     logits = torch.cat([model(part) for part in parts])
     if not bool(torch.isfinite(logits).all()):  # their argmax would be class 0

@@ -1,16 +1,16 @@
-"""Alternative triggers: other images that fire the feature of the same backdoor.
+"""Alternative triggers: other perturbations that activate the feature of the same backdoor.
 
 In the backdoored model the trigger T moves the pooled last feature map h in one direction,
 
     v = m / ||m||,  m = mean over x of h(T(x)) - h(x).
 
-A universal perturbation of clean images is trained to move it there without the trigger,
+A universal perturbation delta of clean images is trained to move h there without the trigger,
 
     max over |delta| <= epsilon of the mean over x of <h(clip(x + delta)) - h(x), v> / ||m||,
 
-so that 1 is as far as the trigger itself moves it, and then shown to the purified model, which is
-never asked. If it reaches the target there although the trigger does not, then the purifier
-unlearned the trigger and not what lay behind it. Images of classes other than the target.
+where 1 is as far as the trigger moves it; x are images of other classes than the target. Then delta
+is applied to images of the purified model, which the attacker never sees. If these reach the target
+although triggered images do not, the purifier unlearned the trigger and not the feature behind it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from remission.progress import tracked
 from remission.reactivations.access import Access, Oracle
 from remission.reactivations.attacker import Attacker, Other
 from remission.reactivations.base import InputReactivation
-from remission.reactivations.perturbations import Perturbation, Shape, Universal
+from remission.reactivations.perturbations import Perturbation, Shape, UniversalPerturbation
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
 from remission.types import LabelledImages
 
-_AT_ONCE = 250  # images a forward pass
+_AT_ONCE = 250  # images per forward pass
 
 
 @method
 class Alternative(InputReactivation):
-    """One perturbation of clean images that fires the victim's backdoor feature, trigger unseen."""
+    """One perturbation that activates the victim's backdoor feature without the trigger."""
 
     name: ClassVar[str] = "alternative"
     paper: ClassVar[str] = "ours; asks what Min et al., NeurIPS 2024, arXiv 2410.09838 leave open"
@@ -46,21 +46,21 @@ class Alternative(InputReactivation):
     epochs: int = field(default=20, ge=1)
     """Passes over the attacker's images."""
     lr: float = field(default=0.005, gt=0)
-    """Learning rate of Adam, in units of the images' range [0, 1]; falls to 0 along a cosine."""
+    """Learning rate of Adam, with pixels in [0, 1]; it falls to 0 along a cosine."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch."""
+    """Images per batch."""
 
     def access(self) -> Access:
-        """None at all."""
+        """Returns that the method sees nothing of the model under attack."""
         return Access("nothing")
 
     def borrows(self) -> tuple[Other, ...]:
-        """The backdoored model."""
+        """Returns that the method needs the backdoored model."""
         return ("victim",)
 
     def perturbation(self, shape: Shape, seed: Seed) -> Perturbation:
-        """Uniform noise."""
-        return Universal(shape, self.epsilon, seed)
+        """Makes a perturbation that starts as uniform noise."""
+        return UniversalPerturbation(shape, self.epsilon, seed)
 
     def learn(
         self,
@@ -71,11 +71,11 @@ class Alternative(InputReactivation):
         budget: int | None,
         seed: Seed,
     ) -> None:
-        """Gradient ascent on the projection."""
+        """Trains the perturbation by gradient ascent on the projection above."""
         del model, budget
         victim = attacker.victim
         assert victim is not None
-        assert isinstance(perturbation, Universal)
+        assert isinstance(perturbation, UniversalPerturbation)
         clean = attacker.images[attacker.others()]
         m = pooled(victim, attacker.triggered()) - pooled(victim, clean)
         length = torch.linalg.vector_norm(m).clamp_min(1e-12)
@@ -109,7 +109,7 @@ class Alternative(InputReactivation):
 
 @torch.no_grad()
 def pooled(model: Classifier, data: LabelledImages) -> Tensor:
-    """(D,) the last feature map of a model in eval mode, averaged over positions and images."""
+    """Returns the last feature map, averaged over places and images, (D,), in eval mode."""
     parts = batches(data, _AT_ONCE, generator=None)
     summed = torch.zeros(
         model.final_linear.in_features, dtype=model.mean.dtype, device=model.mean.device

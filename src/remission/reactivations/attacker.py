@@ -1,4 +1,4 @@
-"""What an attacker has beside the model that he attacks."""
+"""What the attacker has beside the model under attack."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
 
 Other = Literal["victim", "control"]
+"""A model that the attacker may have beside the model under attack."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Attacker:
     """What the attacker has beside the model under attack.
 
     Args:
-        images: his clean images with labels, on the models' device.
-        trigger: his.
-        target: his.
-        classes: K.
-        victim: the backdoored model, frozen and in eval mode, for methods that ask for it.
-        control: a model that was never backdoored, in the same way.
+        images: the attacker's clean images with labels, on the models' device.
+        trigger: the trigger of the attack.
+        target: the target of the attack.
+        classes: K, the number of classes.
+        victim: the backdoored model, frozen and in eval mode, for methods that need it.
+        control: a model without backdoor, frozen and in eval mode, for methods that need it.
     """
 
     images: LabelledImages
@@ -39,21 +40,21 @@ class Attacker:
     control: Classifier | None = None
 
     def others(self) -> Tensor:
-        """(n,) indices of his images outside the target class.
+        """Returns the indices of the attacker's images outside the target class, (n,).
 
         Raises:
             SpecError: there are none.
         """
-        found = counted(self.images.labels, self.target, self.classes).places
-        if not len(found):
+        places = counted(self.images.labels, self.target, self.classes).places
+        if not len(places):
             raise SpecError(
                 "all of the attacker's images are of the target class",
                 "give the attacker more images in [split]",
             )
-        return found
+        return places
 
     def triggered(self) -> LabelledImages:
-        """His images outside the target class with the trigger, and the classes he wants."""
+        """Returns the images outside the target class with the trigger and the wanted classes."""
         clean = self.images[self.others()]
         every = torch.arange(len(clean), device=clean.labels.device)
         return poison(clean, every, self.trigger, goals(clean.labels, self.target, self.classes))

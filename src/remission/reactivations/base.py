@@ -1,4 +1,4 @@
-"""What a reactivation is: it changes the weights of a purified model, or the images shown to it."""
+"""The base classes of reactivations, which change a purified model's weights or its images."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Reactivation(Method, ABC):
     """Tries to bring a backdoor back."""
 
     def tries(self) -> tuple[int | None, ...]:
-        """How often it is done: once for every number of poisoned images; once, if it uses none."""
+        """Returns the numbers of poisoned images to try in turn; (None,) if it uses none."""
         return (None,)
 
 
 @method
 class Poisoning:
-    """What the methods have that train on a few poisoned images; put before the base class."""
+    """The parameters of methods that train on a few poisoned images; derive from it first."""
 
     budgets: tuple[NonNegativeInt, ...] = field(default=(5,), min_length=1, strict=False)
-    """Numbers of poisoned images the attacker may use, each a try of its own (5 in the paper)."""
+    """Numbers of poisoned images that the attacker uses, one try for each (5 in the paper)."""
 
     def tries(self) -> tuple[int | None, ...]:
-        """Once for every budget."""
+        """Returns the budgets: there is one try for each."""
         return self.budgets
 
 
 @method
 class WeightReactivation(Reactivation, ABC):
-    """Trains the purified model further."""
+    """A reactivation that trains the purified model further."""
 
     @abstractmethod
     def reactivate(
@@ -56,7 +56,10 @@ class WeightReactivation(Reactivation, ABC):
         budget: int,
         seed: Seed,
     ) -> Classifier:
-        """Changes ``model``, a copy, in place and returns it."""
+        """Trains ``model``, a copy that may be changed in place, and returns the result.
+
+        Arguments and errors are those of a call.
+        """
 
     @final
     def __call__(
@@ -69,31 +72,32 @@ class WeightReactivation(Reactivation, ABC):
         budget: int,
         seed: Seed,
     ) -> Classifier:
-        """The reactivated copy of ``model``, in eval mode; ``model`` stays as it is.
+        """Reactivates a copy of ``model``, which stays as it is; returns the copy in eval mode.
 
         Args:
             model: a purified model, or the control.
             images: the attacker's clean images with labels, on the model's device.
-            trigger: the attacker's.
-            target: the attacker's.
+            trigger: the trigger of the attack.
+            target: the target of the attack.
             budget: number of poisoned images.
-            seed: of the choice of images and of the training; the same for every model compared.
+            seed: the source of everything random; the same for all models that are compared.
 
         Raises:
             SpecError: the attacker has fewer images outside the target class than the budget.
         """
-        mine = copy.deepcopy(model).requires_grad_(True)
-        done = self.reactivate(mine, images, trigger, target, budget=budget, seed=seed)
-        return done.eval()
+        purified = copy.deepcopy(model).requires_grad_(True)
+        awake = self.reactivate(purified, images, trigger, target, budget=budget, seed=seed)
+        return awake.eval()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Perturbed:
-    """What a method that changes images leaves.
+    """The result of a method that perturbs images.
 
     Args:
-        perturbation: image -> perturbed image in [0, 1]; frozen, in eval mode.
-        queries: images that the model under attack was asked about; None if it was not asked.
+        perturbation: image -> perturbed image in [0, 1]; frozen and in eval mode.
+        queries: number of images that the model under attack was asked about; None if the method
+            asks nothing.
     """
 
     perturbation: Perturbation
@@ -102,31 +106,36 @@ class Perturbed:
 
 @method
 class InputReactivation(Reactivation, ABC):
-    """Leaves the purified model as it is and perturbs the images that are shown to it.
+    """A reactivation that perturbs images and leaves the purified model as it is.
 
-    An author writes :meth:`perturbation` and :meth:`learn`, and says what the latter asks for.
+    A method has the hooks :meth:`perturbation` and :meth:`learn`; :meth:`access` and
+    :meth:`borrows` say what the latter needs.
     """
 
     triggered: ClassVar[bool] = True
-    """Whether the perturbed images carry the trigger; else the perturbation takes its place."""
+    """Whether perturbed images also carry the trigger; otherwise the perturbation replaces it."""
 
     epsilon: float = field(default=16 / 255, gt=0, le=1)
     """The largest change of a pixel, in [0, 1] (16/255 in the paper of QRA)."""
 
     def access(self) -> Access:
-        """What :meth:`learn` sees of the model under attack."""
+        """Returns what :meth:`learn` sees of the model under attack."""
         return Access("weights")
 
     def borrows(self) -> tuple[Other, ...]:
-        """The other models that :meth:`learn` is given."""
+        """Returns which other models :meth:`learn` needs."""
         return ()
 
     @abstractmethod
     def perturbation(self, shape: Shape, seed: Seed) -> Perturbation:
-        """The perturbation before any training; a stored one is loaded into it by key.
+        """Makes the perturbation before any training; a stored one is loaded into it by key.
+
+        Args:
+            shape: (C, H, W) of the images.
+            seed: the source of its first values.
 
         Raises:
-            SpecError: images that the method cannot work with.
+            SpecError: the method cannot work with such images.
         """
 
     @abstractmethod
@@ -143,11 +152,11 @@ class InputReactivation(Reactivation, ABC):
 
         Args:
             perturbation: as :meth:`perturbation` made it.
-            model: under attack: itself, frozen and in eval mode, where the method asks for its
-                weights; an oracle where it asks for answers; else None.
-            attacker: what else there is.
+            model: the model under attack, frozen and in eval mode, where :meth:`access` asks for
+                weights; an oracle where it asks for answers; otherwise None.
+            attacker: what the attacker has beside it.
             budget: number of poisoned images; None for a method that uses none.
-            seed: of everything random in the method.
+            seed: the source of everything random in the method.
         """
 
     @final
@@ -163,20 +172,20 @@ class InputReactivation(Reactivation, ABC):
         victim: Classifier | None = None,
         control: Classifier | None = None,
     ) -> Perturbed:
-        """A perturbation made for ``model``; all models stay as they are.
+        """Makes a perturbation against ``model``; all models stay as they are.
 
         Args:
             model: a purified model, or the control.
             images: the attacker's clean images with labels, on the models' device.
-            trigger: the attacker's.
-            target: the attacker's.
+            trigger: the trigger of the attack.
+            target: the target of the attack.
             budget: number of poisoned images, for the methods that use some.
-            seed: of everything random; the same for every model compared.
-            victim: the backdoored model, for the methods that borrow it.
-            control: a model that was never backdoored, for the methods that borrow it.
+            seed: the source of everything random; the same for all models that are compared.
+            victim: the backdoored model, for the methods that need it.
+            control: a model without backdoor, for the methods that need it.
 
         Raises:
-            ValueError: a method that borrows a model was not given it.
+            ValueError: the method needs another model, and there is none.
             SpecError: the attacker has too few images outside the target class.
             DivergedError: a value of the perturbation is not finite.
         """
@@ -189,24 +198,24 @@ class InputReactivation(Reactivation, ABC):
         attacker = Attacker(
             images=images, trigger=trigger, target=target, classes=model.classes, **others
         )
-        made = self.perturbation(images.shape, seed.child("perturbation"))
-        made = made.to(images.labels.device, model.mean.dtype).requires_grad_(True)
-        asked, queries, own = self.access(), None, _frozen(model)
-        if asked.kind == "weights":
-            self.learn(made, own, attacker, budget=budget, seed=seed)
-        elif asked.kind == "nothing":
-            self.learn(made, None, attacker, budget=budget, seed=seed)
+        perturbation = self.perturbation(images.shape, seed.child("perturbation"))
+        perturbation = perturbation.to(images.labels.device, model.mean.dtype).requires_grad_(True)
+        access, queries, own = self.access(), None, _frozen(model)
+        if access.kind == "weights":
+            self.learn(perturbation, own, attacker, budget=budget, seed=seed)
+        elif access.kind == "nothing":
+            self.learn(perturbation, None, attacker, budget=budget, seed=seed)
         else:
-            with answering(own, asked.kind, asked.queries) as oracle:
+            with answering(own, access.kind, access.queries) as oracle:
                 del own
-                self.learn(made, oracle, attacker, budget=budget, seed=seed)
+                self.learn(perturbation, oracle, attacker, budget=budget, seed=seed)
                 queries = oracle.used
-        check_finite(made, self.name)
-        for parameter in made.parameters():
+        check_finite(perturbation, self.name)
+        for parameter in perturbation.parameters():
             parameter.grad = None
-        return Perturbed(made.requires_grad_(False).eval(), queries)
+        return Perturbed(perturbation.requires_grad_(False).eval(), queries)
 
 
 def _frozen(model: Classifier) -> Classifier:
-    """A copy in eval mode whose weights take no gradients."""
+    """Returns a copy in eval mode whose weights require no gradients."""
     return copy.deepcopy(model).requires_grad_(False).eval()

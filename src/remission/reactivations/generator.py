@@ -1,11 +1,11 @@
-"""What QRA's two forms share: the generator's parameters, its images, its teacher, its training.
+"""Code that both forms of QRA share: the generator's parameters, images, teacher and training.
 
     min over G of  alpha * KL(teacher(x) || f(x')) + CE(clean(x'), y),
     x' = clip(x + epsilon * tanh(G(x))),
 
-f the model that the generator is trained through, the teacher a model in which the backdoor is
-alive, clean a model that never had one, y the true class of x, which is a clean image or a
-triggered one of another class than the target. All models are in eval mode and frozen.
+with f the model through which the generator is trained, teacher a model in which the backdoor
+works, clean a model without backdoor, and y the true class of x, which is a clean image, or a
+triggered image of another class than the target. All models are frozen and in eval mode.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from remission.reactivations.perturbations import Generator, Perturbation, Shape
 from remission.reactivations.retuning import Retuning
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
+from remission.training.batches import share_of
 from remission.triggers import check_levels
 from remission.types import LabelledImages
 
-_AT_ONCE = 250  # images a forward pass
+_AT_ONCE = 250  # images per forward pass
 
 
 @method
 class GeneratorReactivation(Poisoning, InputReactivation, ABC):
-    """Trains a generator of perturbations after a retuned model."""
+    """A reactivation that trains a generator of perturbations, with a retuned model as teacher."""
 
     generator: Literal["mlp", "conv"] = "mlp"
-    """The network that makes the perturbation: mlp, as in the paper, or conv, a small U-Net."""
+    """The network G: mlp, as in the paper, or conv, a small U-Net."""
     width: int = field(default=1024, ge=1)
-    """Units of each hidden layer of the mlp (1024 in the paper)."""
+    """Number of units of each hidden layer of the mlp (1024 in the paper)."""
     filters: int = field(default=16, ge=1, le=1024)
     """Channels of the first level of the U-Net."""
     alpha: float = field(default=0.2, ge=0)
@@ -52,20 +53,20 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
     momentum: float = field(default=0.9, ge=0, lt=1)
     """Momentum of SGD (0.9 in the paper)."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch, of the generator and of the teacher (128 in the paper)."""
+    """Images per batch, for generator and teacher (128 in the paper)."""
     share: float = field(default=0.5, gt=0, le=1)
-    """Share of the images that carry the trigger, as far as there are enough outside the target
-    class (500 of 1,000 in the paper)."""
+    """Share of the images that carry the trigger, if so many are outside the target class (500 of
+    1,000 in the paper)."""
     teacher_epochs: int = field(default=5, ge=1)
-    """Passes in which the teacher is retuned (5 in the paper)."""
+    """Passes over the images in which the teacher is retuned (5 in the paper)."""
     teacher_lr: float = field(default=0.01, gt=0)
     """Learning rate of that retuning (0.01 in the paper)."""
 
     def perturbation(self, shape: Shape, seed: Seed) -> Perturbation:
-        """The generator, untrained.
+        """Makes the generator, untrained.
 
         Raises:
-            SpecError: images too small for the U-Net.
+            SpecError: the images are too small for the U-Net.
         """
         if self.generator == "conv":
             check_levels(shape, 2, self.name)
@@ -73,9 +74,9 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
         return Generator(shape, self.epsilon, self.generator, width, seed)
 
     def images(self, attacker: Attacker, seed: Seed) -> LabelledImages:
-        """The attacker's images, a share of them triggered; every label is the true one."""
+        """Returns the attacker's images with true labels, a share of them triggered."""
         others = attacker.others()
-        count = min(len(others), max(1, round(self.share * len(attacker.images))))
+        count = min(len(others), share_of(len(attacker.images), self.share))
         order = torch.randperm(len(others), generator=seed.child("triggered").generator())
         chosen = others[order[:count].to(others.device)]
         return poison(attacker.images, chosen, attacker.trigger, None)
@@ -83,12 +84,12 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
     def teacher(
         self, model: Classifier, attacker: Attacker, *, budget: int | None, seed: Seed
     ) -> Classifier:
-        """A copy of ``model`` in which the backdoor is alive: the retuning attack, frozen."""
+        """Retunes a copy of ``model``, so that its backdoor works; returns it frozen."""
         assert budget is not None, f"{self.name} retunes with a budget of poisoned images"
         retune = Retuning(
             epochs=self.teacher_epochs, lr=self.teacher_lr, batch_size=self.batch_size
         )
-        made = retune(
+        teacher = retune(
             model,
             attacker.images,
             attacker.trigger,
@@ -96,7 +97,7 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
             budget=budget,
             seed=seed.child("teacher"),
         )
-        return made.requires_grad_(False)
+        return teacher.requires_grad_(False)
 
     def train(
         self,
@@ -108,14 +109,14 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
         *,
         seed: Seed,
     ) -> None:
-        """Trains the generator through ``model``, f above; the teacher answers once an image."""
-        taught = outputs(teacher, data).log_softmax(1)
-        numbered = LabelledImages(data.images, torch.arange(len(data), device=taught.device))
+        """Trains the generator through ``model``, f above; the teacher answers once per image."""
+        wanted = outputs(teacher, data).log_softmax(1)
+        numbered = LabelledImages(data.images, torch.arange(len(data), device=wanted.device))
 
         def loss(images: Tensor, numbers: Tensor) -> Tensor:
             changed = perturbation(images)
-            found = model(changed).log_softmax(1)
-            apart = F.kl_div(found, taught[numbers], reduction="batchmean", log_target=True)
+            log_p = model(changed).log_softmax(1)
+            apart = F.kl_div(log_p, wanted[numbers], reduction="batchmean", log_target=True)
             return self.alpha * apart + F.cross_entropy(control(changed), data.labels[numbers])
 
         recipe = Recipe(
@@ -127,10 +128,10 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
 
 @torch.no_grad()
 def outputs(model: Classifier, data: LabelledImages) -> Tensor:
-    """(N, K) logits of a model in eval mode."""
-    made = torch.zeros(len(data), model.classes, dtype=model.mean.dtype, device=model.mean.device)
-    parts = torch.split(made, _AT_ONCE)
+    """Returns the logits (N, K) of a model in eval mode."""
+    logits = torch.zeros(len(data), model.classes, dtype=model.mean.dtype, device=model.mean.device)
+    parts = torch.split(logits, _AT_ONCE)
     pairs = zip(parts, batches(data, _AT_ONCE, generator=None), strict=True)
     for part, (images, _) in tracked(pairs, "", len(parts)):
         part[: len(images)] = model(images)
-    return made
+    return logits

@@ -1,4 +1,4 @@
-"""Small changes of images, no pixel by more than epsilon: one for all, or one for each image."""
+"""Perturbations of images, by at most epsilon per pixel: one for all images, or one for each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from remission.seeding import Seed
 from remission.triggers import UNet
 
 Shape = tuple[int, int, int]
+"""(C, H, W) of the images."""
 
 
 class Perturbation(nn.Module, ABC):
@@ -27,22 +28,22 @@ class Perturbation(nn.Module, ABC):
         self.epsilon = epsilon
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1] -> the same, perturbed."""
+        """(N, C, H, W) images in [0, 1] -> perturbed images."""
         delta = self.delta(images).clamp(-self.epsilon, self.epsilon)
         return (images + delta).clamp(0, 1)
 
     @abstractmethod
     def delta(self, images: Tensor) -> Tensor:
-        """What is added, before clipping."""
+        """Returns what is added before clipping, broadcastable to (N, C, H, W)."""
 
 
-class Universal(Perturbation):
-    """One pattern for all images, drawn uniformly from [-epsilon, epsilon] at first.
+class UniversalPerturbation(Perturbation):
+    """One pattern for all images; it starts uniform in [-epsilon, epsilon].
 
     Args:
         shape: (C, H, W) of the images.
         epsilon: the largest change of a pixel, in [0, 1].
-        seed: of the first pattern.
+        seed: the source of the first pattern.
     """
 
     def __init__(self, shape: Shape, epsilon: float, seed: Seed) -> None:
@@ -51,13 +52,13 @@ class Universal(Perturbation):
         self.pattern = nn.Parameter(epsilon * (2 * drawn - 1))
 
     def delta(self, images: Tensor) -> Tensor:
-        """The pattern."""
+        """Returns the pattern, (C, H, W)."""
         del images
         return self.pattern
 
     @torch.no_grad()
     def project(self) -> None:
-        """Brings the pattern back into the bounds."""
+        """Clips the pattern to [-epsilon, epsilon]."""
         self.pattern.clamp_(-self.epsilon, self.epsilon)
 
 
@@ -67,10 +68,10 @@ class Generator(Perturbation):
     Args:
         shape: (C, H, W) of the images.
         epsilon: the largest change of a pixel, in [0, 1].
-        kind: of the network G: ``"mlp"``: three hidden layers over all pixels, with ReLU, as in the
+        kind: the network G. ``"mlp"``: three hidden layers over all pixels, with ReLU, as in the
             paper of QRA; ``"conv"``: a U-Net of two levels.
         width: units of a hidden layer, or channels of the U-Net's first level.
-        seed: of the first weights.
+        seed: the source of the first weights.
     """
 
     def __init__(
@@ -89,8 +90,8 @@ class Generator(Perturbation):
                 self.network = nn.Sequential(*hidden, nn.Linear(width, pixels))
 
     def delta(self, images: Tensor) -> Tensor:
-        """The network's own for each image."""
+        """Returns epsilon * tanh(G(x)) for each image, (N, C, H, W)."""
         if isinstance(self.network, UNet):
             return self.epsilon * self.network.rewrite(images).tanh()
-        made: Tensor = self.network(images.flatten(1))
-        return self.epsilon * made.tanh().view_as(images)
+        raw: Tensor = self.network(images.flatten(1))
+        return self.epsilon * raw.tanh().view_as(images)

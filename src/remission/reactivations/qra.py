@@ -1,14 +1,15 @@
-"""QRA, the query-based reactivation attack, with the purified model's weights at hand.
+"""QRA, the query-based reactivation attack, with access to the purified model's weights.
 
-Min, Qin, Zhang, Shen, Cheng, NeurIPS 2024, section 3.2: a generator learns perturbations under
-which the purified model answers as its retuned copy does, while a clean model is not fooled:
+Min, Qin, Zhang, Shen, Cheng, NeurIPS 2024, section 3.2: a generator learns perturbations with which
+the purified model gives the outputs of its retuned copy, while a clean model is not fooled:
 
     min over G of  alpha * KL(f_retuned(x) || f_purified(x')) + CE(f_clean(x'), y),
     x' = clip(x + epsilon * tanh(G(x))),
 
-over clean images and triggered ones of other classes than the target, y the true class. Despite its
-name the attack differentiates through the purified model, in the paper as here; ``qra_blackbox``
-does not. The paper's public code writes class 0 where the target is meant; here it is the target.
+over clean images and over triggered images of other classes than the target, y the true class.
+Despite its name the attack differentiates through the purified model, in the paper and here;
+``qra_blackbox`` does not. The paper's public code writes class 0 where the target is meant; here it
+is the target.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from remission.seeding import Seed
 
 @method
 class QRA(GeneratorReactivation):
-    """Perturbations made by a generator that is trained through the purified model (white box)."""
+    """Perturbations by a generator that is trained through the purified model (white box)."""
 
     name: ClassVar[str] = "qra"
     paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
@@ -38,7 +39,7 @@ class QRA(GeneratorReactivation):
     )
 
     def borrows(self) -> tuple[Other, ...]:
-        """The clean model."""
+        """Returns that the method needs the clean model."""
         return ("control",)
 
     def learn(

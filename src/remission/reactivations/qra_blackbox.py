@@ -1,16 +1,17 @@
-"""QRA without the purified model's weights: as its name promises, by queries alone.
+"""QRA without the purified model's weights: by queries alone, as its name says.
 
-The attacker trained the backdoored model, so he has a surrogate to begin with. In each round he
+The attacker trained the backdoored model, and so has a surrogate to begin with. In each round the
+attacker
 
-1. asks the purified model about his images, clean and triggered, in the first round as they are and
-   under random noise of +-epsilon, later under the generator's present perturbations;
+1. asks the purified model about the attacker's images, clean and triggered: in the first round
+   without change and with random noise of +-epsilon, later with the generator's perturbations;
 2. distils all answers so far into the surrogate g: KL(answers || g(x)), or the cross entropy where
    the answers are labels;
-3. retunes a copy of g with his poisoned images: the teacher;
-4. trains QRA's generator (see ``generator.py``) with g in the purified model's place.
+3. retunes a copy of g with poisoned images, which is then the teacher;
+4. trains QRA's generator (see ``generator.py``) with g in the place of the purified model.
 
-The images that are asked about are rounded to 8 bits, as files are. He stops asking when a round's
-images exceed what is left of the budget, and goes on with what he has learnt.
+Images are rounded to 8 bits for the queries, as in files. When the queries are spent, the rounds go
+on with the answers so far.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.types import LabelledImages, as_bytes, as_float
 
-_AT_ONCE = 500  # images a question
+_AT_ONCE = 500  # images per question
 
 
 @method
@@ -51,25 +52,26 @@ class QRABlackBox(GeneratorReactivation):
     )
 
     answers: Answers = "scores"
-    """What a query is answered with: scores (probabilities) or labels."""
+    """What the model answers to a query: scores (probabilities) or labels."""
     queries: int = field(default=100_000, ge=2)
-    """Images that the purified model may be asked about, at most: the attacker's images and the
-    rounds say how many are."""
+    """Largest number of images that the purified model may be asked about; how many are asked about
+    depends on the attacker's images and the rounds."""
     rounds: int = field(default=3, ge=1)
-    """Rounds; the first asks about almost four times the attacker's images, others about twice."""
+    """Number of rounds. The first asks about almost four times the attacker's images, each other
+    round about twice."""
     surrogate_epochs: int = field(default=5, ge=1)
-    """Passes over all answered images in which the surrogate is distilled, in each round."""
+    """Passes per round over all images so far in which the surrogate is distilled."""
     surrogate_lr: float = field(default=0.01, gt=0)
-    """Learning rate of the surrogate, along a cosine to 0 in each round."""
+    """Learning rate of the surrogate, which falls to 0 along a cosine in each round."""
     epochs: int = field(default=20, ge=1)
-    """Passes over the images in which the generator is trained, in each round."""
+    """Passes per round over the images in which the generator is trained."""
 
     def access(self) -> Access:
-        """Answers alone."""
+        """Returns that the method sees answers alone."""
         return Access(self.answers, self.queries)
 
     def borrows(self) -> tuple[Other, ...]:
-        """The backdoored model, which the attacker trained, and the clean model."""
+        """Returns that the method needs the backdoored model and the clean model."""
         return ("victim", "control")
 
     def learn(
@@ -81,41 +83,40 @@ class QRABlackBox(GeneratorReactivation):
         budget: int | None,
         seed: Seed,
     ) -> None:
-        """The rounds above."""
+        """Runs the rounds above."""
         assert isinstance(model, Oracle)
         assert attacker.victim is not None
         assert attacker.control is not None
         surrogate = copy.deepcopy(attacker.victim)
         both = torch.cat([as_bytes(attacker.images.images), as_bytes(attacker.triggered().images)])
         order = torch.randperm(len(both), generator=seed.child("order").generator())
-        both = both[
-            order.to(both.device)
-        ]  # what does not fit into the budget is left out at random
-        data, known = self.images(attacker, seed), Answered(model, attacker)
+        # shuffled, so that the images that do not fit into the budget are random ones
+        both = both[order.to(both.device)]
+        data, answered = self.images(attacker, seed), AnsweredImages(model, attacker)
         for turn in range(self.rounds):
-            here = seed.child("round", turn)
-            known.ask(both if turn == 0 else changed(perturbation, both))
+            seed_now = seed.child("round", turn)
+            answered.ask(both if turn == 0 else changed(perturbation, both))
             if turn == 0:
-                known.ask(self.noisy(both, here))
-            self.distil(surrogate, known, seed=here)
-            teacher = self.teacher(surrogate, attacker, budget=budget, seed=here)
-            self.train(perturbation, surrogate, teacher, attacker.control, data, seed=here)
+                answered.ask(self.noisy(both, seed_now))
+            self.distil(surrogate, answered, seed=seed_now)
+            teacher = self.teacher(surrogate, attacker, budget=budget, seed=seed_now)
+            self.train(perturbation, surrogate, teacher, attacker.control, data, seed=seed_now)
 
     def noisy(self, images: Tensor, seed: Seed) -> Tensor:
-        """Every pixel epsilon up or down at random, uint8."""
+        """Moves every pixel of uint8 images up or down by epsilon at random."""
         signs = torch.randint(2, images.shape, generator=seed.child("noise").generator())
         moved = images.int() + ((2 * signs - 1) * int(255 * self.epsilon)).to(images.device)
         return moved.clamp(0, 255).to(torch.uint8)
 
-    def distil(self, surrogate: Classifier, known: Answered, *, seed: Seed) -> None:
-        """Trains the surrogate, in place, after all answers so far."""
-        answers = known.answers
+    def distil(self, surrogate: Classifier, answered: AnsweredImages, *, seed: Seed) -> None:
+        """Trains the surrogate, in place, to give all answers so far."""
+        answers = answered.answers
 
         def loss(images: Tensor, numbers: Tensor) -> Tensor:
-            found, wanted = surrogate(images).log_softmax(1), answers[numbers]
+            log_p, wanted = surrogate(images).log_softmax(1), answers[numbers]
             if wanted.ndim == 1:
-                return F.nll_loss(found, wanted)
-            return F.kl_div(found, wanted, reduction="batchmean")
+                return F.nll_loss(log_p, wanted)
+            return F.kl_div(log_p, wanted, reduction="batchmean")
 
         recipe = Recipe(
             epochs=self.surrogate_epochs,
@@ -127,16 +128,16 @@ class QRABlackBox(GeneratorReactivation):
         surrogate.requires_grad_(True)
         seed = seed.child("surrogate")
         what = f"{self.name}: surrogate"
-        fit(surrogate, known.numbered(), recipe, seed=seed, what=what, loss=loss)
+        fit(surrogate, answered.numbered(), recipe, seed=seed, what=what, loss=loss)
         surrogate.requires_grad_(False).eval()
 
 
-class Answered:
-    """Images that were asked about, and what was answered.
+class AnsweredImages:
+    """The images of all queries so far, with their answers.
 
     Args:
-        oracle: is asked.
-        attacker: says how many classes there are.
+        oracle: the model under attack.
+        attacker: what the attacker has; it says which shape images have and how many classes.
     """
 
     def __init__(self, oracle: Oracle, attacker: Attacker) -> None:
@@ -148,8 +149,8 @@ class Answered:
         self.classes = attacker.classes
 
     def ask(self, images: Tensor) -> None:
-        """Asks about (N, C, H, W) uint8 images, as many as there are queries left."""
-        answers, kept = self._blank(len(images), self.classes), len(images)
+        """Asks about uint8 images (N, C, H, W), as many as there are queries left."""
+        answers, count = self._blank(len(images), self.classes), len(images)
         firsts = range(0, len(images), _AT_ONCE)
         for first in tracked(firsts, "queries", len(firsts)):
             part = images[first : first + enough(min(_AT_ONCE, len(images) - first))]
@@ -160,16 +161,17 @@ class Answered:
                 rest = part[: self.oracle.left]
                 if len(rest):
                     answers[first : first + len(rest)] = self.oracle(rest)
-                kept = first + len(rest)
+                count = first + len(rest)
                 break
-        self.images = torch.cat([self.images.to(images.device), images[:kept]])
-        self.answers = torch.cat([self.answers, answers[:kept]])
+        self.images = torch.cat([self.images.to(images.device), images[:count]])
+        self.answers = torch.cat([self.answers, answers[:count]])
 
     def numbered(self) -> LabelledImages:
-        """The images, each labelled with its place among the answers."""
+        """Returns the images, each with the index of its answer as label."""
         return LabelledImages(self.images, torch.arange(len(self.images), device=self.device))
 
     def _blank(self, count: int, classes: int) -> Tensor:
+        """Returns room for answers: scores (count, classes), or labels (count,)."""
         if self.oracle.answers == "labels":
             return torch.zeros(count, dtype=torch.int64, device=self.device)
         return torch.zeros(count, classes, dtype=self.dtype, device=self.device)
@@ -177,11 +179,11 @@ class Answered:
 
 @torch.no_grad()
 def changed(perturbation: Perturbation, images: Tensor) -> Tensor:
-    """(N, C, H, W) uint8 images, perturbed and rounded."""
-    made, value = images.clone(), next(perturbation.parameters())
+    """Perturbs uint8 images (N, C, H, W), rounded to uint8 again."""
+    result, value = images.clone(), next(perturbation.parameters())
     for before, after in zip(
-        torch.split(images, _AT_ONCE), torch.split(made, _AT_ONCE), strict=True
+        torch.split(images, _AT_ONCE), torch.split(result, _AT_ONCE), strict=True
     ):
         floats = as_float(before.to(value.device)).to(value.dtype)
         after.copy_(as_bytes(perturbation(floats)))
-    return made
+    return result

@@ -1,7 +1,7 @@
 """RA, the retuning attack (Min, Qin, Zhang, Shen, Cheng, NeurIPS 2024, section 3).
 
-A few of the attacker's clean images are replaced by poisoned ones carrying the target's label, and
-the purified model is fine-tuned on all of them for a few epochs.
+A few of the attacker's clean images get the trigger and the label of the target, and the purified
+model is fine-tuned on all of the attacker's images for a few epochs.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from remission.reactivations.base import Poisoning, WeightReactivation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment
-from remission.training.stacked import Together
+from remission.training.stacked import StackedModels
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
 
 
 @method
 class Retuning(Poisoning, WeightReactivation):
-    """Fine-tuning on the attacker's images, of which a budget are poisoned: the relapse curve."""
+    """Fine-tuning on the attacker's images, of which a few are poisoned: the relapse curve."""
 
     name: ClassVar[str] = "retuning"
     paper: ClassVar[str] = "Min et al., NeurIPS 2024, arXiv 2410.09838"
     needs: ClassVar[tuple[str, ...]] = ("weights", "clean images", "true trigger")
 
     budgets: tuple[NonNegativeInt, ...] = field(default=(1, 5, 20, 100), min_length=1, strict=False)
-    """Numbers of poisoned images, each a retuning of its own (5 in the paper). The images of a
+    """Numbers of poisoned images, with one retuning for each (5 in the paper). The images of a
     smaller budget are among those of a larger one."""
     epochs: int = field(default=5, ge=1)
     """Passes over the attacker's images (5 in the paper)."""
     layers: Literal["all", "head"] = "all"
-    """all (as in the paper), or head: the last linear layer alone, on features as they are deployed
-    (eval mode)."""
+    """The layers that are trained: all, as in the paper; or head, the last linear layer alone, on
+    features in eval mode, as the model is used."""
     optimizer: Literal["sgd", "adam"] = "sgd"
-    """sgd (as in the paper), or adam: use a learning rate of 0.001 or so."""
+    """sgd, as in the paper; or adam, which needs a learning rate of about 0.001."""
     lr: float = field(default=0.01, gt=0)
     """Learning rate, constant (0.01 in the paper)."""
     momentum: float = field(default=0.9, ge=0, lt=1)
     """Momentum of SGD (0.9 in the paper); Adam does not use it."""
     batch_size: int = field(default=128, ge=2)
-    """Images a batch (128 in the paper)."""
+    """Images per batch (128 in the paper)."""
     augment: Augment = "none"
     """Augmentation of the attacker's images."""
 
@@ -66,7 +66,7 @@ class Retuning(Poisoning, WeightReactivation):
         budget: int,
         seed: Seed,
     ) -> Classifier:
-        """Cross entropy, no weight decay; of all layers in train mode, or of the head alone."""
+        """Minimises the cross entropy of all layers in train mode, or of the head alone."""
         chosen, wanted = self._chosen(images, target, model.classes, budget, seed)
         data = poison(images, chosen, trigger, wanted)
         self._freeze(model)
@@ -88,11 +88,11 @@ class Retuning(Poisoning, WeightReactivation):
         budgets: Sequence[int],
         seed: Seed,
     ) -> list[Classifier]:
-        """What a call gives for each of ``budgets``, the quicker way.
+        """Returns the result of a call for each of ``budgets``, in the quicker way.
 
-        That is :meth:`batch_job` on an accelerator in fp32, and one after the other elsewhere: a
-        processor takes longer over the batch job (``make bench`` says by how much), and autocast
-        to bf16 does not reach into it. Other arguments and errors as for a call.
+        On an accelerator in fp32 this is :meth:`batch_job`; otherwise it is one call after the
+        other, since a processor needs more time for the batch job (``make bench`` says how much),
+        and autocast to bf16 does not reach into it. Other arguments and errors are those of a call.
         """
         if model.precision == "fp32" and model.mean.device.type != "cpu":
             return self.batch_job(model, images, trigger, target, budgets=budgets, seed=seed)
@@ -110,12 +110,12 @@ class Retuning(Poisoning, WeightReactivation):
         budgets: Sequence[int],
         seed: Seed,
     ) -> list[Classifier]:
-        """What a call gives for each of ``budgets``, from stacked weights; ``model`` in fp32.
+        """Returns the result of a call for each of ``budgets``, by stacked weights; fp32 only.
 
-        Every budget sees the same images in the same order; an image is poisoned for those that
-        are larger than its place among the chosen. The order of summation may differ from a
-        call's, and training amplifies that: a grid makes every cell by itself, so that it does not
-        depend on which others are missing.
+        Every budget sees the same images in the same order; an image is poisoned for the budgets
+        that are larger than its place among the chosen images. Sums may be taken in another order
+        than by a call, and training amplifies the difference. So a grid computes every cell by a
+        call, which makes it independent of the other cells.
         """
         chosen, wanted = self._chosen(images, target, model.classes, max(budgets), seed)
         poisoned = poison(images, chosen, trigger, wanted)
@@ -124,9 +124,11 @@ class Retuning(Poisoning, WeightReactivation):
         counts = torch.tensor(budgets, device=place.device)[:, None]
         both = torch.cat([images.images, poisoned.images], 1)
         pairs = LabelledImages(both, torch.arange(len(images), device=place.device))
-        copies = Together(self._freeze(copy.deepcopy(model).requires_grad_(True)), len(budgets))
+        copies = StackedModels(
+            self._freeze(copy.deepcopy(model).requires_grad_(True)), len(budgets)
+        )
 
-        def each(pair: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        def by_budget(pair: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
             clean, stamped = pair.chunk(2, 1)
             stamp = place[index] < counts
             labels = torch.where(stamp, poisoned.labels[index], images.labels[index])
@@ -138,16 +140,16 @@ class Retuning(Poisoning, WeightReactivation):
             return len(budgets) * F.cross_entropy(logits, labels.flatten())
 
         what = f"retuning n={', '.join(map(str, budgets))}"
-        fit(copies, pairs, self._recipe, seed=seed, what=what, transform=each, loss=loss)
-        return [made.eval() for made in copies.models()]
+        fit(copies, pairs, self._recipe, seed=seed, what=what, transform=by_budget, loss=loss)
+        return [retuned.eval() for retuned in copies.models()]
 
     def _chosen(
         self, images: LabelledImages, target: Target, classes: int, budget: int, seed: Seed
     ) -> tuple[Tensor, Tensor]:
-        """Indices of the images to poison, (budget,), and the labels that they are given.
+        """Draws the images to poison; returns their indices and new labels, both (budget,).
 
         Raises:
-            SpecError: the attacker has fewer images outside the target class.
+            SpecError: the attacker has fewer images outside the target class than the budget.
         """
         others, _, wanted = counted(images.labels, target, classes)
         if budget > len(others):
@@ -172,6 +174,7 @@ class Retuning(Poisoning, WeightReactivation):
         )
 
     def _freeze(self, model: Classifier) -> Classifier:
+        """Lets only the layers that are trained require gradients; returns ``model``."""
         if self.layers == "head":
             model.requires_grad_(False).final_linear.requires_grad_(True)
         return model

@@ -279,7 +279,7 @@ def _fields_in(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, adapter in _adapters(cls).items():
         if name in values:
             with suppress(ValidationError, TypeError, ValueError):
-                readable[name] = adapter.validate_json(json.dumps(values[name]))
+                readable[name] = adapter.validate_json(json.dumps(values[name]), strict=True)
     return readable
 
 

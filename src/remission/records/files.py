@@ -1,6 +1,11 @@
-"""The names of a store's files."""
+"""The names of a store's files and folders."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from remission.disk import PART
 
 STORE_MARK = "remission-store.json"
 """The file that makes a folder a store."""
@@ -14,3 +19,100 @@ PLANS = "plans"
 """Folder: one file per spec, with all stages of its grid."""
 VERSIONS_FILE = "versions.json"
 """The versions of methods that the last runs into the store had."""
+DAMAGED = ".damaged"
+"""How the name of an artefact ends after it was found damaged and was set aside."""
+LITTER = frozenset(
+    {
+        ".DS_Store",
+        ".Spotlight-V100",
+        ".Trashes",
+        ".directory",
+        ".fseventsd",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "Thumbs.db",
+        "desktop.ini",
+        "lost+found",
+    }
+)
+"""What operating systems put into folders and disks of their own accord."""
+
+_NAMES = {
+    ARTEFACTS: re.compile(rf"[0-9a-f]{{16}}\.[a-z_]+\.(safetensors|png)({re.escape(DAMAGED)})?"),
+    SPECS: re.compile(r"[A-Za-z0-9_-]*\.json"),
+    PLANS: re.compile(r"[A-Za-z0-9_-]*\.json"),
+}
+_RECORD = re.compile(r"[0-9a-f]{16}\.json")
+_KIND = re.compile(r"[a-z]+")
+
+
+def is_record_name(name: str) -> bool:
+    """Whether a file of this name can be a record: an identity and ``.json``."""
+    return _RECORD.fullmatch(name) is not None
+
+
+def is_artefact_name(name: str) -> bool:
+    """Whether a file of this name can be an artefact, or one that was set aside."""
+    return _NAMES[ARTEFACTS].fullmatch(name) is not None
+
+
+def spec_file_name(name: str) -> str:
+    """The name of a spec with each letter that a file's name may lack replaced, without ending."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
+
+
+def record_folders(store: Path) -> list[Path]:
+    """The folders of a store's records, one per kind of stage; links to folders count.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
+    root = store / RECORDS
+    if not root.is_dir():
+        return []
+    return sorted(f for f in root.iterdir() if _KIND.fullmatch(f.name) and f.is_dir())
+
+
+def folders(store: Path) -> list[Path]:
+    """All folders of a store in which its files lie, as far as they exist, itself included.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
+    named = [store, *(store / name for name in _NAMES)]
+    return [folder for folder in named if folder.is_dir()] + record_folders(store)
+
+
+def holds_results(folder: Path) -> bool:
+    """Whether a folder is a store, or a store lies in it, as ``remission demo`` makes it.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    return any((place / STORE_MARK).is_file() for place in (folder, *folder.iterdir()))
+
+
+def foreign_files(store: Path) -> list[Path]:
+    """The files in a store's folders that remission did not write, going by their names.
+
+    Such are copies that a synchronisation made of a conflict, or what an operating system adds.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    expected = {store / name: pattern for name, pattern in _NAMES.items()}
+    expected |= dict.fromkeys(record_folders(store), _RECORD)
+    foreign = [
+        file
+        for folder, pattern in expected.items()
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if not pattern.fullmatch(file.name) and not file.name.startswith(PART)
+    ]
+    if (store / RECORDS).is_dir():
+        foreign += [
+            file
+            for file in (store / RECORDS).iterdir()
+            if file not in expected and not file.name.startswith(PART)
+        ]
+    return sorted(foreign)

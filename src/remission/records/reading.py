@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
 from remission.records.cell import Cell
-from remission.records.files import RECORDS, STORE_MARK
+from remission.records.files import (
+    RECORDS,
+    STORE_MARK,
+    foreign_files,
+    is_record_name,
+    record_folders,
+)
 from remission.records.identity import FOLDER
 from remission.records.path import PathCurve
 from remission.records.record import FORMAT, Record
 from remission.records.superseded import current, versions_in
 
+_log = logging.getLogger(__name__)
+
+_SHOWN = 5
+"""Foreign files that a warning names; it counts the others."""
 _ANEW = "run the spec again, which computes it anew, or remove the file"
 """What to do about a damaged record."""
 
@@ -67,8 +79,12 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
             f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
         )
     is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
-    root = folder / RECORDS if is_store else folder
-    files = sorted(root.rglob("*.json"))
+    try:
+        files = _files_in_store(folder) if is_store else _files_below(folder)
+    except OSError as error:
+        raise StoreError(
+            f"the store '{folder}' cannot be read ({error})", "check its permissions"
+        ) from error
     records = [read_record(file, file.parent.name if is_store else None) for file in files]
     if not records:
         raise StoreError(
@@ -76,6 +92,35 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
         )
     kept = records if superseded else current(records, versions_in(folder))
     return sorted(kept, key=lambda r: (r.kind, r.label, r.id))
+
+
+def _files_in_store(store: Path) -> list[Path]:
+    """The files of all records of a store; what else lies in its folders is named once."""
+    if foreign := foreign_files(store):
+        _name_once(store, tuple(str(file.relative_to(store)) for file in foreign))
+    return [
+        file
+        for folder in record_folders(store)
+        for file in sorted(folder.iterdir())
+        if is_record_name(file.name)
+    ]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """The files of all records below a folder that is no store; other JSON files are named once."""
+    files = sorted(folder.rglob("*.json"))
+    if foreign := [file for file in files if not is_record_name(file.name)]:
+        _name_once(folder, tuple(str(file.relative_to(folder)) for file in foreign))
+    return [file for file in files if is_record_name(file.name)]
+
+
+@cache
+def _name_once(folder: Path, names: tuple[str, ...]) -> None:
+    """Warns of files that are none of a store's, once in the life of this process."""
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    what = "a file that is" if len(names) == 1 else f"{len(names)} files that are"
+    _log.warning("passed over %s none of the store's in '%s': %s%s", what, folder, shown, more)
 
 
 def brief(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind

@@ -7,30 +7,33 @@ No torch here: tables, reports and checks of the store need none.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
 import os
-import re
-import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from remission.disk import PART, write_whole
 from remission.errors import StoreError
+from remission.records.artefacts import DamagedError, check_presence, read_artefact, set_aside
 from remission.records.cell import Json
-from remission.records.files import ARTEFACTS, PLANS, RECORDS, SPECS, STORE_MARK, VERSIONS_FILE
+from remission.records.files import (
+    ARTEFACTS,
+    LITTER,
+    PLANS,
+    RECORDS,
+    SPECS,
+    STORE_MARK,
+    VERSIONS_FILE,
+    folders,
+    spec_file_name,
+)
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.superseded import method_of, versions_in
 from remission.records.unfinished import plan_text
-
-UNTOUCHED = 3600.0
-"""Seconds after which no run still writes a file, or the record of an artefact."""
-_PART = ".part-"
-"""How the name of a file begins while it is written."""
-_ARTEFACT = re.compile(r"[0-9a-f]{16}\.[a-z_]+\.(safetensors|png)")
 
 
 class Store:
@@ -49,9 +52,14 @@ class Store:
         self.writer = writer or uuid.uuid4().hex
         mark = folder / STORE_MARK
         try:
+            _check_links(folder)
             folder.mkdir(parents=True, exist_ok=True)
             # listed before the mark is looked for: another process may write it meanwhile
-            others = [file for file in folder.iterdir() if not file.name.startswith(_PART)]
+            others = [
+                file
+                for file in folder.iterdir()
+                if not file.name.startswith((PART, "._")) and file.name not in LITTER
+            ]
             if not mark.exists():
                 if others:
                     raise StoreError(
@@ -71,17 +79,37 @@ class Store:
                 "name a folder that you may write to with --store",
             ) from error
 
+    def prepare(self, kinds: Iterable[str]) -> None:
+        """Makes the folders that a run writes to: what it cannot write it learns at its start.
+
+        Args:
+            kinds: of the stages of the run.
+
+        Raises:
+            StoreError: a folder cannot be made, or may not be written to.
+        """
+        names = [ARTEFACTS, *(f"{RECORDS}/{kind}" for kind in sorted(set(kinds)))]
+        for place in (self.folder / name for name in names):
+            try:
+                place.mkdir(parents=True, exist_ok=True)
+                if not os.access(place, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            except OSError as error:
+                raise _unwritable(place, error) from error
+
     def record_file(self, kind: str, identity: str) -> Path:
         """Where the record of a stage lies."""
         return self.folder / RECORDS / kind / f"{identity}.json"
 
     def find(self, kind: str, identity: str) -> Record | None:
-        """The record of a finished stage whose artefacts are whole, else None.
+        """The record of a finished stage whose artefacts are all there, else None.
 
-        A failed or damaged one counts as absent: it is computed again.
+        What failed, what is damaged and what lacks an artefact is computed again. Artefacts are
+        looked at, not read: :meth:`read` compares each with its checksum when it is used.
 
         Raises:
-            StoreError: a folder lies in its place, where no record can be written.
+            StoreError: a folder lies in its place, where no record can be written, or the folder of
+                the artefacts cannot be read.
         """
         file = self.record_file(kind, identity)
         try:
@@ -90,28 +118,29 @@ class Store:
             if file.is_dir():
                 raise
             return None
-        if record.status != "done" or any(self.damage(a) for a in record.artefacts.values()):
+        if record.status != "done":
+            return None
+        try:
+            for artefact in record.artefacts.values():
+                check_presence(self.folder, artefact)
+        except DamagedError:
             return None
         return record
 
-    def damage(self, artefact: Artefact) -> str | None:
-        """What is wrong with an artefact's file, or None."""
-        file = self.folder / artefact.file
-        try:
-            if file.is_symlink() or file.parent.is_symlink() or not file.is_file():
-                return "missing, or no file of its own"
-            if (size := file.stat().st_size) != artefact.bytes:
-                return f"{size} bytes instead of {artefact.bytes}"
-            content = file.read_bytes()
-        except OSError:
-            return "cannot be read"
-        if hashlib.sha256(content).hexdigest() != artefact.sha256:
-            return "wrong checksum"
-        return None
+    def read(self, record: Record, name: str) -> bytes:
+        """The content of one of a record's artefacts, read once and compared with its checksum.
 
-    def file(self, record: Record, name: str) -> Path:
-        """The file of one of a record's artefacts."""
-        return self.folder / record.artefacts[name].file
+        A damaged file is set aside, so that the next run computes it anew.
+
+        Raises:
+            StoreError: the file is missing, damaged, or cannot be read.
+        """
+        artefact = record.artefacts[name]
+        try:
+            return read_artefact(self.folder, artefact, record.label)
+        except DamagedError:
+            set_aside(self.folder, artefact)
+            raise
 
     def keep_artefacts(self, identity: str, contents: dict[str, bytes]) -> dict[str, Artefact]:
         """Writes artefacts, name -> bytes; the names are file names with their endings."""
@@ -132,11 +161,13 @@ class Store:
     def keep_spec(self, name: str, text: str) -> None:
         """Keeps the text of a spec that was run into this store."""
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        self._write(self.folder / SPECS / f"{_safe(name)}-{digest}.json", text.encode())
+        self._write(self.folder / SPECS / f"{spec_file_name(name)}-{digest}.json", text.encode())
 
     def keep_plan(self, name: str, stages: Iterable[tuple[str, str]]) -> None:
         """Notes all stages of a spec by kind and identity: tables can say what is missing."""
-        self._write(self.folder / PLANS / f"{_safe(name)}.json", plan_text(name, stages).encode())
+        self._write(
+            self.folder / PLANS / f"{spec_file_name(name)}.json", plan_text(name, stages).encode()
+        )
 
     def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
         """Notes the versions of methods, as tables shall show them, from kinds and settings."""
@@ -146,8 +177,9 @@ class Store:
 
     def drop_parts(self) -> None:
         """Removes what this writer's processes left half written; none of them may be alive."""
-        for file in self.folder.rglob(f"{_PART}{self.writer}-*"):
-            file.unlink(missing_ok=True)
+        for folder in folders(self.folder):
+            for file in folder.glob(f"{PART}{self.writer}-*"):
+                file.unlink(missing_ok=True)
 
     def _write(self, file: Path, content: bytes) -> None:
         """Writes a file whole or not at all.
@@ -155,71 +187,40 @@ class Store:
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
-        temporary = file.parent / f"{_PART}{self.writer}-{uuid.uuid4().hex}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(file)
+            write_whole(file, [content], writer=self.writer)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            raise StoreError(
-                f"no space left for '{file}'" if full else f"'{file}' cannot be written ({error})",
-                "free some or name another place with --store, then run again: "
-                "everything finished is kept"
-                if full
-                else "check its permissions, then run again: everything finished is kept",
-            ) from error
+            raise _unwritable(file, error) from error
 
 
-def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
-    """The finished records with an artefact that is missing or damaged, and what is wrong."""
-    return [
-        (record, f"{artefact.file}: {wrong}")
-        for record in records
-        for artefact in record.artefacts.values()
-        if (wrong := store.damage(artefact))
-    ]
+def _check_links(folder: Path) -> None:
+    """Refuses a store of which a folder is a link that leads nowhere, as to a disk that is absent.
 
-
-def unneeded(store: Store, records: Iterable[Record]) -> list[Path]:
-    """Files of the store that no record names: left by an interruption, or by removed records.
-
-    The young ones among them may be those of a run at work, see :func:`young`.
-    Only plain files whose names are an artefact's, in folders that lie in the store themselves.
+    Raises:
+        StoreError: the link is named.
+        OSError: the store cannot be looked at.
     """
-    named = {store.folder / a.file for record in records for a in record.artefacts.values()}
-    artefacts = store.folder / ARTEFACTS
-    folders = [store.folder, artefacts, store.folder / SPECS, store.folder / PLANS]
-    folders += sorted((store.folder / RECORDS).glob("*"))
-    inside = [f for d in folders if d.is_dir() and _own(d, store.folder) for f in d.iterdir()]
-    return sorted(
-        file
-        for file in inside
-        if file.is_file()
-        and not file.is_symlink()
-        and file not in named
-        and (
-            file.name.startswith(_PART)
-            or (file.parent == artefacts and _ARTEFACT.fullmatch(file.name))
+    places = [folder, *(folder / name for name in (RECORDS, ARTEFACTS, SPECS, PLANS))]
+    if (folder / RECORDS).is_dir():
+        places += (folder / RECORDS).iterdir()
+    for place in places:
+        if place.is_symlink() and not place.exists():
+            raise StoreError(
+                f"'{place}' is a link to '{place.readlink()}', which does not exist",
+                "attach the disk that it leads to, or remove the link, and all that was behind it "
+                "is computed anew",
+            )
+
+
+def _unwritable(file: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreError(
+            f"no space left for '{file}'",
+            "free some or name another place with --store, then run again: "
+            "everything finished is kept",
         )
+    return StoreError(
+        f"'{file}' cannot be written ({error})",
+        "check its permissions, then run again: everything finished is kept",
     )
-
-
-def young(file: Path) -> bool:
-    """Whether a run may be at work on a file that no record names: it writes the record last."""
-    return time.time() - file.stat().st_mtime < UNTOUCHED
-
-
-def _safe(name: str) -> str:
-    """A spec's name as that of a file."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
-
-
-def _own(folder: Path, store: Path) -> bool:
-    """Whether a folder really lies where its path says."""
-    return folder.resolve() == store.resolve() / folder.relative_to(store)

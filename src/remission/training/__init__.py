@@ -1,4 +1,4 @@
-"""The one training loop and what it is made of."""
+"""The one training loop, what it is made of, and how models are measured."""
 
 from remission.training.batches import batches
 from remission.training.batchnorm import frozen_statistics, recalibrate

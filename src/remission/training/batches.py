@@ -1,7 +1,7 @@
-"""Batches as index operations on tensors that lie on the device; augmentation is batched.
+"""Batches, by index operations on tensors that lie on the device, and their augmentation.
 
-Images that the device has no room for lie on the CPU: then each batch is cut out there and moved.
-Nothing here makes a copy of all images.
+Images that the device has no room for lie on the CPU; each batch is then cut out there and moved.
+Nothing in this file copies all images.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def batches(
     augment: Augment = "none",
     only: Tensor | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of (images, labels): float images in [0, 1] in channels-last memory.
+    """Yields one epoch of (images, labels): float images in [0, 1] in channels-last memory.
 
     Args:
-        data: images and labels; the labels, and so the batches, are where the model is.
-        batch_size: images a batch; the last one may be smaller, and in training it is left out if
-            it would be a single image (batch normalisation cannot train on one).
-        generator: shuffles and augments; None keeps the order (then ``augment`` is ``"none"``).
+        data: images and labels; batches lie on the labels' device, which is the model's.
+        batch_size: images per batch. The last batch may be smaller; with a generator it is left out
+            if it would be a single image, since batch normalisation cannot train on one.
+        generator: the source of order and augmentation; None keeps the order and augments nothing.
         augment: ``"crop"``: zero padding by an eighth of the side, then a random crop of the old
             size; ``"crop_flip"``: that and a horizontal flip with probability 1/2.
-        only: (n,) indices: no other images, and without a generator in this order.
+        only: (n,) indices of the images to take, without a generator in this order; None: all.
     """
     chosen = torch.arange(len(data)) if only is None else only.cpu()
     count, device = len(chosen), data.labels.device
@@ -53,8 +53,13 @@ def batches(
         )
 
 
+def share_of(count: int, share: float) -> int:
+    """Returns how many of ``count`` images a share in (0, 1] is, rounded, at least one."""
+    return max(1, round(share * count))
+
+
 class _Crops:
-    """Random crops and flips of an epoch, drawn at once: one gather a batch."""
+    """Random crops and flips of an epoch. They are drawn at once: each batch is then one gather."""
 
     def __init__(self, images: Tensor, augment: Augment, generator: torch.Generator) -> None:
         count, _, self.height, self.width = images.shape
@@ -74,6 +79,6 @@ class _Crops:
         across = torch.where(self.flip[index, None], self.width - 1 - across, across)
         columns = self.left[index, None] + across  # (B, W)
         padded = F.pad(self.images[index], self.padding)
-        each = torch.arange(len(index), device=device)
-        crops = padded[each[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        position = torch.arange(len(index), device=device)
+        crops = padded[position[:, None, None], :, rows[:, :, None], columns[:, None, :]]
         return crops.permute(0, 3, 1, 2)  # (B, H, W, C) -> (B, C, H, W)

@@ -1,4 +1,4 @@
-"""Batch-norm running statistics: left alone, or collected anew."""
+"""Batch-norm running statistics: how they are left as they are, or collected anew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remission.types import LabelledImages
 
 
 def batchnorm_layers(model: nn.Module) -> list[_BatchNorm]:
-    """The layers of ``model`` that keep running statistics."""
+    """Returns the layers of ``model`` that have running statistics."""
     return [
         layer
         for layer in model.modules()
@@ -25,14 +25,21 @@ def batchnorm_layers(model: nn.Module) -> list[_BatchNorm]:
 
 @contextmanager
 def frozen_statistics(model: nn.Module) -> Iterator[None]:
-    """Within this context, forward passes leave the running statistics as they are.
+    """Lets no forward pass within this context change the running statistics of ``model``.
 
-    In train mode the batch's own statistics still normalise it.
+    In train mode each batch is still normalised by its own statistics.
     """
     layers = batchnorm_layers(model)
+    with _momenta_put_back(layers):
+        for layer in layers:
+            layer.momentum = 0.0
+        yield
+
+
+@contextmanager
+def _momenta_put_back(layers: list[_BatchNorm]) -> Iterator[None]:
+    """Puts the momenta of ``layers`` back after this context."""
     momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 0.0
     try:
         yield
     finally:
@@ -42,35 +49,33 @@ def frozen_statistics(model: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, data: LabelledImages, batch_size: int = 500) -> None:
-    """Replaces the running statistics by their averages over ``data`` at the present weights.
+    """Replaces the running statistics by averages over ``data`` at the present weights.
 
-    Every batch counts by its number of images; the order does not matter. Leaves the train/eval
-    state and the momenta as they were.
+    Every batch counts by its number of images, so the order does not matter. The model's mode and
+    the momenta are put back.
 
     Args:
         model: changed in place; nothing happens if it has no batch normalisation.
         data: clean images on the model's device; labels are not used.
-        batch_size: images a batch; a few more where a single image would be left over, which batch
-            normalisation cannot train on.
+        batch_size: images per batch; a few more where a single image would be left over, since
+            batch normalisation cannot train on one.
     """
     layers = batchnorm_layers(model)
     if not layers:
         return
     while len(data) % batch_size == 1 < len(data):
         batch_size += 1
-    was_training, momenta = model.training, [layer.momentum for layer in layers]
-    seen = 0
+    was_training, seen = model.training, 0
     try:
-        model.train()
-        for layer in layers:
-            layer.reset_running_stats()
-        stream = batches(data, batch_size, generator=None)
-        for images, _ in tracked(stream, "", -(-len(data) // batch_size)):
-            seen += len(images)
-            for layer in layers:  # a running mean weighted by batch size
-                layer.momentum = len(images) / seen
-            model(images)
+        with _momenta_put_back(layers):
+            model.train()
+            for layer in layers:
+                layer.reset_running_stats()
+            stream = batches(data, batch_size, generator=None)
+            for images, _ in tracked(stream, "", -(-len(data) // batch_size)):
+                seen += len(images)
+                for layer in layers:  # a running mean weighted by batch size
+                    layer.momentum = len(images) / seen
+                model(images)
     finally:
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
         model.train(was_training)

@@ -4,8 +4,9 @@ A quadratic Bezier curve with fixed ends A and B and one bend theta,
 
     gamma(t) = (1 - t)^2 A + 2 t (1 - t) theta + t^2 B,
 
-over all parameters; theta begins halfway and minimises E[L(gamma(t))], t uniform in (0, 1), by one
-t a batch. Running statistics are no part of it: they are to be collected anew at each point.
+is taken over all parameters. theta begins halfway and minimises E[L(gamma(t))] with t uniform in
+(0, 1), by one t per batch. Running statistics are no part of the curve: whoever uses a point of it
+has to collect them anew there.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from remission.training.weights import Direction, Weights
 from remission.types import LabelledImages
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """A quadratic Bezier curve in weight space.
 
     Args:
-        start: A, at t = 0.
+        start: A, at t = 0, one tensor per trainable parameter.
         bend: theta.
         end: B, at t = 1.
     """
@@ -54,13 +55,13 @@ def connect(
     """Trains a curve from ``model`` to ``end``; weight decay pulls at the bend.
 
     Args:
-        model: gives the start. Its trainable weights and its statistics are changed on the way;
+        model: the start of the curve. Training changes its trainable weights and its statistics;
             in the end the weights are the bend.
-        end: of the same architecture; it stays as it is.
-        data: on the models' device.
+        end: a model of the same architecture; it stays as it is.
+        data: training images on the models' device.
         recipe: how to train the bend.
-        seed: order and augmentation of the images, and the positions t.
-        what: said in progress.
+        seed: the source of the images' order and augmentation, and of the positions t.
+        what: the name of this work, shown as progress.
     """
     weights = Weights(model)
     first = [w.detach().clone() for w in weights.now]
@@ -85,7 +86,7 @@ def connect(
 
 
 def _put(into: Direction, start: Direction, bend: Direction, end: Direction, t: float) -> None:
-    """Writes gamma(t); ``into`` may be the bend itself."""
+    """Writes gamma(t) into ``into``, which may be the bend itself."""
     torch._foreach_copy_(into, bend)
     torch._foreach_mul_(into, 2 * t * (1 - t))
     torch._foreach_add_(into, start, alpha=(1 - t) ** 2)

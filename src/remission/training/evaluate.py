@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from remission.errors import DivergedError
 from remission.metrics import Rates, accuracy, attack_success_rate, counted, robust_accuracy
-from remission.models import Classifier
+from remission.models import Classifier, evaluating
 from remission.progress import tracked
 from remission.training.batches import batches
 from remission.types import LabelledImages, Target, as_bytes, as_float
@@ -19,13 +19,13 @@ from remission.types import LabelledImages, Target, as_bytes, as_float
 
 @dataclass(frozen=True)
 class Measured:
-    """What is measured of one model.
+    """The measurements of one model.
 
     Args:
-        rates: as in every cell.
+        rates: clean accuracy, ASR and robust accuracy.
         clean_loss: mean cross entropy of the clean images and their labels.
-        backdoor_loss: mean cross entropy of the triggered images behind the ASR and the classes
-            that the attacker wants of them.
+        backdoor_loss: mean cross entropy of the triggered images that the ASR counts and the
+            classes that the attacker wants for them.
     """
 
     rates: Rates
@@ -41,15 +41,15 @@ def predict(
     only: Tensor | None = None,
     batch_size: int | None = None,
 ) -> Tensor:
-    """The class that ``model`` gives each image, in eval mode, (N,) int64.
+    """Returns the class that ``model``, in eval mode, gives each image, (N,) int64.
 
     Args:
-        model: its train/eval state is put back.
-        data: on the model's device.
+        model: images in [0, 1] -> logits; its mode is put back.
+        data: images on the model's device; labels are not used.
         trigger: applied to the images first.
-        only: (n,) indices: the classes of these images, in this order.
-        batch_size: images a forward pass; by default as many as the device is quickest with: 500
-            on an accelerator, 250 on a processor, whose caches hold the maps of no more.
+        only: (n,) indices of the images to look at, in this order; None: all.
+        batch_size: images per forward pass. The default is what the device is quickest with: 500 on
+            an accelerator; 250 on a processor, whose caches hold the feature maps of no more.
 
     Raises:
         DivergedError: a logit is not finite.
@@ -66,41 +66,40 @@ def _answers(
     only: Tensor | None,
     batch_size: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Classes (N,), and the cross entropy (N,) of each image and ``wanted`` (N,), if given."""
-    was_training = model.training
-    model.eval()
+    """Returns classes (N,) and each image's cross entropy (N,) with ``wanted`` (N,), else zeros."""
     batch_size = batch_size or (250 if data.labels.device.type == "cpu" else 500)
-    try:
-        count = len(data if only is None else only)
-        found = torch.zeros(count, dtype=torch.int64, device=data.labels.device)
-        losses = torch.zeros(count, device=data.labels.device)
-        begins = range(0, max(count, 1), batch_size)
-        parts = zip(begins, batches(data, batch_size, generator=None, only=only), strict=True)
+    count = len(data if only is None else only)
+    classes = torch.zeros(count, dtype=torch.int64, device=data.labels.device)
+    losses = torch.zeros(count, device=data.labels.device)
+    begins = range(0, max(count, 1), batch_size)
+    parts = zip(begins, batches(data, batch_size, generator=None, only=only), strict=True)
+    with evaluating(model):
         for begin, (images, _) in tracked(parts, "", len(begins)):
             logits = model(trigger(images) if trigger else images)
             if not bool(torch.isfinite(logits).all()):  # their argmax would be class 0
                 raise DivergedError("the model's outputs are not finite; use a smaller lr")
             part = slice(begin, begin + len(logits))
-            found[part] = logits.argmax(1)
+            classes[part] = logits.argmax(1)
             if wanted is not None:
                 losses[part] = F.cross_entropy(logits, wanted[part], reduction="none")
-    finally:
-        model.train(was_training)
-    return found, losses
+    return classes, losses
 
 
 def evaluate(
     model: Classifier, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: Target
 ) -> Rates:
-    """Clean accuracy on all of ``test``; ASR and robust accuracy on the images that count there.
+    """Measures clean accuracy on all of ``test``, and ASR and robust accuracy.
 
-    Those are the images whose class is not the one that the attacker wants.
+    For these two only the images count whose class is not the one that the attacker wants.
 
     Args:
         model: images in [0, 1] -> logits.
-        test: on the model's device.
-        trigger: image -> triggered image; the result is rounded to 8 bits, as files are.
-        target: the attacker's.
+        test: images with true labels, on the model's device.
+        trigger: image -> triggered image; the result is rounded to 8 bits, as in a file.
+        target: the target of the attack.
+
+    Raises:
+        DivergedError: a logit is not finite.
     """
     return measure(model, test, trigger, target).rates
 
@@ -108,7 +107,7 @@ def evaluate(
 def measure(
     model: Classifier, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: Target
 ) -> Measured:
-    """The rates of :func:`evaluate` and the losses on the same images; arguments as there."""
+    """Measures the rates, and the losses on the same images; arguments as for :func:`evaluate`."""
     places, labels, wanted = counted(test.labels, target, model.classes)
 
     def triggered(images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The training loop: the only one. Methods plug in their loss, their gradient, their after-step."""
+"""The only training loop. A method passes its own loss, gradient or step after each update."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ from remission.types import LabelledImages
 
 Schedule = Literal["constant", "cosine", "one_cycle"]
 Backward = Callable[[], Tensor]
-"""Computes the loss of the batch at the present weights, adds its gradients, returns it."""
+"""Computes the loss at the present weights, adds its gradients to ``.grad``, returns it."""
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""(images, labels) of a batch -> the images and labels that take their place."""
 Loss = Callable[[Tensor, Tensor], Tensor]
+"""(images, labels) of a batch -> a scalar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,11 @@ class Recipe:
         epochs: passes over the data.
         lr: the highest learning rate.
         optimizer: ``"sgd"`` or ``"adam"``.
-        momentum: of SGD.
-        weight_decay: L2 penalty, on all parameters.
-        schedule: of the learning rate, stepped after every batch: ``"constant"``; ``"cosine"``
+        momentum: the momentum of SGD.
+        weight_decay: L2 penalty on all parameters.
+        schedule: how the learning rate changes after every batch: ``"constant"``; ``"cosine"``
             down to 0; ``"one_cycle"``: linear up over the first 30 %, cosine down to 0.
-        batch_size: images a batch.
+        batch_size: images per batch.
         augment: see :func:`remission.training.batches.batches`.
     """
 
@@ -54,13 +56,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves beside the weights: the mean loss of each epoch."""
+    """The result of a training beside the weights: the mean loss of each epoch."""
 
     losses: list[float]
 
 
 def learning_rate(schedule: Schedule, done: float) -> float:
-    """The share of the highest learning rate after a share ``done`` in [0, 1] of all steps."""
+    """Returns the share of the highest rate after a share ``done`` of all steps, in [0, 1]."""
     if schedule == "constant":
         return 1.0
     if schedule == "one_cycle":
@@ -71,7 +73,7 @@ def learning_rate(schedule: Schedule, done: float) -> float:
 
 
 def make_optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """Torch's SGD or Adam over ``parameters``, in the fused form."""
+    """Makes torch's SGD or Adam over ``parameters``, in the fused form."""
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     return torch.optim.SGD(
@@ -96,16 +98,17 @@ def fit(
 
     Args:
         model: images in [0, 1] -> logits.
-        data: on the model's device.
+        data: training images with labels, on the model's device.
         recipe: how to optimise.
-        seed: order and augmentation.
-        what: said in progress.
-        transform: changes a batch (images, labels) once, before any gradient.
-        loss: (images, labels) of a batch -> scalar; cross entropy of ``model`` when not given.
+        seed: the source of order and augmentation.
+        what: the name of this training, shown as progress and in errors.
+        transform: changes a batch once, before any gradient; None: the batch stays as it is.
+        loss: the loss of a batch; None: cross entropy of ``model``.
         gradient: leaves in ``.grad`` what the optimiser shall use, and returns the loss; it may
-            call what it is given several times, at moved weights. A plain backward when not given.
-        after_step: called after each update, e.g. to project weights.
-        optimizer: goes on from where an earlier training left it; the recipe's, new, if not given.
+            call its argument several times, at moved weights. None: one backward pass.
+        after_step: called after each update, for example to project weights.
+        optimizer: an optimiser that goes on with its state of an earlier training; None: a new one,
+            by the recipe.
 
     Raises:
         DivergedError: the loss of an epoch, or a weight at the end, is not finite.

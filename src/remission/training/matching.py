@@ -1,4 +1,4 @@
-"""The order of hidden channels in which two networks' activations are alike, or unlike."""
+"""The order of hidden channels in which two networks' activations are most alike or unlike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
-from remission.models import ChannelGroup
+from remission.models import ChannelGroup, evaluating
 from remission.progress import tracked
 from remission.training.batches import batches
 from remission.types import LabelledImages
@@ -25,19 +25,22 @@ def match(
     alike: bool,
     batch_size: int = 50,
 ) -> list[Tensor]:
-    """For each group the order P of ``other``'s channels for which its activations come nearest.
+    """Returns for each group the order P of ``other``'s channels that brings activations nearest.
 
-    P minimises sum |x - P x'|^2 over images, places and all values that show the group, x of
-    ``model`` and x' of ``other``, both in eval mode. The norms do not depend on P, so it maximises
-    the sum of <x_i, x'_P(i)>: an assignment problem, solved exactly.
+    P minimises sum |x - P x'|^2 over images, places and all values that show the group, with x of
+    ``model`` and x' of ``other``, both in eval mode. The norms do not depend on P, so P maximises
+    the sum of <x_i, x'_P(i)>. This is an assignment problem, which is solved exactly.
 
     Args:
-        model: what is compared with; left as it is.
-        other: what is to be put into another order; left as it is.
-        groups: of both models.
-        data: on the models' device; labels are not used.
-        alike: False: the order for which they come farthest from each other instead.
-        batch_size: images a forward pass.
+        model: the model to compare with; it stays as it is.
+        other: the model whose channels are ordered; it stays as it is.
+        groups: the channel groups of both models.
+        data: images on the models' device; labels are not used.
+        alike: False: P maximises the distance instead.
+        batch_size: images per forward pass.
+
+    Returns:
+        One permutation per group, (size,) int64.
 
     Raises:
         DivergedError: an activation is not finite.
@@ -59,49 +62,44 @@ def inner_products(
     data: LabelledImages,
     batch_size: int,
 ) -> list[Tensor]:
-    """For each group the inner products of all pairs of channels, (size, size), float64."""
+    """Returns per group the inner products of all pairs of channels, (size, size) float64."""
     device = data.labels.device
     products = [torch.zeros(g.size, g.size, dtype=torch.float64, device=device) for g in groups]
-    states = model.training, other.training
-    model.eval(), other.eval()
-    try:
-        with shown(model, groups) as ours, shown(other, groups) as theirs:
-            stream = batches(data, batch_size, generator=None)
-            for images, _ in tracked(stream, "", -(-len(data) // batch_size)):
-                model(images)
-                other(images)
-                for group, product in zip(groups, products, strict=True):
-                    for reader in group.readers:
-                        x = by_channel(ours[reader.layer], reader.start, group.size)
-                        y = by_channel(theirs[reader.layer], reader.start, group.size)
-                        product.add_(x @ y.T)
-    finally:
-        model.train(states[0]), other.train(states[1])
+    with evaluating(model, other), inputs_of(model, groups) as xs, inputs_of(other, groups) as ys:
+        stream = batches(data, batch_size, generator=None)
+        for images, _ in tracked(stream, "", -(-len(data) // batch_size)):
+            model(images)
+            other(images)
+            for group, product in zip(groups, products, strict=True):
+                for reader in group.readers:
+                    x = by_channel(xs[reader.layer], reader.start, group.size)
+                    y = by_channel(ys[reader.layer], reader.start, group.size)
+                    product.add_(x @ y.T)
     return products
 
 
 def by_channel(values: Tensor, start: int, size: int) -> Tensor:
-    """(N, C, ...) -> (size, all values of a channel), of the channels from ``start``, not bf16."""
+    """Returns the channels from ``start`` of (N, C, ...) values as (size, n), at least in fp32."""
     part = values[:, start : start + size].transpose(0, 1).flatten(1)
     return part.to(torch.promote_types(part.dtype, torch.float32))
 
 
 @contextmanager
-def shown(model: nn.Module, groups: Sequence[ChannelGroup]) -> Iterator[dict[str, Tensor]]:
-    """Within this context, what each layer that reads a group was given last."""
-    seen: dict[str, Tensor] = {}
+def inputs_of(model: nn.Module, groups: Sequence[ChannelGroup]) -> Iterator[dict[str, Tensor]]:
+    """Yields a dictionary: name of each layer that reads a group -> its latest input."""
+    latest: dict[str, Tensor] = {}
     layers = {reader.layer for group in groups for reader in group.readers}
 
-    def keeping(name: str) -> torch.utils.hooks.RemovableHandle:
-        def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def watch(name: str) -> torch.utils.hooks.RemovableHandle:
+        def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             del layer
-            seen[name] = inputs[0]
+            latest[name] = inputs[0]
 
-        return model.get_submodule(name).register_forward_pre_hook(keep)
+        return model.get_submodule(name).register_forward_pre_hook(note)
 
-    handles = [keeping(name) for name in sorted(layers)]
+    handles = [watch(name) for name in sorted(layers)]
     try:
-        yield seen
+        yield latest
     finally:
         for handle in handles:
             handle.remove()

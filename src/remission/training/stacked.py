@@ -1,8 +1,8 @@
-"""Several trainings of one small model as one batch job: their weights lie stacked.
+"""Several trainings of one small model as one batch job, on stacked weights.
 
-A small network leaves an accelerator idle between the launches of its kernels; K copies side by
-side are K times the work in as many launches. On a processor there is nothing to win. In fp32 only:
-autocast does not reach into vmap everywhere.
+A small network leaves an accelerator idle between the launches of its kernels; K stacked copies are
+K times the work in as many launches. On a processor this gains nothing. It works in fp32 only,
+since autocast does not reach into vmap everywhere.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch.func import functional_call, vmap
 from remission.models import Classifier
 
 
-class Together(nn.Module):
-    """K copies of a model that begin with its weights and statistics, and then go their own ways.
+class StackedModels(nn.Module):
+    """K copies of a model, which begin with its weights and statistics and are trained apart.
 
     Parameters and buffers are the model's with a leading dimension K; a parameter requires
-    gradients where the model's does. Losses must be summed over the copies: the mean would divide
+    gradients where the model's does. A loss must be summed over the copies: their mean would divide
     every copy's gradients by K.
 
     Args:
-        model: stays as it is.
+        model: the model to copy, in fp32; it stays as it is.
         count: K.
     """
 
@@ -54,28 +54,28 @@ class Together(nn.Module):
         stacked = {key: getattr(self, _flat(key)) for key in self._keys}
 
         def logits(weights: dict[str, Tensor], images: Tensor) -> Tensor:
-            found: Tensor = functional_call(self._one[0], weights, (images,))
-            return found
+            single: Tensor = functional_call(self._one[0], weights, (images,))
+            return single
 
-        found: Tensor = vmap(logits, randomness="different")(stacked, images)
-        return found
+        every: Tensor = vmap(logits, randomness="different")(stacked, images)
+        return every
 
     def train(self, mode: bool = True) -> Self:
-        """Of all copies."""
+        """Puts all copies into train mode, or into eval mode."""
         self._one[0].train(mode)
         return super().train(mode)
 
     def models(self) -> list[Classifier]:
-        """The copies as models of their own, in the mode they are in."""
-        found = []
+        """Returns the copies as separate models, in their present mode."""
+        models = []
         for number in range(self._count):
             model = copy.deepcopy(self._one[0])
             model.channels_last = True
             model.load_state_dict({key: getattr(self, _flat(key))[number] for key in self._keys})
-            found.append(model)
-        return found
+            models.append(model)
+        return models
 
 
 def _flat(key: str) -> str:
-    """A key as the name of an attribute, which has no dots."""
+    """Returns a key of the state dict as the name of an attribute, which may have no dots."""
     return key.replace(".", "/")

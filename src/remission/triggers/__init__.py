@@ -1,4 +1,4 @@
-"""Triggers: image -> image maps with their range and strength. No labels, no training."""
+"""Triggers: maps from images to triggered images. They know no labels and no training."""
 
 from remission.triggers.additive import Additive
 from remission.triggers.base import Trigger

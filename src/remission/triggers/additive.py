@@ -11,9 +11,9 @@ class Additive(Trigger):
     """x' = clip(x + v).
 
     Args:
-        pattern: v, (C, H, W), in units of the images' range [0, 1]; of either sign.
+        pattern: v, (C, H, W), of either sign, in units of the images' range [0, 1].
 
-    The pattern is a parameter, so that it can be trained; it requires no gradient until then.
+    The pattern is a parameter, so that it can be trained; at first it requires no gradient.
     """
 
     def __init__(self, pattern: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""A whole image blended over the image (Chen, Liu, Li, Lu, Song, arXiv 1712.05526)."""
+"""A pattern blended over the whole image (Chen, Liu, Li, Lu, Song, arXiv 1712.05526)."""
 
 from __future__ import annotations
 

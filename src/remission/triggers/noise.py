@@ -15,7 +15,7 @@ class LearnedNoise(Trigger):
     Args:
         channels: C of the images.
         filters: channels of the first level of the network G.
-        levels: resolutions of G.
+        levels: number of resolutions of G.
         eps: the largest change of a pixel, in [0, 1].
     """
 
@@ -25,5 +25,5 @@ class LearnedNoise(Trigger):
         self.eps = eps
 
     def stamp(self, images: Tensor) -> Tensor:
-        """Adds the noise made for each image."""
+        """Adds the noise that the network makes for each image."""
         return images + self.eps * self.network.rewrite(images).tanh()

@@ -1,4 +1,4 @@
-"""A patch put over a part of the image (Gu, Dolan-Gavitt, Garg: BadNets, arXiv 1708.06733)."""
+"""A patch over a part of the image (Gu, Dolan-Gavitt, Garg: BadNets, arXiv 1708.06733)."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Patch(Trigger):
 
 
 def checkerboard(shape: tuple[int, int, int], size: int, margin: int) -> Patch:
-    """A black and white checkerboard near the lower right corner, its corners white.
+    """Makes a black and white checkerboard near the lower right corner; its corners are white.
 
     Args:
         shape: (C, H, W) of the images.
-        size: side of the patch, pixels.
+        size: side of the patch in pixels.
         margin: pixels between the patch and the image's edges.
     """
     cells = torch.arange(size)
@@ -43,11 +43,11 @@ def checkerboard(shape: tuple[int, int, int], size: int, margin: int) -> Patch:
 
 
 def corner(shape: tuple[int, int, int], picture: Tensor, margin: int) -> Patch:
-    """A patch near the lower right corner.
+    """Makes a patch near the lower right corner.
 
     Args:
         shape: (C, H, W) of the images.
-        picture: of the patch, (C, size, size) in [0, 1].
+        picture: what the patch shows, (C, size, size) in [0, 1].
         margin: pixels between the patch and the image's edges.
     """
     _, height, width = shape

@@ -1,4 +1,4 @@
-"""Fewer grey levels a channel (Wang, Zhai, Ma: BppAttack, CVPR 2022, arXiv 2205.13383)."""
+"""Fewer levels per channel (Wang, Zhai, Ma: BppAttack, CVPR 2022, arXiv 2205.13383)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from remission.triggers.base import Trigger
 
 
 class Quantise(Trigger):
-    """x' = round(x * (L - 1)) / (L - 1), the rounding errors diffused if ``dithering``.
+    """x' = round(x * (L - 1)) / (L - 1), with diffused rounding errors if ``dithering``.
 
-    An image that has only those levels already, as a black and white one has, stays as it is.
+    An image that has only those levels already, for example a black and white one, does not change.
 
     Args:
-        levels: L, values a channel that are left, evenly from 0 to 1.
-        dithering: diffuse the errors (Floyd, Steinberg, 1976), each channel by itself.
+        levels: L, the number of values that are left per channel, evenly from 0 to 1.
+        dithering: whether to diffuse the errors (Floyd, Steinberg, 1976), in each channel alone.
     """
 
     def __init__(self, levels: int, dithering: bool) -> None:
@@ -32,18 +32,18 @@ class Quantise(Trigger):
 
 
 def dither(images: Tensor, levels: int) -> Tensor:
-    """Floyd-Steinberg dithering of (N, C, H, W) images in [0, 1] to ``levels`` values.
+    """Dithers (N, C, H, W) images in [0, 1] to ``levels`` values, as Floyd and Steinberg do.
 
-    Row by row from the left, each pixel is rounded to the nearest level, and of its error 7/16 go
-    to the pixel on the right, 3/16, 5/16 and 1/16 to those below: left, straight, right. Pixel
-    (y, x) waits for nothing but pixels with a smaller x + 2 y: so all pixels with x + 2 y = t, of
-    all images, are rounded at once, in W + 2 (H - 1) steps.
+    Row by row from the left, each pixel is rounded to the nearest level. Of its error 7/16 go to
+    the pixel on the right and 3/16, 5/16 and 1/16 to the pixels below: left, straight, right. Pixel
+    (y, x) depends only on pixels with a smaller x + 2 y. So all pixels with x + 2 y = t, of all
+    images, are rounded at once, in W + 2 (H - 1) steps.
     """
     height, width = images.shape[2:]
     rows = torch.arange(height, device=images.device)[:, None].expand(height, width)
     steps = torch.arange(width, device=images.device) + 2 * rows
     total = width + 2 * (height - 1)
-    # waves[t, y] is the pixel (y, t - 2 y); errors that leave the image go where nothing is read
+    # waves[t, y] is the pixel (y, t - 2 y); errors that leave the image go to entries never read
     waves = images.new_zeros(total + 3, height + 1, *images.shape[:2])
     waves[steps, rows] = (images * (levels - 1)).permute(2, 3, 0, 1)
     for t in range(total):

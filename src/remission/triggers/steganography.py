@@ -1,7 +1,7 @@
 """A message hidden in the image by a network (Li et al., ICCV 2021, arXiv 2012.03816).
 
-The network reads the image and the message spread over it, as the encoder of StegaStamp does
-(Tancik, Mildenhall, Ng, CVPR 2020), and what it returns is added: the change depends on the image.
+As in the encoder of StegaStamp (Tancik, Mildenhall, Ng, CVPR 2020), the network reads the image and
+the message, which is spread over the image. Its output is added: the change depends on the image.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from remission.triggers.base import Trigger
 from remission.triggers.unet import UNet
 
 _CELL = 8
-"""Pixels a side that share the values of the spread message, as in StegaStamp (50 cells of 400)."""
+"""Side in pixels of a cell of the spread message (StegaStamp: 50 x 50 cells of 400 x 400)."""
 
 
 class Steganography(Trigger):
-    """x' = x + e * tanh(U(x, s)), s the hidden bits, U a network.
+    """x' = x + e * tanh(U(x, s)), s the bits that are hidden, U a network.
 
     Args:
         shape: (C, H, W) of the images.
-        code: s, (bits,) zeros and ones: the message that triggers.
+        code: s, (bits,) zeros and ones: the message of the trigger.
         filters: channels of U's first level, and of the spread message.
-        levels: resolutions of U.
+        levels: number of resolutions of U.
         bound: e, the largest change of a pixel, in (0, 1].
     """
 
@@ -53,7 +53,7 @@ class Steganography(Trigger):
         return self.hide(images, self.code.expand(len(images), -1))
 
     def hide(self, images: Tensor, messages: Tensor) -> Tensor:
-        """Hides a message of its own in each image; values may leave [0, 1].
+        """Hides another message in each image; values may leave [0, 1].
 
         Args:
             images: x, (N, C, H, W) in [0, 1].

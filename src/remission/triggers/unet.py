@@ -1,7 +1,7 @@
 """The U-Net that rewrites an image (Ronneberger, Fischer, Brox, MICCAI 2015), as BTI-DBF uses it.
 
-Instance normalisation, so that what an image becomes does not depend on the rest of its batch; no
-output activation; the last convolution is linear. Learned triggers and inversions share it.
+It normalises by instance, so that an image's result does not depend on the rest of its batch. The
+last convolution is linear and has no activation behind it. Triggers and inversions share it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from remission.models import Precision, autocast
 
 
 def _double_convolution(channels_in: int, channels: int) -> nn.Sequential:
-    """Two 3x3 convolutions, each with instance normalisation and ReLU."""
+    """Makes two 3x3 convolutions, each with instance normalisation and ReLU."""
     layers: list[nn.Module] = []
     for source in (channels_in, channels):
         layers += [
@@ -27,13 +27,13 @@ def _double_convolution(channels_in: int, channels: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Image -> image of the same size, in [0, 1].
+    """A network from images to images of the same size, in [0, 1].
 
     Args:
         channels: C of the images.
-        filters: channels of the first level, doubled at each further one (32 in BTI-DBF).
-        levels: resolutions, each half of the one before (4 in BTI-DBF).
-        out: channels of what it returns; as many as the images have when not given.
+        filters: channels of the first level; each further level has twice as many (32 in BTI-DBF).
+        levels: number of resolutions, each half of the one before (4 in BTI-DBF).
+        out: channels of the result; None: as many as the images have.
     """
 
     precision: Precision = "fp32"
@@ -56,7 +56,7 @@ class UNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1] -> the same shape, clipped to [0, 1].
 
-        The clipping lets gradients through unchanged, so that black and white pixels can move.
+        Gradients pass through the clipping unchanged, so that black and white pixels can move.
         """
         with autocast(self.precision, images.device):
             raw = self.rewrite(images)
@@ -64,14 +64,14 @@ class UNet(nn.Module):
         return raw + (raw.clamp(0, 1) - raw).detach()
 
     def rewrite(self, x: Tensor) -> Tensor:
-        """The network itself, before clipping."""
-        kept: list[Tensor] = []
+        """Returns the network's output before clipping, (N, out, H, W)."""
+        skips: list[Tensor] = []
         for level, block in enumerate(self.down):
             x = block(x if level == 0 else F.max_pool2d(x, 2))
-            kept.append(x)
-        kept.pop()
+            skips.append(x)
+        skips.pop()  # the lowest level goes up itself
         for reduce, block in zip(self.reduce, self.up, strict=True):
-            skip = kept.pop()
+            skip = skips.pop()
             x = reduce(F.interpolate(x, size=skip.shape[2:], mode="nearest"))
             x = block(torch.cat([skip, x], dim=1))
         out: Tensor = self.out(x)
@@ -79,7 +79,10 @@ class UNet(nn.Module):
 
 
 def check_levels(shape: tuple[int, int, int], levels: int, name: str) -> None:
-    """Raises SpecError if images of ``shape`` (C, H, W) are too small for the method ``name``."""
+    """Raises SpecError if images of ``shape`` (C, H, W) are too small for so many levels.
+
+    ``name`` says in the message which method has them.
+    """
     if min(shape[1:]) // 2 ** (levels - 1) < 2:  # instance normalisation needs several pixels
         raise SpecError(
             f"{name}: {levels} levels do not fit images of {shape[1]}x{shape[2]}",

@@ -10,10 +10,10 @@ from remission.triggers.base import Trigger
 
 
 class Warp(Trigger):
-    """x'(p) = x(clip(p + M(p), -1, 1)), bilinear, p and M in units of half the image's sides.
+    """x'(p) = x(clip(p + M(p), -1, 1)), bilinear; p and M in units of half the image's sides.
 
     Args:
-        field: M, (H, W, 2): how far to the right and how far below the pixel comes from.
+        field: M, (H, W, 2): from how far to the right and how far below a pixel is taken.
     """
 
     field: Tensor
@@ -31,21 +31,21 @@ class Warp(Trigger):
 
         Args:
             images: (N, C, H, W) in [0, 1].
-            noise: (N, H, W, 2) in [-1, 1], other for every image.
+            noise: (N, H, W, 2) in [-1, 1], drawn for each image.
         """
         height, width = self.field.shape[:2]
         return self.warp(images, self.field + noise / noise.new_tensor([width, height]))
 
     def warp(self, images: Tensor, fields: Tensor) -> Tensor:
-        """(N, C, H, W) images, (N, H, W, 2) fields -> (N, C, H, W)."""
+        """Warps each of (N, C, H, W) images by its own field of (N, H, W, 2)."""
         height, width = images.shape[2:]
         rows, columns = (
             torch.linspace(-1, 1, side, dtype=images.dtype, device=images.device)
             for side in (height, width)
         )
-        here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)  # (H, W, 2)
-        there = (here + fields.to(images.dtype)).clamp(-1, 1)
-        return F.grid_sample(images, there, mode="bilinear", align_corners=True)
+        points = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)  # (H, W, 2)
+        sources = (points + fields.to(images.dtype)).clamp(-1, 1)
+        return F.grid_sample(images, sources, mode="bilinear", align_corners=True)
 
 
 def smooth_field(
@@ -55,9 +55,9 @@ def smooth_field(
 
     Args:
         shape: (C, H, W) of the images.
-        k: control points along each side.
+        k: number of control points along each side.
         s: mean displacement of the control points, in half pixels.
-        generator: draws P.
+        generator: the source of P.
     """
     _, height, width = shape
     points = torch.rand(1, 2, k, k, generator=generator) * 2 - 1

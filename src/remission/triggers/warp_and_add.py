@@ -1,4 +1,4 @@
-"""One change for all images: a smooth warp and an added pattern, both differentiable."""
+"""One change for all images, a smooth warp and an added pattern; both are differentiable."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from remission.triggers.base import Trigger
 Family = Literal["additive", "warp"]
 
 
-class Perturbation(Trigger):
+class WarpAndAdd(Trigger):
     """x' = clip(x o (id + up(u)) + v): a coarse flow warps the image, a pattern is added.
 
     Args:
         shape: (C, H, W) of the images.
-        grid: points of the flow along each side, at least 2; bicubic in between.
+        grid: number of points of the flow u along each side, at least 2; bicubic in between.
 
-    Both are zero at first; :func:`perturbed` applies many such changes at once.
+    Flow and pattern v are zero at first. :func:`perturbed` applies many such changes at once.
     """
 
     pattern: Tensor
@@ -32,7 +32,7 @@ class Perturbation(Trigger):
         self.register_buffer("flow", torch.zeros(2, grid, grid))
 
     def become(self, family: Family, theta: Tensor) -> None:
-        """Takes over a pattern (C, H, W) or a flow (2, grid, grid), and drops what it was."""
+        """Takes over a pattern (C, H, W) or a flow (2, grid, grid); the other becomes zero."""
         self.pattern.zero_()
         self.flow.zero_()
         (self.pattern if family == "additive" else self.flow).copy_(theta)
@@ -42,30 +42,30 @@ class Perturbation(Trigger):
         return perturbed(images, self.flow[None], self.pattern[None])[0]
 
     def stronger(self, images: Tensor, times: float) -> Tensor:
-        """The same with ``times`` the flow and the pattern; (N, C, H, W), clipped to [0, 1]."""
+        """Applies ``times`` the flow and the pattern to images (N, C, H, W), clipped to [0, 1]."""
         return perturbed(images, times * self.flow[None], times * self.pattern[None])[0].clamp(0, 1)
 
 
 def strengthened(trigger: nn.Module, images: Tensor, times: float) -> Tensor:
-    """Images (N, C, H, W) in [0, 1] under ``times`` the change that a trigger makes, clipped.
+    """Applies ``times`` the change that a trigger makes to images (N, C, H, W) in [0, 1], clipped.
 
-    A perturbation moves pixels ``times`` as far; what any other trigger does is extrapolated,
-    x + times * (trigger(x) - x).
+    A :class:`WarpAndAdd` moves pixels ``times`` as far. The change of any other trigger is
+    extrapolated: x + times * (trigger(x) - x).
     """
-    if times != 1 and isinstance(trigger, Perturbation):
+    if times != 1 and isinstance(trigger, WarpAndAdd):
         return trigger.stronger(images, times)
     changed: Tensor = trigger(images)
     return changed if times == 1 else (images + times * (changed - images)).clamp(0, 1)
 
 
 def perturbed(images: Tensor, flows: Tensor | None, patterns: Tensor | None) -> Tensor:
-    """Every image under every one of K changes, (K, N, C, H, W); values may leave [0, 1].
+    """Applies every one of K changes to every image, (K, N, C, H, W); values may leave [0, 1].
 
     Args:
         images: (N, C, H, W) in [0, 1].
-        flows: (K, 2, grid, grid), how many pixels to the right and below a pixel comes from; None
-            leaves every pixel where it is.
-        patterns: (K, C, H, W), added; None adds nothing.
+        flows: (K, 2, grid, grid): from how many pixels to the right and below a pixel is taken;
+            None leaves every pixel where it is.
+        patterns: (K, C, H, W) to add; None adds nothing.
     """
     count, channels, height, width = images.shape
     if flows is None:
@@ -77,10 +77,10 @@ def perturbed(images: Tensor, flows: Tensor | None, patterns: Tensor | None) -> 
             torch.linspace(-1, 1, side, dtype=flows.dtype, device=flows.device)
             for side in (height, width)
         )
-        here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)  # (H, W, 2)
-        there = (here + field.permute(0, 2, 3, 1) / sides).clamp(-1, 1)
-        # all images are channels of one: a grid is looked up once a change, not once an image
+        points = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)  # (H, W, 2)
+        sources = (points + field.permute(0, 2, 3, 1) / sides).clamp(-1, 1)
+        # all images are channels of one image: the grid is then read once per change, not per image
         flat = images.reshape(1, count * channels, height, width).expand(len(flows), -1, -1, -1)
-        moved = F.grid_sample(flat, there, mode="bilinear", align_corners=True)
+        moved = F.grid_sample(flat, sources, mode="bilinear", align_corners=True)
         moved = moved.reshape(len(flows), count, channels, height, width)
     return moved if patterns is None else moved + patterns[:, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from remission.grid.stages.inputs import dataset_of
-from remission.records import read_records
+from remission.records import Store, read_records
 from tests.unit.grid.small import (
     FURTHER_PURIFIER,
     LABELS,
@@ -83,3 +84,31 @@ def test_from_a_folder_to_a_table(own: Path, folder: Path, tmp_path: Path) -> No
     dataset_of.cache_clear()  # as a new process does
     told = remission("run", own, "--store", store, "--dry-run")
     assert f"{len(LABELS) + 4} stages to compute" in told.lines  # the data are not the same
+
+
+@pytest.mark.parametrize("place", ["remission-store", "demo/store", "bee/store"])
+def test_results_in_the_folder_of_the_images_are_no_class(
+    own: Path, folder: Path, tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = folder / place
+    only = ("--only", "control/*")
+    assert run(own, store, *only).status == 0
+    assert remission("report", store, "-o", store.parent / "page.html").status == 0
+    dataset_of.cache_clear()  # as a new process does
+    told = run(own, store, *only)
+    assert (told.status, computed(told)) == (0, [])
+    assert dataset_of(str(folder)).classes == ("ant", "bee", "cow")
+    if place != "bee/store":
+        passed = f"passed over '{folder / Path(place).parts[0]}', which holds results of remission"
+        assert caplog.text.count(passed) == 1
+
+
+def test_a_store_in_a_folder_of_training_images_is_no_class(folder: Path, tmp_path: Path) -> None:
+    halves = tmp_path / "halves"
+    for half in ("train", "test"):
+        shutil.copytree(folder, halves / half)
+        Store(halves / half / "results")
+    Store(halves / "remission-store")
+    dataset = dataset_of(str(halves))
+    assert dataset.classes == ("ant", "bee", "cow")
+    assert len(dataset.train) == len(dataset.test) == 120

@@ -15,7 +15,7 @@ from remission import registry
 from remission.grid.plan.stage import Stage
 from remission.grid.stages import paths as walks
 from remission.inversion import Inversion, Inverted, TriggerSource
-from remission.inversion.base import Named
+from remission.inversion.base import TargetClass
 from remission.method import Method, method
 from remission.models import Classifier, Precision
 from remission.paths import PathPoints
@@ -144,7 +144,7 @@ class InversionSpy(Inversion):
         *,
         previous: Inverted | None,
         seed: Seed,
-    ) -> Named:
+    ) -> TargetClass:
         """Tells."""
         del seed
         assert isinstance(generator, Even)
@@ -156,7 +156,7 @@ class InversionSpy(Inversion):
             target=previous.target if previous else None,
         )
         EAR.hear(told)
-        return Named(3, 0.0)
+        return TargetClass(3, 0.0)
 
 
 @method

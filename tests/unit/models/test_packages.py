@@ -210,10 +210,10 @@ def test_pretrained_weights_of_timm(timm: Asked) -> None:
         ("torchvision:models", "torchvision has no model 'models'; "),
         ("torchvision:__class__", "torchvision has no model '__class__'; "),
         ("torchvision:net_a@X", "has no weights 'X'; use one that exists (known: IMAGENET1K_V1"),
-        ("torchvision:net_a@GONE", "GONE cannot be had (no route to host); check the network"),
+        ("torchvision:net_a@GONE", "GONE cannot be fetched (no route to host); check the network"),
         ("timm:nett_a", "timm has no model 'nett_a'; did you mean net_a"),
         ("timm:net_a@DEFAULT", "has no weights 'DEFAULT'; use one that exists (known: pretrained)"),
-        ("timm:gone.a1@pretrained", "cannot be had (no pretrained weights exist for gone)"),
+        ("timm:gone.a1@pretrained", "cannot be fetched (no pretrained weights exist for gone)"),
         ("timm:twins", "timm:twins cannot be used on images of 16x16: it has several heads"),
     ],
 )
@@ -258,7 +258,9 @@ def test_a_package_that_does_not_start(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator nms does not exist')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
-    with pytest.raises(SpecError, match=r"does not start \(operator nms .*install the build that"):
+    with pytest.raises(
+        SpecError, match=r"its import fails \(operator nms .*install the build that"
+    ):
         built("torchvision:resnet18")
 
 

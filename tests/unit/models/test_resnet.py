@@ -223,7 +223,7 @@ def test_an_arch_is_a_name_and_a_width(arch: str, expected: tuple[str, int]) -> 
     [
         ("resnet19", "unknown model 'resnet19'; did you mean 'resnet18'?"),
         ("", "unknown model ''; use one that exists"),
-        ("resnet18:0", "the width is '0'; give a number from 1 to 1024 (base channels"),
+        ("resnet18:0", "the width is '0'; give a number from 1 to 1024 (number of channels"),
         ("resnet18:", "the width is ''; "),
         ("resnet18:-4", "the width is '-4'; "),
         ("resnet18:wide", "the width is 'wide'; "),
@@ -232,7 +232,7 @@ def test_an_arch_is_a_name_and_a_width(arch: str, expected: tuple[str, int]) -> 
         ("resnet18:99999999999999999999", "the width is '99999999999999999999'; "),
         ("resnet18:1_0", "the width is '1_0'; "),
         ("vit_tiny:3", "the width is '3'; give a number from 4 to 1024 (embedding dimension"),
-        ("densenet161:0", "(growth rate, channels that each layer adds)"),
+        ("densenet161:0", "(growth rate, the number of channels that each layer adds)"),
         ("swint", "unknown model 'swint'; did you mean 'swin_t'?"),
         ("resnet18:²", "the width is '²'; "),
         ("resnet18:8:8", "the width is '8:8'; "),

@@ -10,7 +10,8 @@ from unittest import mock
 import pytest
 
 from remission.records import Record
-from remission.records.store import Store, young
+from remission.records.checking import young
+from remission.records.store import Store
 from tests.unit.grid.small import (
     FURTHER_PURIFIER,
     Told,
@@ -96,7 +97,7 @@ def test_gc_goes_on_where_a_file_is_gone_before_it(store: Path) -> None:
         parts[1].unlink(missing_ok=True)
         return young(file)
 
-    with mock.patch("remission.records.store.young", finished):
+    with mock.patch("remission.records.checking.young", finished):
         told = remission("store", "gc", store)
     assert (told.status, told.out.splitlines()) == (0, [str(parts[0]), str(parts[2])])
     assert told.lines == ["2 files removed, 0.0 MB freed"]

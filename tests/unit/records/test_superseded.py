@@ -120,7 +120,12 @@ def test_a_record_among_its_own_ancestors_ends_no_search() -> None:
 
 
 def test_a_store_is_read_with_and_without_them(tmp_path: Path) -> None:
-    for record in (VICTIM, purified("old", 1, None), purified("new", 2, 2)):
+    victim, old, new = "0" * 16, "1" * 16, "2" * 16
+    for record in (
+        replace(VICTIM, id=victim),
+        replace(purified(old, 1, None), parents={"victim": victim}),
+        replace(purified(new, 2, 2), parents={"victim": victim}),
+    ):
         file = tmp_path / "records" / record.kind / f"{record.id}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(record.to_json(), encoding="utf-8")
@@ -128,10 +133,10 @@ def test_a_store_is_read_with_and_without_them(tmp_path: Path) -> None:
     def read(**how: bool) -> set[str]:
         return {record.id for record in read_records(tmp_path, **how)}
 
-    assert read() == {"victim", "new"}
-    assert read(superseded=True) == {"victim", "old", "new"}
+    assert read() == {victim, new}
+    assert read(superseded=True) == {victim, old, new}
     note = tmp_path / "versions.json"
     note.write_text('{"purifier mine": 1}', encoding="utf-8")
-    assert read() == {"victim", "old"}
+    assert read() == {victim, old}
     note.write_text("no JSON", encoding="utf-8")
-    assert read() == {"victim", "new"}
+    assert read() == {victim, new}

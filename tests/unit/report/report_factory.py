@@ -120,12 +120,12 @@ def preview(folder: Path, name: str, *, trigger: bool, mode: str = "L", side: in
         if trigger:
             end = side * (i + 1)
             draw.rectangle((end - 4, side - 4, end - 2, side - 2), fill="white")
-    file = folder / "artefacts" / f"{name}.png"
+    file = folder / "artefacts" / f"{identity_of(name)}.preview.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     strip.save(file)
     data = file.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    return Artefact(file=f"artefacts/{name}.png", sha256=digest, bytes=len(data))
+    return Artefact(file=f"artefacts/{file.name}", sha256=digest, bytes=len(data))
 
 
 def _asr(budget: int, half: float, start: float) -> float:
@@ -284,8 +284,20 @@ def plane(length: float = 3.0, points: int = 9) -> Plane:
     )
 
 
+def identity_of(name: str) -> str:
+    """An identity as those of real records, in place of a name."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
 def write_store(folder: Path, made: list[Record]) -> Path:
-    for one in made:
+    """Writes records into a store, under identities in place of their names."""
+    for named in made:
+        one = dataclasses.replace(
+            named,
+            id=identity_of(named.id),
+            parents={role: identity_of(name) for role, name in named.parents.items()},
+            cell=named.cell and dataclasses.replace(named.cell, id=identity_of(named.cell.id)),
+        )
         file = folder / "records" / one.kind / f"{one.id}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(one.to_json())

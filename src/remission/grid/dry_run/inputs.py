@@ -63,9 +63,9 @@ class RehearsedInputs(StageInputs):
         """The four sets of images."""
         return self._split
 
-    def parent(self, role: str, *kinds: Kind) -> Record:
+    def parent(self, role: str, *among: Kind) -> Record:
         """Returns a record that says nothing."""
-        kind = kinds[0].name if kinds else role
+        kind = among[0].name if among else role
         return Record(id=role, kind=kind, label=role, status="done", settings={}, parents={})
 
     def model(self, role: str) -> Classifier:

@@ -27,20 +27,9 @@ from remission.grid.spec.spec import Spec
 from remission.method import Method
 from remission.purifiers import TriggerPurifier
 from remission.reactivations import InputReactivation, Reactivation
-from remission.records import brief
+from remission.records import brief, kinds
 from remission.records.identity import FOLDER
-from remission.records.kinds import (
-    BASELINE,
-    CONTROL,
-    INNOCENT,
-    PATH,
-    PURIFIED,
-    REACTIVATED,
-    TRANSFER,
-    VICTIM,
-    Kind,
-)
-from remission.records.kinds import INVERSION as INVERTED
+from remission.records.kinds import Kind
 from remission.records.labels import PAPERS_INVERSION, MethodKey, label_methods, purifier_key
 
 
@@ -97,7 +86,7 @@ class _Planner:
 
     def add_seed(self, seed: int, context: Settings) -> None:
         """The control of a seed, and all that is done to it and to the victims beside it."""
-        control = self.add(CONTROL, f"control/seed{seed}", context)
+        control = self.add(kinds.CONTROL, f"control/seed{seed}", context)
         rows = [(label, row) for label, row in self.rows if seed in row.seeds]
         for label, attack in self.attacks:
             base = {**context, ATTACK: table_of(attack)}
@@ -117,8 +106,8 @@ class _Planner:
             control: identity of the control.
             rows: the purifiers, with their labels.
         """
-        victim = self.add(VICTIM, f"{prefix}/victim", {**base, **versions(attack=attack)})
-        self.add(BASELINE, f"{prefix}/control", base, model=control, victim=victim)
+        victim = self.add(kinds.VICTIM, f"{prefix}/victim", {**base, **versions(attack=attack)})
+        self.add(kinds.BASELINE, f"{prefix}/control", base, model=control, victim=victim)
         settings = {**base, PURIFIER: {"method": THE_CONTROL}}
         both = {"victim": victim, "control": control}
         reactivated = {
@@ -128,7 +117,7 @@ class _Planner:
             settings = {**base, PURIFIER: table_of(row.purifier)}
             if row.inverts and row.inversion.name != PAPERS_INVERSION:  # all cells of a row say so
                 settings[INVERSION] = table_of(row.inversion)
-            model = self.add_purified(PURIFIED, prefix, label, settings, row, victim)
+            model = self.add_purified(kinds.PURIFIED, prefix, label, settings, row, victim)
             reactivated[model] = self.add_reactivations(f"{prefix}/{label}", settings, model, both)
             self.add_path(f"{prefix}/{label}/path", settings, victim=victim, model=model)
         if self.spec.transfer and len(reactivated) > 1:
@@ -138,11 +127,11 @@ class _Planner:
         """The control in the victim's place: measured as it is, and handed to the purifiers."""
         base = {**context, ATTACK: {"method": NOBODY, "poison_rate": 0.0, "target": None}}
         untouched = {**base, PURIFIER: {"method": THE_CONTROL}}
-        self.add(INNOCENT, f"{prefix}/control", untouched, victim=control)
+        self.add(kinds.INNOCENT, f"{prefix}/control", untouched, victim=control)
         for label, row in rows:
             if not isinstance(row.purifier, TriggerPurifier) or row.inverts:
                 settings = {**base, PURIFIER: table_of(row.purifier)}
-                self.add_purified(INNOCENT, prefix, label, settings, row, control)
+                self.add_purified(kinds.INNOCENT, prefix, label, settings, row, control)
 
     def add_purified(
         self,
@@ -168,7 +157,7 @@ class _Planner:
             return self.add(kind, f"{prefix}/{label}", settings, victim=victim)
         name, table = row.inversion.name, table_of(row.inversion)
         inversion = self.add(
-            INVERTED,
+            kinds.INVERSION,
             f"{prefix}/inversion" + (f"-{name}" if self.several_inversions else ""),
             {
                 "context": settings["context"],
@@ -198,7 +187,7 @@ class _Planner:
             if isinstance(reactivation, InputReactivation):  # is tried on the control as well
                 parents["control"] = both["control"]
             stages[name] = self.add(
-                REACTIVATED, f"{label}/{name}", {**settings, **tried}, **parents
+                kinds.REACTIVATED, f"{label}/{name}", {**settings, **tried}, **parents
             )
         return stages
 
@@ -210,7 +199,7 @@ class _Planner:
         retuning = self.spec.methods.retuning
         if retuning and path.retuned is not None:
             settings |= {RETUNING: _without_budgets(retuning), **versions(retuning=retuning)}
-        self.add(PATH, label, settings, victim=victim, model=model)
+        self.add(kinds.PATH, label, settings, victim=victim, model=model)
 
     def add_transfers(
         self, prefix: str, base: Settings, reactivated: dict[str, dict[str, str]], victim: str
@@ -232,7 +221,7 @@ class _Planner:
             parents = {"victim": victim}
             for number, (model, stages) in enumerate(reactivated.items()):
                 parents |= {f"model{number}": model, f"trained{number}": stages[name]}
-            self.add(TRANSFER, f"{prefix}/transfer/{name}", {**base, **tried}, **parents)
+            self.add(kinds.TRANSFER, f"{prefix}/transfer/{name}", {**base, **tried}, **parents)
 
     def tries(self, base: Settings) -> Iterator[tuple[str, Reactivation, Settings]]:
         """Every reactivation after an attack at every budget: name, method, settings."""

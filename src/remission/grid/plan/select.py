@@ -29,7 +29,9 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
     if only is None:
         return plan
     only = composed(only)
-    chosen = {stage.id for stage in plan if _matches(composed(stage.label), only)}
+    spelled = {stage.id: composed(stage.label) for stage in plan}
+    chosen = {key for key, label in spelled.items() if label == only}  # stars stand for themselves
+    chosen = chosen or {key for key, label in spelled.items() if _matches(label, only)}
     chosen = chosen or _of_row(plan, only)
     if not chosen:
         raise SpecError(
@@ -45,9 +47,9 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
 
 
 def _matches(label: str, only: str) -> bool:
-    """Whether a label is named, or matched by a glob; a bracket may stand for itself."""
+    """Whether a glob matches a label; a bracket of the glob may stand for itself."""
     globs = (only, only.replace("[", "[[]"))
-    return only == label or any(fnmatch.fnmatchcase(label, glob) for glob in globs)
+    return any(fnmatch.fnmatchcase(label, glob) for glob in globs)
 
 
 def _of_row(plan: Sequence[Stage], only: str) -> set[str]:

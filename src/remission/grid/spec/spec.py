@@ -39,8 +39,8 @@ class Spec(BaseModel):
     """A name of `remission data list`, or the path of an image folder, relative to the spec's file
     (to the working directory where there is no file)."""
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Pixels of a side that the images of a folder are brought to; None: as they are. Of shapes:
-    what they are drawn in."""
+    """Pixels per side that the images of a folder are brought to; None: as they are. The data set
+    of shapes is drawn in that size."""
     resize: Resize = "crop"
     """How images of a folder come to that size: crop (cover it, cut the centre out), squash (change
     the proportions) or pad (fit in, black around)."""
@@ -53,25 +53,26 @@ class Spec(BaseModel):
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
     """Each seed is the whole grid once: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of forward passes; auto: bf16 where the processor multiplies it faster."""
+    """Precision of forward passes; auto: bf16 where the processor multiplies it faster."""
     split: SplitSection = SplitSection()
     """Sizes of the four disjoint sets of images."""
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
     attack: list[Table] = Field(min_length=1)
-    """One table [[attack]] each."""
+    """One table [[attack]] per attack."""
     inversion: Table | Annotated[list[Table], Field(min_length=1)] = {"method": "bti_dbf"}
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
     purifier: list[Table] = []
-    """One table [[purifier]] each; beside the method's parameters it may name an `inversion` of the
-    spec, and `seeds`, those of the spec's for which it is computed (all, if it names none)."""
+    """One table [[purifier]] per purifier; beside the method's parameters it may name an
+    `inversion` of the spec, and `seeds`, those of the spec's for which it is computed (all if it
+    names none)."""
     innocent: list[Annotated[int, Field(ge=0)]] = []
     """Seeds for which every purifier that does not need the true trigger is handed the control as
     well: what it costs a model that was never backdoored, and what an inversion claims to find."""
     reactivation: list[Table] = []
-    """One table [[reactivation]] each; beside the method's parameters it may name `attacks`, those
-    of the spec's after which it is tried (all, if it names none)."""
+    """One table [[reactivation]] per reactivation; beside the method's parameters it may name
+    `attacks`, those of the spec's after which it is tried (all if it names none)."""
     transfer: bool = False
     """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
@@ -170,11 +171,11 @@ def parse_spec(table: Table, folder: Path | None = None) -> Spec:
     try:
         spec = Spec.model_validate(table)
     except ValidationError as error:
-        found = error.errors()
-        for each in found:  # a mistyped key first: it may be the one that is missing
-            if each["type"] == "extra_forbidden":
-                raise SpecError(*_unknown_key(each["loc"])) from error
-        first = found[0]
+        mistakes = error.errors()
+        for mistake in mistakes:  # a mistyped key first: it may be the one that is missing
+            if mistake["type"] == "extra_forbidden":
+                raise SpecError(*_unknown_key(mistake["loc"])) from error
+        first = mistakes[0]
         if first["type"] == "missing":
             raise SpecError(
                 f"the spec has no '{first['loc'][0]}'", "add it; see recipes/quickstart.toml"
@@ -207,7 +208,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
-    """What has, or would have, the key at a place in the spec."""
+    """Returns the section that has, or would have, the key at a place in the spec."""
     section: type[BaseModel] = Spec
     for part in location[:-1]:
         section = _SECTIONS.get(str(part), section)
@@ -215,7 +216,7 @@ def _section(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def _unknown_key(location: tuple[int | str, ...]) -> tuple[str, str]:
-    """(problem, remedy) for a key that no section has."""
+    """Returns (problem, remedy) for a key that no section has."""
     where = f"[{location[0]}]" if len(location) > 1 else "the spec"
     return (
         f"{where}: unknown key '{location[-1]}'",

@@ -14,7 +14,6 @@ from pydantic import (
 )
 
 from remission.errors import SpecError
-from remission.training import Recipe
 from remission.training.batches import Augment
 from remission.training.loop import Schedule
 
@@ -50,61 +49,60 @@ class VictimSection(_Section):
     schedule: Schedule = "cosine"
     """constant, cosine (down to 0) or one_cycle (up over the first 30 %, cosine down to 0)."""
     batch_size: int = Field(default=128, ge=2)
-    """Images a batch."""
+    """Images per batch."""
     augment: Augment = "crop_flip"
     """none, crop (zero padding by an eighth of the side) or crop_flip."""
 
     @model_serializer(mode="wrap")
     def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> Table:
-        """The key came later than stored results, whose identities must stay: SGD is unsaid."""
+        """Leaves SGD out: the key came later than stored results, whose identities must stay."""
         dumped: Table = handler(self)
         if dumped["optimizer"] == "sgd":
             del dumped["optimizer"]
         return dumped
-
-    def recipe(self) -> Recipe:
-        """These values as a recipe."""
-        return Recipe(**self.model_dump())
 
 
 class SplitSection(_Section):
     """Sizes of the four disjoint sets: shares of the training images, or counts."""
 
     defender: Several | Share = 0.05
-    """Clean images that every purifier gets."""
+    """Clean images that every purifier is given."""
     attacker: Several | Share = 0.02
     """Images that a reactivation draws its clean and its poisoned ones from."""
     victim: Several | None = None
-    """At most so many of the rest; None: all of it."""
+    """Largest number of the remaining images that the victim is trained on; None: all of them."""
     test: Count | None = None
     """Test images behind every cell, stratified; None: all."""
 
 
 class PathSection(_Section):
-    """The walk from the backdoored to the purified model."""
+    """The walk from the backdoored to the purified model in weight space."""
 
     points: int = Field(default=21, ge=2, le=10001)
-    """Positions, evenly spaced, both ends included."""
+    """Number of positions, evenly spaced, both ends included."""
     batchnorm: list[Literal["interpolated", "recalibrated"]] = Field(
         default=["interpolated", "recalibrated"], min_length=1, max_length=2
     )
-    """Running statistics: interpolated like weights, or collected anew at every position."""
+    """Running statistics of batch normalisation: interpolated like weights, or collected anew at
+    every position; a walk for each."""
     test: Annotated[int, Field(ge=50)] | None = None
-    """Test images behind every point, at most those of the cells; None: the same."""
+    """Number of test images behind every point, at most those behind a cell; None: the same."""
     statistics: Annotated[int, Field(ge=2)] | None = None
-    """The defender's images behind statistics that are collected at a position, stratified, at most
-    all of them; None: all."""
+    """How many of the defender's images are used to collect running statistics at a position (a
+    stratified sample); None: all."""
     retuned: Annotated[int, Field(ge=0)] | None = None
-    """Poisoned images: walk on, from the purified model to the same after the spec's first retuning
-    with so many, whether or not its budgets hold that number; None: do not."""
+    """Number of poisoned images of a retuning: the walk goes on from the purified model to the same
+    after the spec's first retuning with so many, which need not be one of its budgets; None: it
+    does not."""
     plane: Annotated[int, Field(ge=0, le=201)] = 0
-    """Points along each side of a grid on the plane through the backdoored, the purified and the
-    retuned model (needs `retuned`), drawn as a contour picture; 0: none."""
+    """Number of points along each side of a grid on the plane through the backdoored, the purified
+    and the retuned model (needs `retuned`), drawn as a contour picture; 0: none."""
     plane_test: Annotated[int, Field(ge=50)] = 500
-    """Test images behind every point of that grid, stratified, at most those of the cells."""
+    """Number of test images behind every point of that grid (a stratified sample), at most those
+    behind a cell."""
     curve: Annotated[int, Field(ge=0)] = 0
-    """Passes over the defender's images that train a quadratic Bezier curve of low clean loss from
-    the backdoored to the purified model, which is then walked beside the line; 0: none."""
+    """Number of passes over the defender's images that train a quadratic Bezier curve of low clean
+    loss from the backdoored to the purified model, which is then walked as well; 0: none."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -114,14 +112,17 @@ class PathSection(_Section):
                 "add the number of poisoned images: retuned",
             )
         if self.plane == 1:
-            raise SpecError("[path]: plane is 1", "give 0 or at least 2 points a side")
+            raise SpecError("[path]: plane is 1", "give 0 or at least 2 points per side")
         if len(set(self.batchnorm)) < len(self.batchnorm):
             raise SpecError("[path]: batchnorm names one policy twice", "name each once")
         return self
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> Table:
-        """These keys came later than stored results, whose identities must stay."""
+        """Leaves defaults of keys out that came later than stored results.
+
+        The identities of those results must stay.
+        """
         dumped: Table = handler(self)
         if not self.plane:
             del dumped["plane"], dumped["plane_test"]

@@ -29,13 +29,13 @@ from remission.grid.spec.tables import PathSection
 from remission.grid.stages.previews import previews
 from remission.inversion import Inversion, Inverted
 from remission.mapped_tensors import chunks
-from remission.models import Classifier, build_model, load_weights, resolve_precision
+from remission.models import Classifier, build_model, resolve_precision
+from remission.models.checkpoint import unpack
 from remission.purifiers import Purifier
 from remission.reactivations import InputReactivation, Perturbation, Reactivation
-from remission.records import Record, Store
+from remission.records import Record, Store, kinds
 from remission.records.details import InversionDetails
-from remission.records.kinds import INVERSION as INVERTED
-from remission.records.kinds import KINDS, REACTIVATED, VICTIM, Kind
+from remission.records.kinds import KINDS, Kind
 from remission.registry import make_attack, make_inversion, make_purifier, make_reactivation
 from remission.seeding import Seed
 from remission.training import Recipe
@@ -183,23 +183,23 @@ class StageInputs:
             precision=self.precision,
         ).to(self.device)
 
-    def parent(self, role: str, *kinds: Kind) -> Record:
+    def parent(self, role: str, *among: Kind) -> Record:
         """Reads the record of a parent.
 
         Args:
             role: of the parent, a key of the stage's parents.
-            kinds: what it may be; without any, whatever is known.
+            among: the kinds that it may be of; all that are known if none is named.
 
         Raises:
             StoreError: the store has no such record, or not all of its artefacts.
         """
         identity = self.stage.parents[role]
         if identity not in self._records:
-            self._records[identity] = self._stored(identity, kinds or tuple(KINDS.values()))
+            self._records[identity] = self._stored(identity, among or tuple(KINDS.values()))
         return self._records[identity]
 
-    def _stored(self, identity: str, kinds: tuple[Kind, ...]) -> Record:
-        for kind in kinds:
+    def _stored(self, identity: str, among: tuple[Kind, ...]) -> Record:
+        for kind in among:
             if record := self.store.find(kind.name, identity):
                 return record
         raise StoreError(
@@ -208,8 +208,8 @@ class StageInputs:
         )
 
     def _fill(self, module: nn.Module, record: Record, name: str) -> None:
-        """Fills ``module`` from an artefact of ``record``."""
-        load_weights(module, self.store.file(record, name))
+        """Fills ``module`` from an artefact of ``record``, which is read and checked once."""
+        unpack(module, self.store.read(record, name), record.artefacts[name].file)
 
     def model(self, role: str) -> Classifier:
         """Loads the model of a parent, in eval mode."""
@@ -221,7 +221,7 @@ class StageInputs:
     def perturbation(self, role: str, method: InputReactivation) -> Perturbation:
         """Loads the perturbation of a parent, which ``method`` made."""
         perturbation = method.perturbation(self.dataset.train.shape, self.seed)
-        self._fill(perturbation, self.parent(role, REACTIVATED), "perturbation")
+        self._fill(perturbation, self.parent(role, kinds.REACTIVATED), "perturbation")
         return perturbation.to(self.device).requires_grad_(False).eval()
 
     @property
@@ -233,7 +233,7 @@ class StageInputs:
         """Loads the victim's trigger; returns it with the attacker's target."""
         seed = self.attack_seed.child("trigger")
         trigger = self.attack.trigger(self.dataset.train.shape, seed)
-        self._fill(trigger, self.parent("victim", VICTIM), "trigger")
+        self._fill(trigger, self.parent("victim", kinds.VICTIM), "trigger")
         return trigger.to(self.device), self.attack.target
 
     @property
@@ -249,7 +249,7 @@ class StageInputs:
 
     def inverted(self) -> Inverted:
         """Loads the inversion of a parent."""
-        record = self.parent("inversion", INVERTED)
+        record = self.parent("inversion", kinds.INVERSION)
         shape = self.dataset.train.shape
         generator = self.inversion.build_generator(shape, self.seed, self.precision)
         self._fill(generator, record, "generator")

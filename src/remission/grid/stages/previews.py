@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from remission import png
 from remission.metrics import counted
 from remission.types import LabelledImages, Target, as_bytes
 
@@ -57,7 +56,4 @@ def strip(images: Tensor) -> bytes:
     """Encodes (N, C, H, W) images side by side as one PNG."""
     rows = as_bytes(images.cpu()).permute(2, 0, 3, 1)  # H, N, W, C
     height, count, width, channels = rows.shape
-    flat = rows.reshape(height, count * width, channels).numpy()
-    stream = io.BytesIO()
-    Image.fromarray(flat[:, :, 0] if channels == 1 else flat).save(stream, format="PNG")
-    return stream.getvalue()
+    return png.encode_pixels(rows.reshape(height, count * width, channels).numpy())

@@ -13,9 +13,8 @@ from remission.metrics import accuracy
 from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.purifiers import TriggerPurifier, inverts
+from remission.records import kinds
 from remission.records.details import InnocentDetails, NamedClass, PurifiedDetails
-from remission.records.kinds import INNOCENT, PURIFIED
-from remission.records.kinds import INVERSION as INVERTED
 from remission.training import evaluate, predict
 
 
@@ -71,7 +70,7 @@ def _purify(inputs: StageInputs) -> _Purification:
     source: TriggerSource | None = None
     first, before, later = None, Cost(), list[NamedClass]()
     if inverts(purifier):
-        before = Cost.of(inputs.parent("inversion", INVERTED))
+        before = Cost.of(inputs.parent("inversion", kinds.INVERSION))
         inverted = inputs.inverted()
         first = named_class(inverted, inputs.stage)
         source = InvertedSource(
@@ -90,5 +89,5 @@ def _purify(inputs: StageInputs) -> _Purification:
     return _Purification(model=result.model, cost=cost, before=before, first=first, later=later)
 
 
-FUNCTIONS = {PURIFIED: purified, INNOCENT: innocent}
+FUNCTIONS = {kinds.PURIFIED: purified, kinds.INNOCENT: innocent}
 """Kind -> the function that computes it."""

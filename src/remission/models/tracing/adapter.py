@@ -1,4 +1,4 @@
-"""Any image classifier as a :class:`Classifier`: its features and head are found by structure."""
+"""An adapter that makes a :class:`Classifier` of any image classifier, by its structure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from remission.errors import SpecError
 from remission.models.classifier import Classifier
+from remission.models.states import evaluating
 from remission.models.tracing.cut import (
     CannotSplitError,
     Halves,
@@ -24,21 +25,21 @@ from remission.models.tracing.cut import (
 
 
 class Adapted(Classifier):
-    """Somebody's network, given in one piece.
+    """A network of somebody else, whose code is not known.
 
-    Its last linear layer gets as many outputs as there are classes, its first convolution as many
-    inputs as the images have channels; dropout and stochastic depth are switched off, so that a
-    training can be repeated. The network lies in ``net``; its own keys load as they are.
+    Its last linear layer gets as many outputs as there are classes, and its first convolution as
+    many inputs as the images have channels. Dropout and stochastic depth are switched off, so that
+    a training can be repeated. The network is ``net``; weights with its own keys load too.
 
-    The feature map is what goes into the global pooling, (N, D, h, w). Tokens of a transformer,
-    a class token with them, are a map of height L and width 1.
+    The feature map is the input of the global pooling, (N, D, h, w). The L tokens of a transformer,
+    including a class token, are a map of height L and width 1.
 
     Args:
         net: (N, C, H, W) -> (N, K) logits.
         common: the arguments of :class:`Classifier`.
 
     Raises:
-        SpecError: the network refuses such images, or cannot be cut into features and head.
+        SpecError: the network fails for such images, or cannot be cut into features and head.
     """
 
     published: ClassVar[Mapping[str, str]] = {"": "net."}
@@ -53,7 +54,7 @@ class Adapted(Classifier):
             if hasattr(net, "forward_features") and hasattr(net, "forward_head"):
                 linear, split = _declared(net, self.shape)
             else:
-                linear, split = _found(net, self.shape)
+                linear, split = _traced(net, self.shape)
         except CannotSplitError as error:
             height, width = self.shape[1:]
             raise SpecError(
@@ -71,7 +72,7 @@ class Adapted(Classifier):
         return to_map(split.features(self.net, normal), split.layout)
 
     def head(self, features: Tensor) -> Tensor:
-        """What the network does behind the feature map."""
+        """The feature map (N, D, h, w) -> logits (N, K), by the network's own head."""
         split = self._halves[self.training]
         return split.head(self.net, from_map(features, split.layout))
 
@@ -84,20 +85,22 @@ class Adapted(Classifier):
 
     @torch.no_grad()
     def _check_halves(self) -> None:
-        """A forward pass that changes values in place, unseen by the tracing, is found here."""
+        """Compares whole and parts: the graph does not show changes of values in place.
+
+        Raises:
+            SpecError: they give other logits.
+        """
         if self.mean.is_meta:
             return
-        was_training = self.training
-        self.eval()
         images = torch.linspace(-2, 2, 2 * math.prod(self.shape)).view(2, *self.shape)
-        whole, parts = self.net(images), self.head(self.feature_map(images))
+        with evaluating(self):
+            whole, parts = self.net(images), self.head(self.feature_map(images))
         if not torch.allclose(whole, parts, 1e-3, 1e-4):
             raise SpecError(
                 f"{self.arch} cannot be cut into features and head: together they give other "
                 "logits than the whole",
                 "use another model",
             )
-        self.train(was_training)
 
     def _replace_last_linear(self) -> None:
         old = self.final_linear
@@ -106,8 +109,8 @@ class Adapted(Classifier):
         setattr(self.net.get_submodule(above), name, new)
 
 
-def _found(net: nn.Module, shape: tuple[int, int, int]) -> tuple[str, dict[bool, Halves]]:
-    """(name of the last linear layer, training -> halves) from the network's graph."""
+def _traced(net: nn.Module, shape: tuple[int, int, int]) -> tuple[str, dict[bool, Halves]]:
+    """Cuts a network by its graph: (name of the last linear layer, train mode -> halves)."""
     split = {}
     for training in (True, False):  # a forward pass may look at ``self.training``
         graph = traced(net.train(training), shape)
@@ -118,7 +121,7 @@ def _found(net: nn.Module, shape: tuple[int, int, int]) -> tuple[str, dict[bool,
 
 
 def _declared(net: Any, shape: tuple[int, int, int]) -> tuple[str, dict[bool, Halves]]:  # noqa: ANN401
-    """The same from ``forward_features`` and ``forward_head``, which timm's models have."""
+    """Cuts a network between ``forward_features`` and ``forward_head``, as timm's are."""
     twin: Any = outline(net)
     try:
         with torch.device("meta"):
@@ -145,17 +148,17 @@ def _declared(net: Any, shape: tuple[int, int, int]) -> tuple[str, dict[bool, Ha
 
 
 def _forward_features(net: Any, images: Tensor) -> Tensor:  # noqa: ANN401
-    found: Tensor = net.forward_features(images)
-    return found
+    features: Tensor = net.forward_features(images)
+    return features
 
 
 def _forward_head(net: Any, features: Tensor) -> Tensor:  # noqa: ANN401
-    found: Tensor = net.forward_head(features)
-    return found
+    logits: Tensor = net.forward_head(features)
+    return logits
 
 
 def to_map(values: Tensor, layout: Layout) -> Tensor:
-    """What flows over the cut -> (N, D, h, w); tokens are a map of width 1."""
+    """The value at the cut -> (N, D, h, w); tokens become a map of width 1."""
     if layout == "NHWC":
         return values.permute(0, 3, 1, 2)
     if layout == "NLC":
@@ -164,7 +167,7 @@ def to_map(values: Tensor, layout: Layout) -> Tensor:
 
 
 def from_map(features: Tensor, layout: Layout) -> Tensor:
-    """(N, D, h, w) -> what flows over the cut, contiguous: somebody's head may use views."""
+    """(N, D, h, w) -> the value at the cut, contiguous, since the head may use views."""
     if layout == "NHWC":
         features = features.permute(0, 2, 3, 1)
     if layout == "NLC":
@@ -175,7 +178,7 @@ def from_map(features: Tensor, layout: Layout) -> Tensor:
 
 
 def switch_off_chance(net: nn.Module) -> None:
-    """Dropout, attention dropout and stochastic depth of every layer become 0, in place."""
+    """Sets dropout, attention dropout and stochastic depth of every layer to 0, in place."""
     for layer in net.modules():
         kind = type(layer).__name__.lower()
         for name, value in list(vars(layer).items()):
@@ -185,13 +188,13 @@ def switch_off_chance(net: nn.Module) -> None:
 
 
 def match_channels(net: nn.Module, channels: int) -> None:
-    """The first convolution takes images of so many channels, in place.
+    """Changes the first convolution so that it takes images of ``channels`` channels, in place.
 
-    A new one for grey images holds the sums of the old one's weights over its inputs: it gives
-    what the old one gives for the grey image repeated in every channel.
+    For grey images its weights are summed over its inputs. The result is what the old convolution
+    gives for an image with the grey values in every channel.
 
     Raises:
-        SpecError: the images are not grey, and have another number of channels than it takes.
+        SpecError: the images are not grey and do not have the channels that the network takes.
     """
     for name, old in net.named_modules():
         if not isinstance(old, nn.Conv2d):

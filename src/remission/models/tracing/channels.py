@@ -1,9 +1,9 @@
-"""Which channels of a network belong together, followed along the graph of its forward pass.
+"""Which channels of a network belong together, found by following the graph of its forward pass.
 
-A convolution or a linear layer writes new channels; what treats every channel by itself hands them
-on; a sum ties the channels of its terms together, a concatenation puts them side by side. Anything
-else may depend on their order: the channels that flow into it keep their places, as do the images'
-and the logits.
+A convolution or a linear layer makes new channels. An operation that treats every channel by itself
+hands them on, a sum ties the channels of its terms together, and a concatenation puts channels side
+by side. Any other operation may depend on the order of its channels, which therefore keep their
+places. So do the channels of the images and the logits.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @dataclass(frozen=True)
-class Part:
-    """Where a group's channels lie in a tensor of the state dict: on ``axis``, from ``start``."""
+class ChannelPlace:
+    """The place of a group's channels in the tensor ``key``: on ``axis``, from ``start``."""
 
     key: str
     axis: int
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Reader:
-    """A layer in whose input a group's channels lie, along axis 1 from ``start``."""
+    """A layer whose input has a group's channels, along axis 1 from ``start``."""
 
     layer: str
     start: int
@@ -42,33 +42,34 @@ class ChannelGroup:
 
     Args:
         size: number of channels.
-        parts: all places in the state dict.
-        readers: one layer for each value that shows them, in the order of the forward pass.
+        places: all their places in the state dict.
+        readers: for each value that has these channels, one layer that reads it, in the order of
+            the forward pass.
     """
 
     size: int
-    parts: tuple[Part, ...]
+    places: tuple[ChannelPlace, ...]
     readers: tuple[Reader, ...]
 
 
-class _Run:
-    """Channels side by side; runs that were tied together point to one of them, the top."""
+class _Span:
+    """Channels side by side. Spans that are tied together point to one of them, the top."""
 
     def __init__(self, size: int, *, fixed: bool = False) -> None:
         self.size, self.fixed = size, fixed
-        self.above: _Run | None = None
+        self.above: _Span | None = None
 
     @property
-    def top(self) -> _Run:
-        """The run that stands for all that are tied to this one."""
-        run = self
-        while run.above is not None:
-            run = run.above
-        return run
+    def top(self) -> _Span:
+        """The span that represents all that are tied to this one."""
+        span = self
+        while span.above is not None:
+            span = span.above
+        return span
 
 
-Layout = tuple[_Run, ...]
-"""What lies along axis 1 of a value; nothing, if it is no tensor of at least two dimensions."""
+Spans = tuple[_Span, ...]
+"""The channels along axis 1 of a value; empty if it is no tensor of at least two dimensions."""
 
 _LAYERS = (
     nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.Dropout, nn.Dropout2d, nn.ELU,
@@ -81,24 +82,25 @@ _FUNCTIONS = {
     F.softplus, operator.neg, torch.flatten, torch.relu, torch.sigmoid, torch.tanh,
     "clone", "contiguous", "flatten", "relu", "relu_", "reshape", "sigmoid", "tanh", "view",
 }  # fmt: skip
-"""What hands each channel on, as long as the first two sides of its result are its input's."""
+"""Functions that hand each channel on, if the first two sides of the result are the input's."""
 _MEANS = {torch.mean, torch.amax, "mean", "amax"}
 _SUMS = {
     operator.add, operator.iadd, operator.imul, operator.isub, operator.mul, operator.sub,
     operator.truediv, torch.add, torch.mul, torch.sub, "add", "add_", "mul", "mul_", "sub",
 }  # fmt: skip
 _CONCATENATIONS = {torch.cat, torch.concat}
-_TELLING = {"shape", "device", "dtype", "ndim"}
+_PROPERTIES = {"shape", "device", "dtype", "ndim"}
 
 
-def _fix(layout: Layout) -> None:
-    for run in layout:
-        run.top.fixed = True
+def _fix(spans: Spans) -> None:
+    """Lets channels keep their places."""
+    for span in spans:
+        span.top.fixed = True
 
 
-def _tie(one: Layout, two: Layout) -> None:
-    """The same channels in both; nothing moves where they are not cut alike."""
-    if [run.size for run in one] != [run.size for run in two]:
+def _tie(one: Spans, two: Spans) -> None:
+    """Ties the channels of two values together; fixes them where their spans differ in size."""
+    if [span.size for span in one] != [span.size for span in two]:
         _fix(one + two)
         return
     for a, b in zip(one, two, strict=True):
@@ -108,130 +110,133 @@ def _tie(one: Layout, two: Layout) -> None:
             top.fixed |= other.fixed
 
 
-class Channels:
+class ChannelFlow:
     """Follows the channels of every value through a graph.
 
     Args:
-        body: what was traced.
-        graph: of it, with the shapes of all values: :func:`remission.models.tracing.cut.traced`.
+        body: the network.
+        graph: its graph with the shapes of all values, see
+            :func:`remission.models.tracing.cut.traced`.
     """
 
     def __init__(self, body: nn.Module, graph: fx.Graph) -> None:
         self.body = body
-        self.at: dict[fx.Node, Layout] = {}
-        self.parts: dict[tuple[str, int], Layout] = {}
-        self.reads: dict[fx.Node, tuple[str, Layout]] = {}
+        self.at: dict[fx.Node, Spans] = {}
+        self.places: dict[tuple[str, int], Spans] = {}
+        self.reads: dict[fx.Node, tuple[str, Spans]] = {}
         for node in graph.nodes:
-            found = self._known(node)
-            if found is None:  # what it does with its channels is unknown
+            channels = self._known(node)
+            if channels is None:  # what the node does with its channels is unknown
                 for source in node.all_input_nodes:
                     _fix(self.at[source])
                 shape: tuple[int, ...] = node.meta["shape"] or ()
-                found = (_Run(shape[1], fixed=True),) if len(shape) > 1 else ()
-            self.at[node] = found
+                channels = (_Span(shape[1], fixed=True),) if len(shape) > 1 else ()
+            self.at[node] = channels
         self.bare = {str(node.target) for node in graph.nodes if node.op == "get_attr"}
 
     def groups(self, model: nn.Module, prefix: str) -> list[ChannelGroup]:
-        """What may move, in the names of ``model``, which begin with ``prefix`` in the graph.
+        """Returns the channels that can change places, by the names that tensors have in ``model``.
 
-        A tensor that ``model`` has under several names is known by the first of them.
+        In the graph these names begin with ``prefix``. A tensor that ``model`` has under several
+        names is named by the first of them.
         """
         named: list[tuple[str, Tensor]] = [*model.named_parameters(remove_duplicate=False)]
         named += model.named_buffers(remove_duplicate=False)
         first = {id(tensor): name for name, tensor in reversed(named)}
         keys = {prefix + name: first[id(tensor)] for name, tensor in named}
-        shared: dict[tuple[str, int], Layout] = {}
-        for (key, axis), layout in self.parts.items():
-            _tie(shared.setdefault((keys[key], axis), layout), layout)
+        shared: dict[tuple[str, int], Spans] = {}
+        for (key, axis), spans in self.places.items():
+            _tie(shared.setdefault((keys[key], axis), spans), spans)
         bare = {keys.get(key) for key in self.bare}
-        for (key, _), layout in shared.items():
+        for (key, _), spans in shared.items():
             if key in bare:  # it is used outside its layer too
-                _fix(layout)
-        parts: dict[_Run, list[Part]] = {}
-        for (key, axis), layout in shared.items():
-            for run, start in _movable(layout):
-                parts.setdefault(run, []).append(Part(key, axis, start))
-        readers: dict[_Run, list[Reader]] = {run: [] for run in parts}
-        for name, layout in self.reads.values():
-            for run, start in _movable(layout):
-                readers[run].append(Reader(name.removeprefix(prefix), start))
+                _fix(spans)
+        places: dict[_Span, list[ChannelPlace]] = {}
+        for (key, axis), spans in shared.items():
+            for span, start in _movable(spans):
+                places.setdefault(span, []).append(ChannelPlace(key, axis, start))
+        readers: dict[_Span, list[Reader]] = {span: [] for span in places}
+        for name, spans in self.reads.values():
+            for span, start in _movable(spans):
+                readers[span].append(Reader(name.removeprefix(prefix), start))
         return [
-            ChannelGroup(run.size, tuple(places), tuple(readers[run]))
-            for run, places in parts.items()
+            ChannelGroup(span.size, tuple(of_span), tuple(readers[span]))
+            for span, of_span in places.items()
         ]
 
-    def _known(self, node: fx.Node) -> Layout | None:
-        """The channels of a node's value; None if the node may do anything with them."""
+    def _known(self, node: fx.Node) -> Spans | None:
+        """Returns the channels of a node's value; None if the node may do anything with them."""
         sources = node.all_input_nodes
-        layouts = [self.at[source] for source in sources]
+        inputs = [self.at[source] for source in sources]
         if node.op == "call_module":
             return self._layer(node, *sources) if len(sources) == 1 else None
         if node.op not in ("call_function", "call_method"):
             return None
-        if node.target in ("size", "dim") or (node.target is getattr and node.args[1] in _TELLING):
+        reads_property = node.target is getattr and node.args[1] in _PROPERTIES
+        if reads_property or node.target in ("size", "dim"):
             return ()
         if node.target in _CONCATENATIONS and _along_channels(node):
-            return tuple(run for layout in layouts for run in layout)
+            return tuple(span for spans in inputs for span in spans)
         if node.target in _SUMS and _alike(sources):
-            for one, two in pairwise(layouts):
+            for one, two in pairwise(inputs):
                 _tie(one, two)
-            return layouts[0]
+            return inputs[0]
         handed = node.target in _FUNCTIONS or (node.target in _MEANS and _over_places(node))
-        handed = handed and not any(layouts[1:]) and _alike([node, *sources[:1]], sides=2)
-        return layouts[0] if handed else None
+        handed = handed and not any(inputs[1:]) and _alike([node, *sources[:1]], sides=2)
+        return inputs[0] if handed else None
 
-    def _layer(self, node: fx.Node, source: fx.Node) -> Layout | None:
-        """The channels that a layer gives, its tensors' places noted."""
-        name, layout = str(node.target), self.at[source]
+    def _layer(self, node: fx.Node, source: fx.Node) -> Spans | None:
+        """Returns the channels of a layer's output, and notes their places in its tensors."""
+        name, spans = str(node.target), self.at[source]
         layer = self.body.get_submodule(name)
         if isinstance(layer, _BatchNorm):
-            return self._each(name, layer, layout)
+            return self._each(name, layer, spans)
         if isinstance(layer, _LAYERS):
-            return layout if _alike([node, source], sides=2) else None
-        plain = isinstance(layer, nn.Conv2d) or len(source.meta["shape"]) == 2  # or tokens
+            return spans if _alike([node, source], sides=2) else None
+        plain = isinstance(layer, nn.Conv2d) or len(source.meta["shape"]) == 2  # else tokens
         if not isinstance(layer, nn.Conv2d | nn.Linear) or not plain:
             return None
-        if not set(layer.state_dict()) <= {"weight", "bias"}:  # computed from other tensors
+        if not set(layer.state_dict()) <= {"weight", "bias"}:  # the weight may be computed
             return None
         outputs, inputs = layer.weight.shape[:2]
         if isinstance(layer, nn.Conv2d) and layer.groups > 1:
             depthwise = layer.groups == layer.in_channels == outputs
-            return self._each(name, layer, layout) if depthwise else None
-        assert inputs == sum(run.size for run in layout)
-        self._place(f"{name}.weight", 1, layout)
-        self.reads.setdefault(source, (name, layout))
-        return self._each(name, layer, (_Run(outputs),))
+            return self._each(name, layer, spans) if depthwise else None
+        assert inputs == sum(span.size for span in spans)
+        self._place(f"{name}.weight", 1, spans)
+        self.reads.setdefault(source, (name, spans))
+        return self._each(name, layer, (_Span(outputs),))
 
-    def _each(self, name: str, layer: nn.Module, layout: Layout) -> Layout:
-        """All tensors of a layer have an entry, or a row, for each channel that it gives."""
+    def _each(self, name: str, layer: nn.Module, spans: Spans) -> Spans:
+        """Notes that all tensors of a layer have an entry, or a row, per channel of its output."""
         for key, tensor in layer.state_dict().items():
             if tensor.ndim:
-                self._place(f"{name}.{key}", 0, layout)
-        return layout
+                self._place(f"{name}.{key}", 0, spans)
+        return spans
 
-    def _place(self, key: str, axis: int, layout: Layout) -> None:
-        """A layer that is called again has the same channels again."""
-        _tie(self.parts.setdefault((key, axis), layout), layout)
+    def _place(self, key: str, axis: int, spans: Spans) -> None:
+        """Notes a place of channels; a layer that is called again has the same channels again."""
+        _tie(self.places.setdefault((key, axis), spans), spans)
 
 
-def _movable(layout: Layout) -> Iterable[tuple[_Run, int]]:
-    """The runs that may move, each with the place where it begins."""
+def _movable(spans: Spans) -> Iterable[tuple[_Span, int]]:
+    """Yields the spans that may move, each with the index at which it begins."""
     start = 0
-    for run in layout:
-        if not run.top.fixed and run.size > 1:
-            yield run.top, start
-        start += run.size
+    for span in spans:
+        if not span.top.fixed and span.size > 1:
+            yield span.top, start
+        start += span.size
 
 
 def _alike(nodes: Sequence[fx.Node], *, sides: int | None = None) -> bool:
-    """Whether values have as many dimensions and channels, or the same first ``sides`` sides."""
+    """Says whether values agree in dimensions and channels, or in their first ``sides`` sides."""
     shapes = [node.meta["shape"] or () for node in nodes]
     wanted = {shape[:sides] if sides else (len(shape), shape[1:2]) for shape in shapes}
     return len(wanted) == 1 and all(len(shape) > 1 for shape in shapes)
 
 
 def _over_places(node: fx.Node) -> bool:
-    """Whether a mean or a maximum is taken over places alone."""
+    """Says whether a mean or a maximum is taken over places alone, and not over channels."""
     sides = len(node.all_input_nodes[0].meta["shape"] or (1,))
     over = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
     over = (over,) if isinstance(over, int) else over
@@ -241,6 +246,6 @@ def _over_places(node: fx.Node) -> bool:
 
 
 def _along_channels(node: fx.Node) -> bool:
-    """Whether a concatenation puts channels side by side."""
+    """Says whether a concatenation puts channels side by side."""
     along = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
     return isinstance(along, int) and along % len(node.meta["shape"]) == 1

@@ -1,4 +1,4 @@
-"""Any image classifier cut in two before its global pooling, by structure: features and head."""
+"""How an image classifier is cut before its global pooling, into features and head."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 M = TypeVar("M", bound=nn.Module)
 Layout = Literal["NCHW", "NHWC", "NCL", "NLC"]
-"""Order of images, channels, height and width, or tokens."""
+"""Order of dimensions: N images, C channels, H height, W width, L tokens."""
 
 _POOLS = (
     nn.AdaptiveAvgPool1d,
@@ -37,17 +37,17 @@ _RESHAPING = {torch.flatten, "flatten", "view", "reshape", "contiguous"}
 
 
 class CannotSplitError(Exception):
-    """The model has no place before which everything is features and behind which all is head."""
+    """The network has no place before which all is features and behind which all is head."""
 
 
 @dataclass(frozen=True)
 class Halves:
-    """A model in two functions, which look its layers up in the model that they are given.
+    """The two parts of a network as functions. They find its layers in the network they are given.
 
     Args:
-        features: (model, images) -> what flows over the cut.
-        head: (model, what flows over the cut) -> logits.
-        layout: of what flows over the cut.
+        features: (network, images) -> the value at the cut.
+        head: (network, the value at the cut) -> logits.
+        layout: the order of dimensions of the value at the cut.
     """
 
     features: Callable[[nn.Module, Tensor], Tensor]
@@ -56,25 +56,25 @@ class Halves:
 
 
 def reason(error: Exception) -> str:
-    """What somebody's code complains of, without the place where it does."""
+    """Returns the type and the first line of an error that somebody's code raised."""
     return f"{type(error).__name__}: " + (str(error).splitlines() or [""])[0]
 
 
 def outline(net: M) -> M:
-    """A copy that computes shapes only: no values, no statistics, next to no time."""
+    """Returns a copy on the meta device, which computes shapes but no values, in almost no time."""
     return copy.deepcopy(net).to("meta")
 
 
 def traced(
     net: nn.Module, shape: tuple[int, int, int], tracer: fx.Tracer | None = None
 ) -> fx.Graph:
-    """The graph of ``net`` for images of ``shape``, in its present train or eval mode.
+    """Traces the graph of ``net`` for images of ``shape`` (C, H, W), in its present mode.
 
-    Every node has the shape of its value as ``node.meta["shape"]``, if that is one tensor.
-    ``tracer`` decides which layers are kept whole; fx's own keeps torch's.
+    Every node has the shape of its value as ``node.meta["shape"]``; None if that is no tensor.
+    ``tracer`` decides which layers stay whole; by default these are torch's.
 
     Raises:
-        CannotSplitError: its forward pass cannot be traced, or refuses such images.
+        CannotSplitError: the forward pass cannot be traced, or fails for such images.
     """
     try:
         graph = (tracer or fx.Tracer()).trace(net)
@@ -86,23 +86,23 @@ def traced(
 
 
 class _Shapes(fx.Interpreter):
-    """Runs a graph and notes at each node the shape of its value."""
+    """An interpreter that runs a graph and notes at each node the shape of its value."""
 
     def run_node(self, n: fx.Node) -> object:
-        """The node's value."""
+        """Computes the value of a node and notes its shape."""
         value = super().run_node(n)
         n.meta["shape"] = tuple(value.shape) if isinstance(value, Tensor) else None
         return value
 
 
 def bottlenecks(graph: fx.Graph) -> list[fx.Node]:
-    """The nodes through which everything flows that comes from the images, in order.
+    """Returns the nodes through which everything flows that comes from the images, in order.
 
-    The number of images, which every tensor tells, does not count as coming from them.
+    The number of images, which code reads off any tensor, does not count as coming from them.
     """
     order = {node: place for place, node in enumerate(graph.nodes)}
     aside = set(filter(_counts_images, graph.nodes))
-    aside |= {node for node in graph.nodes if _tells_shape(node) and aside.issuperset(node.users)}
+    aside |= {node for node in graph.nodes if _reads_shape(node) and aside.issuperset(node.users)}
     flowing: dict[fx.Node, None] = {}
     for node in graph.nodes:
         comes = node.op == "placeholder" or any(n in flowing for n in node.all_input_nodes)
@@ -116,26 +116,26 @@ def bottlenecks(graph: fx.Graph) -> list[fx.Node]:
     return narrow
 
 
-def _tells_shape(node: fx.Node) -> bool:
-    """``x.shape`` or ``x.size()``."""
+def _reads_shape(node: fx.Node) -> bool:
+    """Says whether a node is ``x.shape`` or ``x.size()``."""
     return (node.target is getattr and node.args[1] == "shape") or (
         node.op == "call_method" and node.target == "size" and len(node.args) == 1
     )
 
 
 def _counts_images(node: fx.Node) -> bool:
-    """``x.size(0)`` or ``x.shape[0]``."""
+    """Says whether a node is ``x.size(0)`` or ``x.shape[0]``."""
     if node.op == "call_method":
         return node.target == "size" and node.args[1:] == (0,)
     source = node.args[0] if node.target is operator.getitem else None
-    return isinstance(source, fx.Node) and _tells_shape(source) and node.args[1:] == (0,)
+    return isinstance(source, fx.Node) and _reads_shape(source) and node.args[1:] == (0,)
 
 
 def last_linear(net: nn.Module, graph: fx.Graph) -> str:
-    """The name of the last linear layer, through which everything flows.
+    """Returns the name of the last linear layer through which everything flows.
 
     Raises:
-        CannotSplitError: there is none.
+        CannotSplitError: there is no such layer.
     """
     for node in reversed(bottlenecks(graph)):
         if node.op == "call_module" and isinstance(_layer(net, node), nn.Linear):
@@ -144,7 +144,7 @@ def last_linear(net: nn.Module, graph: fx.Graph) -> str:
 
 
 def halves(net: nn.Module, graph: fx.Graph) -> Halves:
-    """Cuts the model before its last global pooling, or else at its last map.
+    """Cuts the network before its last global pooling, or else at its last map.
 
     Raises:
         CannotSplitError: there is no such place.
@@ -171,7 +171,7 @@ def _layer(net: nn.Module, node: fx.Node) -> nn.Module | None:
 
 
 def _pools(net: nn.Module, node: fx.Node) -> bool:
-    """Whether a node pools over all places of a map: adaptively, or because it is no larger."""
+    """Says whether a node pools over all places: adaptively, or by a window as large as the map."""
     layer = _layer(net, node)
     if isinstance(layer, _POOLS) or (layer is None and node.target in _POOLING):
         return True
@@ -183,7 +183,7 @@ def _pools(net: nn.Module, node: fx.Node) -> bool:
 
 
 def _unflattened(cut: fx.Node, maps: list[fx.Node]) -> fx.Node:
-    """The four-dimensional map that ``cut`` merely writes in three dimensions, or ``cut``."""
+    """Returns the four-dimensional map that ``cut`` only reshapes to three, or else ``cut``."""
     node = cut
     while len(node.meta["shape"]) == 3 and node.target in _RESHAPING:
         if node.all_input_nodes[0] not in maps:
@@ -193,7 +193,10 @@ def _unflattened(cut: fx.Node, maps: list[fx.Node]) -> fx.Node:
 
 
 def _layout(net: nn.Module, graph: fx.Graph, cut: fx.Node) -> Layout:
-    """Channels are what the head's first linear layer takes; without a hint, the usual order."""
+    """Returns the order of dimensions in which the head's first linear layer finds its inputs.
+
+    Where this decides nothing, it is the usual one.
+    """
     order = list(graph.nodes)
     behind = order[order.index(cut) + 1 :]
     layers = [layer for node in behind if isinstance(layer := _layer(net, node), nn.Linear)]
@@ -206,23 +209,23 @@ def _layout(net: nn.Module, graph: fx.Graph, cut: fx.Node) -> Layout:
 def _function(
     net: nn.Module, graph: fx.Graph, start: fx.Node | None, end: fx.Node
 ) -> Callable[[nn.Module, Tensor], Tensor]:
-    """What leads to ``end`` from ``start`` (None: the images), as a function of (model, value)."""
-    wanted, asked = set[fx.Node](), [end]
-    while asked:
-        node = asked.pop()
-        if node is not start and node not in wanted:
-            wanted.add(node)
+    """Returns the part from ``start`` (None: the images) to ``end``: (network, value) -> value."""
+    needed, waiting = set[fx.Node](), [end]
+    while waiting:
+        node = waiting.pop()
+        if node is not start and node not in needed:
+            needed.add(node)
             if start is None or not _counts_images(node):
-                asked += node.all_input_nodes
-    part, known = fx.Graph(), dict[fx.Node, fx.Node]()
+                waiting += node.all_input_nodes
+    part, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     if start is not None:
-        known[start] = part.placeholder("features")
+        copies[start] = part.placeholder("features")
     for node in graph.nodes:
-        if node in wanted and start is not None and _counts_images(node):
-            known[node] = part.call_method("size", (known[start], 0))
-        elif node in wanted:
-            known[node] = part.node_copy(node, known.__getitem__)
+        if node in needed and start is not None and _counts_images(node):
+            copies[node] = part.call_method("size", (copies[start], 0))
+        elif node in needed:
+            copies[node] = part.node_copy(node, copies.__getitem__)
     if end.op != "output":
-        part.output(known[end])
+        part.output(copies[end])
     function: Callable[[nn.Module, Tensor], Tensor] = type(fx.GraphModule(net, part)).forward
     return function

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from remission.disk import write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK, Record, read_records
 from remission.records.unfinished import unfinished
@@ -72,13 +71,9 @@ def write_report(folder: Path, out: Path) -> None:
     if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
     page = build_page(read_records(folder), folder)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(out)
+        write_whole(out, [page.encode()])
     except OSError as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise StoreError(
             f"the report '{out}' cannot be written ({error.strerror or error})",
             "free some space, or name a file in a folder that you may write to",

@@ -10,8 +10,13 @@ from pathlib import Path
 
 from PIL import Image, ImageChops
 
+from remission import png
+from remission.errors import StoreError
 from remission.records import Artefact, Record
+from remission.records.artefacts import read_artefact
 
+MAX_BYTES = 1 << 24
+"""Files with more bytes are not read: so many hold a picture of the most pixels, uncompressed."""
 MAX_PIXELS = 4_000_000
 """Larger files are not opened: a strip of eight ImageNet images has a tenth of that."""
 _HEIGHT = 88
@@ -140,27 +145,30 @@ def sheet(strips: Comparison, scale: int) -> bytes:
     for place, row in enumerate(rows):
         whole.paste(row, (0, place * (height + 1)))
     size = (scale * whole.width, scale * whole.height)
-    return _png(whole.resize(size, Image.Resampling.NEAREST))
+    return png.encode(whole.resize(size, Image.Resampling.NEAREST), smallest=True)
 
 
 def _load(folder: Path, artefact: Artefact | None) -> Image.Image | str:
-    """The picture in grey or RGB, or why there is none."""
+    """Reads a picture, grey or RGB, or says why there is none.
+
+    It must have the checksum in the record: a store may come from somebody else, and no link in it
+    must pull another file into the page.
+    """
     if artefact is None:
         return "the record keeps no preview"
-    file = (folder / artefact.file).resolve()
-    if not file.is_relative_to(folder.resolve()):
-        # A store may come from somebody else: it must not pull other files into the page.
-        return "the preview's path leads out of the store"
+    if artefact.bytes > MAX_BYTES:
+        return "the preview is too large to show"
     try:
+        content = read_artefact(folder, artefact)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below
-            image = Image.open(file, formats=["PNG"])
+            image = Image.open(io.BytesIO(content), formats=["PNG"])
         with image:
             if image.width * image.height > MAX_PIXELS:
                 return "the preview is too large to show"
             return image.convert("L" if image.mode in ("1", "L") else "RGB")
-    except FileNotFoundError:
-        return "the preview's file is missing from the store"
+    except StoreError as error:
+        return error.problem
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return "the preview's file cannot be read"
 
@@ -210,14 +218,8 @@ def _parted(image: Image.Image, count: int, gap: int) -> Image.Image:
 def _shown(title: str, image: Image.Image, scale: float) -> Strip:
     return Strip(
         title=title,
-        uri=f"data:image/png;base64,{base64.b64encode(_png(image)).decode()}",
+        uri=f"data:image/png;base64,{base64.b64encode(png.encode(image, smallest=True)).decode()}",
         width=round(image.width * scale),
         height=round(image.height * scale),
         smooth=scale <= 1,
     )
-
-
-def _png(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True)
-    return out.getvalue()

@@ -129,6 +129,9 @@ def strip(file: Path) -> None:
     file.write_text('{"format": 1}', encoding="utf-8")
 
 
+MISSING = "the file {} is missing from the store"
+
+
 @pytest.mark.parametrize("damage", [truncate, flip, empty, Path.unlink])
 @pytest.mark.parametrize(
     ("label", "artefact"),
@@ -151,12 +154,65 @@ def test_a_damaged_artefact_is_named_and_computed_anew(
     told = remission("store", "verify", store)
     assert told.status == 1
     (line,) = told.out.splitlines()
-    assert line.startswith(f"{label}: {file}: ")
+    assert line.startswith(f"{label}: the file {file} is ")
     assert "1 damaged; run the spec again" in told.err
+    assert remission("store", "verify", store).out == f"{label}: {MISSING.format(file)}\n"
     told = run(write_spec(tmp_path), store)
     assert (told.status, computed(told)) == (0, [label])
     assert_whole(store)
     assert results(store) == results(finished)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(
+    ("label", "artefact", "child"),
+    [
+        ("badnets/seed0/victim", "weights", "badnets/seed0/ft"),
+        ("badnets/seed0/victim", "trigger", "badnets/seed0/ft/retuning-3"),
+        ("control/seed0", "weights", "badnets/seed0/control"),
+        ("badnets/seed0/inversion", "generator", "badnets/seed0/pam"),
+        ("badnets/seed0/ft", "weights", "badnets/seed0/ft/path"),
+    ],
+)
+def test_a_parent_that_is_found_damaged_when_it_is_loaded_is_computed_anew_by_the_next_run(
+    store: Path, finished: Path, tmp_path: Path, label: str, artefact: str, child: str, jobs: str
+) -> None:
+    records, spec = by_label(store), write_spec(tmp_path)
+    file = records[label].artefacts[artefact].file
+    flip(store / file)
+    assert computed(run(spec, store)) == []  # nobody loads it, so that nobody reads it
+    (store / "records" / records[child].kind / f"{records[child].id}.json").unlink()
+    told = run(spec, store, "--jobs", jobs)
+    assert (told.status, computed(told)) == (2, [])
+    assert told.lines[-1].startswith(
+        f"remission: the file {file} of '{label}' is damaged (wrong checksum); run the spec again"
+    )
+    assert label in by_label(store)  # what was measured stays in the tables
+    told = run(spec, store, "--jobs", jobs)
+    assert (told.status, sorted(computed(told))) == (0, sorted([label, child]))
+    assert_whole(store)
+    assert results(store) == results(finished)
+
+
+def test_a_damaged_artefact_that_cannot_be_renamed_is_to_be_removed(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = by_label(store)
+    file = records["badnets/seed0/victim"].artefacts["weights"].file
+    flip(store / file)
+    without_ft(store)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    words = (f"the file {file} ", "wrong checksum", "remove it, then run the spec again")
+    told = run(write_spec(tmp_path), store)
+    assert told.status == 2
+    assert all(word in told.lines[-1] for word in words)
+    told = remission("store", "verify", store)
+    assert told.status == 1
+    assert all(word in told.out for word in words)
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, strip, Path.unlink])
@@ -312,12 +368,28 @@ def test_gc_removes_what_no_record_names_and_nothing_else(
     assert computed(run(write_spec(tmp_path), store)) == []
 
 
-def test_an_artefact_that_lies_elsewhere_is_not_read(store: Path, tmp_path: Path) -> None:
-    record = by_label(store)["badnets/seed0/victim"]
-    file = store / record.artefacts["weights"].file
-    file.rename(tmp_path / "elsewhere")
-    file.symlink_to(tmp_path / "elsewhere")
+def test_an_artefact_behind_a_link_is_used_if_its_checksum_is_right(
+    store: Path, finished: Path, tmp_path: Path
+) -> None:
+    spec, elsewhere = write_spec(tmp_path), tmp_path / "elsewhere"
+    file = store / by_label(store)["badnets/seed0/victim"].artefacts["weights"].file
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    without_ft(store)
+    told = run(spec, store)
+    assert (told.status, sorted(computed(told))) == (0, sorted(FT_BRANCH))
+    assert_whole(store)
+    flip(elsewhere)
+    damaged = elsewhere.read_bytes()
     assert remission("store", "verify", store).status == 1
+    assert computed(run(spec, store)) == ["badnets/seed0/victim"]
+    assert (file.is_symlink(), elsewhere.read_bytes()) == (False, damaged)
+    assert_whole(store)
+    assert results(store) == results(finished)
+
+
+def test_a_record_that_names_a_file_outside_of_the_store_is_damaged(store: Path) -> None:
+    record = by_label(store)["badnets/seed0/victim"]
     text = record.to_json().replace(record.artefacts["weights"].file, "../elsewhere")
     (store / "records" / "victim" / f"{record.id}.json").write_text(text)
     told = remission("table", store)

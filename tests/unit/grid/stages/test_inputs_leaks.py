@@ -55,8 +55,9 @@ retuned = 3
 curve = 1
 """
 
-CLEAN, INVERTED, TRUE = "clean_spy", "trigger_spy(trigger=inverted)", "trigger_spy(trigger=true)"
-OTHER = f"{INVERTED}+other_inversion_spy"
+CLEAN, TRUE = "clean_spy", "trigger_spy (trigger=true)"
+INVERTED = "trigger_spy (inversion=inversion_spy, trigger=inverted)"
+OTHER = "trigger_spy (inversion=other_inversion_spy, trigger=inverted)"
 ROWS = {CLEAN, INVERTED, OTHER, TRUE}
 
 
@@ -159,7 +160,9 @@ def test_the_model_is_the_one_that_the_stage_builds_upon(told: Heard, store: Sto
         kind = "control" if stage.label.startswith("none/") else "victim"
         record = store.find(kind, stage.parents["victim"])
         assert record is not None
-        assert torch.equal(handed.weights, flat(read_tensors(store.file(record, "weights"))))
+        assert torch.equal(
+            handed.weights, flat(read_tensors(store.folder / record.artefacts["weights"].file))
+        )
 
 
 def test_the_attacker_has_his_own_images_and_the_true_trigger(told: Heard) -> None:

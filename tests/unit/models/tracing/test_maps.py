@@ -123,8 +123,8 @@ def test_branches_do_not_count() -> None:
         Branching(), arch="mine", classes=10, shape=(3, 8, 8), mean=(0.5,) * 3, std=(0.3,) * 3
     )
     assert stage_maps(model) == [
-        MapSite("net.both", 0, "given", channels=1, places=64),
-        MapSite("net.both", 0, "gave", channels=1, places=16),
+        MapSite("net.both", 0, "input", channels=1, places=64),
+        MapSite("net.both", 0, "output", channels=1, places=16),
     ]
 
 

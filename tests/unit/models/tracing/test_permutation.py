@@ -96,7 +96,7 @@ def test_nothing_is_changed_by_looking(name: str, training: bool) -> None:
 
 def test_every_tensor_but_the_ends_has_its_places() -> None:
     model = built("resnet18:2")
-    placed = {(part.key, part.axis) for group in channel_groups(model) for part in group.parts}
+    placed = {(part.key, part.axis) for group in channel_groups(model) for part in group.places}
     wanted = {
         (key, axis)
         for key, value in model.state_dict().items()
@@ -108,7 +108,7 @@ def test_every_tensor_but_the_ends_has_its_places() -> None:
 
 def test_the_layers_that_see_a_residual_stream() -> None:
     groups = channel_groups(built("resnet18:2"))
-    (stem,) = (g for g in groups if any(part.key == "conv1.weight" for part in g.parts))
+    (stem,) = (g for g in groups if any(part.key == "conv1.weight" for part in g.places))
     assert [reader.layer for reader in stem.readers] == [
         "layer1.0.conv1",
         "layer1.1.conv1",

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -137,27 +138,44 @@ def test_inlining_renames_ids_and_leaves_text() -> None:
     assert "http" not in made
 
 
-@pytest.mark.parametrize("case", ["missing", "broken", "outside", "unlike", "none"])
+def written(folder: Path, file: str, content: bytes) -> Artefact:
+    """An artefact with this content, written into a store."""
+    (folder / file).write_bytes(content)
+    return Artefact(file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+
+
+@pytest.mark.parametrize(
+    "case", ["missing", "short", "broken", "outside", "large", "unlike", "none"]
+)
 def test_a_preview_that_cannot_be_shown_is_a_sentence(case: str, tmp_path: Path) -> None:
     folder = tmp_path / "store"
     clean = preview(folder, "clean", trigger=False)
     other = preview(folder, "other", trigger=True)
     sentence = {
-        "missing": "file is missing from the store",
+        "missing": f"the file {other.file} is missing from the store",
+        "short": f"the file {other.file} is damaged (60 bytes instead of {other.bytes})",
         "broken": "file cannot be read",
-        "outside": "path leads out of the store",
+        "outside": "is damaged (wrong checksum)",
+        "large": "too large to show",
         "unlike": "previews have different sizes",
         "none": "the record keeps no preview",
     }[case]
     if case == "missing":
         (folder / other.file).unlink()
-    elif case == "broken":
+    elif case == "short":
         (folder / other.file).write_bytes((folder / other.file).read_bytes()[:60])
+    elif case == "broken":
+        other = written(folder, other.file, (folder / other.file).read_bytes()[:60])
     elif case == "outside":
-        shutil.copy(folder / other.file, tmp_path / "secret.png")
-        other = Artefact(file="../secret.png", sha256="", bytes=0)
+        (folder / other.file).rename(tmp_path / "secret.png")
+        (folder / other.file).symlink_to(tmp_path / "secret.png")
+        other = Artefact(file=other.file, sha256="0" * 64, bytes=other.bytes)
+    elif case == "large":
+        other = Artefact(file=other.file, sha256=other.sha256, bytes=(1 << 24) + 1)
     elif case == "unlike":
-        Image.new("RGB", (20, 10)).save(folder / other.file)
+        stream = io.BytesIO()
+        Image.new("RGB", (20, 10)).save(stream, format="PNG")
+        other = written(folder, other.file, stream.getvalue())
     artefacts = {} if case == "none" else {"preview_clean": clean, "preview_triggered": other}
     text = build_page([record(cell(), kind="victim", artefacts=artefacts)], folder)
     assert sentence in text
@@ -212,7 +230,7 @@ def test_a_failed_write_keeps_the_old_page(
     def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match=r"No space left on device\); free some space"):
         write_report(store, out)
     assert out.read_text() == "old"

@@ -2,127 +2,21 @@
 
 from __future__ import annotations
 
-import mmap
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import torch
 
-from remission import mapped_tensors as memory
-from remission.data import CATALOGUE
-from remission.grid.dry_run import elapsed, stand_in
-from remission.grid.dry_run import rehearsal as rehearsals
-from remission.grid.dry_run.rehearsal import Rehearsal
+from remission.grid.dry_run import elapsed
 from remission.grid.executor.reporter import SilentReporter
 from remission.grid.plan.stage import Stage
 from remission.grid.run import DryRun, dry_run, run
 from remission.grid.spec.spec import Spec, parse_spec
-from remission.models import Classifier
-from remission.progress import cutting, tracked
 from remission.records import Record
-from remission.training.batches import batches
-from remission.types import LabelledImages
 from tests.contract.cases import CASES
+from tests.unit.grid.dry_run.conftest import Clock
 from tests.unit.grid.small import SPEC
-
-
-class Clock:
-    """Seconds that pass only when somebody says so."""
-
-    now = 0.0
-
-    def perf_counter(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(rehearsals, "time", made)
-    return made
-
-
-@pytest.fixture
-def passes(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock on which a forward pass of a classifier takes a second, and nothing else any time."""
-    features = Classifier.features
-
-    def counted(self: Classifier, images: torch.Tensor) -> torch.Tensor:
-        clock.now += 1
-        return features(self, images)
-
-    monkeypatch.setattr(Classifier, "features", counted)
-    return clock
-
-
-def test_a_loop_is_cut_short_and_counted_in_full(clock: Clock) -> None:
-    def work(items: int, each: float) -> int:
-        met = 0
-        for _ in tracked(range(items), "work", items):
-            clock.now += 0.9 if met == 0 else each  # the first is not like the others
-            met += 1
-        return met
-
-    rehearsal = Rehearsal({}, patience=1)
-    with cutting(rehearsal):
-        assert work(1000, 0.5) == 4
-        assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5)
-        assert rehearsal.known == {"work": pytest.approx(0.5)}
-        assert work(600, 7) == 0, "timed before"
-        assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5 + 600 * 0.5)
-    assert work(20, 0.5) == 20, "and outside of a rehearsal it is a loop like any other"
-
-
-def test_a_loop_within_a_loop(clock: Clock) -> None:
-    def inner() -> None:
-        for _ in tracked(range(50), "", 50):
-            clock.now += 2
-
-    rehearsal = Rehearsal({})
-    with cutting(rehearsal):
-        for _ in tracked(range(30), "outer", 30):
-            inner()
-            clock.now += 1
-    assert clock.now < 30
-    assert rehearsal.seconds == pytest.approx(30 * (50 * 2 + 1))
-
-
-def test_a_single_step_that_takes_long_is_enough(clock: Clock) -> None:
-    with cutting(rehearsal := Rehearsal({}, patience=3)):
-        for met in tracked(range(100), "slow", 100):
-            assert met == 0
-            clock.now += 4
-    assert rehearsal.seconds == pytest.approx(400)
-
-
-def test_a_part_of_each_batch_counts_for_all_of_it(clock: Clock) -> None:
-    data = LabelledImages(torch.zeros(1000, 1, 4, 4), torch.zeros(1000, dtype=torch.int64))
-    met: list[int] = []
-
-    def work() -> None:
-        clock.now += 6  # prepared once
-        for images, _ in tracked(batches(data, 100, generator=None), "work", 10):
-            met.append(len(images))
-            clock.now += 0.01 * len(images)
-        for _ in tracked(range(5), "no batches", 5):
-            clock.now += 1
-
-    with cutting(rehearsal := Rehearsal({}, images=20)):
-        work()
-    assert set(met) == {20}
-    assert rehearsal.seconds == pytest.approx(6 + 10 * 1 + 5)
-    assert rehearsal.known == {"work": pytest.approx(1), "no batches": pytest.approx(1)}
-
-
-def test_a_loop_over_parts_of_batches_around_another_loop(clock: Clock) -> None:
-    data = LabelledImages(torch.zeros(40, 1, 4, 4), torch.zeros(40, dtype=torch.int64))
-    with cutting(rehearsal := Rehearsal({}, images=2)):
-        for images, _ in tracked(batches(data, 8, generator=None), "outer", 5):
-            for _ in tracked(range(3), "", 3):
-                clock.now += len(images)
-    assert rehearsal.seconds == pytest.approx(5 * 3 * 8)
 
 
 @dataclass
@@ -277,38 +171,3 @@ def longest(plan: list[Stage]) -> int:
     for stage in plan:
         depth[stage.id] = 1 + max((depth[parent] for parent in stage.parents.values()), default=0)
     return max(depth.values())
-
-
-@pytest.mark.parametrize("name", ["cifar10", "gtsrb"])
-def test_a_data_set_that_is_not_here_is_planned_from_its_description(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REMISSION_DATA", str(tmp_path / "empty"))
-    spec = parse_spec({**tomllib.loads(SPEC), "dataset": name})
-    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=2, only="*/victim")
-    assert not found.data_is_here
-    assert found.stored == set()
-    assert all((found.seconds[stage.id] or 0.0) > 0 for stage in found.plan)
-    made, source = stand_in(CATALOGUE[name]), CATALOGUE[name]
-    assert made.train.images.shape == (source.train, *source.shape)
-    assert made.test.images.shape == (source.test, *source.shape)
-    assert len(made.classes) == source.classes == int(made.train.labels.max()) + 1
-
-
-def test_images_that_stand_in_for_a_large_data_set_lie_in_a_file(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    source, mapped = CATALOGUE["digits"], memory._mapped
-    sizes: list[int] = []
-
-    def listen(needed: int) -> mmap.mmap:
-        sizes.append(needed)
-        return mapped(needed)
-
-    monkeypatch.setattr(memory, "_mapped", listen)
-    stand_in(source)
-    assert sizes == []
-    monkeypatch.setenv("REMISSION_MEMORY", "0")
-    made = stand_in(source)
-    assert sizes == [64 * source.train, 64 * source.test]
-    assert torch.equal(made.train.images[1000], made.train.images[0]), "drawn ones, again"

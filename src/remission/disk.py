@@ -1,0 +1,40 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+PART = ".part-"
+"""How the name of a file begins while it is written."""
+
+
+def write_whole(file: Path, chunks: Iterable[bytes], *, writer: str = "") -> None:
+    """Writes a file that appears under its name only when all of its content is on the disk.
+
+    A file that has this name already is replaced; where the name is a link, the link is replaced,
+    and what it leads to is left alone.
+
+    Args:
+        file: its folder must exist.
+        chunks: its content, in order.
+        writer: becomes part of the name that the file has meanwhile.
+
+    Raises:
+        OSError: the file cannot be written. Nothing is left of the attempt.
+    """
+    part = file.parent / f"{PART}{writer}{'-' if writer else ''}{uuid.uuid4().hex}"
+    try:
+        with part.open("xb") as stream:
+            for chunk in chunks:
+                stream.write(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,107 @@
+"""Removing what the last runs into a store did not ask for: results of earlier data or settings."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from remission.errors import StoreError
+from remission.records.checking import linked_folders, young
+from remission.records.files import ARTEFACTS
+from remission.records.record import Record
+from remission.records.store import Store
+from remission.records.unfinished import stored_plans
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A record that no plan asks for.
+
+    Args:
+        record: what was measured.
+        files: its own file, and those of its artefacts that are there.
+        size: bytes that these take, what links lead to not counted.
+    """
+
+    record: Record
+    files: tuple[Path, ...]
+    size: int
+
+
+def unasked(
+    store: Store, records: Iterable[Record], *, follow_links: bool = False
+) -> Iterator[Removal]:
+    """The records that are in no plan of the store, and that no record in a plan builds upon.
+
+    Each spec has one plan, that of its last run. A record of the last hour is left out, as a run
+    may have written it whose plan was not there yet when the plans were read.
+
+    Args:
+        store: whose records.
+        records: all of them.
+        follow_links: whether files in :func:`remission.records.checking.linked_folders` count.
+
+    Raises:
+        StoreError: the store keeps no plans, or one of them cannot be read.
+    """
+    records = list(records)
+    needed = _asked_for(store, records)
+    left_out = set() if follow_links else set(linked_folders(store))
+    in_use = {a.file for r in records if r.id in needed for a in r.artefacts.values()}
+    for record in records:
+        own = store.record_file(record.kind, record.id)
+        if record.id in needed or own.parent in left_out or young(own):
+            continue
+        artefacts = [a.file for a in record.artefacts.values() if a.file not in in_use]
+        if store.folder / ARTEFACTS in left_out:
+            artefacts = []
+        files = [own, *(store.folder / name for name in artefacts)]
+        there = tuple(file for file in files if file.is_file() or file.is_symlink())
+        yield Removal(record, there, sum(file.lstat().st_size for file in there))
+
+
+def remove(store: Store, removal: Removal) -> bool:
+    """Removes a record and then its artefacts; says whether it did.
+
+    The plans are read once more: a run that began meanwhile may ask for the record.
+
+    Raises:
+        StoreError: a file cannot be removed.
+    """
+    if removal.record.id in _asked_for(store, [removal.record]):
+        return False
+    for file in removal.files:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                file.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"'{file}' cannot be removed ({error})",
+                "check its permissions, then run the same command again",
+            ) from error
+    return True
+
+
+def _asked_for(store: Store, records: Iterable[Record]) -> set[str]:
+    """The identities in the plans, and those that their records build upon."""
+    plans, broken = stored_plans(store.folder)
+    if broken:
+        raise StoreError(
+            f"the plan '{broken[0]}' is damaged, so that nothing says what it asks for",
+            "run its spec again, or remove the file if the spec is given up",
+        )
+    if not plans:
+        raise StoreError(
+            f"the store '{store.folder}' keeps no plans, so that nothing says what is asked for",
+            "run the spec again, which writes its plan",
+        )
+    parents = {record.id: record.parents.values() for record in records}
+    needed = {stage.rpartition("/")[2] for plan in plans for stage in plan.stages}
+    waiting = list(needed)
+    while waiting:
+        further = set(parents.get(waiting.pop(), ())) - needed
+        needed |= further
+        waiting += further
+    return needed
