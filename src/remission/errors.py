@@ -42,6 +42,10 @@ class StoreError(UserError):
     """The store cannot be read or written (no space left, no permission, not a store)."""
 
 
+class MethodError(UserError):
+    """A method does not return what its base class asks for."""
+
+
 class DivergedError(RuntimeError):
     """A training loss or a weight became infinite or NaN: this cell fails, the others go on."""
 

@@ -16,10 +16,10 @@ import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from remission.errors import SpecError, UserError, closest
+from remission.errors import MethodError, SpecError, UserError, closest
 from remission.names import composed
 
-__all__ = ["Method", "describe", "explain", "field", "from_table", "method"]
+__all__ = ["Method", "describe", "explain", "field", "from_table", "method", "returned"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,27 @@ class Method:
         """All parameters of this object with their values, defaults included."""
         dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
         return dumped
+
+
+def returned(method: Method, hook: str, value: T, kind: type) -> T:
+    """Returns ``value`` if a method's hook returned what its base class asks for.
+
+    Args:
+        method: whose hook it is.
+        hook: the hook's name.
+        value: what it returned.
+        kind: the type that it must have.
+
+    Raises:
+        MethodError: it has another type.
+    """
+    if isinstance(value, kind):
+        return value
+    what = "nothing" if value is None else f"a value of type {type(value).__name__}"
+    raise MethodError(
+        f"{method.name}: '{hook}' returned {what}",
+        f"return an object of type {kind.__name__}, as the base class says",
+    )
 
 
 def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
