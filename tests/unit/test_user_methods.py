@@ -170,7 +170,7 @@ def test_its_parameters_are_checked(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "taken": ('] = "halving"\n', '] = "ft"\n', "called 'ft', as a method of the package is"),
+    "taken": ('] = "halving"\n', '] = "ft"\n', "called 'ft', like a method of the package"),
     "reserved": ('] = "halving"\n', '] = "control"\n', "called 'control'"),
     "no name": ('    name: ClassVar[str] = "halving"\n', "", "has no 'name'"),
     "no paper": ('    paper: ClassVar[str] = "Nobody, nowhere"\n', "", "has no 'paper'"),
@@ -178,7 +178,11 @@ MISTAKES = {
     "no decorator": ("@method\n", "", "put @method above the class"),
     "no hook": ("def purify", "def purify_it", "Halving does not define purify"),
     "nothing": ("class Halving(CleanPurifier)", "class Halving", "defines no method"),
-    "direct": ("Halving(CleanPurifier)", "Halving(Method)", "is no method of a kind"),
+    "direct": (
+        "Halving(CleanPurifier)",
+        "Halving(Method)",
+        "is no attack, inversion, purifier or reactivation",
+    ),
     "mistyped beside another": (
         "@method\nclass",
         "@method\nclass Other(CleanPurifier):\n    name: ClassVar[str] = 'other'\n\n\n"
@@ -284,7 +288,7 @@ def test_two_files_may_not_share_a_name(tmp_path: Path, halving: Path) -> None:
     spec = write_spec(tmp_path)
     told = run(spec, tmp_path / "store", "--methods", str(halving))
     assert told.status == 2
-    assert "as a method of" in told.err
+    assert "like a method of" in told.err
     assert "halving.py" in told.err
 
 

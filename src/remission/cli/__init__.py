@@ -1,4 +1,4 @@
-"""The command line. This file only adds the commands; each lies in a file of its own."""
+"""The command line. This file adds the commands and turns errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Find out whether a purified image classifier is cured or only in remission."""
@@ -54,8 +54,8 @@ def root(
 
 
 def main() -> None:
-    """Runs the command line; what the user can mend is one line and exit status 2."""
-    # A service manager's or a batch system's way to say stop is Ctrl-C's.
+    """Runs the command line; an error that a user can mend is one line and exit status 2."""
+    # Service managers and batch systems stop a program by this signal: it is treated as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _mend_streams()
     try:
@@ -65,16 +65,17 @@ def main() -> None:
     except Exit as error:
         status = error.exit_code  # 130: typer's word for an interruption
     except TyperException as error:
-        told = error.format_message().rstrip(".").replace("Value error, ", "")
+        complaint = error.format_message().rstrip(".").replace("Value error, ", "")
         place = getattr(getattr(error, "ctx", None), "command_path", "remission")
-        status = _complain(f"{told[:1].lower()}{told[1:]}; see {place} --help") if told else 2
+        line = f"{complaint[:1].lower()}{complaint[1:]}; see {place} --help"
+        status = _complain(line) if complaint else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except OSError as error:
         status = _cannot_write(error)
     if status == 130:
         print(
-            "remission: interrupted; everything finished is kept, the same command goes on",
+            "remission: interrupted; all finished stages are stored, and the same command goes on",
             file=sys.stderr,
         )
     try:
@@ -114,8 +115,9 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Standard output's reader has left, which is no mistake; or it cannot be written."""
-    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (what is left)
+    """Returns the exit status after a failure to write: 0 if the reader of a pipe has left."""
+    # What still waits to be written goes nowhere.
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if error.errno == errno.EPIPE:
         return 0
     return _complain(
@@ -124,5 +126,6 @@ def _cannot_write(error: OSError) -> int:
 
 
 def _complain(line: str) -> int:
+    """Prints an error; returns the exit status of errors that a user can mend."""
     print(f"remission: {line}", file=sys.stderr)
     return 2

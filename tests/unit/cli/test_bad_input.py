@@ -100,7 +100,10 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
         ("[0, 3]", "3"),
         ("'budgets' is 3; input should be a list like [1, 5, 20, 100]",),
     ),
-    "budget above the images": (("[0, 3]", "[3, 5000]"), ("5000", "36 images", "[split]")),
+    "budget above the images": (
+        ("[0, 3]", "[3, 5000]"),
+        ("5000", "36 images", "smaller budgets, 36 at most"),
+    ),
     "target that is no class": (
         ("margin = 0", "margin = 0\ntarget = 99"),
         ("target is 99", "10 classes", "from 0 to 9"),
@@ -150,7 +153,10 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
     "bad width": (("resnet18:2", "resnet18:two"), ("the width is 'two'", "from 1 to 1024")),
     "unknown precision": (('"fp32"', '"fp8"'), ("'precision' is 'fp8'", "'bf16'")),
     "unknown augmentation": (('augment = "none"', 'augment = "mixup"'), ("'mixup'", "'crop'")),
-    "defender takes all": (("defender = 40", "defender = 1438"), ("leave none for the victim",)),
+    "defender takes all": (
+        ("defender = 40", "defender = 1438"),
+        ("defender=1438", "from 1 to 1436"),
+    ),
     "more victims than images": (("victim = 120", "victim = 9999"), ("victim=9999",)),
     "more tests than images": (("test = 60", "test = 9999"), ("test=9999",)),
     "share above one": (("defender = 40", "defender = 1.5"), ("defender", "1.5")),

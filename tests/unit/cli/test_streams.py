@@ -73,7 +73,8 @@ def test_an_encoding_that_lacks_a_letter_gets_it_escaped(store: Path) -> None:
     text = table(store, "csv", PYTHONIOENCODING="ascii").decode("ascii")
     assert "?" not in text
     lines = list(csv.DictReader(io.StringIO(text)))
-    assert {json.loads(f'"{line["target_name"]}"') for line in lines[:3]} == set(NAMES[:3])
+    names = [line["target_name"] for line in lines if '"' not in line["target_name"]]
+    assert {json.loads(f'"{name}"') for name in names} == set(NAMES[:3])
 
 
 def test_the_package_is_a_command() -> None:
