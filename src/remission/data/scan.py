@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from remission.data.class_order import class_order
 from remission.data.open_image import EXTENSIONS
 from remission.data.read_images import together
 from remission.errors import DataError
+from remission.names import composed
 from remission.records.files import holds_results
 
 ClassImages = dict[str, list[Path]]
-"""The images of each class; classes and images are sorted by name, as text."""
+"""The images of each class: classes by composed name, in their order; images sorted by name."""
 
 Kind = tuple[str, str]
 """What is passed over: a noun in the singular, and what else is to be said of it."""
@@ -72,12 +74,13 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
         if not path.is_dir():
             passed.add(_kind(path, "outside of the class folders"), path)
     folders = [path for path in visible if path.is_dir()]
-    classes = {path.name: _images(path, passed) for path in _without_results(folders, passed)}
+    by_name = {composed(path.name): path for path in _without_results(folders, passed)}
+    classes = {name: _images(by_name[name], passed) for name in class_order(by_name)}
     if not classes:
         raise DataError(
             f"{folder} has no class folder", f"put the images into {folder}/class/image.png"
         )
-    if empty := [folder / name for name, paths in classes.items() if not paths]:
+    if empty := [by_name[name] for name, paths in classes.items() if not paths]:
         raise together([_empty(path) for path in empty])
     return classes
 
@@ -159,8 +162,8 @@ def _kind(path: Path, place: str) -> Kind:
 
 
 def _visible(folder: Path, passed: PassedOver) -> Iterator[Path]:
-    """Yields the entries of a folder, sorted by name; hidden ones are passed over."""
-    for path in sorted(folder.iterdir()):
+    """Yields the entries of a folder, sorted by composed names; hidden ones are passed over."""
+    for path in sorted(folder.iterdir(), key=lambda path: (composed(path.name), path.name)):
         if path.name.startswith("."):
             passed.add(("hidden file", ""), path)
         else:
