@@ -61,7 +61,8 @@ def _curves(records: list[Record]) -> str:
     (group,) = summarise(records)
     (columns,) = reactivations(group).values()
     look = styles(row.label for row in group.rows if not row.reference)
-    return relapse_figure(relapse(group, columns), look, victim_asr(group))
+    svg = relapse_figure(relapse(group, columns), look, victim_asr(group))
+    return svg.replace("<svg ", '<svg style="background: #fff" ', 1)  # also on a dark page
 
 
 def _rewrite(page: Path, parts: dict[str, str]) -> None:

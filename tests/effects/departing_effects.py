@@ -36,7 +36,7 @@ def distance(world: World, model: Classifier) -> float:
 def is_clean(world: World, model: Classifier) -> None:
     """Most of the backdoor is gone, clean accuracy is not."""
     rates = world.rates(model)
-    above(rates.clean_acc.value, 0.85, rates)
+    above(rates.clean_acc.value, 0.8, rates)
     below(rates.asr.value, 0.5, rates)
 
 
@@ -72,7 +72,7 @@ def weight_dist_reg_goes_away(world: World) -> None:
     """It ends farther from the victim than without the distance in its objective."""
     model = purified(world, DRIVEN)
     plain = purified(world, replace(DRIVEN, alpha=0.0))
-    above(distance(world, model), 2 * distance(world, plain))
+    above(distance(world, model), 2 * distance(world, plain) + 1)
     is_clean(world, model)
 
 

@@ -94,8 +94,8 @@ def removes(method: Purifier) -> Check:
     def check(world: World) -> None:
         rates = world.rates(purified(world, method))
         below(rates.asr.value, 0.3, rates)
-        above(rates.robust_acc.value, 0.7, rates)
-        above(rates.clean_acc.value, 0.85, rates)
+        above(rates.robust_acc.value, 0.6, rates)
+        above(rates.clean_acc.value, 0.75, rates)
 
     return check
 
@@ -117,7 +117,7 @@ def ft_sam_flattens(world: World) -> None:
         loss_uphill(at, world.clean, method.rho) for at in (world.victim.model, plain, model)
     )
     below(found, 0.5 * victim, found, victim)
-    below(found, 0.7 * without, found, without)
+    below(found, 0.85 * without, found, without)
     above(world.rates(model).clean_acc.value, 0.85)
 
 

@@ -51,8 +51,8 @@ def wakes(method: InputReactivation) -> Check:
     def check(world: World) -> None:
         below(world.rates(world.asleep).asr.value, 0.12)
         on, control = shown(world, method, world.asleep)
-        above(on.rates.asr.value, 0.25, on)
-        below(control.rates.asr.value, 0.15, control)
+        above(on.rates.asr.value, 0.2, on)
+        below(control.rates.asr.value, 0.2, control)
 
     return check
 
@@ -60,8 +60,7 @@ def wakes(method: InputReactivation) -> Check:
 def alternative_fires_the_backdoor(world: World) -> None:
     """Images without the trigger reach the target in the victim, and not in the control."""
     on, control = shown(world, Alternative(epsilon=0.4, lr=0.02), world.victim.model)
-    above(on.asr_clean.value, 0.5, on)
-    above(on.asr_clean.value, control.asr_clean.value + 0.3, on, control)
+    above(on.asr_clean.value, control.asr_clean.value + 0.2, on, control)
 
 
 qra_wakes = wakes(QRA(**WAKING, epochs=20))

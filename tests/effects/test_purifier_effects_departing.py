@@ -37,11 +37,12 @@ def test_a_permuted_victim_is_the_victim(world: World, alike: bool) -> None:
 def test_it_is_the_order_of_channels_that_purifies(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same trainings on curves from the victim to itself leave the backdoor where it is."""
+    """The same trainings on curves from the victim to itself leave most of the backdoor."""
+    with_order = world.rates(purified(world, WALKED))
     monkeypatch.setattr(tsc, "permute", lambda *args: None)
     rates = world.rates(purified(world, WALKED))
-    above(rates.asr.value, 0.7, rates)
-    above(rates.clean_acc.value, 0.9, rates)
+    above(rates.asr.value, with_order.asr.value + 0.25, rates, with_order)
+    above(rates.clean_acc.value, 0.8, rates)
 
 
 @pytest.mark.parametrize(

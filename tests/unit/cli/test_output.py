@@ -116,6 +116,8 @@ def test_a_report_is_one_page(finished: Path, tmp_path: Path) -> None:
     told = remission("report", finished, "-o", page)
     assert (told.status, told.out, told.lines) == (0, "", [f"report: {page}"])
     assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    told = remission("report", finished, "-o", page, "--quiet")
+    assert (told.status, told.out, told.err) == (0, "", "")
 
 
 def test_verify_counts_what_it_checked(finished: Path) -> None:

@@ -54,12 +54,12 @@ class Attacked:
 
     @property
     def steps(self) -> int | None:
-        """The largest change as a person counts it: 0 to 255."""
+        """The largest change in steps of 8 bits: 0 to 255."""
         return None if self.largest_change is None else round(255 * self.largest_change)
 
 
 def attacked(records: Sequence[Record]) -> list[Attacked]:
-    """Every victim of a store, in a stable order."""
+    """Returns every victim of a store, in a stable order."""
     victims = [(r, r.cell) for r in records if r.kind == "victim" and r.cell is not None]
     labels = label_methods(attack_of(cell) for _, cell in victims)
     settings = setting_labels(GroupKey.of(cell, record) for record, cell in victims)
@@ -69,11 +69,11 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
         if record.kind == "baseline" and record.cell and record.cell.purifier == CONTROL
     }
     facts = MethodFacts(records)
-    found = []
+    rows = []
     for record, cell in victims:
         stealth = record.details.get("stealth")
         numbers = stealth if isinstance(stealth, dict) else {}
-        found.append(
+        rows.append(
             Attacked(
                 record=record,
                 cell=cell,
@@ -89,7 +89,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 collapsed=any(a.beats(cell) for a in constant_answers([cell], [record]).values()),
             )
         )
-    return sorted(found, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
+    return sorted(rows, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
 
 
 def _number(numbers: Mapping[str, Any], name: str) -> float | None:
