@@ -15,7 +15,7 @@ from remission.records.files import holds_results
 ClassImages = dict[str, list[Path]]
 """The images of each class; classes and images are sorted by name, as text."""
 
-Kind = tuple[str, str]
+_Kind = tuple[str, str]
 """What is passed over: a noun in the singular, and what else is to be said of it."""
 
 
@@ -28,10 +28,10 @@ class PassedOver:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.counts: Counter[Kind] = Counter()
-        self.examples: dict[Kind, Path] = {}
+        self.counts: Counter[_Kind] = Counter()
+        self.examples: dict[_Kind, Path] = {}
 
-    def add(self, kind: Kind, path: Path) -> None:
+    def add(self, kind: _Kind, path: Path) -> None:
         """Counts ``path`` as one more of a kind."""
         self.counts[kind] += 1
         self.examples.setdefault(kind, path)
@@ -42,7 +42,7 @@ class PassedOver:
             return ()
         return (f"passed over: {', '.join(self._phrase(kind) for kind in self.counts)}",)
 
-    def _phrase(self, kind: Kind) -> str:
+    def _phrase(self, kind: _Kind) -> str:
         """Returns such as "2 hidden files (as ant/.DS_Store)"."""
         (noun, rest), path, several = kind, self.examples[kind], self.counts[kind] > 1
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
@@ -150,7 +150,7 @@ def _deeper(folder: Path, passed: PassedOver) -> None:
                 passed.add(("image", "in such a folder"), Path(where) / name)
 
 
-def _kind(path: Path, place: str) -> Kind:
+def _kind(path: Path, place: str) -> _Kind:
     """Returns the kind of a file that is passed over."""
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
