@@ -13,7 +13,7 @@ class Reporter(Protocol):
     """Hears how a run goes; all calls come from one thread at a time."""
 
     def note(self, sentence: str) -> None:
-        """Something about the data that a user should read once; it comes before the run starts."""
+        """Hears what a user should know about the data; once, before the run starts."""
 
     def begin(self, stages: int, stored: int) -> None:
         """Hears that the run starts, with the numbers of stages in all and of stored ones."""
