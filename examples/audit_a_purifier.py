@@ -5,14 +5,12 @@ Run it: python examples/audit_a_purifier.py
 
 from __future__ import annotations
 
-from remission import build_model, load_dataset, split_dataset
+from remission import Recipe, Seed, build_model_for, evaluate, load_dataset, split_dataset
 from remission.attacks import BadNets
 from remission.inversion import KnownSource
 from remission.paths import linear_path
 from remission.purifiers import EP, FT
 from remission.reactivations import Retuning
-from remission.seeding import Seed
-from remission.training import Recipe, evaluate
 
 
 def main() -> dict[str, float]:
@@ -21,16 +19,14 @@ def main() -> dict[str, float]:
     data = load_dataset("digits")
     split = split_dataset(data, seed, defender=200, attacker=100)
 
-    model = build_model(
-        "resnet18:8", classes=10, shape=data.train.shape, mean=data.mean, std=data.std, seed=seed
-    )
+    model = build_model_for(data, "resnet18:8", seed=seed)
     attack = BadNets(poison_rate=0.1, target=0, size=2, margin=0)
     recipe = Recipe(epochs=12, lr=0.1, weight_decay=5e-4, schedule="one_cycle")
     victim = attack(model, split.victim, recipe, seed=seed.child("victim"))
     rates = evaluate(victim.model, split.test, victim.trigger, victim.target)
     print(f"victim: C-Acc {rates.clean_acc.value:.1%}, ASR {rates.asr.value:.1%}")
 
-    found = {}
+    asr_after = {}
     for purifier in (FT(augment="none"), EP(epochs=30, lr=0.02, augment="none")):
         purified = purifier(
             victim.model,
@@ -55,8 +51,8 @@ def main() -> dict[str, float]:
         along = " ".join(f"{1 - rates.asr.value:.0%}" for rates in path.rates)
         print(f"{purifier.name}: O-ASR {before.asr.value:.1%}, P-ASR {after.asr.value:.1%}")
         print(f"    backdoor error on the way from the victim: {along}")
-        found[purifier.name] = after.asr.value
-    return found
+        asr_after[purifier.name] = after.asr.value
+    return asr_after
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from reactivations_page import write_reactivations
+from readme import write_readme
 from remission.grid.spec.spec import Spec
 from remission.grid.spec.tables import PathSection, SplitSection, VictimSection
 from remission.records import read_records
@@ -218,13 +219,6 @@ def write_purifiers(
     return overview
 
 
-def between(text: str, mark: str, content: str) -> str:
-    """``text`` with what stands between the two comments named ``mark`` replaced."""
-    pattern = rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)"
-    assert re.search(pattern, text, re.DOTALL), f"no mark {mark}"
-    return re.sub(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
-
-
 def main() -> None:
     """Writes everything."""
     methods = catalogue()
@@ -235,19 +229,14 @@ def main() -> None:
     (ROOT / "docs/views.md").write_text(view_reference(), encoding="utf-8")
     if (ROOT / "results" / "attacks").is_dir():
         write_attacks(ROOT / "results" / "attacks", ROOT / "docs")
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    quickstart = read_records(ROOT / "results" / "quickstart")
-    text = between(text, "results", render(quickstart, "summary", "markdown"))
     if (ROOT / "results" / "purifiers").is_dir():
         more = [ROOT / "results" / name for name in ("retuning-settings", "pam-budget")]
-        overview = write_purifiers(
+        write_purifiers(
             ROOT / "results" / "purifiers",
             ROOT / "docs",
             *(store if store.is_dir() else None for store in more),
         )
-        text = between(text, "purifiers", overview)
-    readme.write_text(text, encoding="utf-8")
+    write_readme(ROOT)
     write_reactivations(ROOT / "results", ROOT / "docs")
 
 

@@ -13,7 +13,11 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "UserError": "remission.errors",
+    "Recipe": "remission.training",
+    "Seed": "remission.seeding",
     "build_model": "remission.models",
+    "build_model_for": "remission.models",
+    "evaluate": "remission.training",
     "load_dataset": "remission.data",
     "read_records": "remission.records",
     "read_spec": "remission.grid.spec",
@@ -37,15 +41,21 @@ if TYPE_CHECKING:
     from remission.errors import UserError
     from remission.grid.run import run
     from remission.grid.spec.spec import read_spec
-    from remission.models import build_model
+    from remission.models import build_model, build_model_for
     from remission.records import read_records
+    from remission.seeding import Seed
+    from remission.training import Recipe, evaluate
     from remission.user_methods import use_methods
 
 __all__ = [
+    "Recipe",
+    "Seed",
     "UserError",
     "__version__",
     "attacks",
     "build_model",
+    "build_model_for",
+    "evaluate",
     "inversion",
     "load_dataset",
     "paths",

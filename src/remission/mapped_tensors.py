@@ -1,13 +1,13 @@
-"""Where the pixels of a data set live: in memory, or in an unlinked file mapped into memory.
+"""Tensors that may be larger than memory: they lie in unlinked files that are mapped into it.
 
 A tensor that would take more than its share of the free memory is allocated in a temporary file
-that has no name any more: the system writes its pages out when memory is short, and nothing is
-left behind, however the process ends. It is a plain CPU tensor; only who makes a new one of that
-size must ask here.
+whose name is removed at once: the system writes its pages out when memory is short, and nothing is
+left behind, however the process ends. It is a plain CPU tensor; only code that allocates another
+one of that size has to use this module.
 
-``REMISSION_MEMORY`` sets the limit for one tensor in MiB; without it, it is a quarter of the
-memory that is free. The files lie in ``$TMPDIR``, else in /var/tmp (a disk, where /tmp may be
-memory itself).
+``REMISSION_MEMORY`` sets the limit per tensor in MiB; without it the limit is a quarter of the free
+memory. The files lie in ``$TMPDIR``, or else in /var/tmp, which is on a disk where /tmp may be in
+memory.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _NUMPY: dict[torch.dtype, type] = {torch.uint8: np.uint8, torch.float32: np.floa
 
 
 def allocate(shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> Tensor:
-    """An uninitialised CPU tensor, in a mapped file if it is large.
+    """Allocates an uninitialised CPU tensor, in a mapped file if it is large.
 
     Args:
-        shape: of the tensor.
+        shape: the shape of the tensor.
         dtype: uint8 or float32.
 
     Raises:
@@ -53,11 +53,11 @@ def allocate(shape: Sequence[int], dtype: torch.dtype = torch.uint8) -> Tensor:
 
 
 def keep_freed_blocks() -> None:
-    """Lets this process keep what it frees, for training and measuring on a processor.
+    """Lets this process reuse the memory that it frees, for training and measuring on a processor.
 
     glibc hands large blocks back to the system as soon as they are freed, and every new activation
-    map then faults in its pages anew, thousands a step: docs/notes.md says what that costs.
-    Elsewhere than on glibc, nothing happens.
+    map then faults in its pages anew, thousands per step: docs/notes.md says what that costs. With
+    any other C library nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -67,30 +67,30 @@ def keep_freed_blocks() -> None:
 
 
 def take(images: Tensor, index: Tensor) -> Tensor:
-    """``images[index]`` for indices (n,) or a mask (N,) on any device, copied bit by bit."""
+    """Copies ``images[index]`` for indices (n,) or a mask (N,), which may be on any device."""
     index = index.to(images.device)
     if index.dtype == torch.bool:
         index = index.nonzero().flatten()
     if images.device.type != "cpu":
         return images[index]
-    taken = allocate((len(index), *images.shape[1:]), images.dtype)
-    for part in chunks(taken):
-        torch.index_select(images, 0, index[part], out=taken[part])
-    return taken
+    selected = allocate((len(index), *images.shape[1:]), images.dtype)
+    for part in chunks(selected):
+        torch.index_select(images, 0, index[part], out=selected[part])
+    return selected
 
 
 def copy(images: Tensor) -> Tensor:
-    """A copy of ``images``, where they are; on the CPU in a mapped file if they are large."""
+    """Copies ``images`` on their device; on the CPU into a mapped file if they are large."""
     if images.device.type != "cpu":
         return images.clone()
-    copied = allocate(images.shape, images.dtype)
+    duplicate = allocate(images.shape, images.dtype)
     for part in chunks(images):
-        copied[part] = images[part]
-    return copied
+        duplicate[part] = images[part]
+    return duplicate
 
 
 def fits(images: Tensor, device: torch.device | str) -> bool:
-    """Whether ``device`` has room for ``images``; half of an accelerator is left to the work."""
+    """Tells whether ``images`` fit on ``device``; half of an accelerator's memory is left free."""
     place = torch.device(device)
     if place.type != "cuda" or images.device.type == "cuda":
         return True
@@ -99,20 +99,20 @@ def fits(images: Tensor, device: torch.device | str) -> bool:
 
 
 def at_once(images: Tensor) -> int:
-    """How many of ``images`` to work on at a time where all of them may be larger than memory."""
+    """Returns how many ``images`` to work on at a time, since all may be larger than memory."""
     one = max(1, math.prod(images.shape[1:]) * images.element_size())
     return max(1, _CHUNK // one)
 
 
 def chunks(images: Tensor) -> Iterator[slice]:
-    """Slices of the first dimension that together are all of ``images``, none of them large."""
+    """Yields slices of the first dimension: together all of ``images``, none of them large."""
     step = at_once(images)
     for start in range(0, len(images), step):
         yield slice(start, start + step)
 
 
 def memory_limit() -> int | None:
-    """Bytes that one tensor may take in memory, or None where the system does not say.
+    """Returns how many bytes one tensor may take in memory; None where the system does not say.
 
     Raises:
         DataError: ``REMISSION_MEMORY`` is no number.
@@ -126,7 +126,7 @@ def memory_limit() -> int | None:
 
 
 def free_memory() -> int | None:
-    """Bytes, or None where the system does not say."""
+    """Returns the free memory in bytes; None where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvail"))
@@ -139,11 +139,11 @@ def free_memory() -> int | None:
 
 
 def _mapped(needed: int) -> mmap.mmap:
-    """So many writable bytes of a file without a name."""
+    """Maps ``needed`` writable bytes of a file without a name."""
     folder = _folder()
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            # Its blocks are taken now: a write into a file that has none kills the process.
+            # The blocks are reserved now: a write into a file that lacks them kills the process.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, needed)
             else:
@@ -151,10 +151,18 @@ def _mapped(needed: int) -> mmap.mmap:
             return mmap.mmap(file.fileno(), needed)
     except (OSError, OverflowError) as error:
         raise DataError(
-            f"{needed / 2**30:.1f} GiB of images fit neither into memory nor into {folder} "
+            f"{_amount(needed)} of images fit neither into memory nor into {folder} "
             f"({getattr(error, 'strerror', None) or error})",
             "make room, set TMPDIR to a folder that has it, use a smaller size or fewer images",
         ) from None
+
+
+def _amount(count: int) -> str:
+    """Returns ``count`` bytes in a unit in which they come to 1 at least."""
+    for unit, bits in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << bits:
+            return f"{count / (1 << bits):.1f} {unit}"
+    return f"{count} bytes"
 
 
 def _folder() -> str:

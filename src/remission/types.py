@@ -12,6 +12,8 @@ from remission import mapped_tensors
 
 Target = int | Literal["all-to-all"]
 """The class that triggered images shall get; all-to-all: the class after the true, y + 1 mod K."""
+Shape = tuple[int, int, int]
+"""(C, H, W) of an image: channels, height, width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,9 @@ class Dataset:
         classes: the names of the classes, in the order of their indices.
         mean: mean of the training images in [0, 1], one number per channel.
         std: standard deviation of the same, one number per channel.
+        copies: (N,) int64, equal for training images that no split may part, since their pixels are
+            equal; None where a split is free.
+        notes: sentences that a user should read once: what of a folder was read and what was not.
     """
 
     name: str
@@ -100,6 +105,8 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    copies: Tensor | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

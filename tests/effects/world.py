@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +14,10 @@ from remission.data import load_dataset, split_dataset
 from remission.inversion import KnownSource
 from remission.metrics import Rates
 from remission.models import Classifier, build_model
+from remission.paths.linear import interpolate
 from remission.purifiers import EP
 from remission.seeding import Seed
-from remission.training import Recipe, evaluate, fit
+from remission.training import Recipe, evaluate, fit, recalibrate
 from remission.types import Dataset, LabelledImages, Split, as_float
 
 RECIPE = Recipe(epochs=8, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_size=64)
@@ -46,6 +48,33 @@ class World:
         """The defender's images."""
         return self.split.defender
 
+    @cached_property
+    def asleep(self) -> Classifier:
+        """A model in remission: its ASR is at most 0.1, and hardly more wakes the backdoor.
+
+        It is the point of the straight path from the victim to the exactly purified model where
+        the ASR falls below 0.1. A purifier's model would sleep as deeply as the processor's
+        rounding and the first weights happen to make it; this one is asleep by construction.
+        """
+        awake, cured = 0.0, 1.0
+        for _ in range(7):
+            t = (awake + cured) / 2
+            if self.rates(self.between(t)).asr.value < 0.1:
+                cured = t
+            else:
+                awake = t
+        return self.between(cured)
+
+    def between(self, t: float, end: Classifier | None = None) -> Classifier:
+        """(1 - t) * victim + t * end, with batch-norm statistics of the defender's images.
+
+        ``end`` is the exactly purified model when not given.
+        """
+        model = copy.deepcopy(self.victim.model)
+        interpolate(model, self.victim.model, end or self.exact, t)
+        recalibrate(model, self.clean)
+        return model.eval()
+
     def rates(self, model: Classifier, victim: Victim | None = None) -> Rates:
         """Clean accuracy, ASR and robust accuracy on the test images."""
         victim = victim or self.victim
@@ -67,12 +96,14 @@ def make_world(number: int = 0) -> World:
     return World(data, split, seed, victim, exact.model, control.eval())
 
 
-def implant(attack: Attack, data: Dataset, split: Split, seed: Seed) -> Victim:
+def implant(
+    attack: Attack, data: Dataset, split: Split, seed: Seed, epochs: int = RECIPE.epochs
+) -> Victim:
     """A victim of ``attack``."""
     model = build_model(
         "resnet18:8", classes=10, shape=(1, 8, 8), mean=data.mean, std=data.std, seed=seed
     )
-    return attack(model, split.victim, RECIPE, seed=seed)
+    return attack(model, split.victim, replace(RECIPE, epochs=epochs), seed=seed)
 
 
 def shaken(model: Classifier, strength: float, number: int = 0) -> Classifier:

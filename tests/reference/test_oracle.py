@@ -110,7 +110,8 @@ def test_an_image_that_brings_code_of_its_own_neither_meets_weights_nor_asks_for
             oracle._questions.put(images.as_subclass(Spy))
             oracle(images)
         oracle._replies.get()
-        assert torch.equal(oracle(images[:2].as_subclass(Spy)), wanted[:2])
+        found = oracle(images[:2].as_subclass(Spy))  # another batch size: sums in another order
+        torch.testing.assert_close(found, wanted[:2])
     assert oracle.left == 0
     assert not Spy.met
 

@@ -113,6 +113,27 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("shape", "amount"),
+    [
+        ((1023,), "1023 bytes"),
+        ((1 << 10,), "1.0 KiB"),
+        ((10, 3, 32, 32), "30.0 KiB"),
+        ((3, 1 << 20), "3.0 MiB"),
+        ((3, 1 << 29), "1.5 GiB"),
+    ],
+)
+def test_an_amount_is_never_nothing(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], amount: str
+) -> None:
+    def full(descriptor: int, start: int, length: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(DataError, match=f"^{amount} of images fit neither into memory nor into"):
+        memory.allocate(shape)
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="nothing to do elsewhere")
 def test_freed_blocks_are_kept_when_asked_for() -> None:
     """A block of 64 MiB lies where the last one lay, and faults in no pages."""

@@ -17,12 +17,12 @@ METHODS = '''
 from typing import ClassVar
 import torch
 from remission.inversion import Inversion
-from remission.inversion.base import Named
+from remission.inversion.base import TargetClass
 from remission.method import field, method
 from remission.purifiers import FT, TriggerPurifier
 from remission.reactivations import InputReactivation
 from remission.reactivations.access import Access
-from remission.reactivations.perturbations import Universal
+from remission.reactivations.perturbations import UniversalPerturbation
 from remission.triggers import UNet
 
 @method
@@ -46,7 +46,7 @@ class Guess(Inversion):
             return UNet(shape[0], 2, 1)
 
     def invert(self, model, clean, generator, *, previous, seed):
-        return Named(1, 1.5)
+        return TargetClass(1, 1.5)
 
 @method
 class Instead(InputReactivation):
@@ -59,7 +59,7 @@ class Instead(InputReactivation):
         return Access("nothing")
 
     def perturbation(self, shape, seed):
-        return Universal(shape, self.epsilon, seed)
+        return UniversalPerturbation(shape, self.epsilon, seed)
 
     def learn(self, perturbation, model, attacker, *, budget, seed):
         pass

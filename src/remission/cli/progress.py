@@ -81,6 +81,10 @@ def short(label: str) -> str:
 class LineReporter:
     """One line a finished stage."""
 
+    def note(self, sentence: str) -> None:
+        """Writes it as a line."""
+        self.say(f"data: {sentence}")
+
     def begin(self, stages: int, stored: int) -> None:
         """Says how much there is to do."""
         self.total, self.done = stages, stored
@@ -132,6 +136,10 @@ class BarReporter:
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
+
+    def note(self, sentence: str) -> None:
+        """Writes it above the bars."""
+        self.bars.console.print(f"data: {sentence}", markup=False, highlight=False)
 
     def begin(self, stages: int, stored: int) -> None:
         """Shows the bar of the whole grid."""

@@ -128,7 +128,8 @@ def show_plan(
         print(
             line + (" " * 14 if stored else f"{_about(found.seconds[stage.id]):<14}") + stage.label
         )
-    for line in _summary(found, spec.dataset):
+    notes = () if quiet else (f"data: {note}" for note in found.notes)
+    for line in (*notes, *_summary(found, spec.dataset)):
         print(line, file=sys.stderr)
 
 

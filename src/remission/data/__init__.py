@@ -1,7 +1,7 @@
-"""Load, verify and split: data sets as uint8 images; knows no trigger.
+"""Data sets as uint8 images: they are found, verified, read and split. Triggers are unknown here.
 
-Importing this package does not import torch (``remission data list`` starts without it): the
-functions below are brought when they are first asked for.
+To import this package does not import torch, since ``remission data list`` starts without it: the
+functions below are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- whatever the name stands for
+def __getattr__(name: str) -> Any:  # noqa: ANN401 -- the type depends on the name
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

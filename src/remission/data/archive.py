@@ -1,7 +1,8 @@
-"""Members of an archive, read in place by their exact names; nothing is extracted.
+"""The members of an archive, which are read in place by their exact names; nothing is extracted.
 
-No name in an archive is ever used as a path. An archive that could only have been made to do harm
-(members outside of it, links, more bytes than published) is refused whole. No torch here.
+No name in an archive is ever used as a path. An archive that somebody can only have built to do
+harm (members outside of it, links, more bytes than published) is refused as a whole. This module
+imports no torch.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ _CHUNK = 1 << 20
 
 
 class Members(Protocol):
-    """Files by their names inside an archive."""
+    """The files inside an archive, by their names."""
 
     def read(self, name: str, limit: int) -> bytes:
-        """The content of a member.
+        """Returns the content of a member.
 
         Raises:
-            DataError: there is none of that name, it has more than ``limit`` bytes, or is damaged.
+            DataError: no member has that name, or it has more than ``limit`` bytes, or is damaged.
         """
 
     def bad(self, problem: str) -> DataError:
-        """What to raise about the archive: ``problem``, and what to do."""
+        """Returns the error to raise about the archive: ``problem``, and what to do."""
 
 
 def open_archive(place: Path, archive: Archive, source: Source) -> Members:
-    """The members of an archive.
+    """Opens an archive and returns its members.
 
     Args:
-        place: its file, or the folder that it was unpacked in.
-        archive: what was published.
+        place: its file, or the folder in which it was unpacked.
+        archive: the published one.
         source: the data set, for messages.
 
     Raises:
-        DataError: it is damaged, or not what was published.
+        DataError: it is damaged, or not the published one.
     """
     if place.is_dir():
         return _Folder(place, archive)
@@ -77,7 +78,7 @@ class _Folder:
 
 
 class _Packed:
-    """What the two kinds of archives share."""
+    """The checks that both kinds of archive files share."""
 
     def __init__(self, path: Path, limit: int, remedy: str) -> None:
         self.path, self.limit, self.remedy = path, limit, remedy
@@ -118,7 +119,7 @@ class _Zip(_Packed):
             with self.zip.open(name) as stream:
                 content = stream.read(limit + 1)
                 if len(content) <= limit:
-                    content += stream.read(1)  # the end: only there is the checksum compared
+                    content += stream.read(1)  # zipfile compares the checksum at the end only
         except KeyError:
             raise self.bad(f"has no {name}") from None
         # RuntimeError: it is encrypted.
@@ -137,7 +138,7 @@ class _Zip(_Packed):
 
 
 class _Tar(_Packed):
-    """A compressed tar archive, which can only be read from its beginning: all of it, once."""
+    """A compressed tar archive. It can be read from its beginning only, so it is read whole."""
 
     def __init__(self, path: Path, limit: int, remedy: str) -> None:
         super().__init__(path, limit, remedy)
@@ -145,7 +146,7 @@ class _Tar(_Packed):
         try:
             with gzip.open(path) as stream:
                 bounded = io.BytesIO()
-                # A few blocks a member beyond its bytes; a bomb is not unpacked to its end.
+                # The total counts a few blocks per member too. A bomb is not unpacked to its end.
                 while chunk := stream.read(_CHUNK):
                     bounded.write(chunk)
                     self.check_total(bounded.tell())

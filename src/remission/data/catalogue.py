@@ -1,4 +1,4 @@
-"""The catalogue: which data sets there are. No torch and no numpy here, see ``source``."""
+"""The catalogue of the data sets that are known by name. It imports no torch and no numpy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FASHION_MNIST = Source(
     ),
     folder=Path("/usr/share/datasets/fashion-mnist"),
     package="dataset-fashion-mnist",
-    # The publisher's address knows no https; what it sends is used only if its checksum is right.
+    # The publisher's server speaks no https; what it sends is used only if its checksum is right.
     address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
 
@@ -181,14 +181,14 @@ CATALOGUE: dict[str, Source] = {
     source.name: source
     for source in (_FASHION_MNIST, _CIFAR10, _CIFAR100, _GTSRB, _TINY_IMAGENET, _SHAPES, _DIGITS)
 }
-"""Every data set that is known by name; any image folder is one too, by its path."""
+"""Every data set that is known by name. Any image folder is a data set too, by its path."""
 
 
 def find_source(name: str) -> Source:
-    """The catalogue's entry of that name.
+    """Returns the catalogue's entry of that name.
 
     Raises:
-        DataError: there is none; the message names the closest one.
+        DataError: no entry has that name; the message names the closest one.
     """
     if name not in CATALOGUE:
         raise DataError(

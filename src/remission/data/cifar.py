@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 in their binary versions (Krizhevsky, 2009).
 
-A file is records of one size: a label (CIFAR-100: a coarse and a fine one), a byte each, and 32x32
-pixels of red, then of green, then of blue. A text file names the classes, one a line.
+A file consists of records of one size: a label in one byte (CIFAR-100: a coarse and a fine label in
+two), then 32x32 pixels of red, of green, and of blue. A text file names one class per line.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ _LAYOUTS = {
 def read_cifar(
     members: list[Members], source: Source
 ) -> tuple[LabelledImages, LabelledImages, tuple[str, ...]]:
-    """Training images, test images and the names of the classes.
+    """Reads the training images, the test images and the names of the classes.
 
     Args:
-        members: of the one archive.
-        source: its format says which of the two data sets, its counts how much there must be.
+        members: the members of the only archive.
+        source: its format says which of the two data sets it is, its counts how many images and
+            classes there must be.
 
     Raises:
         DataError: the archive holds anything else.
@@ -68,17 +69,18 @@ def read_cifar(
 def _read(
     archive: Members, layout: _Layout, names: tuple[str, ...], count: int, source: Source
 ) -> LabelledImages:
-    each = count // len(names)
+    per_file = count // len(names)
     record = layout.labels + int(np.prod(source.shape))
     images, labels = allocate((count, *source.shape)), torch.empty(count, dtype=torch.int64)
     for i, name in enumerate(names):
-        content = archive.read(layout.folder + name, each * record)
-        if len(content) != each * record:
-            raise archive.bad(f"has a {name} of {len(content)} bytes instead of {each * record}")
-        rows = np.frombuffer(content, np.uint8).reshape(each, record)
-        part = slice(i * each, (i + 1) * each)
+        content = archive.read(layout.folder + name, per_file * record)
+        if len(content) != per_file * record:
+            expected = per_file * record
+            raise archive.bad(f"has a {name} of {len(content)} bytes instead of {expected}")
+        rows = np.frombuffer(content, np.uint8).reshape(per_file, record)
+        part = slice(i * per_file, (i + 1) * per_file)
         labels[part] = torch.from_numpy(rows[:, layout.labels - 1].astype(np.int64))
-        images[part].numpy()[:] = rows[:, layout.labels :].reshape(each, *source.shape)
+        images[part].numpy()[:] = rows[:, layout.labels :].reshape(per_file, *source.shape)
     if int(labels.max()) >= source.classes:
         raise archive.bad(f"holds the label {int(labels.max())}")
     return LabelledImages(images, labels)

@@ -1,7 +1,7 @@
-"""Bring a data set's files: from this computer, the system's package, or the public address.
+"""Brings a data set's files: from this computer, the system's package, or the public address.
 
-Every file that is used is verified first, wherever it lies. A place whose files are missing or
-wrong is skipped, and named if nothing else helps. No torch here.
+Every file is verified before it is used, wherever it lies. A place whose files are missing or wrong
+is skipped, and the error names it if no other place helps. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ _CHUNK = 1 << 20
 """Bytes that are copied at a time."""
 _log = logging.getLogger(__name__)
 
-Found = TypeVar("Found")
+T = TypeVar("T")
 
 
 def obtain(source: Source, *, fetch: bool = True) -> dict[str, bytes]:
-    """The verified, decompressed content of the files of ``source``, by file name.
+    """Returns the verified, decompressed content of the files of ``source``, by file name.
 
-    Looks in the cache, then where the system's package puts the files, and then, with ``fetch``,
+    It looks in the cache, then where the system's package puts the files, and then, with ``fetch``,
     brings them into the cache.
 
     Raises:
-        DataError: no place has them; each is listed with the reason.
+        DataError: no place has them; the message lists all places and reasons.
     """
     return _obtain(source, read_verified, fetch)
 
 
 def obtain_archives(source: Source, *, fetch: bool = True) -> dict[str, Path]:
-    """Where each archive of ``source`` lies: its verified file, or a folder it was unpacked in.
+    """Returns for each archive of ``source`` its verified file, or the folder it is unpacked in.
 
-    Looks in the cache, and then, with ``fetch``, brings them there. An unpacked archive has no
-    checksum; whoever reads it finds out whether anything is missing.
+    It looks in the cache, and then, with ``fetch``, brings the archives there. An unpacked archive
+    has no checksum: who reads it must notice what is missing.
 
     Raises:
-        DataError: no place has them; each is listed with the reason.
+        DataError: no place has them; the message lists all places and reasons.
     """
     return _obtain(source, find_archives, fetch)
 
 
 def fetch_into_cache(source: Source) -> Path:
-    """Makes sure that the cache holds verified files of ``source``; returns the cache's folder.
+    """Brings verified files of ``source`` into its cache, and returns the cache's folder.
 
     Raises:
         DataError: no place has them, or the cache cannot be written.
@@ -71,7 +71,7 @@ def fetch_into_cache(source: Source) -> Path:
     return source.cache
 
 
-def _obtain(source: Source, read: Callable[[Path, Source], Found], fetch: bool) -> Found:
+def _obtain(source: Source, read: Callable[[Path, Source], T], fetch: bool) -> T:
     reasons: list[str] = []
     for folder in source.local_folders():
         try:
@@ -96,7 +96,7 @@ def _verify(folder: Path, source: Source) -> None:
 
 
 def read_verified(folder: Path, source: Source) -> dict[str, bytes]:
-    """The decompressed content of the files of ``source`` in ``folder``, by file name.
+    """Returns the decompressed content of the files of ``source`` in ``folder``, by file name.
 
     Raises:
         UnavailableError: a file is missing, damaged, or not the published one.
@@ -107,7 +107,7 @@ def read_verified(folder: Path, source: Source) -> dict[str, bytes]:
 def _content(path: Path, file: File) -> bytes:
     try:
         with gzip.open(path) as stream:
-            # One byte more than expected tells a longer file, and bounds what a hostile one costs.
+            # One byte more than expected shows a longer file, and bounds what a hostile one costs.
             content = stream.read(file.size + 1)
     except FileNotFoundError:
         raise UnavailableError(f"{file.name} is not there") from None
@@ -119,12 +119,12 @@ def _content(path: Path, file: File) -> bytes:
 
 
 def find_archives(folder: Path, source: Source) -> dict[str, Path]:
-    """Where each archive of ``source`` lies in ``folder``: its verified file, or the folder.
+    """Returns for each archive of ``source`` its verified file in ``folder``, or the folder itself.
 
     Raises:
         UnavailableError: an archive is missing, or not the published one.
     """
-    found = {}
+    places = {}
     for archive in source.archives:
         place = archive_in(folder, archive)
         if place is None:
@@ -137,29 +137,29 @@ def find_archives(folder: Path, source: Source) -> dict[str, Path]:
             raise UnavailableError(f"{archive.name} is not there")
         if place != folder:
             _check_archive(place, archive)
-        found[archive.name] = place
-    return found
+        places[archive.name] = place
+    return places
 
 
 def _check_archive(path: Path, archive: Archive) -> None:
-    """The size first: a file that is still being downloaded is told from one that is wrong."""
+    """Compares size and checksum; the size says when a file is still being downloaded."""
     algorithm, _, wanted = archive.checksum.partition(":")
     try:
         size = path.stat().st_size
         if size != archive.size:
             raise UnavailableError(f"{archive.name} has {size} bytes instead of {archive.size}")
         with path.open("rb") as stream:
-            found = hashlib.file_digest(
+            digest = hashlib.file_digest(
                 stream, lambda: hashlib.new(algorithm, usedforsecurity=False)
             )
     except OSError as error:
         raise UnavailableError(f"{archive.name} cannot be read: {error}") from None
-    if found.hexdigest() != wanted:
+    if digest.hexdigest() != wanted:
         raise UnavailableError(f"{archive.name} has a wrong checksum")
 
 
 def _bring(source: Source, reasons: list[str]) -> None:
-    """Tries the places outside this computer, and keeps what the first good one gives."""
+    """Tries the places outside this computer, and caches the files of the first good one."""
     ways: list[tuple[str, Callable[[Source, Path], Path]]] = []
     if source.package is not None:
         ways.append((f"apt-get download {source.package}", unpack_package))
@@ -189,7 +189,7 @@ def _skip(place: Path | str, error: UnavailableError, reasons: list[str]) -> Non
 
 
 def _keep(folder: Path, source: Source) -> None:
-    """Copies the files into the cache, each at once or not at all."""
+    """Copies the files into the cache, each of them whole or not at all."""
     try:
         source.cache.mkdir(parents=True, exist_ok=True)
         for name in source.names:

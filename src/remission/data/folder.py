@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from remission.data.decode import EXTENSIONS, Resize, read_images
+from remission.data.decode import Resize
+from remission.data.halves import (
+    ClassFiles,
+    FolderDataset,
+    ReadingOptions,
+    read_and_hold_out,
+    read_halves,
+)
+from remission.data.read_images import read_images
+from remission.data.scan import (
+    ClassImages,
+    PassedOver,
+    has_classes,
+    pass_over_others,
+    refuse_broken_links,
+    scan_classes,
+)
 from remission.errors import DataError, closest
-from remission.records.files import holds_results
 from remission.types import LabelledImages
 
 _log = logging.getLogger(__name__)
-_TEST_SHARE = 5  # one image in so many becomes a test image, where the folder has no split
-
-
-@dataclass(frozen=True, eq=False)
-class FolderDataset:
-    """What :func:`load_folder_dataset` read: uint8 images (N, C, H, W), names of the classes."""
-
-    train: LabelledImages
-    test: LabelledImages
-    classes: tuple[str, ...]
 
 
 def load_folder(
@@ -38,12 +40,16 @@ def load_folder(
     channels: int | None = None,
     classes: tuple[str, ...] | None = None,
     resize: Resize = "crop",
+    white: int | None = None,
 ) -> tuple[LabelledImages, tuple[str, ...]]:
-    """The images of ``DIR/class/image.png``, uint8 (N, C, H, W), and the names of the classes.
+    """Reads ``DIR/class/image.png``: images, uint8 (N, C, H, W), and the names of the classes.
 
-    Each sub-folder is a class; classes and images are sorted by name, as text. Read are png, jpg,
-    jpeg, bmp, webp, pgm and ppm; files with other endings and hidden ones are passed over, links
-    are followed. Transparency is dropped, 16-bit grey becomes 8-bit grey.
+    Each sub-folder is a class; classes and images are sorted by name, as text. Links are followed.
+    Files are read by their endings: png, jpg (jpeg, jpe, jfif), bmp, webp, tif (tiff), gif, pbm,
+    pgm, ppm and pnm. Hidden files, files with other endings and folders within a class are passed
+    over, which is logged as a warning. Images are upright as their EXIF orientation says; what is
+    transparent is laid on white; 16-bit values become 8-bit ones; of several frames the first is
+    read.
 
     Args:
         folder: DIR.
@@ -56,6 +62,7 @@ def load_folder(
         resize: bilinear with antialiasing; ``"crop"``: until the image just covers the size, its
             centre is cut out; ``"squash"``: to the size, whatever that does to its proportions;
             ``"pad"``: until it just fits, black around it.
+        white: the value of grey 16-bit files that stands for white, 65535 if not given.
 
     Raises:
         DataError: the folder, or a file in it, cannot be used; the message names it.
@@ -63,116 +70,64 @@ def load_folder(
     if channels not in (None, 1, 3):
         raise DataError(f"channels={channels}", "give 1 for grey or 3 for colour images")
     folder = Path(folder)
+    passed = PassedOver(folder)
     with _readable(folder):
-        found = _scan(folder)
-    names = tuple(found) if classes is None else tuple(classes)
-    paths, labels = _flatten(found, names, folder)
-    images = read_images(paths, size=_size(size), channels=channels, resize=resize)
-    return LabelledImages(images, torch.tensor(labels)), names
+        folders = scan_classes(folder, passed)
+    names = tuple(folders) if classes is None else tuple(classes)
+    paths, labels = _flatten(folders, names, folder)
+    read = read_images(paths, size=_size(size), channels=channels, resize=resize, white=white)
+    for note in (*passed.note(), *read.notes):
+        _log.warning("%s: %s", folder, note)
+    return LabelledImages(read.images, torch.tensor(labels)), names
 
 
 def load_folder_dataset(
-    folder: Path, *, size: int | tuple[int, int] | None = None, resize: Resize = "crop"
+    folder: Path,
+    *,
+    size: int | tuple[int, int] | None = None,
+    resize: Resize = "crop",
+    white: int | None = None,
 ) -> FolderDataset:
-    """A folder in one of the two layouts that :func:`remission.data.load_dataset` describes.
+    """Reads a folder in one of the two layouts that :func:`remission.data.load_dataset` describes.
+
+    Images with equal pixels never stand on both sides: where the folder has no split they are held
+    out together, and where it has one, the training images that are test images too are left out.
 
     Raises:
         DataError: the folder, or a file in it, cannot be used.
     """
+    passed, how = PassedOver(folder), ReadingOptions(_size(size), resize, white)
     with _readable(folder):
-        train, test = _parts(folder)
-    names = tuple(train)
-    train_paths, train_labels = _flatten(train, names, folder / "train")
-    test_paths, test_labels = _flatten(test, names, folder / "test")
-    # Read together, so that one size and one number of channels hold for both.
-    paths = [*train_paths, *test_paths]
-    images = read_images(paths, size=_size(size), channels=None, resize=resize)
-    cut = len(train_paths)
-    return FolderDataset(
-        train=LabelledImages(images[:cut], torch.tensor(train_labels)),
-        test=LabelledImages(images[cut:], torch.tensor(test_labels)),
-        classes=names,
+        halves = _halves(folder, passed)
+        classes = scan_classes(halves[0] if halves else folder, passed)
+        tested = scan_classes(halves[1], passed) if halves else {}
+    names = tuple(classes)
+    files = ClassFiles(*_flatten(classes, names, folder))
+    if halves:
+        read = read_halves(files, ClassFiles(*_flatten(tested, names, halves[1])), names, how)
+    else:
+        read = read_and_hold_out(files, names, how)
+    first = (
+        f"{folder}: {len(read.train) + len(read.test)} images of {len(names)} classes, "
+        f"{len(read.train)} for training and {len(read.test)} for testing"
     )
+    return replace(read, notes=(first, *passed.note(), *read.notes))
 
 
-def _parts(folder: Path) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
-    """Training and test images by class."""
+def _halves(folder: Path, passed: PassedOver) -> tuple[Path, Path] | None:
+    """The folders of training and test images; None where the folder has no such split."""
     train, test = folder / "train", folder / "test"
     # CIFAR-100 has a class "train": a folder of that name that holds images is a class.
-    if train.is_dir() and _class_folders(train):
-        if not test.is_dir():
-            raise DataError(
-                f"{folder} has a folder train and no folder test",
-                f"put test images into {test}/class, or give {train} to have a fifth held out",
-            )
-        return _scan(train), _scan(test)
-    every = _scan(folder)
-    held_out = {name: _held_out(name, paths) for name, paths in every.items()}
-    rest = {name: [p for p in every[name] if p not in held_out[name]] for name in every}
-    return rest, {name: sorted(paths) for name, paths in held_out.items()}
-
-
-def _held_out(name: str, paths: list[Path]) -> set[Path]:
-    """A fifth of a class, at least one image, by a hash that no computer and no order changes."""
-    if len(paths) < 2:
+    if not has_classes(train):
+        return None
+    refuse_broken_links([test])
+    if not test.is_dir():
         raise DataError(
-            f"{paths[0].parent} holds one image, too few for a training and a test image",
-            "add images, or give folders train and test",
+            f"{folder} has a folder train and no folder test",
+            f"put test images into {test}/class, or give {train} to have a fifth held out",
         )
-    count = max(1, round(len(paths) / _TEST_SHARE))
-    ranked = sorted(paths, key=lambda p: hashlib.sha256(os.fsencode(f"{name}/{p.name}")).digest())
-    return set(ranked[:count])
-
-
-def _scan(folder: Path) -> dict[str, list[Path]]:
-    """The images of each class, both sorted by name."""
-    if not folder.exists():
-        raise DataError(f"{folder} does not exist", "give the path of a folder of images")
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder", "give the path of a folder of images")
-    found = {path.name: _images(path) for path in _class_folders(folder)}
-    if not found:
-        raise DataError(
-            f"{folder} has no class folder", f"put the images into {folder}/class/image.png"
-        )
-    return found
-
-
-def _class_folders(folder: Path) -> list[Path]:
-    """The folders of classes: all but those of results, which are named once."""
-    folders = [path for path in _entries(folder) if path.is_dir()]
-    return [path for path in folders if not _is_for_results(path)]
-
-
-def _is_for_results(folder: Path) -> bool:
-    """Whether a folder is a store, or holds one in place of images."""
-    if not holds_results(folder) or any(p.suffix.lower() in EXTENSIONS for p in _entries(folder)):
-        return False
-    _name_once(folder)
-    return True
-
-
-@cache
-def _name_once(folder: Path) -> None:
-    _log.warning("passed over '%s', which holds results of remission: it is no class", folder)
-
-
-def _images(folder: Path) -> list[Path]:
-    paths = [path for path in _entries(folder) if path.suffix.lower() in EXTENSIONS]
-    for path in paths:
-        if path.is_symlink() and not path.exists():
-            raise DataError(f"{path} is a broken link", "restore what it points to, or delete it")
-    paths = [path for path in paths if path.is_file()]
-    if not paths:
-        endings = ", ".join(sorted(ending[1:] for ending in EXTENSIONS))
-        raise DataError(
-            f"class folder {folder} holds no image ({endings})", "add images or delete the folder"
-        )
-    return paths
-
-
-def _entries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    pass_over_others(folder, ("train", "test"), passed)
+    return train, test
 
 
 @contextmanager
@@ -187,14 +142,14 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _flatten(
-    found: dict[str, list[Path]], names: tuple[str, ...], folder: Path
+    folders: ClassImages, names: tuple[str, ...], folder: Path
 ) -> tuple[list[Path], list[int]]:
-    """The paths of all images, and the index of each one's class in ``names``."""
+    """Returns the paths of all images, and for each the index of its class in ``names``."""
     index = {name: i for i, name in enumerate(names)}
-    for name in found:
+    for name in folders:
         if name not in index:
             raise DataError(f"{folder} has an unknown class folder '{name}'", closest(name, names))
-    pairs = [(path, index[name]) for name, paths in found.items() for path in paths]
+    pairs = [(path, index[name]) for name, paths in folders.items() for path in paths]
     return [path for path, _ in pairs], [label for _, label in pairs]
 
 

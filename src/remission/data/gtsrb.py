@@ -1,9 +1,10 @@
 """The German Traffic Sign Recognition Benchmark (Stallkamp et al., Neural Networks 32, 2012).
 
-Three archives: training images by class with a table each, test images, and the table of their
-classes. Images are PPM of 15x15 to 250x250 pixels with a margin of about a tenth around the sign.
-They are resized whole, margin included, to 32x32 without regard to proportions, bilinear with
-antialiasing: as BackdoorBench does; the region of interest in the tables is not used.
+There are three archives: training images in a folder per class with a table in each, test images,
+and the table of their classes. Images are PPM files of 15x15 to 250x250 pixels with a margin of
+about a tenth around the sign. They are resized as a whole, with their margin, to 32x32 without
+regard to proportions, bilinear with antialiasing, as BackdoorBench does; the region of interest in
+the tables is not used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import re
 import torch
 
 from remission.data.archive import Members
-from remission.data.decode import decode_image, in_threads
+from remission.data.decode import decode_published
+from remission.data.read_images import in_threads
 from remission.data.source import Source
 from remission.mapped_tensors import allocate
 from remission.types import LabelledImages
@@ -76,11 +78,12 @@ CLASSES = (
 def read_gtsrb(
     members: list[Members], source: Source
 ) -> tuple[LabelledImages, LabelledImages, tuple[str, ...]]:
-    """Training images, test images and the names of the classes.
+    """Reads the training images, the test images and the names of the classes.
 
     Args:
-        members: of the three archives: training images, test images, classes of those.
-        source: its counts say how much there must be.
+        members: the members of three archives: of the training images, of the test images, and of
+            the classes of the test images.
+        source: its counts say how many images and classes there must be.
 
     Raises:
         DataError: the archives hold anything else.
@@ -89,26 +92,26 @@ def read_gtsrb(
     names, labels = [], []
     for label in range(source.classes):
         folder = f"{_TRAIN}/{label:05d}"
-        for file, found in _rows(train, f"{folder}/GT-{label:05d}.csv", r"\d{5}_\d{5}\.ppm"):
-            if found != label:
-                raise train.bad(f"has {file} of class {found} in {folder}")
+        for file, stated in _rows(train, f"{folder}/GT-{label:05d}.csv", r"\d{5}_\d{5}\.ppm"):
+            if stated != label:
+                raise train.bad(f"has {file} of class {stated} in {folder}")
             names.append(f"{folder}/{file}")
             labels.append(label)
-    told = list(_rows(truth, "GT-final_test.csv", r"\d{5}\.ppm"))
-    for _, found in told:
-        if not 0 <= found < source.classes:
-            raise truth.bad(f"holds the class {found}")
+    rows = list(_rows(truth, "GT-final_test.csv", r"\d{5}\.ppm"))
+    for _, label in rows:
+        if not 0 <= label < source.classes:
+            raise truth.bad(f"holds the class {label}")
     return (
         _read(train, names, labels, source.train, source),
         _read(
-            test, [f"{_TEST}/{file}" for file, _ in told], [c for _, c in told], source.test, source
+            test, [f"{_TEST}/{file}" for file, _ in rows], [c for _, c in rows], source.test, source
         ),
         CLASSES[: source.classes],
     )
 
 
 def _rows(archive: Members, table: str, pattern: str) -> list[tuple[str, int]]:
-    """(file, class) of each row of a table whose columns are parted by semicolons."""
+    """Returns (file, class) for each row of a table whose columns are parted by semicolons."""
     text = archive.read(table, _TABLE).decode("utf-8-sig", "replace")
     rows = []
     for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=";"):
@@ -130,7 +133,9 @@ def _read(
     def fill(i: int) -> None:
         content = archive.read(names[i], _IMAGE)
         try:
-            places[i] = decode_image(content, size=source.shape[1:], kind="PPM", largest=_LARGEST)
+            places[i] = decode_published(
+                content, size=source.shape[1:], kind="PPM", largest=_LARGEST
+            )
         except ValueError as error:
             raise archive.bad(f"has a {names[i]} that {error}") from None
 

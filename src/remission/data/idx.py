@@ -11,12 +11,13 @@ _UINT8 = 0x08
 
 
 def parse_idx(content: bytes, name: str, *, dims: int) -> NDArray[np.uint8]:
-    """Decompressed IDX content -> an array of uint8 with ``dims`` dimensions.
+    """Parses decompressed IDX content into an array of uint8 with ``dims`` dimensions.
 
-    Strict: magic number 00 00 08 ``dims``, big-endian 32-bit lengths, and exactly as many values.
+    The content must be the magic number 00 00 08 ``dims``, big-endian 32-bit lengths, and exactly
+    as many values as these say.
 
     Raises:
-        DataError: the content of the file ``name`` is anything else.
+        DataError: the content is anything else; the message calls the file ``name``.
     """
     start = 4 + 4 * dims
     magic = bytes((0, 0, _UINT8, dims))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -46,7 +47,7 @@ _READERS: Mapping[str, Callable[[list[Members], Source], _Parts]] = {
     "gtsrb": read_gtsrb,
     "tiny-imagenet": read_tiny_imagenet,
 }
-"""Of the data sets that come in archives, by their format."""
+"""The readers of the data sets that come in archives, by their format."""
 
 
 def load_dataset(
@@ -55,8 +56,9 @@ def load_dataset(
     fetch: bool = True,
     size: int | tuple[int, int] | None = None,
     resize: Resize = "crop",
+    white: int | None = None,
 ) -> Dataset:
-    """A data set with its published training and test images, uint8 (N, C, H, W).
+    """Loads a data set with its published training and test images, uint8 (N, C, H, W).
 
     - ``"fashion-mnist"``: 60,000 + 10,000 images, 1x28x28.
     - ``"cifar10"``, ``"cifar100"``: 50,000 + 10,000 images, 3x32x32.
@@ -70,8 +72,9 @@ def load_dataset(
       existing folder (a known name wins: write ``./digits`` for the folder). Either
       ``DIR/train/class/image.png`` and ``DIR/test/class/image.png``, or ``DIR/class/image.png``,
       of which a fifth of each class becomes the test images, chosen by a hash of the class and
-      the file name: the same on every computer, and stable when images are added. See
-      :func:`remission.data.load_folder` for the files that are read.
+      the file name: the same on every computer, and stable when images are added. Images with
+      equal pixels stay on one side. See :func:`remission.data.load_folder` for the files that are
+      read; the ``notes`` of the data set say what was read and what was not.
 
     Args:
         name: a name of the catalogue, or a path.
@@ -80,6 +83,8 @@ def load_dataset(
             brought to; without it they must share one size. Of ``"shapes"``: their side.
         resize: of an image folder: how its images come to that size, ``"crop"``, ``"squash"`` or
             ``"pad"``; see :func:`remission.data.load_folder`.
+        white: of an image folder: the value of grey 16-bit files that stands for white, 65535 if
+            not given.
 
     Raises:
         DataError: unknown name, files that cannot be had, or a folder that cannot be used.
@@ -92,8 +97,12 @@ def load_dataset(
         )
     if a_folder:
         # Not pathlib's: that one raises on the "~" of somebody unknown.
-        folder = load_folder_dataset(Path(os.path.expanduser(name)), size=size, resize=resize)  # noqa: PTH111
-        return _dataset(name, folder.train, folder.test, folder.classes)
+        place = Path(os.path.expanduser(name))  # noqa: PTH111
+        folder = load_folder_dataset(place, size=size, resize=resize, white=white)
+        dataset = _dataset(name, folder.train, folder.test, folder.classes)
+        return replace(dataset, copies=folder.copies, notes=folder.notes)
+    if white is not None:
+        raise DataError(f"white={white} with data set '{name}'", "give it with folders only")
     source = find_source(name)
     if source.format == "shapes":
         return _shapes(name, source.shape[1] if size is None else size)
@@ -106,7 +115,7 @@ def load_dataset(
     if source.format == "idx":
         return _from_idx(source, obtain(source, fetch=fetch))
     places = obtain_archives(source, fetch=fetch)
-    members = [open_archive(places[each.name], each, source) for each in source.archives]
+    members = [open_archive(places[item.name], item, source) for item in source.archives]
     return _dataset(name, *_READERS[source.format](members, source))
 
 
@@ -118,7 +127,7 @@ def _is_path(name: str) -> bool:
 
 
 def _from_idx(source: Source, contents: dict[str, bytes]) -> Dataset:
-    """Four IDX files: training images and labels, test images and labels."""
+    """Reads four IDX files: training images and labels, test images and labels."""
     names = [file.name for file in source.files]
     train = _labelled(contents, names[0], names[1], source)
     test = _labelled(contents, names[2], names[3], source)
@@ -174,10 +183,10 @@ def _dataset(
 
 
 def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel of uint8 images (N, C, H, W) taken as [0, 1].
+    """Returns mean and standard deviation per channel of uint8 images (N, C, H, W), as in [0, 1].
 
-    From the histogram: exact whatever N, and no float copy of the images. A channel that never
-    varies gets 1 for its standard deviation, since models divide by it.
+    They come from a histogram, which is exact for any N and needs no copy of the images in floats.
+    The standard deviation of a channel that never varies is 1, since models divide by it.
     """
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []

@@ -1,13 +1,12 @@
 """``shapes``: a synthetic colour data set that every computer draws for itself, bit by bit.
 
-An image shows one object before a background of two colours, plain clutter and noise. Its class is
-its outline together with its texture: neither colours, which are drawn independently of the class,
-nor either of the two alone decide it. Some objects are small, half covered or hardly textured, so
-that no classifier is perfect.
+An image shows one object in front of a background of two colours, plain clutter and noise. Outline
+and texture together are its class: neither of them alone decides it, nor do the colours, which are
+drawn independently of the class. Some objects are small, half covered or hardly textured, so that
+no classifier is perfect.
 
 Only whole numbers are used: raw 64-bit draws of PCG64, whose stream numpy guarantees, and integer
-arithmetic in fixed point. So there is no rounding that a processor or a library could do its own
-way.
+arithmetic in fixed point. So no processor and no library rounds in its own way.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ CLASSES = tuple(f"{texture} {outline}" for outline in OUTLINES for texture in TE
 TRAIN, TEST = 20_000, 4_000
 
 _CHUNK = 250  # images drawn at a time: they fit into a processor's cache
-_BITS = 4  # of a pixel's fraction
-_ANGLES = 256  # of the circle
-_TILT = 20  # of those, at most, either way: 28 degrees
-# Rounded to 12 bits, far coarser than any library's error: the same table everywhere.
+_BITS = 4  # of fraction in a coordinate
+_ANGLES = 256  # in the circle
+_TILT = 20  # of these angles at most either way: 28 degrees
+# 12 bits are far coarser than any library's error, so that the table is the same everywhere.
 _COS = np.array(
     [round(4096 * math.cos(2 * math.pi * i / _ANGLES)) for i in range(_ANGLES)], np.int32
 )
 
 
 def draw_shapes(count: int, size: int, seed: int) -> LabelledImages:
-    """``count`` images, uint8 (N, 3, size, size), equally many of each class, shuffled.
+    """Draws ``count`` images, uint8 (N, 3, size, size), equally many per class, in random order.
 
     Args:
         count: of images.
@@ -70,20 +69,20 @@ def draw_shapes(count: int, size: int, seed: int) -> LabelledImages:
 
 
 class _Dice:
-    """Whole numbers for a chunk of images, from raw draws."""
+    """Draws whole numbers for a chunk of images."""
 
     def __init__(self, source: PCG64, count: int) -> None:
         self.source, self.count = source, count
 
     def between(self, low: int, high: int, *more: int) -> Ints:
-        """(N, ..., 1, 1) numbers from ``low`` to ``high``, both included."""
+        """Draws (N, ..., 1, 1) numbers from ``low`` to ``high``, both included."""
         shape = (self.count, *more, 1, 1)
         raw = self.source.random_raw(math.prod(shape)) >> np.uint64(32)
         spread = (raw * np.uint64(high - low + 1)) >> np.uint64(32)
         return (spread.astype(np.int32) + np.int32(low)).reshape(shape)
 
     def noise(self, size: int) -> NDArray[np.int16]:
-        """(N, 3, size, size) numbers from -255 to 255, those near 0 more often."""
+        """Draws (N, 3, size, size) numbers from -255 to 255, those near 0 more often."""
         half = self.count * 3 * size * size
         words = -(-half * 2 // 8)
         raw = self.source.random_raw(words).astype("<u8").view(np.uint8)
@@ -92,7 +91,7 @@ class _Dice:
 
 
 def _draw(dice: _Dice, size: int, outline: int, texture: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """(N, 3, size, size) images of one outline."""
+    """Draws (N, 3, size, size) images of one outline."""
     unit = size << _BITS  # the image's side
     grid = (np.arange(size, dtype=np.int32) << _BITS) - (unit // 2) + (1 << (_BITS - 1))
     ys, xs = grid[None, :, None], grid[None, None, :]
@@ -118,7 +117,7 @@ def _draw(dice: _Dice, size: int, outline: int, texture: NDArray[np.int64]) -> N
 
 
 def _background(dice: _Dice, xs: Ints, ys: Ints, unit: int) -> NDArray[np.int16]:
-    """One colour running into another along a random direction, (N, 3, H, W)."""
+    """Draws one colour that runs into another along a random direction, (N, 3, H, W)."""
     first, second = dice.between(0, 150, 3), dice.between(0, 150, 3)
     x, _ = _turned(dice, xs, ys, reach=_ANGLES // 2)
     share = ((x * 256) // unit + 128).clip(0, 256).astype(np.int16)[:, None]
@@ -128,7 +127,7 @@ def _background(dice: _Dice, xs: Ints, ys: Ints, unit: int) -> NDArray[np.int16]
 def _clutter(
     dice: _Dice, image: NDArray[np.int16], xs: Ints, ys: Ints, unit: int
 ) -> NDArray[np.int16]:
-    """A plain disc or slab somewhere behind the object."""
+    """Draws a plain disc or slab somewhere behind the object."""
     half = unit // 2
     x, y = _turned(
         dice, xs - dice.between(-half, half), ys - dice.between(-half, half), reach=_ANGLES // 2
@@ -142,7 +141,7 @@ def _clutter(
 def _occluder(
     dice: _Dice, image: NDArray[np.int16], xs: Ints, ys: Ints, unit: int
 ) -> NDArray[np.int16]:
-    """A plain slab across a part of the image, in front of the object."""
+    """Draws a plain slab across a part of the image, in front of the object."""
     half = unit // 3
     x, y = _turned(
         dice, xs - dice.between(-half, half), ys - dice.between(-half, half), reach=_ANGLES // 2
@@ -155,7 +154,7 @@ def _occluder(
 def _textured(
     dice: _Dice, x: Ints, y: Ints, unit: int, texture: NDArray[np.int64]
 ) -> NDArray[np.int16]:
-    """Two colours in stripes or in a chequer, in the object's own coordinates."""
+    """Draws two colours in stripes or a chequer, in the object's own coordinates."""
     period = dice.between(unit * 14 // 100, unit * 22 // 100)
     u, v = _turned(dice, x, y, reach=_TILT)
     first = ((u + dice.between(0, unit)) % period) * 2 >= period
@@ -168,20 +167,20 @@ def _textured(
 
 
 def _over(image: NDArray[np.int16], colour: NDArray[np.int16], inside: Ints) -> NDArray[np.int16]:
-    """``colour`` laid over ``image`` where ``inside`` is positive; edges one pixel soft."""
+    """Lays ``colour`` over ``image`` where ``inside`` is positive; edges are one pixel soft."""
     share = (inside + (1 << (_BITS - 1))).clip(0, 1 << _BITS).astype(np.int16)[:, None]
     return image + (((colour - image) * share) >> _BITS)
 
 
 def _turned(dice: _Dice, x: Ints, y: Ints, *, reach: int) -> tuple[Ints, Ints]:
-    """Coordinates (N, H, W) turned by a random angle, at most ``reach`` either way."""
+    """Turns coordinates (N, H, W) by a random angle, at most ``reach`` either way."""
     angle = dice.between(-reach, reach)
     cos, sin = _COS[angle % _ANGLES], _COS[(angle - _ANGLES // 4) % _ANGLES]
     return (x * cos + y * sin) >> 12, (y * cos - x * sin) >> 12
 
 
 def _within(dice: _Dice, reach: Ints) -> Ints:
-    """Numbers from -reach to reach."""
+    """Draws numbers from -reach to reach."""
     return (dice.between(-1024, 1024) * reach) >> 10
 
 
@@ -191,7 +190,7 @@ def _plain_disc(dice: _Dice, x: Ints, y: Ints, radius: Ints) -> Ints:
 
 
 def _disc(x: Ints, y: Ints, radius: Ints) -> Ints:
-    """How far inside a disc, nearly: exact at its edge."""
+    """Returns nearly how far a point lies inside a disc; at its edge this is exact."""
     inside: Ints = (radius * radius - x * x - y * y) // (2 * radius)
     return inside
 
@@ -203,14 +202,14 @@ def _square(dice: _Dice, x: Ints, y: Ints, radius: Ints) -> Ints:
 
 
 def _triangle(dice: _Dice, x: Ints, y: Ints, radius: Ints) -> Ints:
-    """Equilateral; cos 30 degrees is 887 / 1024."""
+    """Returns how far a point lies inside an equilateral triangle; cos 30 degrees is 887 / 1024."""
     del dice
     half = radius * 6 // 10
     return half - np.maximum(-y, ((abs(x) * 887) >> 10) + (y >> 1))
 
 
 def _cross(dice: _Dice, x: Ints, y: Ints, radius: Ints) -> Ints:
-    """Arms thin, or so thick that little is missing to a square."""
+    """Returns how far a point lies inside a cross; with thick arms it is nearly a square."""
     across, along = abs(x), abs(y)
     arm = (radius * dice.between(9, 22)) >> 5
     one, other = np.minimum(arm - across, radius - along), np.minimum(arm - along, radius - across)
@@ -219,7 +218,7 @@ def _cross(dice: _Dice, x: Ints, y: Ints, radius: Ints) -> Ints:
 
 
 def _ring(dice: _Dice, x: Ints, y: Ints, radius: Ints) -> Ints:
-    """The hole wide, or so narrow that little is missing to a disc."""
+    """Returns how far a point lies inside a ring; with a small hole it is nearly a disc."""
     hole = (radius * dice.between(6, 18)) >> 5
     inside: Ints = np.minimum(_disc(x, y, radius), -_disc(x, y, hole))
     return inside

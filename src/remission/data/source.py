@@ -1,6 +1,6 @@
 """What is known of a data set: its files, its licence, and where it is looked for.
 
-No torch and no numpy here: ``remission data list`` shows it.
+This module imports no torch and no numpy, since ``remission data list`` shows what it holds.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ class File:
     """One published file.
 
     Args:
-        name: its name, the same everywhere.
+        name: its file name, the same everywhere.
         size: bytes of its decompressed content.
-        sha256: of its decompressed content. Not of the compressed file: Debian compresses the
-            published content anew, so that the ``.gz`` files differ and their content does not.
+        sha256: SHA-256 of its decompressed content. Debian compresses the published content anew,
+            so that the ``.gz`` files differ and their content does not.
     """
 
     name: str
@@ -29,14 +29,14 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """One published archive, kept as it is and read in place; nothing is ever extracted.
+    """One published archive. It stays packed and is read in place; nothing is ever extracted.
 
     Args:
-        name: its name, the same everywhere.
+        name: its file name, the same everywhere.
         size: bytes of the archive.
-        checksum: of the archive: ``sha256:...``, or ``md5:...`` where no other is known.
-        limit: bytes that its members may have together, unpacked: above what was published.
-        sign: a member that shows, in a folder, that the archive was unpacked there.
+        checksum: ``sha256:...`` of the archive, or ``md5:...`` where no other sum is known.
+        limit: bytes that its unpacked members may have together, somewhat above the published ones.
+        sign: a member whose presence in a folder shows that the archive was unpacked there.
     """
 
     name: str
@@ -46,8 +46,8 @@ class Archive:
     sign: str
 
 
-Format = Literal["idx", "cifar10", "cifar100", "gtsrb", "tiny-imagenet", "digits", "shapes"]
-"""How the files are read; see :mod:`remission.data.load`."""
+DataFormat = Literal["idx", "cifar10", "cifar100", "gtsrb", "tiny-imagenet", "digits", "shapes"]
+"""The formats in which files are read; see :mod:`remission.data.load`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,18 +58,18 @@ class Source:
         name: the name that a spec uses.
         description: one line.
         shape: (C, H, W) of one image.
-        classes: how many.
+        classes: number of classes.
         train: number of published training images.
         test: number of published test images.
-        licence: under which the data may be used.
+        licence: the terms under which the data may be used.
         format: how the files are read.
         files: training images, training labels, test images, test labels, each compressed.
         archives: the published archives, where the data come in those.
-        refused: names of other versions of the archives, which are not read, and why not.
+        refused: file names of other versions of the archives, which hold pickles and are not read.
         folder: where the system's package puts the files.
         package: the system's package.
         address: the public address in front of the file names.
-        bundled: the Python package that the data come with, if they do.
+        bundled: the Python package with which the data come, if there is one.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Source:
     train: int
     test: int
     licence: str
-    format: Format
+    format: DataFormat
     files: tuple[File, ...] = ()
     archives: tuple[Archive, ...] = ()
     refused: tuple[str, ...] = ()
@@ -90,11 +90,11 @@ class Source:
 
     @property
     def cache(self) -> Path:
-        """The folder of the cache that the files are kept in."""
+        """The folder of the cache in which the files lie."""
         return cache_folder() / self.name
 
     def found(self) -> str | None:
-        """Where the data set lies on this computer, or None. Nothing is verified here."""
+        """Returns where the data set lies on this computer, or None; nothing is verified."""
         if self.bundled is not None:
             return f"with {self.bundled}"
         for folder in self.local_folders():
@@ -106,14 +106,14 @@ class Source:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all published files."""
-        return (*(file.name for file in self.files), *(each.name for each in self.archives))
+        return (*(file.name for file in self.files), *(archive.name for archive in self.archives))
 
     def local_folders(self) -> tuple[Path, ...]:
-        """The folders of this computer to look in, first to last."""
+        """Returns the folders of this computer to look in, first to last."""
         return (self.cache,) if self.folder is None else (self.cache, self.folder)
 
     def places(self) -> tuple[str, ...]:
-        """Everywhere the data set is looked for, first to last, for people to read."""
+        """Returns all places to look for the data set, first to last, for people to read."""
         if self.bundled is not None:
             return (f"with {self.bundled}",)
         remote = [f"apt-get download {self.package}"] if self.package else []
@@ -122,7 +122,7 @@ class Source:
 
 
 def archive_in(folder: Path, archive: Archive) -> Path | None:
-    """The archive's file in ``folder``, or ``folder`` if it was unpacked there, or None."""
+    """Returns the archive's file in ``folder``, or ``folder`` if it was unpacked there, or None."""
     if (folder / archive.name).is_file():
         return folder / archive.name
     return folder if (folder / archive.sign).exists() else None

@@ -1,13 +1,15 @@
-"""One seeded four-way split: victim, defender, attacker, test; disjoint and stratified."""
+"""The seeded split into victim, defender, attacker and test: disjoint and stratified."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from remission.data.copies import fill
 from remission.errors import DataError
 from remission.seeding import Seed
 from remission.types import Dataset, Split
@@ -63,7 +65,11 @@ def split_indices(
             f"ask for fewer: together at most {total - 1}",
         )
     wanted = left if victim is None else _count("victim", victim, left, "training images left")
-    parts = _divide(labels, [*sizes, wanted], seed.child("split", "train"))
+    drawn = seed.child("split", "train")
+    if dataset.copies is None:
+        parts = _divide(labels, [*sizes, wanted], drawn)
+    else:
+        parts = _divide_groups(labels, dataset.copies, sizes, victim, drawn)
     return SplitIndices(
         defender=parts[0],
         attacker=parts[1],
@@ -81,13 +87,18 @@ def split_dataset(
     victim: int | None = None,
     test: int | None = None,
 ) -> Split:
-    """The split that everything measured with ``seed`` shares.
+    """Makes the split that all measurements with ``seed`` share.
 
     The training images are divided into the defender's, the attacker's and the victim's: disjoint,
     each in an order shuffled by ``seed``, each with the class proportions of the whole to within
-    one image a class (with very unequal classes two, for the victim). Who belongs to the defender
+    one image per class (with very unequal classes two, for the victim). Who belongs to the defender
     and the attacker depends on ``seed``, ``defender`` and ``attacker`` alone, never on ``victim``
     or ``test``.
+
+    Where the data set says that training images are copies of each other (``Dataset.copies``), they
+    are disjoint by content too: equal images go to one set. Where the size of a set cuts through a
+    group of copies, the surplus belongs to no set; a set has fewer images than asked for only where
+    a class has too few different ones, of which the victim keeps at least one.
 
     Args:
         dataset: images uint8 (N, C, H, W).
@@ -113,7 +124,10 @@ def split_dataset(
 
 
 def holdout(labels: Tensor, fraction: float, seed: Seed) -> tuple[Tensor, Tensor]:
-    """Indices (rest, held out) of a stratified part of labels (N,), both in ascending order."""
+    """Holds out a stratified share of labels (N,); returns indices of the rest and of the share.
+
+    Both are in ascending order.
+    """
     count = round(fraction * len(labels))
     part, rest = _divide(labels, [count, len(labels) - count], seed)
     return rest.sort().values, part.sort().values
@@ -153,11 +167,11 @@ def _count(name: str, value: object, available: int, what: str) -> int:
 
 
 def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
-    """Disjoint, stratified, shuffled index sets of the given sizes out of labels (N,)."""
+    """Draws disjoint, stratified, shuffled index sets of these sizes from labels (N,)."""
     counts = [count for count in labels.bincount().tolist() if count]
     ends = torch.tensor(counts).cumsum(0)[:-1]
     members = labels.argsort(stable=True).tensor_split(ends)  # the indices of each class
-    # Who gets the odd image must not always be the first class: the ties are drawn too.
+    # The first class must not always get the odd image, so ties are broken at random.
     table = _allocate(counts, sizes, _order(len(counts), seed.child("ties")).tolist())
     pieces: list[list[Tensor]] = [[] for _ in sizes]
     for c, indices in enumerate(members):
@@ -170,12 +184,58 @@ def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
     return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
 
 
+def _divide_groups(
+    labels: Tensor, groups: Tensor, sizes: Sequence[int], victim: int | None, seed: Seed
+) -> list[Tensor]:
+    """Divides as :func:`_divide` does, but no group has images in two sets.
+
+    Args:
+        labels: (N,).
+        groups: (N,), equal for images that belong together.
+        sizes: of the first sets, in whole groups and the part of one that is needed to fill a set.
+        victim: size of the last set; None: what is left.
+        seed: decides.
+    """
+    classes = labels.tolist()
+    members = defaultdict[int, list[int]](list)
+    for i, group in enumerate(groups.tolist()):
+        members[group].append(i)
+    units = list(members.values())
+    waiting = [units[i] for i in _order(len(units), seed.child("copies")).tolist()]
+    names = sorted(set(classes))
+    ties = _order(len(names), seed.child("ties")).tolist()
+    counts = Counter(classes)
+    parts = []
+    for row in _allocate([counts[name] for name in names], sizes, ties):
+        quota = dict(zip(names, row, strict=True))
+        part, waiting = fill(waiting, classes, quota, all_of=False)
+        parts.append(part)
+    left = Counter(classes[i] for unit in waiting for i in unit)
+    wanted = left.total() if victim is None else victim
+    if not 1 <= wanted <= left.total():
+        raise DataError(
+            f"beside the defender's and the attacker's images and copies of them, {left.total()} "
+            f"training images are left, and the victim needs {max(wanted, 1)}",
+            "ask for fewer in all",
+        )
+    (row,) = _allocate([left[name] for name in names], [wanted], ties)
+    parts.append(fill(waiting, classes, dict(zip(names, row, strict=True)), all_of=True)[0])
+    if not all(parts):
+        raise DataError(
+            "the training images are copies of so few pictures that the defender or the attacker "
+            "has none of its own",
+            "add different images",
+        )
+    wholes = [torch.tensor(part) for part in parts]
+    return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
+
+
 def _order(count: int, seed: Seed) -> Tensor:
     return torch.randperm(count, generator=seed.generator())
 
 
 def _allocate(counts: Sequence[int], sizes: Sequence[int], order: Sequence[int]) -> list[list[int]]:
-    """How many images of each class (columns) each set (rows) gets: its share, rounded.
+    """Computes how many images of each class (columns) each set (rows) gets: its share, rounded.
 
     Largest remainders, set after set, in whole numbers, so that every computer agrees. A row
     depends on the rows before it, never on those after it. What is left must stay close to its
@@ -201,6 +261,6 @@ def _allocate(counts: Sequence[int], sizes: Sequence[int], order: Sequence[int])
                 if missing and row[c] < left[c]:
                     row[c] += 1
                     missing -= 1
-        left = [free - given for free, given in zip(left, row, strict=True)]
+        left = [free - taken for free, taken in zip(left, row, strict=True)]
         rows.append(row)
     return rows

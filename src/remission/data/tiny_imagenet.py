@@ -1,8 +1,8 @@
 """Tiny ImageNet (Stanford CS231n): 200 classes of ImageNet, 64x64 pixels.
 
-Classes are numbered in the order of their WordNet identifiers, sorted, as everybody who reads it
-as an image folder does. Some images are grey and become colour. The published validation images are
-the test images: those published as test images have no labels.
+Classes are numbered in the sorted order of their WordNet identifiers, as by everybody who reads the
+data set as an image folder. Grey images become colour images. The published validation images serve
+as test images, since those published as test images have no labels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import re
 import torch
 
 from remission.data.archive import Members
-from remission.data.decode import decode_image, in_threads
+from remission.data.decode import decode_published
+from remission.data.read_images import in_threads
 from remission.data.source import Source
 from remission.errors import DataError
 from remission.mapped_tensors import allocate
@@ -25,11 +26,11 @@ _ROOT = "tiny-imagenet-200"
 def read_tiny_imagenet(
     members: list[Members], source: Source
 ) -> tuple[LabelledImages, LabelledImages, tuple[str, ...]]:
-    """Training images, validation images, and the first name of each class.
+    """Reads the training images, the validation images, and the first name of each class.
 
     Args:
-        members: of the one archive.
-        source: its counts say how much there must be.
+        members: the members of the only archive.
+        source: its counts say how many images and classes there must be.
 
     Raises:
         DataError: the archive holds anything else.
@@ -39,11 +40,11 @@ def read_tiny_imagenet(
     if len(set(kinds)) != source.classes or not all(re.fullmatch(r"n\d{8}", k) for k in kinds):
         raise archive.bad(f"has a wnids.txt that does not name {source.classes} classes")
     index = {kind: label for label, kind in enumerate(kinds)}
-    each = source.train // source.classes
+    per_class = source.train // source.classes
     train = [
         (f"{_ROOT}/train/{kind}/images/{kind}_{i}.JPEG", label)
         for kind, label in index.items()
-        for i in range(each)
+        for i in range(per_class)
     ]
     test = []
     for line in _lines(archive, f"{_ROOT}/val/val_annotations.txt"):
@@ -65,7 +66,7 @@ def _lines(archive: Members, name: str) -> list[str]:
 
 
 def _names(archive: Members, kinds: list[str]) -> tuple[str, ...]:
-    """Of "n01443537<tab>goldfish, Carassius auratus" the "goldfish"."""
+    """Returns the first name of each class: "goldfish" of "goldfish, Carassius auratus"."""
     words = dict(
         line.split("\t", 1) for line in _lines(archive, f"{_ROOT}/words.txt") if "\t" in line
     )
@@ -79,7 +80,7 @@ def _read(archive: Members, wanted: list[tuple[str, int]], source: Source) -> La
     def fill(i: int) -> None:
         name = wanted[i][0]
         try:
-            places[i] = decode_image(
+            places[i] = decode_published(
                 archive.read(name, _IMAGE), size=size, kind="JPEG", largest=max(size)
             )
         except DataError:

@@ -48,7 +48,7 @@ def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = N
         DataError: the data set cannot be had.
         SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
     """
-    dataset = dataset_of(spec.dataset, spec.size, spec.resize)
+    dataset = dataset_of(spec.dataset, spec.size, spec.resize, spec.white)
     return _plan(spec, dataset, digest_of(dataset), only, device or torch.device("cpu"))
 
 
@@ -72,6 +72,7 @@ class DryRun:
         elapsed: seconds from start to end with that many.
         data_is_here: whether the data set is on this computer. If not, the plan was made from its
             description, and nobody can say what is stored.
+        notes: of the data set, sentences that a user should read.
     """
 
     plan: list[Stage]
@@ -80,6 +81,7 @@ class DryRun:
     jobs: int
     elapsed: float
     data_is_here: bool
+    notes: tuple[str, ...] = ()
 
 
 def dry_run(
@@ -102,7 +104,7 @@ def dry_run(
     source = CATALOGUE.get(spec.dataset)
     is_here = source is None or source.found() is not None
     if source is None or is_here:
-        dataset = dataset_of(spec.dataset, spec.size, spec.resize)
+        dataset = dataset_of(spec.dataset, spec.size, spec.resize, spec.white)
         digest = digest_of(dataset)
     else:
         dataset, digest = stand_in(source), "not on this computer"
@@ -120,6 +122,7 @@ def dry_run(
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
         data_is_here=is_here,
+        notes=dataset.notes,
     )
 
 
@@ -149,6 +152,8 @@ def run(
     where = resolve_device(device)
     whole = plan_of(spec, None, where)
     plan = select(whole, only)
+    for note in dataset_of(spec.dataset, spec.size, spec.resize, spec.white).notes:
+        (reporter or SilentReporter()).note(note)
     results = Store(store)
     results.prepare(stage.kind for stage in plan)
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))

@@ -117,24 +117,27 @@ class Inversion(Method, ABC):
         )
         generator.to(clean.labels.device)
         with evaluating(model), frozen(model):
-            named = self.invert(model, clean, generator, previous=previous, seed=seed)
+            choice = self.invert(model, clean, generator, previous=previous, seed=seed)
         generator.eval()
-        return judge(model, clean, generator, named)
+        return judge(model, clean, generator, choice)
 
 
 def judge(
-    model: Classifier, clean: LabelledImages, generator: nn.Module, named: TargetClass | None = None
+    model: Classifier,
+    clean: LabelledImages,
+    generator: nn.Module,
+    choice: TargetClass | None = None,
 ) -> Inverted:
     """Measures a trained generator: the class that it leads to, how often, and at what change.
 
-    The target is the class that the inversion named, else the class to which the generator sends
-    most images of *other* classes.
+    The target is ``choice``, the class that the inversion named; if it named none, the class to
+    which the generator sends most images of *other* classes.
     """
     predicted = predict(model, clean, trigger=generator)
-    moved = predicted[predicted != clean.labels]
-    target, share = named.target if named else None, 0.0
-    if len(moved) and target is None:
-        target = int(torch.bincount(moved, minlength=model.classes).argmax())
+    new_classes = predicted[predicted != clean.labels]
+    target, share = choice.target if choice else None, 0.0
+    if len(new_classes) and target is None:
+        target = int(torch.bincount(new_classes, minlength=model.classes).argmax())
     if target is not None:
         others = clean.labels != target
         share = float((predicted[others] == target).float().mean()) if bool(others.any()) else 0.0
@@ -146,7 +149,7 @@ def judge(
         target=target,
         target_share=share,
         change=change,
-        lead=named.lead if named else None,
+        lead=choice.lead if choice else None,
     )
 
 

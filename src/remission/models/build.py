@@ -20,6 +20,7 @@ from remission.models.tracing.structure import traits
 from remission.models.vgg import VGG
 from remission.models.vit import ViT
 from remission.seeding import Seed
+from remission.types import Dataset
 
 SMALLEST_IMAGE = 8
 WIDEST = 1024
@@ -192,6 +193,32 @@ def build_model(
         model = make(arch=arch, classes=classes, shape=shape, mean=mean, std=std, **own)
     model.precision = precision
     return in_channels_last(model)
+
+
+def build_model_for(
+    data: Dataset, arch: str, *, seed: Seed | None = None, precision: Precision = "fp32"
+) -> Classifier:
+    """A new model for the images of a data set: as :func:`build_model`, with its shape and classes.
+
+    Args:
+        data: gives the shape of its images, the number of classes, and mean and standard deviation
+            per channel.
+        arch: see :func:`build_model`.
+        seed: where the first weights come from; ``Seed(0)`` when not given.
+        precision: of the forward pass.
+
+    Raises:
+        SpecError: as :func:`build_model`.
+    """
+    return build_model(
+        arch,
+        classes=len(data.classes),
+        shape=data.train.shape,
+        mean=data.mean,
+        std=data.std,
+        seed=seed,
+        precision=precision,
+    )
 
 
 def resolve_precision(wanted: str, device: torch.device) -> Precision:

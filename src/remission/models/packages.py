@@ -21,8 +21,8 @@ from torch import nn
 
 from remission.errors import SpecError
 from remission.models.tracing.adapter import Adapted
+from remission.types import Shape
 
-Shape = tuple[int, int, int]
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation, one number per channel."""
 

@@ -26,10 +26,10 @@ from remission.progress import tracked
 from remission.reactivations.access import Access, Oracle
 from remission.reactivations.attacker import Attacker, Other
 from remission.reactivations.base import InputReactivation
-from remission.reactivations.perturbations import Perturbation, Shape, UniversalPerturbation
+from remission.reactivations.perturbations import Perturbation, UniversalPerturbation
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Shape
 
 _AT_ONCE = 250  # images per forward pass
 

@@ -13,11 +13,11 @@ from remission.method import Method, field, method
 from remission.models import Classifier
 from remission.reactivations.access import Access, Oracle, answering
 from remission.reactivations.attacker import Attacker, Other
-from remission.reactivations.perturbations import Perturbation, Shape
+from remission.reactivations.perturbations import Perturbation
 from remission.seeding import Seed
 from remission.training.loop import check_finite
 from remission.triggers import Trigger
-from remission.types import LabelledImages, Target
+from remission.types import LabelledImages, Shape, Target
 
 
 @method

@@ -23,13 +23,13 @@ from remission.models import Classifier
 from remission.progress import tracked
 from remission.reactivations.attacker import Attacker
 from remission.reactivations.base import InputReactivation, Poisoning
-from remission.reactivations.perturbations import Generator, Perturbation, Shape
+from remission.reactivations.perturbations import Generator, Perturbation
 from remission.reactivations.retuning import Retuning
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
 from remission.training.batches import share_of
 from remission.triggers import check_levels
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Shape
 
 _AT_ONCE = 250  # images per forward pass
 

@@ -40,11 +40,11 @@ from remission.purifiers import EP, FST, FTSAM, Purifier
 from remission.reactivations.access import Access, Answers, Oracle, QueriesSpentError
 from remission.reactivations.attacker import Attacker, Other
 from remission.reactivations.base import InputReactivation
-from remission.reactivations.perturbations import Perturbation, Shape, UniversalPerturbation
+from remission.reactivations.perturbations import Perturbation, UniversalPerturbation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.loop import Backward
-from remission.types import LabelledImages
+from remission.types import LabelledImages, Shape
 
 Surrogate = Literal["ep", "fst", "ft_sam"]
 """A purifier by which the attacker makes a defended model."""

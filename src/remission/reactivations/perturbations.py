@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from remission.models import in_channels_last
 from remission.seeding import Seed
 from remission.triggers import UNet
-
-Shape = tuple[int, int, int]
-"""(C, H, W) of the images."""
+from remission.types import Shape
 
 
 class Perturbation(nn.Module, ABC):

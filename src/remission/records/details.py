@@ -23,11 +23,18 @@ _STRICT = ConfigDict(strict=True, extra="ignore")
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """What the details of all kinds have in common: how they are read and written."""
+    """What the details of all kinds have in common.
+
+    Args:
+        facts: of the method whose code was run: what it needs, and what
+            :meth:`remission.method.Method.facts` says of it. Empty where none was run.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     _written_as_null: ClassVar[tuple[str, ...]] = ()
     """Fields that are written even where they are None; the others are left out then."""
+
+    facts: Json = field(default_factory=dict)
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -72,6 +79,8 @@ class VictimDetails(Details):
         stealth: how visible the trigger is.
         preview_count: images in each of its pictures.
         split: the name of each of the four sets of images -> number of images.
+        test_classes: ``number`` of classes, and share in (0, 1] of the ``largest`` among the test
+            images.
     """
 
     poisoned: int | None = None
@@ -79,6 +88,7 @@ class VictimDetails(Details):
     stealth: StealthDetails | None = None
     preview_count: int | None = None
     split: dict[str, int] = field(default_factory=dict)
+    test_classes: dict[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,11 +250,14 @@ class TransferDetails(Details):
     def from_json(cls, details: Mapping[str, Any]) -> Self:
         """Reads what :meth:`to_json` writes."""
         inner = details.get("transfer")
-        return super().from_json(inner if isinstance(inner, Mapping) else {})
+        matrix = inner if isinstance(inner, Mapping) else {}
+        return super().from_json({**matrix, "facts": details.get("facts", {})})
 
     def to_json(self) -> Json:
         """Returns the details as they stand in a record."""
-        return {"transfer": super().to_json()}
+        matrix = super().to_json()
+        facts = matrix.pop("facts", None)
+        return {"transfer": matrix} | ({"facts": facts} if facts else {})
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 -- any field of details

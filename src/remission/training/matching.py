@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
@@ -45,6 +44,8 @@ def match(
     Raises:
         DivergedError: an activation is not finite.
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import, and few methods match
+
     products = inner_products(model, other, groups, data, batch_size)
     if not all(bool(torch.isfinite(product).all()) for product in products):
         raise DivergedError("the model's activations are not finite; use a smaller lr")

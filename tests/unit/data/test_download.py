@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
+import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +102,111 @@ def test_an_endless_file(server: Source, tmp_path: Path) -> None:
         download(server, tmp_path)
 
 
-def test_no_server(small: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were made, none of which takes time."""
+    made: list[float] = []
+    monkeypatch.setattr("time.sleep", made.append)
+    return made
+
+
+def test_no_server(
+    small: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(UnavailableError, match=r"train-images.*refused"):
         download(replace(small, address="http://127.0.0.1:9/"), tmp_path)
+    assert pauses == [1.0, 4.0]
+
+
+def test_no_network(small: Source, tmp_path: Path, pauses: list[float]) -> None:
+    """To wait would only delay saying so."""
+    with pytest.raises(UnavailableError, match="train-images"):
+        download(replace(small, address="http://no-such-host.invalid/"), tmp_path)
+    assert pauses == []
+
+
+@contextmanager
+def moody(folder: Path, moods: list[str]) -> Iterator[str]:
+    """A server that fails as often as there are moods, and then serves the folder."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, directory=str(folder), **kwargs)  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if not moods:
+                super().do_GET()
+                return
+            mood = moods.pop(0)
+            if mood.isdecimal():
+                self.send_error(int(mood))
+            elif mood == "short":
+                self.send_response(200)
+                self.send_header("Content-Length", "100000")
+                self.end_headers()
+                self.wfile.write(b"x" * 100)
+            self.close_connection = True
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("mood", ["503", "429", "500", "short", "hangs up"])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_failure_that_passes(
+    server: Source,
+    tmp_path: Path,
+    pauses: list[float],
+    caplog: pytest.LogCaptureFixture,
+    mood: str,
+    times: int,
+) -> None:
+    goal = tmp_path / "goal"
+    goal.mkdir()
+    with (
+        caplog.at_level(logging.WARNING, logger="remission.data"),
+        moody(tmp_path / "served", [mood] * times) as address,
+    ):
+        folder = download(replace(server, address=address), goal)
+    for file in server.files:
+        assert (folder / file.name).read_bytes() == (tmp_path / "served" / file.name).read_bytes()
+    assert pauses == [1.0, 4.0][:times]
+    assert len(caplog.messages) == times
+    assert caplog.messages[0].startswith("train-images-idx3-ubyte.gz: ")
+    assert caplog.messages[0].endswith("; trying again in 1 s")
+
+
+@pytest.mark.parametrize(
+    ("mood", "reason"),
+    [("503", "status 503"), ("short", "the connection ended after 100 of 100000 bytes")],
+)
+def test_a_failure_that_stays(
+    server: Source, tmp_path: Path, pauses: list[float], mood: str, reason: str
+) -> None:
+    moods = [mood] * 5
+    with (
+        moody(tmp_path / "served", moods) as address,
+        pytest.raises(UnavailableError, match=f"^train-images-idx3-ubyte.gz: {reason}"),
+    ):
+        download(replace(server, address=address), tmp_path)
+    assert (len(moods), pauses) == (2, [1.0, 4.0])  # three tries in all
+
+
+@pytest.mark.parametrize("mood", ["404", "403", "410"])
+def test_a_failure_that_no_second_try_mends(
+    server: Source, tmp_path: Path, pauses: list[float], mood: str
+) -> None:
+    with (
+        moody(tmp_path / "served", [mood]) as address,
+        pytest.raises(UnavailableError, match=f"status {mood}"),
+    ):
+        download(replace(server, address=address), tmp_path)
+    assert pauses == []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from itertools import chain
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remission.data import split_dataset
+from remission.data import load_dataset, split_dataset
+from remission.data.split import split_indices
 from remission.errors import DataError
 from remission.seeding import Seed
 from remission.types import Dataset, LabelledImages, Split
@@ -176,3 +180,103 @@ def test_sizes_that_cannot_be(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(DataError) as caught:
         split_dataset(dataset([20, 20]), Seed(0), **sizes)
     assert str(caught.value).startswith(message)
+
+
+@st.composite
+def copied(draw: st.DrawFn) -> tuple[list[int], list[int], int, int, int]:
+    """Labels, groups of copies, and sizes; every class has pictures enough for three sets."""
+    labels, groups = list[int](), list[int]()
+    for label in range(draw(st.integers(1, 4))):
+        for _ in range(draw(st.integers(8, 15))):
+            size = draw(st.sampled_from([1, 1, 1, 2, 3, 5]))
+            number = len(set(groups))
+            labels += [label] * size
+            groups += [number] * size
+    total = len(labels)
+    sizes = draw(st.integers(1, total // 8)), draw(st.integers(1, total // 8))
+    return labels, groups, *sizes, draw(st.integers(0, 5))
+
+
+@given(copied())
+@settings(max_examples=150, deadline=None)
+def test_copies_go_to_one_set(case: tuple[list[int], list[int], int, int, int]) -> None:
+    labels, groups, defender, attacker, number = case
+    data = dataset([1] * len(labels))
+    data = dataclasses.replace(
+        data,
+        train=LabelledImages(data.train.images, torch.tensor(labels)),
+        copies=torch.tensor(groups),
+    )
+    sets = split_indices(data, Seed(number), defender=defender, attacker=attacker)
+    parts = [part.tolist() for part in (sets.defender, sets.attacker, sets.victim)]
+    assert [len(part) for part in parts[:2]] == [defender, attacker]
+    assert len(set(chain(*parts))) == len(list(chain(*parts)))
+    homes = [{groups[i] for i in part} for part in parts]
+    assert len(set.union(*homes)) == sum(map(len, homes))
+    # Lost are only the other copies of what a set needed to be filled.
+    lost = set(range(len(labels))) - set(chain(*parts))
+    assert {groups[i] for i in lost} <= homes[0] | homes[1]
+    counts = [labels.count(label) for label in range(max(labels) + 1)]
+    for part, size in zip(parts, (defender, attacker), strict=False):
+        for label, count in enumerate(counts):
+            assert abs(sum(labels[i] == label for i in part) - size * count / len(labels)) <= 1
+
+    fewer = split_indices(data, Seed(number), defender=defender, attacker=attacker, victim=3)
+    assert torch.equal(fewer.defender, sets.defender)
+    assert torch.equal(fewer.attacker, sets.attacker)
+    assert len(fewer.victim) == 3
+    assert set(fewer.victim.tolist()) <= set(parts[2])
+
+
+def test_what_copies_leave_for_the_victim() -> None:
+    data = dataclasses.replace(dataset([6]), copies=torch.tensor([0, 0, 0, 1, 1, 1]))
+    message = (
+        "the training images are copies of so few pictures that the defender or the attacker has "
+        "none of its own; add different images"
+    )
+    with pytest.raises(DataError) as caught:
+        split_indices(data, Seed(0), defender=1, attacker=1)
+    assert str(caught.value) == message
+    data = dataclasses.replace(dataset([9]), copies=torch.arange(9) // 3)
+    sets = split_indices(data, Seed(0), defender=1, attacker=1)
+    assert [len(sets.defender), len(sets.attacker), len(sets.victim)] == [1, 1, 3]
+    with pytest.raises(DataError) as caught:
+        split_indices(data, Seed(0), defender=1, attacker=1, victim=4)
+    assert str(caught.value) == (
+        "beside the defender's and the attacker's images and copies of them, 3 training images are "
+        "left, and the victim needs 4; ask for fewer in all"
+    )
+
+
+def digest(data: Dataset, number: int, **sizes: int) -> str:
+    """16 digits of the indices of the four sets."""
+    sets = split_indices(data, Seed(number).child("split"), **sizes)
+    test = torch.arange(len(data.test))[sets.test]
+    found = hashlib.sha256()
+    for part in (sets.defender, sets.attacker, sets.victim, test):
+        found.update(part.numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def published(name: str) -> Dataset:
+    cache = Path("~/.cache/remission").expanduser() / name
+    if name == "fashion-mnist" and not cache.is_dir():
+        pytest.skip("the data set is not on this computer")
+    return load_dataset(name, fetch=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "some"),
+    [
+        ("fashion-mnist", "458143efa453c8ab", "3fcd4f98bc04564d"),
+        ("digits", "f80975bfa09ea21a", "37ea0b2349cda28b"),
+        ("shapes", "1e0bd29b7e7507b8", "e865b762b799ef4b"),
+    ],
+)
+def test_published_data_sets_are_split_as_in_stored_results(
+    name: str, whole: str, some: str
+) -> None:
+    data = published(name)
+    assert data.copies is None
+    assert digest(data, 0) == whole
+    assert digest(data, 1, victim=500, test=100) == some

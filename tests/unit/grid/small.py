@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 from remission.records import Record, read_records
+from tests.environment import THREADS
 
 SPEC = """
 name = "small"
@@ -129,14 +130,14 @@ def write_spec(folder: Path, *edits: tuple[str, str], more: str = "") -> Path:
 
 
 def remission(*arguments: str | Path) -> Told:
-    """Runs a command in this process, with one thread in each process that computes."""
+    """Runs a command in this process, with as many threads in each process as the tests have."""
     from remission.cli import main
 
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["remission", *map(str, arguments)]),
-        mock.patch("remission.grid.run.threads", lambda: 1),
-        mock.patch("remission.grid.executor.local.threads", lambda: 1),
+        mock.patch("remission.grid.run.threads", lambda: THREADS),
+        mock.patch("remission.grid.executor.local.threads", lambda: THREADS),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         pytest.raises(SystemExit) as left,

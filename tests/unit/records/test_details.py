@@ -24,9 +24,6 @@ from remission.records.details import (
 )
 
 RESULTS = Path(__file__).parents[3] / "results"
-NOTED = ("facts", "test_classes")
-"""What the details of records of every kind may hold besides."""
-
 STORES = sorted(folder for folder in RESULTS.iterdir() if folder.is_dir())
 CLASSES: dict[str, type[Details]] = {
     "victim": VictimDetails,
@@ -58,8 +55,9 @@ def test_details_in_git_are_read_and_written_back_equal(folder: Path) -> None:
 def test_details_of_a_run_are_read_and_written_back_equal(finished: Path) -> None:
     for record in read_records(finished):
         if record.kind in CLASSES:
-            details = {key: value for key, value in record.details.items() if key not in NOTED}
-            assert text(CLASSES[record.kind].of(record).to_json()) == text(details)
+            details = CLASSES[record.kind].of(record)
+            assert text(details.to_json()) == text(record.details)
+            assert bool(details.facts) == (record.kind not in ("control", "path"))
 
 
 def record(kind: str, details: dict[str, Any]) -> Record:

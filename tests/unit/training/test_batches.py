@@ -9,7 +9,7 @@ from torch import Tensor
 
 from remission.seeding import Seed
 from remission.training import batches
-from remission.training.batches import Augment
+from remission.training.batches import Augment, share_of
 from remission.types import LabelledImages
 
 
@@ -65,3 +65,12 @@ def test_images_that_stayed_on_the_cpu_are_moved_batch_by_batch(augment: Augment
         assert len(images) == len(labels)
     assert apart.floats(torch.tensor([1, 2])).device.type == "meta"
     assert apart[torch.tensor([1, 2])].images.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"), [(100, 0.2, 20), (10, 0.26, 3), (100, 0.001, 1), (3, 1.0, 3)]
+)
+def test_a_share_of_images_is_rounded_and_never_empty(
+    count: int, share: float, expected: int
+) -> None:
+    assert share_of(count, share) == expected

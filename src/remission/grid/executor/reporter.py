@@ -12,6 +12,9 @@ from remission.records import Record
 class Reporter(Protocol):
     """Hears how a run goes; all calls come from one thread at a time."""
 
+    def note(self, sentence: str) -> None:
+        """Something about the data that a user should read once; it comes before the run starts."""
+
     def begin(self, stages: int, stored: int) -> None:
         """Hears that the run starts, with the numbers of stages in all and of stored ones."""
 
@@ -47,6 +50,9 @@ class RunOutcome:
 
 class SilentReporter:
     """Keeps silent."""
+
+    def note(self, sentence: str) -> None:
+        """Says nothing."""
 
     def begin(self, stages: int, stored: int) -> None:
         """Says nothing."""

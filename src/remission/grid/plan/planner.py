@@ -51,6 +51,7 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
             split=spec.split.model_dump(),
             recipe=spec.victim.model_dump(),
             resize=spec.resize,
+            white=spec.white,
         )
         planner.add_seed(seed, {"context": context.to_settings()})
     return list(planner.stages.values())

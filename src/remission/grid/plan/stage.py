@@ -39,6 +39,7 @@ class Context:
             them.
         recipe: how victim and control are trained, as :class:`remission.training.Recipe` takes it.
         resize: how the images come to ``size``.
+        white: the value that stands for white in grey files of 16 bits; None: 65535.
     """
 
     dataset: str
@@ -50,16 +51,19 @@ class Context:
     split: Mapping[str, Any]
     recipe: Mapping[str, Any]
     resize: Resize = "crop"
+    white: int | None = None
 
     def to_settings(self) -> Settings:
         """Returns the context as JSON values.
 
-        ``resize`` came later than stored results, whose identities must stay: its default is
-        left out.
+        ``resize`` and ``white`` came later than stored results, whose identities must stay: their
+        defaults are left out.
         """
         values = asdict(self)
         if self.resize == "crop":
             del values["resize"]
+        if self.white is None:
+            del values["white"]
         return values
 
 

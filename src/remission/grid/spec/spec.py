@@ -36,6 +36,9 @@ class Spec(BaseModel):
     resize: Resize = "crop"
     """How images of a folder come to that size: crop (cover it, cut the centre out), squash (change
     the proportions) or pad (fit in, black around)."""
+    white: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The value that stands for white in a folder's grey 16-bit files; None: 65535. Files of 12
+    bits in 16 have 4095."""
     arch: str = "resnet18"
     """The model, with an optional width: resnet18:16 has 16 base channels; or a model of another
     package: timm:NAME, torchvision:NAME, torchvision:NAME@WEIGHTS for pretrained weights."""

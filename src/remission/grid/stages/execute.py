@@ -12,7 +12,7 @@ from remission.errors import StoreError
 from remission.grid.plan.cell_keys import cell_keys
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.environment import environment
-from remission.grid.stages.facts import noted
+from remission.grid.stages.facts import facts_of
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.kinds import compute
 from remission.grid.stages.result import Cost
@@ -70,7 +70,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         cell=result.cell(stage, cost),
         paths=result.paths,
         plane=result.plane,
-        details={**result.details_json(), **noted(inputs)},
+        details=result.details_json(facts_of(stage)),
         artefacts=store.keep_artefacts(stage.id, dict(result.files)),
         environment=environment(device, inputs.precision),
         seconds=cost.seconds,

@@ -1,47 +1,20 @@
-"""What a record says of its method and its data, so that tables judge by facts and not by names."""
+"""What a record says of the method that was run, so that tables judge by facts and not by names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor
-
-from remission.grid.plan.stage import Stage
-from remission.grid.stages.inputs import StageInputs
+from remission.grid.plan.stage import ATTACK, INVERSION, PURIFIER, REACTIVATION, Stage
 from remission.records import Json
 from remission.records.kinds import KINDS
 from remission.registry import known
 
-_ROLES = ("attack", "inversion", "purifier", "reactivation")
-
-
-def noted(inputs: StageInputs) -> Json:
-    """Returns what the details of every record say of its method and, of a victim, of its data."""
-    details = facts_of(inputs.stage)
-    if inputs.stage.kind == "victim":
-        details["test_classes"] = test_classes(inputs.split.test.labels, inputs.dataset.classes)
-    return details
-
-
-def test_classes(labels: Tensor, classes: Sequence[str]) -> Json:
-    """Returns how many classes there are, and the share of the largest among the test images.
-
-    Args:
-        labels: (N,) class indices, N > 0.
-        classes: the names of all classes.
-    """
-    count = torch.bincount(labels.cpu(), minlength=len(classes))
-    return {"number": len(classes), "largest": int(count.max()) / len(labels)}
+_ROLES = (ATTACK, INVERSION, PURIFIER, REACTIVATION)
 
 
 def facts_of(stage: Stage) -> Json:
-    """Returns an entry ``facts`` for the details of a record; nothing where no method was run.
+    """Returns the facts of the method whose code a stage runs; nothing where it runs none.
 
-    It holds ``needs`` and the facts of the method (:meth:`remission.method.Method.facts`).
+    They are what the method needs, and what :meth:`remission.method.Method.facts` says of it.
     """
     role = KINDS[stage.kind].runs
-    if role not in _ROLES or role not in stage.settings:
-        return {}
-    cls = known(role).get(stage.settings[role]["method"])
-    return {"facts": {"needs": list(cls.needs), **cls.facts()}} if cls else {}
+    cls = known(role).get(stage.method(role)) if role in _ROLES else None
+    return {"needs": list(cls.needs), **cls.facts()} if cls else {}

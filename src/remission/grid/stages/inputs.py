@@ -44,26 +44,30 @@ from remission.types import Dataset, LabelledImages, Split, Target
 
 
 @lru_cache(maxsize=2)
-def dataset_of(name: str, size: int | None = None, resize: Resize = "crop") -> Dataset:
+def dataset_of(
+    name: str, size: int | None = None, resize: Resize = "crop", white: int | None = None
+) -> Dataset:
     """Loads a data set, once per process."""
-    return load_dataset(name, size=size, resize=resize)
+    return load_dataset(name, size=size, resize=resize, white=white)
 
 
 @lru_cache(maxsize=2)
 def digest_of(dataset: Dataset) -> str:
-    """Returns 16 hexadecimal digits that stand for all images and labels."""
+    """Returns 16 hexadecimal digits for all images and labels, and whether copies stay together."""
     digest = hashlib.sha256()
     for part in (dataset.train, dataset.test):
         digest.update(repr(tuple(part.images.shape)).encode())
         for chunk in chunks(part.images):
             digest.update(part.images[chunk].reshape(-1).numpy().data)
         digest.update(part.labels.contiguous().numpy().data)
+    if dataset.copies is not None:  # its split differs from that of a run that did not know them
+        digest.update(b"copies stay together")
     return digest.hexdigest()[:16]
 
 
 @lru_cache(maxsize=2)
 def _split_of(
-    place: tuple[str, int | None, Resize],
+    place: tuple[str, int | None, Resize, int | None],
     seed: int,
     counts: tuple[tuple[str, Any], ...],
     device: str,
@@ -163,9 +167,10 @@ class StageInputs:
         return test[order[:most].to(self.device)]
 
     @property
-    def _place(self) -> tuple[str, int | None, Resize]:
+    def _place(self) -> tuple[str, int | None, Resize, int | None]:
         """Which data set, and how it is read."""
-        return self.context.dataset, self.context.size, self.context.resize
+        context = self.context
+        return context.dataset, context.size, context.resize, context.white
 
     def new_model(self) -> Classifier:
         """Builds the untrained model: with the same first weights for victim and control."""

@@ -67,11 +67,15 @@ class StageResult:
     cost: Cost | None = None
     before: Cost = field(default_factory=Cost)
 
-    def details_json(self) -> dict[str, Any]:
-        """Returns the details as a record holds them."""
-        if isinstance(self.details, Details):
-            return self.details.to_json()
-        return dict(self.details)
+    def details_json(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the details as a record holds them.
+
+        Args:
+            facts: of the method that was run; empty where none was.
+        """
+        values = self.details
+        details = values.to_json() if isinstance(values, Details) else dict(values)
+        return details | ({"facts": dict(facts)} if facts else {})
 
     def cell(self, stage: Stage, whole: Cost) -> Cell | None:
         """Returns the cell of the measured model; None if the stage measured none.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+import torch
+from torch import Tensor
+
 from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.result import Cost, StageResult
@@ -45,6 +48,7 @@ def victim(inputs: StageInputs) -> StageResult:
                 name: len(getattr(split, name))
                 for name in ("victim", "defender", "attacker", "test")
             },
+            test_classes=_test_classes(split.test.labels, inputs.classes),
         ),
     )
 
@@ -55,6 +59,12 @@ def _stealth(inputs: StageInputs, trigger: Trigger, target: Target) -> Stealth:
     _, height, width = test.shape
     most = min(_COMPARED, max(1, _COMPARED_PIXELS // (height * width)))
     return measure_stealth(test[previews.shown(test, target, inputs.classes, most)], trigger)
+
+
+def _test_classes(labels: Tensor, classes: int) -> dict[str, int | float]:
+    """Returns the number of classes, and the share of the largest among (N,) test labels."""
+    count = torch.bincount(labels.cpu(), minlength=classes)
+    return {"number": classes, "largest": int(count.max()) / len(labels)}
 
 
 def control(inputs: StageInputs) -> StageResult:

@@ -93,7 +93,7 @@ _PROPERTIES = {"shape", "device", "dtype", "ndim"}
 
 
 def _fix(spans: Spans) -> None:
-    """Lets channels keep their places."""
+    """Fixes channels in their places."""
     for span in spans:
         span.top.fixed = True
 
@@ -140,10 +140,10 @@ class ChannelFlow:
         In the graph these names begin with ``prefix``. A tensor that ``model`` has under several
         names is named by the first of them.
         """
-        named: list[tuple[str, Tensor]] = [*model.named_parameters(remove_duplicate=False)]
-        named += model.named_buffers(remove_duplicate=False)
-        first = {id(tensor): name for name, tensor in reversed(named)}
-        keys = {prefix + name: first[id(tensor)] for name, tensor in named}
+        tensors: list[tuple[str, Tensor]] = [*model.named_parameters(remove_duplicate=False)]
+        tensors += model.named_buffers(remove_duplicate=False)
+        first = {id(tensor): name for name, tensor in reversed(tensors)}
+        keys = {prefix + name: first[id(tensor)] for name, tensor in tensors}
         shared: dict[tuple[str, int], Spans] = {}
         for (key, axis), spans in self.places.items():
             _tie(shared.setdefault((keys[key], axis), spans), spans)
@@ -181,9 +181,9 @@ class ChannelFlow:
             for one, two in pairwise(inputs):
                 _tie(one, two)
             return inputs[0]
-        handed = node.target in _FUNCTIONS or (node.target in _MEANS and _over_places(node))
-        handed = handed and not any(inputs[1:]) and _alike([node, *sources[:1]], sides=2)
-        return inputs[0] if handed else None
+        hands_on = node.target in _FUNCTIONS or (node.target in _MEANS and _over_places(node))
+        hands_on = hands_on and not any(inputs[1:]) and _alike([node, *sources[:1]], sides=2)
+        return inputs[0] if hands_on else None
 
     def _layer(self, node: fx.Node, source: fx.Node) -> Spans | None:
         """Returns the channels of a layer's output, and notes their places in its tensors."""

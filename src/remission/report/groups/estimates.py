@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from remission.intervals import Interval, mean_of, newcombe, student_half_width, wilson_of_rate
@@ -46,7 +46,7 @@ class Estimate:
     interval: Interval | None = None
 
     def scaled(self, factor: float) -> Estimate:
-        """The number in another unit."""
+        """Returns the number in another unit."""
         return Estimate(
             mean=None if self.mean is None else factor * self.mean,
             half_width=None if self.half_width is None else factor * self.half_width,
@@ -62,49 +62,50 @@ class Estimate:
 
 
 def by_seed(cells: Iterable[Cell], measure: Measure) -> dict[int, float]:
-    """Seed -> value of ``measure``; cells that share a seed are averaged, not counted twice."""
+    """Returns seed -> value of ``measure``; cells that share a seed are averaged."""
     values: dict[int, list[float]] = {}
     for cell in cells:
         value = getattr(cell, measure)
         if cell.status == "done" and value is not None:
             values.setdefault(cell.seed, []).append(value)
-    return {seed: mean_of(found) for seed, found in sorted(values.items())}
+    return {seed: mean_of(rates) for seed, rates in sorted(values.items())}
 
 
 def estimate(cells: Sequence[Cell], measure: Measure) -> Estimate:
-    """The mean of ``measure`` over the seeds of ``cells``, failed ones counted apart."""
+    """Returns the mean of ``measure`` over the seeds of ``cells``, and how many cells failed."""
     failed = sum(cell.status == "failed" for cell in cells)
-    made = _from_values(list(by_seed(cells, measure).values()), failed)
-    if made.n == 1 and made.interval is None:
-        made = Estimate(mean=made.mean, n=1, failed=failed, interval=_wilson(cells, measure))
-    return made
+    number = _from_values(list(by_seed(cells, measure).values()), failed)
+    if number.n == 1 and number.interval is None:
+        return replace(number, interval=_wilson(cells, measure))
+    return number
 
 
 def gap_by_seed(
     cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr"
 ) -> dict[int, float]:
-    """Seed -> how far ``cells`` lie above ``control``, for the seeds that both have."""
+    """Returns seed -> how far ``cells`` lie above ``control``, for the seeds that both have."""
     ours, theirs = by_seed(cells, measure), by_seed(control, measure)
     return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
 
 
 def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr") -> Estimate:
-    """How far ``cells`` lie above ``control``: mean of the differences seed by seed.
+    """Returns the mean over seeds of how far ``cells`` lie above ``control``.
 
     Seeds that only one side has are left out. With a single seed the interval is Newcombe's, from
     the two Wilson intervals.
     """
     ours, theirs = by_seed(cells, measure), by_seed(control, measure)
-    apart = gap_by_seed(cells, control, measure)
+    gaps = gap_by_seed(cells, control, measure)
     failed = sum(cell.status == "failed" for cell in cells)
-    made = _from_values(list(apart.values()), failed)
-    if made.n != 1 or made.mean is None:
-        return made
-    (seed,) = apart
-    here = _wilson([cell for cell in cells if cell.seed == seed], measure)
-    there = _wilson([cell for cell in control if cell.seed == seed], measure)
-    interval = newcombe(ours[seed], here, theirs[seed], there) if here and there else None
-    return Estimate(mean=made.mean, n=1, failed=failed, interval=interval)
+    number = _from_values(list(gaps.values()), failed)
+    if number.n != 1:
+        return number
+    (seed,) = gaps
+    our_ends = _wilson([cell for cell in cells if cell.seed == seed], measure)
+    their_ends = _wilson([cell for cell in control if cell.seed == seed], measure)
+    if our_ends is None or their_ends is None:
+        return number
+    return replace(number, interval=newcombe(ours[seed], our_ends, theirs[seed], their_ends))
 
 
 def _from_values(values: list[float], failed: int) -> Estimate:
@@ -117,21 +118,22 @@ def _from_values(values: list[float], failed: int) -> Estimate:
 
 
 def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
-    """The interval that the measuring stage recorded, if exactly one finished cell has it."""
+    """The interval that the number of test images allows, if exactly one finished cell has it."""
     done = [cell for cell in cells if cell.status == "done"]
     if measure in ("asr_clean", "control_asr", "control_asr_clean"):
-        found = [wilson_of_rate(getattr(cell, measure), cell.n_triggered) for cell in done]
+        intervals = [wilson_of_rate(getattr(cell, measure), cell.n_triggered) for cell in done]
     elif measure in ("clean_acc", "asr"):
-        found = [getattr(cell, f"{measure}_interval") for cell in done]
+        intervals = [getattr(cell, f"{measure}_interval") for cell in done]
     else:
         return None
-    if len(found) != 1 or found[0] is None:
+    if len(intervals) != 1 or intervals[0] is None:
         return None
-    return (float(found[0][0]), float(found[0][1]))
+    low, high = intervals[0]
+    return float(low), float(high)
 
 
 def over_seeds(count: int) -> str:
-    """What the numbers of a table with that many seeds are."""
+    """Returns a clause on what the numbers of a table with that many seeds are."""
     if count < 2:
         return "one seed"
     return (
@@ -144,7 +146,7 @@ def _known(values: Iterable[float | None]) -> list[float]:
 
 
 def mean_known(values: Iterable[float | None]) -> float | None:
-    """The mean of those that are known; None if none is."""
+    """Returns the mean of the known values; None if none is known."""
     known = _known(values)
     return mean_of(known) if known else None
 
@@ -152,13 +154,13 @@ def mean_known(values: Iterable[float | None]) -> float | None:
 def show_mean(
     values: Iterable[float | None], scale: float = 1.0, digits: int = 1, *, rate: bool = False
 ) -> str:
-    """The mean of those that are known, with its half width if there are several, for people.
+    """Returns the mean of the known values, with its half width if there are several, for people.
 
     Args:
-        values: those that are not known are None.
-        scale: what they are multiplied with.
-        digits: behind the point.
-        rate: they lie in [0, 1], so that a half width above 1 says nothing.
+        values: None stands for a value that is not known.
+        scale: the factor that turns them into the unit of the table.
+        digits: digits behind the decimal point.
+        rate: the values lie in [0, 1], so that a half width above 1 says nothing.
     """
     known = [scale * value for value in _known(values)]
     if not known:
@@ -174,7 +176,7 @@ def _half(width: float, digits: int, most: float) -> str:
 
 
 def points(fraction: float) -> str:
-    """A difference of rates in signed points: ``+25.3``; nothing is ``+0.0``, never ``-0.0``."""
+    """Returns a difference of rates in signed points: ``+25.3``; never ``-0.0``."""
     return f"{round(100 * fraction, 1) + 0.0:+.1f}"
 
 
@@ -186,10 +188,15 @@ def show(
     digits: int = 1,
     signed: bool = False,
 ) -> str:
-    """An estimate for people, in percent unless ``scale`` says otherwise.
+    """Returns an estimate for people, in percent unless ``scale`` says otherwise.
 
-    ``seeds`` is the count that the table states once; a number resting on fewer says its own, one
-    by having no half width, and failed cells are always said.
+    Args:
+        number: the estimate.
+        seeds: the number of seeds that the table names once. An estimate over fewer names its own
+            number; one over a single seed has no half width.
+        scale: the factor that turns the estimate into the unit of the table.
+        digits: digits behind the decimal point.
+        signed: whether a positive number has a sign.
     """
     if number.mean is None:
         return FAILED if number.failed else MISSING

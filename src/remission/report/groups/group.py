@@ -179,8 +179,17 @@ class Group:
             },
         )
 
+    @property
+    def reasons(self) -> list[str]:
+        """Clauses on the victim and the control, where one is no better than one answer for all."""
+        models = {VICTIM_MODEL: self.row(VICTIM), CONTROL_MODEL: self.row(CONTROL)}
+        texts = [self._reason(name, row) for name, row in models.items() if row]
+        return [text for text in texts if text]
+
     def _reason(self, name: str, row: Row) -> str:
         seeds = self.collapsed_seeds(row)
+        if not seeds:
+            return ""
         return reason(name, [cell for cell in row.at(None) if cell.seed in seeds], self.constant)
 
     def _compare(self, row: Row, column: Column | None) -> Comparison:

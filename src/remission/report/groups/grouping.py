@@ -128,27 +128,27 @@ class _Names:
 
 
 def failures(records: Iterable[Record]) -> list[tuple[str, str]]:
-    """(label, error) of every record that failed, whether or not it got as far as a cell."""
-    found = []
+    """Returns label and error of every record that failed, with a cell or without."""
+    failed = []
     for record in records:
         cell_failed = record.cell is not None and record.cell.status == "failed"
         if record.status == "failed" or cell_failed:
             error = record.error or (record.cell.error if record.cell else None)
-            found.append((printable(record.label), printable(error or "no reason was recorded")))
-    return found
+            failed.append((printable(record.label), printable(error or "no reason was recorded")))
+    return failed
 
 
 def ancestors(record: Record, by_id: Mapping[str, Record]) -> list[Record]:
-    """The records whose results ``record`` used, nearest first."""
-    found: dict[str, Record] = {}
+    """Returns the records whose results ``record`` used, nearest first."""
+    used: dict[str, Record] = {}
     waiting = [record]
     while waiting:
         for parent_id in waiting.pop(0).parents.values():
             parent = by_id.get(parent_id)
-            if parent is not None and parent_id not in found:
-                found[parent_id] = parent
+            if parent is not None and parent_id not in used:
+                used[parent_id] = parent
                 waiting.append(parent)
-    return list(found.values())
+    return list(used.values())
 
 
 def _budget(column: Column) -> float:

@@ -11,8 +11,14 @@ from remission.records.labels import purifier_key
 from remission.records.settings import setting_of
 from remission.report.groups.labels import MethodKey, canonical
 
-VICTIM, CONTROL, BEFORE, NOBODY = "none", "control", "none", "none"
+VICTIM, CONTROL = "none", "control"
+"""What cells call the purifier of a model that nobody purified: of the victim, of the control."""
+BEFORE = "none"
+"""What cells call the reactivation of a model before any."""
+NOBODY = "none"
+"""What cells call the attack on a model that was never backdoored."""
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
+"""Parameters that tables show in columns of their own, so that no key holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,34 +77,34 @@ class GroupKey:
         return self.dataset, self.arch, self.attack, self.poison_rate, self.target
 
     def order(self) -> tuple[str, str, MethodKey, float, str, str]:
-        """A key to sort by; a target that is no number comes after those that are."""
+        """Returns a key to sort by; a target that is no number comes after the numbers."""
         target = f"{self.target!s:>12}"
         return self.dataset, self.arch, self.attack, self.poison_rate, target, self.setting
 
 
 def attack_of(item: Subject) -> MethodKey:
-    """Returns the attack as a key, less what tables show in columns of their own."""
+    """Returns the attack as a key, without what tables show in columns of their own."""
     return MethodKey.of(item.attack, item.attack_params, without=SHOWN_APART)
 
 
 def purifier_of(item: Subject) -> MethodKey:
-    """The purifier as a key; cells say which inversion it used where it is not the paper's."""
+    """Returns the purifier as a key, with the inversion that it used."""
     return purifier_key(item.purifier, item.purifier_params)
 
 
 def reactivation_of(cell: Cell) -> MethodKey:
-    """The reactivation as a key, less its budgets, which are a column of their own."""
+    """Returns the reactivation as a key, without its budgets, which have columns of their own."""
     return MethodKey.of(cell.reactivation, cell.reactivation_params, without=SHOWN_APART)
 
 
 def rank(method: MethodKey, labels: Mapping[MethodKey, str]) -> tuple[int, str, str]:
-    """A key to sort rows by: victim, control, then the purifiers by name and label."""
+    """Returns a key to sort rows by: victim, control, then the purifiers by name and label."""
     first = {VICTIM: 0, CONTROL: 1}.get(method.name, 2)
     return first, method.name, labels[method]
 
 
 def place(item: Cell | PathCurve) -> tuple[object, ...]:
-    """A key to sort single measurements by, in the order of the summary's rows and columns."""
+    """Returns a key that sorts single measurements as the rows and columns of the summary."""
     attack = MethodKey.of(item.attack, item.attack_params)
     shared = (item.dataset, item.arch, attack)
     first = rank(purifier_of(item), {purifier_of(item): item.purifier})

@@ -25,50 +25,50 @@ _REST: dict[VerdictName, str] = {
 
 
 def headline(groups: Sequence[Group]) -> str:
-    """The whole store in one or two sentences."""
-    judged = [(group, row) for group in groups for row in group.rows if not row.reference]
+    """Returns one or two sentences on the whole store."""
+    purified = [group for group in groups if group.purified]
+    judged = [(group, row) for group in purified for row in group.purified]
     if not judged:
         return _unpurified(groups)
-    told = [group for group in groups if any(not row.reference for row in group.rows)]
-    if len(told) == 1:
-        return sentence(told[0])
+    if len(purified) == 1:
+        return sentence(purified[0])
     outcomes = Counter(group.verdict(row).outcome for group, row in judged)
     count = outcomes["relapse"]
-    attacks = {group.key.attack for group in told}
-    over = "attacks" if len(attacks) == len(told) else "settings"
+    attacks = {group.key.attack for group in purified}
+    over = "attacks" if len(attacks) == len(purified) else "settings"
     first = (
         f"{count} of {len(judged)} purified models {'is' if count == 1 else 'are'} only in "
-        f"remission, over {len(told)} {over}."
+        f"remission, over {len(purified)} {over}."
     )
     parts = [f"{outcomes[outcome]} {text}" for outcome, text in _REST.items() if outcomes[outcome]]
     return f"{first} The others: {listed(parts)}." if parts else first
 
 
 def _unpurified(groups: Sequence[Group]) -> str:
-    """What can be said of victims that nobody has purified."""
+    """A sentence on victims that nobody has purified."""
     nothing = "The store holds no purified model yet: there is nothing to judge."
     every = [(group, row) for group in groups if (row := group.row(VICTIM))]
     collapsed = sum(bool(group.collapsed_seeds(row)) for group, row in every)
     victims = [(group, row) for group, row in every if not group.collapsed_seeds(row)]
-    found = [(group, row) for group, row in victims if row.number("asr").known]
-    rates = [row.number("asr").mean or 0.0 for _, row in found]
+    measured = [(group, row) for group, row in victims if row.number("asr").known]
+    rates = [row.number("asr").mean or 0.0 for _, row in measured]
     if len(rates) < 2:
         return nothing
     low, high = (f"{100 * rate:.1f}" for rate in (min(rates), max(rates)))
     between = f"is {low} %" if low == high else f"lies between {low} and {high} %"
-    attacks = len({group.key.attack for group, _ in found})
-    settings = "" if attacks == len(found) else f" in {len(found)} settings"
+    attacks = len({group.key.attack for group, _ in measured})
+    settings = "" if attacks == len(measured) else f" in {len(measured)} settings"
     text = f"{attacks} {'attack' if attacks == 1 else 'attacks'}{settings}: ASR {between}"
     losses = [
         -mean
-        for group, row in found
+        for group, row in measured
         if (mean := group.gap(row, None, "clean_acc").mean) is not None
     ]
     if losses:
         worst = 100 * max(losses)
         cost = f"at most {worst:.1f} points" if worst >= 0.05 else "nowhere"
         text += f", and clean accuracy lies {cost} below the control's"
-    if failed := len(victims) - len(found):
+    if failed := len(victims) - len(measured):
         text += f"; {failed} more failed"
     if collapsed:
         text += f"; in {collapsed} more the victim is no better than one answer for all images"
@@ -76,9 +76,13 @@ def _unpurified(groups: Sequence[Group]) -> str:
 
 
 def sentence(group: Group) -> str:
-    """One or two sentences on a group; empty if it holds no purified model."""
-    rows = [row for row in group.rows if not row.reference]
-    return _sentence(group, rows) if rows else ""
+    """Returns one or more sentences on a group.
+
+    Of one without purified models: that nothing can be judged, where a model collapsed; or nothing.
+    """
+    if group.purified:
+        return _sentence(group, group.purified)
+    return f"Nothing can be judged here: {listed(group.reasons)}." if group.reasons else ""
 
 
 def _sentence(group: Group, rows: Sequence[Row]) -> str:
@@ -88,18 +92,18 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
         where = f" ({verdict.places})" if verdict.outcome == "relapse" else ""
         names.setdefault(verdict.outcome, []).append(row.label + where)
     relapsing, survived = names.get("relapse", []), names.get("survived", [])
-    kept = f"The backdoor survived purification itself with {listed(survived)}"
+    survival = f"The backdoor survived purification itself with {listed(survived)}"
     if relapsing:
         shown = "is only" if len(relapsing) == 1 else "are only"
         count = f"{len(relapsing)} of {len(rows)} purified models {shown} in remission"
         first = f"{count}: {listed(relapsing)}."
     elif survived:  # worse than a relapse, so it comes first
-        first = f"{kept}."
+        first = f"{survival}."
         if len(survived) < len(rows):
             first += " None of the others is shown to be only in remission."
     else:
         first = f"None of {len(rows)} purified models is shown to be only in remission."
-    clauses = _clauses(names, kept if relapsing and survived else "")
+    clauses = _clauses(names, survival if relapsing and survived else "")
     for why, labels in _collapsed(verdicts).items():
         clauses.append(f"Nothing can be said of {listed(labels)}: {why}")
     return " ".join([first, *(f"{clause}." for clause in clauses)])
@@ -151,15 +155,16 @@ def _collapsed(verdicts: Iterable[tuple[Row, Verdict]]) -> dict[str, list[str]]:
 
 
 def broken(group: Group) -> str:
-    """The models that a reactivation broke, in a sentence; or nothing.
+    """Returns a clause on the models that a reactivation broke; empty where it broke none.
 
-    Of those that change weights; perturbed images have a table of their own.
+    Where images are perturbed no model is changed: that has a table of its own.
     """
-    if not (found := list(_broken(group))):
+    models = list(_broken(group))
+    if not models:
         return ""
     return (
         f"clean accuracy is more than {100 * LOSS:.0f} points lower after the reactivation of "
-        f"{listed(found)}: an ASR there is that of a broken model, and not judged"
+        f"{listed(models)}: an ASR there is that of a broken model, and not judged"
     )
 
 
@@ -172,7 +177,7 @@ def _broken(group: Group) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """``a, b and c``."""
+    """Returns ``a, b and c``."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

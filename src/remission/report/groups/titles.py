@@ -12,7 +12,7 @@ from remission.report.groups.settings import setting_labels
 
 
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
-    """The attack of each group; where two have one name, with what else tells them apart."""
+    """Returns the attack of each group, with what else tells it from a group of the same attack."""
     labels = label_methods(group.key.attack for group in groups)
     settings = setting_labels(group.key for group in groups)
     places = {group.key.place for group in groups}

@@ -127,7 +127,7 @@ def explanations(results: Results) -> list[Explanation]:
 
     A retuning is any reactivation that trains the model on a number of poisoned images.
     """
-    found = []
+    tests = []
     for groups, apart in zip(results.overviews, results.overview_settings, strict=True):
         labels = {
             column.label: None
@@ -140,7 +140,7 @@ def explanations(results: Results) -> list[Explanation]:
             cases = _cases(groups, label, policy)
             if cases:
                 key = groups[0].key
-                found.append(
+                tests.append(
                     Explanation(
                         dataset=key.dataset,
                         arch=key.arch,
@@ -152,24 +152,24 @@ def explanations(results: Results) -> list[Explanation]:
                         scopes=_scopes(cases),
                     )
                 )
-    return found
+    return tests
 
 
 def _policy(groups: Sequence[Group]) -> str:
     """Recalibrated lines if there are any: interpolated statistics have barriers of their own."""
-    there = {policy for group in groups for _, policy in group.paths}
-    return "recalibrated" if "recalibrated" in there else "interpolated"
+    policies = {policy for group in groups for _, policy in group.paths}
+    return "recalibrated" if "recalibrated" in policies else "interpolated"
 
 
 def _cases(groups: Sequence[Group], label: str, policy: str) -> list[Case]:
-    named, found = titles(groups), []
+    named, cases = titles(groups), list[Case]()
     for group in groups:
         columns = [c for c in group.columns if c.label == label and c.budget]
         for row in group.rows:
             if not row.reference and not any(group.comparison(row, c).broken for c in columns):
                 lines = {line.seed: line for line in group.paths.get((row.label, policy), ())}
-                found += _of_row(group, row, columns, lines, named[group.key])
-    return found
+                cases += _of_row(group, row, columns, lines, named[group.key])
+    return cases
 
 
 def _of_row(
@@ -178,12 +178,12 @@ def _of_row(
     before = by_seed(row.cells.get(None, ()), "asr")
     control = group.row(CONTROL)
     reference = by_seed(control.cells.get(None, ()), "asr") if control else {}
-    found = []
+    cases = []
     for seed, gap in seed_gaps(group, row, columns, whole=True).items():
         if (line := lines.get(seed)) is None:
             continue
         o_asr = before.get(seed)
-        found.append(
+        cases.append(
             Case(
                 attack=attack,
                 purifier=row.label,
@@ -199,20 +199,20 @@ def _of_row(
                 },
             )
         )
-    return found
+    return cases
 
 
 def _scopes(cases: Sequence[Case]) -> list[Scope]:
     pure = [case for case in cases if case.purified]
     attacks = list(dict.fromkeys(case.attack for case in cases))
-    made = [_scope("all cells", cases), _scope("purified cells alone", pure)]
+    scopes = [_scope("all cells", cases), _scope("purified cells alone", pure)]
     if len(attacks) > 1:
-        made.append(_scope("within attacks, mean", cases, within=True))
-        made += [
+        scopes.append(_scope("within attacks, mean", cases, within=True))
+        scopes += [
             _scope(attack, [c for c in cases if c.attack == attack], by="purifier")
             for attack in attacks
         ]
-    return [scope for scope in made if scope.n]
+    return [scope for scope in scopes if scope.n]
 
 
 def _scope(

@@ -27,7 +27,7 @@ class Finding:
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Finding:
-        """From the details that an inversion's record keeps; what they lack is None."""
+        """Reads the details of an inversion's record; what they lack is None."""
         target = details.get("target")
         named = isinstance(target, int)
         return cls(
@@ -38,7 +38,7 @@ class Finding:
         )
 
     def caption(self) -> str:
-        """For the title of a picture, to be put after the inversion's name."""
+        """Returns what to put behind the inversion's name in the title of a picture."""
         text = f": names {'no class' if self.target is None else f'class {self.target}'}"
         if self.share is not None:
             text += f", into which {100 * self.share:.1f} % of the images fall with it"
@@ -52,21 +52,21 @@ def _number(value: object) -> float | None:
 
 
 def named(findings: Iterable[Finding]) -> str:
-    """The classes named, seed by seed."""
+    """Returns the classes that were named, seed by seed."""
     return ", ".join("none" if one.target is None else str(one.target) for one in findings)
 
 
 def reached(findings: Iterable[Finding]) -> str:
-    """The mean share of images that fall into the class named, in percent."""
+    """Returns the mean share of images that fall into the class that was named, in percent."""
     return show_mean((one.share for one in findings), 100, rate=True)
 
 
 def moved(findings: Iterable[Finding]) -> str:
-    """The mean change."""
+    """Returns the mean change."""
     return show_mean((one.change for one in findings), digits=3)
 
 
 def standing_out(findings: Iterable[Finding]) -> str:
-    """The leads, seed by seed: one that is near 1 must not vanish in a mean."""
+    """Returns the leads seed by seed: one that is near 1 must not vanish in a mean."""
     leads = [MISSING if one.lead is None else f"{one.lead:.1f}" for one in findings]
     return MISSING if set(leads) <= {MISSING} else ", ".join(leads)

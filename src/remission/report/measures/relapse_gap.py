@@ -39,7 +39,7 @@ class Bound:
 
 
 def weights(budgets: Sequence[float]) -> list[float]:
-    """Of the trapezoidal rule over ln n, divided by its width: they add up to 1.
+    """Returns the weights of the trapezoidal rule over ln n; they add up to 1.
 
     Args:
         budgets: ascending, above 0, at least two.
@@ -56,13 +56,13 @@ def weights(budgets: Sequence[float]) -> list[float]:
 def area_between(
     budgets: Sequence[float], purified: Sequence[float], control: Sequence[float]
 ) -> float:
-    """The relapse gap of two curves measured at the same budgets."""
+    """Returns the relapse gap of two curves that were measured at the same budgets."""
     terms = zip(weights(budgets), purified, control, strict=True)
     return math.fsum(w * (ours - theirs) for w, ours, theirs in terms)
 
 
 def reach(budgets: Sequence[float], asr: Sequence[float], level: float = HALF) -> Bound:
-    """The smallest budget at which a curve, linear in ln n between its points, is at ``level``."""
+    """Returns the smallest budget at which a curve reaches ``level``; it is linear in ln n."""
     if asr[0] >= level:
         return Bound(budgets[0], "<=")
     for k in range(1, len(budgets)):
@@ -74,7 +74,10 @@ def reach(budgets: Sequence[float], asr: Sequence[float], level: float = HALF) -
 
 
 def ratio(purified: Bound, control: Bound) -> Bound | None:
-    """``control / purified`` as far as it is known; None where both lie beyond the same end."""
+    """Returns ``control / purified`` as far as it is known.
+
+    It is None where both lie beyond the same end.
+    """
     relations: dict[tuple[str, str], Relation] = {
         ("=", "="): "=",
         ("=", ">"): ">",

@@ -1,4 +1,4 @@
-"""Scores of a relapse curve: what a reactivation brought back, told in single numbers.
+"""Scores of a relapse curve: single numbers that say what a reactivation brought back.
 
 The relapse gap and the budget that brings half of the backdoor back are those of
 :mod:`remission.report.measures.relapse_gap`; here they are taken from the cells of a group.
@@ -66,26 +66,26 @@ class Score:
 
 
 def scores(group: Group) -> list[Score]:
-    """Every purifier of a group under every reactivation with at least two budgets above 0."""
+    """Returns a score per purifier and reactivation that has at least two budgets above 0."""
     families: dict[str, list[Column]] = {}
     for column in group.columns:
         if column.budget:
             families.setdefault(column.label, []).append(column)
     rows = [row for row in group.rows if not row.reference]
-    found = [score(group, row, columns) for columns in families.values() for row in rows]
-    return [one for one in found if one is not None]
+    every = [score(group, row, columns) for columns in families.values() for row in rows]
+    return [one for one in every if one is not None]
 
 
 def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
-    """One purifier under one reactivation; None where fewer than two budgets are there.
+    """Returns the score of a purifier under one reactivation; None below two budgets.
 
-    Without seeds with which purification broke the model, and budgets with which the reactivation
-    did.
+    Seeds with which a model collapsed or purification broke it are left out, and budgets with
+    which the reactivation broke the model or the control.
     """
     columns = [column for column in columns if not group.comparison(row, column).broken]
     gaps = seed_gaps(group, row, columns)
-    there = {c.seed for column in columns for c in row.cells.get(column, ())}
-    seeds = set(gaps) or there - group.unusable_seeds(row)
+    measured = {c.seed for column in columns for c in row.cells.get(column, ())}
+    seeds = set(gaps) or measured - group.unusable_seeds(row)
     ours = _curve({column: row.cells.get(column, ()) for column in columns}, seeds)
     if len(ours) < 2:
         return None
@@ -104,7 +104,7 @@ def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
 def seed_gaps(
     group: Group, row: Row, columns: Sequence[Column], *, whole: bool = False
 ) -> dict[int, float]:
-    """Seed -> relapse gap over the budgets that the purified model and the control both have.
+    """Returns seed -> relapse gap over the budgets that the model and the control both have.
 
     Only seeds with the same budgets are counted, those that most of them were measured at, of
     these the most budgets: an area over others is another number.
@@ -159,14 +159,14 @@ def _from_test_images(
     def of(cells: Sequence[Cell]) -> list[Cell]:
         return [cell for cell in cells if cell.seed == seed]
 
-    found = [
+    gaps = [
         (
             float(column.budget or 0),
             gap(of(row.cells.get(column, ())), of(group.comparison(row, column).control)),
         )
         for column in sorted(columns, key=lambda c: c.budget or 0)
     ]
-    points = [(budget, each) for budget, each in found if each.known]
+    points = [(budget, each) for budget, each in gaps if each.known]
     intervals = [each.interval for _, each in points if each.interval is not None]
     if len(intervals) < len(points):
         return None
@@ -178,12 +178,12 @@ def _from_test_images(
 
 def _curve(cells: Mapping[Column, Sequence[Cell]], seeds: set[int]) -> dict[int, Estimate]:
     """Budget -> ASR over some seeds, where it is known, in order of budget."""
-    found = {}
+    rates = {}
     for column in sorted(cells, key=lambda c: c.budget or 0):
         number = estimate([cell for cell in cells[column] if cell.seed in seeds], "asr")
         if column.budget and number.known:
-            found[column.budget] = number
-    return found
+            rates[column.budget] = number
+    return rates
 
 
 def _reached(curve: dict[int, Estimate]) -> Reach:

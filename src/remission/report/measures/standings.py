@@ -56,7 +56,7 @@ class Standing:
 
     @property
     def told(self) -> bool:
-        """Whether it was given the attacker's own trigger."""
+        """Whether it works with the attacker's own trigger."""
         return self.purifier.parameters.get("trigger") == "true"
 
     @property
@@ -90,11 +90,13 @@ def worst(group: Group, row: Row) -> Worst:
 
 
 def standings(groups: Sequence[Group]) -> list[Standing]:
-    """The purifiers of these groups, those that relapse least first."""
-    named, found = titles(groups), dict[MethodKey, Standing]()
+    """Returns the purifiers of these groups, those that relapse least first."""
+    named, by_purifier = titles(groups), dict[MethodKey, Standing]()
     for group in groups:
         for row in group.rows:
             if not row.reference:
                 one = Standing(label=row.label, purifier=row.purifier, under={})
-                found.setdefault(row.purifier, one).under[named[group.key]] = worst(group, row)
-    return sorted(found.values(), key=lambda each: (each.mean_gap, each.label))
+                by_purifier.setdefault(row.purifier, one).under[named[group.key]] = worst(
+                    group, row
+                )
+    return sorted(by_purifier.values(), key=lambda each: (each.mean_gap, each.label))

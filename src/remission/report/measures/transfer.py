@@ -15,8 +15,8 @@ from remission.report.groups.keys import SHOWN_APART, GroupKey
 from remission.report.groups.labels import MethodKey, canonical
 from remission.report.groups.rows import Column
 
-FOUND = ("models", "asr", "asr_clean", "n_triggered")
-"""What the details of a transfer hold beside its setting."""
+RATES = ("models", "asr", "asr_clean", "n_triggered")
+"""What the details of a transfer hold beside the columns that say what was transferred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +26,10 @@ class Matrix:
     Args:
         title: the reactivation and its budget.
         labels: of the models.
-        asr: a row a perturbation, made for that model; a column a model that it was tried on;
-            fractions, the mean over the seeds that have the same models.
-        seeds: how many.
-        images: triggered images of a seed behind what the reactivations' own cells do not say.
+        asr: one row per model that a perturbation was made for, one column per model that it was
+            tried on; fractions, the mean over the seeds that have the same models.
+        seeds: how many of them there are.
+        images: triggered images per seed behind the rates that no cell of a reactivation holds.
     """
 
     title: str
@@ -40,10 +40,10 @@ class Matrix:
 
 
 def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
-    """The transfers of a group, one a reactivation and budget, largest models first."""
-    found, kept = [], transfers(records)
+    """Returns the transfers of a group, one per reactivation and budget."""
+    tables, every = [], transfers(records)
     for column in group.columns:
-        of_column = [r.details["transfer"] for r in kept if _belongs(r, group, column)]
+        of_column = [r.details["transfer"] for r in every if _belongs(r, group, column)]
         of_column.sort(key=lambda d: -len(d["models"]))
         models = [[_model(m) for m in d["models"]] for d in of_column]
         alike = [d for d, named in zip(of_column, models, strict=True) if named == models[0]]
@@ -52,7 +52,7 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
             continue
         labels = {row.purifier: row.label for row in group.rows}
         size = range(len(models[0]))
-        found.append(
+        tables.append(
             Matrix(
                 title=column.title,
                 labels=[labels.get(model, model.name) for model in models[0]],
@@ -61,18 +61,18 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
                 images=min(d["n_triggered"] for d in alike),
             )
         )
-    return found
+    return tables
 
 
 def transfers(records: Sequence[Record]) -> list[Record]:
-    """Of runs of one setting and seed into one store: that of most models, of these the last."""
-    found: dict[str, Record] = {}
+    """Returns one record per transfer and seed: the last of those with the most models."""
+    last: dict[str, Record] = {}
     for record in records:
         if details := record.details.get("transfer"):
-            columns = {k: v for k, v in details.items() if k not in FOUND}
+            columns = {k: v for k, v in details.items() if k not in RATES}
             key = canonical([columns, setting_of(record)])
-            found[key] = max(found.get(key, record), record, key=_size_and_time)
-    return list(found.values())
+            last[key] = max(last.get(key, record), record, key=_size_and_time)
+    return list(last.values())
 
 
 def _size_and_time(record: Record) -> tuple[int, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.records import Cell, Record
+from remission.report.groups.collapse import constant_answers
 from remission.report.groups.facts import MethodFacts
 from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
@@ -29,6 +30,8 @@ class Attacked:
         largest_change: share of the range of a pixel.
         compared: images behind these three; 0 if they were not measured.
         unchanged: how many of them the trigger leaves as they are.
+        collapsed: the victim is no better than one answer for all images, so that its ASR says
+            nothing of a backdoor.
     """
 
     record: Record
@@ -42,6 +45,7 @@ class Attacked:
     largest_change: float | None
     compared: int
     unchanged: int
+    collapsed: bool
 
     @property
     def key(self) -> GroupKey:
@@ -50,12 +54,12 @@ class Attacked:
 
     @property
     def steps(self) -> int | None:
-        """The largest change as a person counts it: 0 to 255."""
+        """The largest change in steps of 8 bits: 0 to 255."""
         return None if self.largest_change is None else round(255 * self.largest_change)
 
 
 def attacked(records: Sequence[Record]) -> list[Attacked]:
-    """Every victim of a store, in a stable order."""
+    """Returns every victim of a store, in a stable order."""
     victims = [(r, r.cell) for r in records if r.kind == "victim" and r.cell is not None]
     labels = label_methods(attack_of(cell) for _, cell in victims)
     settings = setting_labels(GroupKey.of(cell, record) for record, cell in victims)
@@ -65,11 +69,11 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
         if record.kind == "baseline" and record.cell and record.cell.purifier == CONTROL
     }
     facts = MethodFacts(records)
-    found = []
+    rows = []
     for record, cell in victims:
         stealth = record.details.get("stealth")
         numbers = stealth if isinstance(stealth, dict) else {}
-        found.append(
+        rows.append(
             Attacked(
                 record=record,
                 cell=cell,
@@ -82,9 +86,10 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 largest_change=_number(numbers, "largest_change"),
                 compared=int(_number(numbers, "images") or 0),
                 unchanged=int(_number(numbers, "unchanged") or 0),
+                collapsed=any(a.beats(cell) for a in constant_answers([cell], [record]).values()),
             )
         )
-    return sorted(found, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
+    return sorted(rows, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
 
 
 def _number(numbers: Mapping[str, Any], name: str) -> float | None:

@@ -8,6 +8,7 @@ from remission.records import Cell, Json
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
+from remission.report.groups.sentences import listed
 from remission.report.measures.victims import Attacked, attacked
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
@@ -119,6 +120,7 @@ COLUMNS: list[AttackColumn] = [
         key="seconds",
         value=lambda one: one.cell.seconds,
     ),
+    AttackColumn(key="collapsed", value=lambda one: one.collapsed),
     AttackColumn(key="status", value=lambda one: one.cell.status),
     AttackColumn(key="error", value=lambda one: one.cell.error),
     AttackColumn(key="id", value=lambda one: one.cell.id),
@@ -129,10 +131,20 @@ def _tables(results: Results) -> list[Table]:
     """One table per data set and architecture."""
     places = groupby(attacked(results), key=lambda one: one.key.order()[:2])
     tables = [
-        table_of(COLUMNS, list(members), title=printable(" · ".join(place)), notes=[_NOTE])
-        for place, members in places
+        _table(list(members), title=printable(" · ".join(place))) for place, members in places
     ]
     return tables or [table_of(COLUMNS, [], notes=[_NOTE])]
+
+
+def _table(victims: list[Attacked], title: str) -> Table:
+    collapsed = [f"{one.label} (seed {one.cell.seed})" for one in victims if one.collapsed]
+    notes = [_NOTE]
+    if collapsed:
+        notes.append(
+            f"no better than one answer for all images, so that the ASR says nothing of a "
+            f"backdoor: {listed(collapsed)}"
+        )
+    return table_of(COLUMNS, victims, title=title, notes=notes)
 
 
 def _objects(results: Results) -> list[Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from remission.records import Json
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
-from remission.report.measures.transfer import FOUND, matrices, transfers
+from remission.report.measures.transfer import RATES, matrices, transfers
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
@@ -39,7 +39,7 @@ def _objects(results: Results) -> list[Json]:
     objects: list[Json] = []
     for record in transfers(results):
         details = record.details["transfer"]
-        shared = {k: v for k, v in details.items() if k not in FOUND or k == "n_triggered"}
+        shared = {k: v for k, v in details.items() if k not in RATES or k == "n_triggered"}
         for owner, asr, asr_clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True
         ):

@@ -192,7 +192,7 @@ def test_a_transfer_tries_models_on_a_sample_of_many_test_images(
     method = make_reactivation(stage.settings["reactivation"])
     assert isinstance(method, InputReactivation)
     monkeypatch.setattr(reactivated, "_TRIED", 20)
-    found = reactivated.transfer(given).details_json()["transfer"]
+    found = reactivated.transfer(given).details_json({})["transfer"]
     sample, (trigger, target) = given.some_test(20, "transfer"), given.trigger()
     assert len(sample) == 20 < len(given.split.test)
     tried, made = given.model("model2"), given.perturbation("trained1", method)

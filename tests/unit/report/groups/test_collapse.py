@@ -100,6 +100,11 @@ def test_nothing_is_judged_beside_a_collapsed_model(
     assert scores(group) == []
     assert "Nothing can be said of ft: the " in sentence(group)
     assert "| ft | collapsed |" in render(made, "overview", "markdown")
+    attacks = json.loads(render(noted(cells[:1]), "attacks", "json"))
+    assert [one["collapsed"] for one in attacks] == [who == "victim"]
+    note = "the ASR says nothing of a backdoor: badnets (seed 0)"
+    assert (note in render(noted(cells[:1]), "attacks", "markdown")) == (who == "victim")
+    assert "Nothing can be judged here: the" in render(made[:2], "summary", "markdown")
     (row,) = (r for r in json.loads(render(made, "summary", "json"))[0]["rows"] if r["outcome"])
     assert row["outcome"] == "collapsed"
 
