@@ -78,6 +78,13 @@ def spec_reference() -> str:
         "In Python `remission.data.image_uri(path)` makes such a URI. Labels and tables show",
         "its kind and a digest, `png:1a2b3c4d`.",
         "",
+        "The `target` of an attack is the number of a class or its name: `target = 2` and",
+        '`target = "bag"` are the same attack, with the same identity. A string of digits is a',
+        "name. Numbers count the classes from 0 in the order in which the data set lists them.",
+        "",
+        "Paths are relative to the folder of the spec. An image folder is known by its content:",
+        "wherever it lies and whatever it is called, what is stored is not computed anew.",
+        "",
     ]
     sections: dict[str, type[BaseModel]] = {
         "top level": Spec,

@@ -1,7 +1,7 @@
 """Finds out whether a purified backdoored image classifier is cured or only in remission.
 
-The names below are the public face; each is imported when it is first used, so that what needs no
-torch starts without it.
+The names below are the public ones. Each is imported when it is first used, so that commands that
+need no torch start without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every method is: a frozen keyword-only dataclass whose fields are its parameters.
+"""The base of every method: a frozen keyword-only dataclass whose fields are its parameters.
 
 Each field has a default, a range where it has one (``field(gt=0)``), and a docstring below it
 (meaning, unit, source). Values are checked when the object is made, from a spec as from Python.
@@ -16,14 +16,15 @@ import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from remission.errors import SpecError, UserError, closest
+from remission.errors import MethodError, SpecError, UserError, closest
+from remission.names import composed
 
-__all__ = ["Method", "describe", "explain", "field", "from_table", "method"]
+__all__ = ["Method", "describe", "explain", "field", "from_table", "method", "returned"]
 
 T = TypeVar("T")
 
 _NO_KEY = re.compile(r"function-|constrained-|literal\[|int$|str$")
-"""What pydantic adds to the place of a mistake where several kinds of values are allowed."""
+"""Parts that pydantic adds to the place of a mistake where values of several types are allowed."""
 
 _CONFIG = ConfigDict(
     extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -31,24 +32,29 @@ _CONFIG = ConfigDict(
 
 
 def field(*, default: Any, **limits: Any) -> Any:  # noqa: ANN401
-    """A parameter with limits: ``gt``, ``ge``, ``lt``, ``le``, ``min_length``, as in pydantic."""
+    """Declares a parameter with limits (``gt``, ``ge``, ``lt``, ``le``, ``min_length``).
+
+    Args:
+        default: the parameter's default.
+        limits: those of pydantic's ``Field``.
+    """
     return pydantic.Field(default, kw_only=True, **limits)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def method(cls: type[T]) -> type[T]:
-    """Class decorator: a frozen, keyword-only dataclass that checks types and ranges."""
-    made = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
-    return cast("type[T]", made)
+    """Makes a class a frozen, keyword-only dataclass that checks types and ranges."""
+    checked = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
+    return cast("type[T]", checked)
 
 
 class Method:
     """Base of attacks, inversions, purifiers and reactivations.
 
-    ``name`` is what specs and tables call the method, ``paper`` where it was published, ``needs``
-    what it must be given beyond a model and images. Raise ``version`` when a change of the code
-    changes the results: what was stored of the method before is then not reused. A method of one's
-    own has the digest of its file there.
+    ``name`` is the method's name in specs and tables, ``paper`` says where it was published, and
+    ``needs`` lists what it needs beyond a model and images. Raise ``version`` when a change of the
+    code changes the results: results that were stored before are then not reused. The version of a
+    user's method is the digest of its file.
     """
 
     name: ClassVar[str]
@@ -66,9 +72,30 @@ class Method:
         return {}
 
     def parameters(self) -> dict[str, Any]:
-        """All parameters of this object with their values, defaults included."""
+        """Returns the name and the value of every parameter, as JSON values."""
         dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
         return dumped
+
+
+def returned(method: Method, hook: str, value: T, kind: type) -> T:
+    """Returns ``value`` if a method's hook returned what its base class asks for.
+
+    Args:
+        method: whose hook it is.
+        hook: the hook's name.
+        value: what it returned.
+        kind: the type that it must have.
+
+    Raises:
+        MethodError: it has another type.
+    """
+    if isinstance(value, kind):
+        return value
+    what = "nothing" if value is None else f"a value of type {type(value).__name__}"
+    raise MethodError(
+        f"{method.name}: '{hook}' returned {what}",
+        f"return an object of type {kind.__name__}, as the base class says",
+    )
 
 
 def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
@@ -77,12 +104,13 @@ def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
     Args:
         cls: the method's class.
         table: parameter name -> value.
-        where: how to name the place in messages, e.g. ``[[purifier]] pam``.
+        where: the place in messages, for example ``[purifier] pam``.
 
     Raises:
-        SpecError: an unknown key, a value of the wrong type, or one out of its range.
+        SpecError: a key is unknown, or a value has the wrong type or is out of its range.
     """
     known = set(inspect.signature(cls).parameters)
+    table = {composed(key): value for key, value in table.items()}
     for key in table:
         if key not in known:
             raise SpecError(f"{where}: unknown key '{key}'", closest(key, known))
@@ -93,12 +121,12 @@ def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
 
 
 def explain(error: ValidationError, where: str, cls: type) -> tuple[str, str]:
-    """The first complaint of pydantic as (problem, remedy).
+    """Turns the first complaint of pydantic into (problem, remedy).
 
     Args:
-        error: what pydantic found.
-        where: how to name the place.
-        cls: what has the wrong value: its defaults are the examples.
+        error: pydantic's error.
+        where: the place in messages.
+        cls: the class that has the wrong value; the defaults of its parameters serve as examples.
     """
     first = error.errors()[0]
     if isinstance(own := first.get("ctx", {}).get("error"), UserError):
@@ -115,7 +143,7 @@ def explain(error: ValidationError, where: str, cls: type) -> tuple[str, str]:
 
 
 def _wanted(complaint: ErrorDetails, cls: type) -> str:
-    """What pydantic wants; where that is a list, as a spec has it, with an example."""
+    """The value that pydantic wants; a list is described as in a spec, with an example."""
     if complaint["type"] not in ("list_type", "tuple_type", "too_short"):
         return complaint["msg"]
     parameter = inspect.signature(cls).parameters.get(str(complaint["loc"][-1]))
@@ -127,14 +155,14 @@ def _wanted(complaint: ErrorDetails, cls: type) -> str:
 
 
 def _key(loc: tuple[int | str, ...]) -> str:
-    """Where a value stands in the table, without pydantic's names of the types it tried."""
+    """The key of a value in the table, without pydantic's names of the types that it tried."""
     return ".".join(str(part) for part in loc if not _NO_KEY.match(str(part)))
 
 
 def describe(cls: type[Method]) -> dict[str, Any]:
     """A method's entry in the catalogue: summary, paper, needs, facts, and each parameter.
 
-    A parameter has ``name``, ``default``, ``allowed`` (its type and range) and ``meaning``.
+    Each parameter has ``name``, ``default``, ``allowed`` (its type and range) and ``meaning``.
     """
     parameters = []
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -163,7 +191,7 @@ def describe(cls: type[Method]) -> dict[str, Any]:
 
 
 def _allowed(entry: dict[str, Any]) -> str:
-    """A JSON-schema property as a short text: its type, its choices or its range."""
+    """A short text for a property of a JSON schema: its type, its choices or its range."""
     if "anyOf" in entry:
         return " or ".join(_allowed(option) for option in entry["anyOf"])
     if "enum" in entry:

@@ -1,4 +1,4 @@
-"""Every method by name: explicit tables, no registration by import."""
+"""Every method by its name: explicit tables, nothing registers itself when it is imported."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from remission.errors import SpecError, closest
 from remission.inversion import BTIDBF, Inversion, Universal
 from remission.method import Method, describe, from_table
 from remission.models import describe_models
+from remission.names import composed
 from remission.purifiers import (
     ANP,
     CLP,
@@ -109,23 +110,23 @@ _BASES: Mapping[str, type[Method]] = {
     "reactivation": Reactivation,
 }
 _RESERVED = ("control", "none", "victim")
-"""What tables call the rows that no method made."""
+"""The names of rows of tables that belong to no method; no method can have them."""
 _own: dict[str, dict[str, tuple[type[Method], str]]] = {kind: {} for kind in _BASES}
-"""Methods of one's own by kind and name, each with the file that it comes from."""
+"""The user's methods: kind -> name -> class and the file that defines it."""
 
 
 def set_own(origin: str, classes: Sequence[type[Method]]) -> None:
-    """Makes methods of one's own known, in place of all that the same file gave before.
+    """Makes a user's methods known, in place of all that the same file defined before.
 
     Args:
-        origin: the file that they come from.
+        origin: the file that defines them.
         classes: concrete attacks, inversions, purifiers or reactivations.
 
     Raises:
-        SpecError: one is none of these, or another method of its kind has its name; then nothing
-            is changed.
+        SpecError: a class is none of these, or another method of its kind has its name; then
+            nothing is changed.
     """
-    kept = {
+    methods_now = {
         kind: {name: (cls, where) for name, (cls, where) in methods.items() if where != origin}
         for kind, methods in _own.items()
     }
@@ -133,79 +134,80 @@ def set_own(origin: str, classes: Sequence[type[Method]]) -> None:
         kind = next((kind for kind, base in _BASES.items() if issubclass(cls, base)), None)
         if kind is None:
             raise SpecError(
-                f"'{origin}': {cls.__name__} is no method of a kind",
+                f"'{origin}': {cls.__name__} is no attack, inversion, purifier or reactivation",
                 "derive it from Attack, Inversion, Purifier or Reactivation",
             )
         other = "the package" if cls.name in (*_TABLES[kind], *_RESERVED) else None
-        if cls.name in kept[kind]:
-            other = f"'{kept[kind][cls.name][1]}'"
+        if cls.name in methods_now[kind]:
+            other = f"'{methods_now[kind][cls.name][1]}'"
         if other:
             raise SpecError(
-                f"'{origin}': {cls.__name__} is called '{cls.name}', as a method of {other} is",
+                f"'{origin}': {cls.__name__} is called '{cls.name}', like a method of {other}",
                 "give it another name",
             )
-        kept[kind][cls.name] = cls, origin
-    _own.update(kept)
+        methods_now[kind][cls.name] = cls, origin
+    _own.update(methods_now)
 
 
 def known(kind: str) -> dict[str, type[Method]]:
-    """The methods of a kind by name: those of the package, and one's own."""
+    """Name -> method, of one kind: those of the package and the user's."""
     own = {name: cls for name, (cls, _) in _own[kind].items()}
     return {**_TABLES[kind], **own}
 
 
 def make_attack(table: Mapping[str, Any]) -> Attack:
-    """An attack from a table of a spec; see :func:`_make`."""
-    made: Attack = _make("attack", table)
-    return made
+    """Builds an attack from a table of a spec; see :func:`_make`."""
+    attack: Attack = _make("attack", table)
+    return attack
 
 
 def make_inversion(table: Mapping[str, Any]) -> Inversion:
-    """An inversion from a table of a spec; see :func:`_make`."""
-    made: Inversion = _make("inversion", table)
-    return made
+    """Builds an inversion from a table of a spec; see :func:`_make`."""
+    inversion: Inversion = _make("inversion", table)
+    return inversion
 
 
 def make_purifier(table: Mapping[str, Any]) -> Purifier:
-    """A purifier from a table of a spec; see :func:`_make`."""
-    made: Purifier = _make("purifier", table)
-    return made
+    """Builds a purifier from a table of a spec; see :func:`_make`."""
+    purifier: Purifier = _make("purifier", table)
+    return purifier
 
 
 def make_reactivation(table: Mapping[str, Any]) -> Reactivation:
-    """A reactivation from a table of a spec; see :func:`_make`."""
-    made: Reactivation = _make("reactivation", table)
-    return made
+    """Builds a reactivation from a table of a spec; see :func:`_make`."""
+    reactivation: Reactivation = _make("reactivation", table)
+    return reactivation
 
 
 def _make(kind: str, table: Mapping[str, Any]) -> Any:  # noqa: ANN401
     """Builds a method from a table of a spec.
 
     Args:
-        kind: what the method is, for messages.
-        table: ``method`` and parameters.
+        kind: ``"attack"``, ``"inversion"``, ``"purifier"`` or ``"reactivation"``.
+        table: ``method`` and the parameters.
 
     Raises:
-        SpecError: no such method, an unknown key, a wrong value.
+        SpecError: there is no such method, a key is unknown, or a value is wrong.
     """
     values, methods = dict(table), known(kind)
     name = values.pop("method", None)
     if name is None:
         raise SpecError(f"a table [[{kind}]] has no 'method'", f"add one of: {', '.join(methods)}")
+    name = composed(name) if isinstance(name, str) else name
     if not isinstance(name, str) or name not in methods:
-        hint = f"{closest(str(name), methods)}; a file of your own: --methods FILE.py"
+        hint = f"{closest(str(name), methods)}; methods of your own: --methods FILE.py"
         raise SpecError(f"unknown {kind} '{name}'", hint)
     return from_table(methods[name], values, f"[{kind}] {name}")
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Every method with its parameters, as ``remission methods`` shows it.
+    """Describes every method of the package with its parameters, as ``remission methods`` does.
 
-    It is kept in ``catalogue.json``, so that showing it does not import torch.
+    ``catalogue.json`` holds the result, so that showing it does not import torch.
     """
-    found = {
+    methods = {
         f"{kind}s": [describe(cls) for _, cls in sorted(table.items())]
         for kind, table in _TABLES.items()
     }
-    found["models"] = describe_models()
-    return found
+    methods["models"] = describe_models()
+    return methods

@@ -1,7 +1,7 @@
-"""Methods of one's own: a Python file whose classes a spec may name, beside those of the package.
+"""The user's own methods: a Python file whose classes a spec may name beside the package's.
 
-What such a file says is part of the identity of what its methods compute: after a change of the
-file they are computed anew.
+The text of the file is part of the identity of whatever its methods compute: after a change of the
+file that is computed anew.
 """
 
 from __future__ import annotations
@@ -10,30 +10,34 @@ import contextlib
 import dataclasses
 import hashlib
 import inspect
+import io
 import json
 import linecache
 import sys
+import tokenize
 import traceback
 from dataclasses import dataclass
 from importlib.abc import SourceLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from pydantic import ValidationError
 
 from remission.errors import SpecError
 from remission.method import Method, from_table
+from remission.names import composed, on_disk
 from remission.registry import set_own
+from remission.text_files import SAVE_AS_UTF8, EncodingError, decode
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file of methods as it was when it was read; a worker is handed it and not the file.
+class MethodFile:
+    """A file of methods as it was when it was read; workers are sent this, not the path.
 
     Args:
         path: where it was, for messages.
-        text: what it said.
+        text: its content.
     """
 
     path: str
@@ -41,19 +45,19 @@ class Source:
 
     @property
     def digest(self) -> str:
-        """16 hexadecimal digits of the text."""
+        """A hash of the text, 16 hexadecimal digits."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
-_used: dict[str, Source] = {}
+_used: dict[str, MethodFile] = {}
 
 _TAKEN = frozenset(
     {"method", "name", "paper", "needs", "version", "inversion", "seeds", "attacks", "budget"}
 )
-"""Keys of specs and cells, and what every class has: no names for parameters."""
+"""Keys of specs and cells, and attributes of every method: no parameter can have such a name."""
 
 
-def used() -> tuple[Source, ...]:
+def used() -> tuple[MethodFile, ...]:
     """The files that this process takes methods from."""
     return tuple(_used.values())
 
@@ -61,76 +65,113 @@ def used() -> tuple[Source, ...]:
 def use_methods(path: str | Path) -> list[str]:
     """Makes the methods of a Python file known to specs, in this process and in its workers.
 
-    The file is executed. Its methods are the classes it defines that derive from ``Attack``,
-    ``Inversion``, ``Purifier`` or ``Reactivation`` (usually by way of a narrower base class) and
-    leave nothing abstract. A file that was used before is read again, and replaces what it gave.
+    The file is executed. Its methods are those of its classes that derive from ``Attack``,
+    ``Inversion``, ``Purifier`` or ``Reactivation`` (usually through a narrower base class) and
+    that define every hook of their base class. A file that was used before is read
+    again; its methods then replace those that it defined before.
+
+    Args:
+        path: of the file, in UTF-8 unless its first lines declare another encoding.
 
     Returns:
-        The names of its methods.
+        The names of the methods.
 
     Raises:
-        SpecError: the file cannot be read or executed, holds no method, or one that is not made
-            as methods are, or whose name is taken.
+        SpecError: the file cannot be read or executed, or it defines no method; or one of its
+            methods lacks something that every method has, or has the name of another.
     """
-    place = Path(path)
+    place = on_disk(Path(path))
     try:
-        source = Source(str(place.resolve()), place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        file = MethodFile(str(place.resolve()), _decoded(place.read_bytes()))
+    except EncodingError as error:
+        raise SpecError(f"'{place}' cannot be read: {error}", SAVE_AS_UTF8) from error
+    except OSError as error:
         raise SpecError(f"'{place}' cannot be read ({error})", "name a Python file") from error
-    return use(source)
+    return use(file)
 
 
-def use(source: Source) -> list[str]:
-    """As :func:`use_methods`, of a file that was read."""
-    found = _methods(_executed(source), source)
-    for cls in found:
-        _check(cls, source)
-        cls.version = _version(cls, source)
-    set_own(source.path, found)
-    _used[source.path] = source
-    return [cls.name for cls in found]
+def _decoded(content: bytes) -> str:
+    """The text of a Python file, which may declare its encoding as the language allows.
+
+    Raises:
+        EncodingError: it is in another encoding than the one it declares, or than UTF-8.
+    """
+    try:
+        encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+        if not encoding.startswith("utf-8"):
+            return decode(content.decode(encoding).encode())
+    except (SyntaxError, UnicodeDecodeError):  # what it is instead, the line below says
+        pass
+    return decode(content)
+
+
+def use(file: MethodFile) -> list[str]:
+    """Does what :func:`use_methods` does with a file that was read already."""
+    methods = _methods(_executed(file), file)
+    for cls in methods:
+        _check(cls, file)
+        cls.name = composed(cls.name)
+        cls.version = _version(cls, file)
+    set_own(file.path, methods)
+    _used[file.path] = file
+    return [cls.name for cls in methods]
 
 
 class _Loader(SourceLoader):
-    """Python's own way to load a module, from text that was read before; writes no bytecode."""
+    """Loads a module as Python does, but from text that was read before; writes no bytecode."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, file: MethodFile) -> None:
+        self.file = file
 
     def get_filename(self, fullname: str) -> str:
-        """Where the text was read."""
+        """Returns where the text was read."""
         del fullname
-        return self.source.path
+        return self.file.path
 
     def get_data(self, path: str | bytes) -> bytes:
-        """The text; of bytecode there is none."""
-        if path != self.source.path:
+        """Returns the text; raises OSError for bytecode, of which there is none."""
+        if path != self.file.path:
             raise OSError
-        return self.source.text.encode()
+        return self.file.text.encode()
+
+    def source_to_code(  # type: ignore[override]  # the stubs have a static one
+        self, data: object, path: str, *, _optimize: int = -1
+    ) -> CodeType:
+        """Compiles the text itself: an encoding that it declares was of its bytes on disk."""
+        del data
+        code: CodeType = compile(
+            self.file.text, path, "exec", dont_inherit=True, optimize=_optimize
+        )
+        return code
 
 
-def _executed(source: Source) -> ModuleType:
-    loader = _Loader(source)
-    spec = spec_from_loader(f"remission_own_{source.digest}", loader)
+def _executed(file: MethodFile) -> ModuleType:
+    """The module that the file makes.
+
+    Raises:
+        SpecError: its code raised an exception.
+    """
+    loader = _Loader(file)
+    spec = spec_from_loader(f"remission_own_{file.digest}", loader)
     assert spec is not None
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module  # where pydantic looks for the names in annotations
-    lines = source.text.splitlines(keepends=True)
+    lines = file.text.splitlines(keepends=True)
     # pydantic looks up docstrings of parameters: in the text as it was read, not in the file
-    linecache.cache[source.path] = (len(source.text), None, lines, source.path)
+    linecache.cache[file.path] = (len(file.text), None, lines, file.path)
     try:
         loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the file does wrong is the user's to mend
+    except (Exception, SystemExit) as error:  # whatever is wrong in the file is the user's to mend
         del sys.modules[module.__name__]
-        where = _line_of(error, source.path)
+        where = _line_of(error, file.path)
         raise SpecError(
-            f"'{source.path}'{where}: {type(error).__name__}: {error}", "mend the file"
+            f"'{file.path}'{where}: {type(error).__name__}: {error}", "mend the file"
         ) from error
     return module
 
 
 def _line_of(error: BaseException, path: str) -> str:
-    """The line of the file that an error goes back to, if it is known."""
+    """`` line N`` of the file where an error arose; empty if that is not known."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return f" line {error.lineno}"
     lines = [
@@ -139,11 +180,11 @@ def _line_of(error: BaseException, path: str) -> str:
     return f" line {lines[-1]}" if lines else ""
 
 
-def _methods(module: ModuleType, source: Source) -> list[type[Method]]:
-    """The methods that a module defines itself; what helps to define them is left out.
+def _methods(module: ModuleType, file: MethodFile) -> list[type[Method]]:
+    """The concrete methods that a module itself defines.
 
     Raises:
-        SpecError: there is none, or a class that has a name lacks a hook.
+        SpecError: there is none, or a class with a ``name`` lacks a hook.
     """
     defined = [
         cls
@@ -154,26 +195,26 @@ def _methods(module: ModuleType, source: Source) -> list[type[Method]]:
         if inspect.isabstract(cls) and "name" in vars(cls):
             hooks = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
             raise SpecError(
-                f"'{source.path}': {cls.__name__} does not write {hooks}",
+                f"'{file.path}': {cls.__name__} does not define {hooks}",
                 "write what its base class asks for, by that name",
             )
-    found = [cls for cls in defined if not inspect.isabstract(cls)]
-    if not found:
+    concrete = [cls for cls in defined if not inspect.isabstract(cls)]
+    if not concrete:
         raise SpecError(
-            f"'{source.path}' defines no method",
-            "derive a class from a base of remission.purifiers, or of the other methods, and write "
-            "all its hooks (docs/adding-a-method.md shows one)",
+            f"'{file.path}' defines no method",
+            "derive a class from a base of remission.purifiers, or of the other kinds of methods, "
+            "and define all its hooks (docs/adding-a-method.md shows one)",
         )
-    return found
+    return concrete
 
 
-def _check(cls: type[Method], source: Source) -> None:
-    """That a class has what every method has.
+def _check(cls: type[Method], file: MethodFile) -> None:
+    """Checks that a class has what every method has.
 
     Raises:
-        SpecError: it has not.
+        SpecError: it lacks something.
     """
-    where = f"'{source.path}': {cls.__name__}"
+    where = f"'{file.path}': {cls.__name__}"
     if "__pydantic_fields__" not in vars(cls):
         raise SpecError(f"{where} is not a method yet", "put @method above the class")
     fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
@@ -192,11 +233,11 @@ def _check(cls: type[Method], source: Source) -> None:
             )
     with contextlib.suppress(ValidationError):  # a parameter without a default: nothing to try
         values = cls().parameters()
-        from_table(cls, json.loads(json.dumps(values)), f"{where}: its defaults, kept as JSON")
+        from_table(cls, json.loads(json.dumps(values)), f"{where}: its defaults, stored as JSON")
 
 
-def _version(cls: type[Method], source: Source) -> str:
-    """The text, and the versions of those methods of the package that the class is made from."""
+def _version(cls: type[Method], file: MethodFile) -> str:
+    """The version of a method: the file's digest and the versions of the package's base classes."""
     later = [
         f"{base.__name__}-{base.version}"
         for base in cls.__mro__[1:]
@@ -204,4 +245,4 @@ def _version(cls: type[Method], source: Source) -> str:
         and base.__module__.startswith("remission.")
         and base.version != 1
     ]
-    return "+".join([source.digest, *later])
+    return "+".join([file.digest, *later])

@@ -170,20 +170,24 @@ def test_its_parameters_are_checked(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "taken": ('] = "halving"\n', '] = "ft"\n', "called 'ft', as a method of the package is"),
+    "taken": ('] = "halving"\n', '] = "ft"\n', "called 'ft', like a method of the package"),
     "reserved": ('] = "halving"\n', '] = "control"\n', "called 'control'"),
     "no name": ('    name: ClassVar[str] = "halving"\n', "", "has no 'name'"),
     "no paper": ('    paper: ClassVar[str] = "Nobody, nowhere"\n', "", "has no 'paper'"),
     "odd name": ('] = "halving"\n', '] = "halving/2"\n', "letters, digits and underscores"),
     "no decorator": ("@method\n", "", "put @method above the class"),
-    "no hook": ("def purify", "def purify_it", "Halving does not write purify"),
+    "no hook": ("def purify", "def purify_it", "Halving does not define purify"),
     "nothing": ("class Halving(CleanPurifier)", "class Halving", "defines no method"),
-    "direct": ("Halving(CleanPurifier)", "Halving(Method)", "is no method of a kind"),
+    "direct": (
+        "Halving(CleanPurifier)",
+        "Halving(Method)",
+        "is no attack, inversion, purifier or reactivation",
+    ),
     "mistyped beside another": (
         "@method\nclass",
         "@method\nclass Other(CleanPurifier):\n    name: ClassVar[str] = 'other'\n\n\n"
         "@method\nclass",
-        "Other does not write purify",
+        "Other does not define purify",
     ),
     "two of one name": (
         "        return model\n",
@@ -205,7 +209,7 @@ MISTAKES = {
     "a default that JSON changes": (
         "    factor: float = field(default=0.5, gt=0, le=1)\n",
         "    factor: tuple[int, ...] = (1, 2)\n",
-        "its defaults, kept as JSON: 'factor' is [1, 2]",
+        "its defaults, stored as JSON: 'factor' is [1, 2]",
     ),
     "a script": ("import torch\n", "import torch\nraise SystemExit(0)\n", "SystemExit: 0"),
     "syntax": ("class Halving(", "class Halving((", "line 22: SyntaxError"),
@@ -247,7 +251,7 @@ def test_a_file_read_again_replaces_all_that_it_gave(halving: Path) -> None:
     assert "thirding" in registry.known("purifier")
     assert "halving" not in registry.known("purifier")
     change(halving, "def purify", "def purify_it")
-    with pytest.raises(SpecError, match="does not write purify"):
+    with pytest.raises(SpecError, match="does not define purify"):
         own.use_methods(halving)
     assert "thirding" in registry.known("purifier"), "a refused file changes nothing"
 
@@ -284,7 +288,7 @@ def test_two_files_may_not_share_a_name(tmp_path: Path, halving: Path) -> None:
     spec = write_spec(tmp_path)
     told = run(spec, tmp_path / "store", "--methods", str(halving))
     assert told.status == 2
-    assert "as a method of" in told.err
+    assert "like a method of" in told.err
     assert "halving.py" in told.err
 
 

@@ -23,9 +23,10 @@ import torch
 from pydantic import NonNegativeInt
 from torch import Tensor
 
+from remission.attacks.poison_rate import possible_rates
 from remission.errors import SpecError
 from remission.mapped_tensors import at_once
-from remission.method import Method, field, method
+from remission.method import Method, field, method, returned
 from remission.metrics import goals
 from remission.models import Classifier, build_model
 from remission.progress import enough, tracked
@@ -155,13 +156,15 @@ class Attack(Method, ABC):
             SpecError: there are too few images to poison, there is no such class, or the trigger
                 does not fit into the images.
         """
-        trigger = self.trigger(data.shape, seed.child("trigger")).to(data.labels.device)
+        trigger = self.trigger(data.shape, seed.child("trigger"))
+        trigger = returned(self, "trigger", trigger, Trigger)
+        trigger.to(data.labels.device)
         chosen = self.select(data.labels, model.classes, seed.child("selection"))
         setting = Setting(
             model=model, data=data, recipe=recipe, chosen=chosen, trigger=trigger, seed=seed
         )
         self.prepare(setting)
-        trained = self.train(setting)
+        trained = returned(self, "train", self.train(setting), Trained)
         trigger.eval().requires_grad_(False)
         return Victim(model, trigger, self.target, chosen, trained)
 
@@ -185,7 +188,7 @@ class Attack(Method, ABC):
             raise SpecError(
                 f"poison_rate {self.poison_rate} means {count} of {len(labels)} images, and "
                 f"{len(allowed)} are {self.where}",
-                "use a rate that takes at least one image and at most as many as these",
+                possible_rates(len(labels), len(allowed), classes),
             )
         order = torch.randperm(len(allowed), generator=seed.generator())
         return allowed[order[:count].to(allowed.device)].sort().values

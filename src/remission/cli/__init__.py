@@ -1,9 +1,11 @@
-"""The command line. This file only adds the commands; each lies in a file of its own."""
+"""The command line. This file adds the commands and turns errors into exit statuses."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
+import json
 import os
 import signal
 import sys
@@ -45,7 +47,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Find out whether a purified image classifier is cured or only in remission."""
@@ -53,8 +55,8 @@ def root(
 
 
 def main() -> None:
-    """Runs the command line; what the user can mend is one line and exit status 2."""
-    # A service manager's or a batch system's way to say stop is Ctrl-C's.
+    """Runs the command line; an error that a user can mend is one line and exit status 2."""
+    # Service managers and batch systems stop a program by this signal: it is treated as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     _mend_streams()
     try:
@@ -64,16 +66,17 @@ def main() -> None:
     except Exit as error:
         status = error.exit_code  # 130: typer's word for an interruption
     except TyperException as error:
-        told = error.format_message().rstrip(".").replace("Value error, ", "")
+        complaint = error.format_message().rstrip(".").replace("Value error, ", "")
         place = getattr(getattr(error, "ctx", None), "command_path", "remission")
-        status = _complain(f"{told[:1].lower()}{told[1:]}; see {place} --help") if told else 2
+        line = f"{complaint[:1].lower()}{complaint[1:]}; see {place} --help"
+        status = _complain(line) if complaint else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
     except OSError as error:
         status = _cannot_write(error)
     if status == 130:
         print(
-            "remission: interrupted; everything finished is kept, the same command goes on",
+            "remission: interrupted; all finished stages are stored, and the same command goes on",
             file=sys.stderr,
         )
     try:
@@ -84,18 +87,38 @@ def main() -> None:
 
 
 def _mend_streams() -> None:
-    """Streams that were closed, or that cannot write every letter, must not end a run."""
+    """Makes sure that neither a closed stream nor a letter that it cannot write ends a run.
+
+    Results in a pipe or a file are UTF-8 whatever the locale, unless PYTHONIOENCODING asks for
+    another encoding. A letter that an encoding lacks is written as JSON escapes it.
+    """
+    codecs.register_error(_ESCAPED, _escape)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            free = name == "stdout" and not stream.isatty()
+            utf8 = free and not os.environ.get("PYTHONIOENCODING")
+            stream.reconfigure(encoding="utf-8" if utf8 else None, errors=_ESCAPED)
+
+
+_ESCAPED = "remission-escaped"
+"""The name by which streams know :func:`_escape`."""
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Returns the JSON escapes of the letters that an encoding lacks, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return json.dumps(letters, ensure_ascii=True)[1:-1], error.end
 
 
 def _cannot_write(error: OSError) -> int:
-    """Standard output's reader has left, which is no mistake; or it cannot be written."""
-    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (what is left)
+    """Returns the exit status after a failure to write: 0 if the reader of a pipe has left."""
+    # What still waits to be written goes nowhere.
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if error.errno == errno.EPIPE:
         return 0
     return _complain(
@@ -104,5 +127,6 @@ def _cannot_write(error: OSError) -> int:
 
 
 def _complain(line: str) -> int:
+    """Prints an error; returns the exit status of errors that a user can mend."""
     print(f"remission: {line}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""``remission data``: which data sets there are, where each is looked for; bring one."""
+"""``remission data``: lists the data sets and where each is looked for, or fetches one."""
 
 from __future__ import annotations
 
@@ -10,43 +10,64 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from remission.data.catalogue import CATALOGUE, find_source
 from remission.data.fetch import fetch_into_cache
-from remission.data.source import Source
+from remission.data.source import Source, cache_folder
+from remission.errors import DataError
 from remission.progress import listening
 
 app = typer.Typer(
-    help="The data sets: where each was looked for, and how to bring one.", no_args_is_help=True
+    help="List the data sets and where each is looked for, or fetch one.", no_args_is_help=True
 )
 
-_PIPE_WIDTH = 10_000  # columns: one line a data set, whatever reads it
+_PIPE_WIDTH = 10_000
+"""Columns where standard output is no terminal: one line per data set, whatever reads it."""
+_HEADINGS = ("name", "shape", "here", "description", "also looked for in")
+_NARROW = 100
+"""Columns of a terminal below which a table would have room for a few letters per line."""
 
 
 @app.command("list")
 def list_datasets() -> None:
     """List the data sets, whether they are here, and where each is looked for."""
-    console = _results()
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    _show(Console(file=sys.stdout, width=width, highlight=False, markup=False))
+    print("Any image folder is a data set too, by its path: DIR/class/image.png")
+    try:
+        cache_folder()
+    except DataError as error:  # what lies elsewhere was listed all the same
+        print(f"remission: {error}", file=sys.stderr)
+
+
+def _show(console: Console) -> None:
+    """Prints a table, or where the terminal is narrow a block of lines per data set."""
+    rows = [_row(source) for source in CATALOGUE.values()]
+    if console.width < _NARROW:
+        for row in rows:
+            console.print(row[0])
+            for heading, value in zip(_HEADINGS[1:], row[1:], strict=True):
+                console.print(Padding(f"{heading}: {value}", (0, 0, 0, 2)), overflow="fold")
+        return
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for heading in ("name", "shape"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("here", "description", "also looked for in"):
-        table.add_column(heading, overflow="fold")
-    for source in CATALOGUE.values():
-        table.add_row(*_row(source))
+    for heading in _HEADINGS:
+        table.add_column(heading, no_wrap=heading in ("name", "shape"), overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    console.print("Any image folder is a data set too, by its path: DIR/class/image.png")
 
 
 def _row(source: Source) -> tuple[str, ...]:
-    here = source.found()
-    elsewhere = "; ".join(place for place in source.places() if place != here)
+    """What the list says of a data set, see ``_HEADINGS``."""
+    place = source.found()
+    elsewhere = "; ".join(other for other in source.places() if other != place)
     return (
         source.name,
         "x".join(str(length) for length in source.shape),
-        here or "no",
+        place or "no",
         f"{source.description}; {source.classes} classes, {source.train} + {source.test} images; "
         f"licence {source.licence}",
         elsewhere or "-",
@@ -55,10 +76,10 @@ def _row(source: Source) -> tuple[str, ...]:
 
 @app.command("fetch")
 def fetch(
-    name: Annotated[str, typer.Argument(help="A name that 'remission data list' shows.")],
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    name: Annotated[str, typer.Argument(help="A name from 'remission data list'.")],
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
-    """Bring a data set into the cache, verified, and say where it lies."""
+    """Fetch a data set into the cache, check it, and say where it lies."""
     source = find_source(name)
     if source.bundled is not None:
         typer.echo(f"{name}: {source.found()}, nothing to fetch")
@@ -68,15 +89,9 @@ def fetch(
     typer.echo(f"{name}: {folder}")
 
 
-def _results() -> Console:
-    """Standard output; in a pipe nothing is wrapped, so that each row stays one line."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(file=sys.stdout, width=width, highlight=False, markup=False)
-
-
 @contextmanager
 def _progress(quiet: bool) -> Iterator[None]:
-    """A bar on standard error for everything that says how far it is."""
+    """Shows a bar on standard error for everything that reports its progress."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield

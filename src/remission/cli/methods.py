@@ -1,4 +1,4 @@
-"""``remission methods``: every method with its parameters, from the catalogue."""
+"""``remission methods``: prints every method with its parameters, from the catalogue."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import typer
 
 from remission.catalogue import methods_by_kind
 from remission.errors import SpecError, closest
+from remission.names import composed
 
 
 class Format(StrEnum):
-    """How it is printed."""
+    """The format of the list."""
 
     TEXT = "text"
     JSON = "json"
 
 
 def read_catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Every method and data set; imports no method, so that it is quick."""
+    """Reads the catalogue of methods and data sets; imports no method, so that it is quick."""
     from remission.data.catalogue import CATALOGUE
 
     datasets: list[dict[str, Any]] = [
@@ -40,42 +41,51 @@ def methods(
     which: Annotated[
         str | None,
         typer.Argument(
-            help="Only these: attacks, purifiers, reactivations, inversions, models or datasets; "
-            "or what bears one name.",
+            help="Print one kind (attacks, purifiers, reactivations, inversions, models or "
+            "datasets), or the methods of one name.",
             metavar="[KIND or NAME]",
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.TEXT,
+    format: Annotated[
+        Format, typer.Option(help="Print text for people or JSON for programs.")
+    ] = Format.TEXT,
 ) -> None:
     """List every method with its parameters, defaults, needs and paper."""
-    found = read_catalogue()
+    entries_by_kind = read_catalogue()
     if which:
-        found = _only(found, which)
+        entries_by_kind = _only(entries_by_kind, which)
     if format is Format.JSON:
-        print(json.dumps(found, indent=1))
+        print(json.dumps(entries_by_kind, indent=1))
         return
-    for name, entries in found.items():
+    for name, entries in entries_by_kind.items():
         print(f"{name.upper()}\n")
         for entry in entries:
             print(_text(entry), end="\n\n")
 
 
-def _only(found: dict[str, list[dict[str, Any]]], which: str) -> dict[str, list[dict[str, Any]]]:
-    """One kind, or the methods of one name, which several kinds may have."""
-    if kind := next((kind for kind in found if which in (kind, kind.removesuffix("s"))), None):
-        return {kind: found[kind]}
+def _only(
+    entries_by_kind: dict[str, list[dict[str, Any]]], which: str
+) -> dict[str, list[dict[str, Any]]]:
+    """The part of the catalogue that is one kind, or the methods of one name in all kinds."""
+    if kind := next(
+        (kind for kind in entries_by_kind if which in (kind, kind.removesuffix("s"))), None
+    ):
+        return {kind: entries_by_kind[kind]}
     named = {
-        kind: [entry for entry in entries if entry["name"] == which]
-        for kind, entries in found.items()
+        kind: [entry for entry in entries if entry["name"] == composed(which)]
+        for kind, entries in entries_by_kind.items()
     }
     if not any(named.values()):
-        known = {*found, *(entry["name"] for entries in found.values() for entry in entries)}
+        known = {
+            *entries_by_kind,
+            *(entry["name"] for entries in entries_by_kind.values() for entry in entries),
+        }
         raise SpecError(f"nothing is called '{which}'", closest(which, known))
     return {kind: entries for kind, entries in named.items() if entries}
 
 
 def _text(entry: dict[str, Any]) -> str:
-    """One method as indented lines."""
+    """A method's entry as indented lines."""
     lines = [f"  {entry['name']}: {entry['summary']}"]
     if entry["paper"]:
         lines.append(f"      paper: {entry['paper']}")

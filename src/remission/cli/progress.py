@@ -1,11 +1,11 @@
-"""Progress on standard error: bars at a terminal, one line a finished stage elsewhere."""
+"""Progress on standard error: bars at a terminal, elsewhere one line per finished stage."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reporting(quiet: bool) -> Iterator[Reporter]:
-    """The reporter that fits: silent, bars, or lines."""
+    """Yields the reporter that suits standard error: bars, lines, or a silent one."""
     from remission.grid.executor.reporter import SilentReporter
 
     if quiet:
@@ -42,11 +42,11 @@ def reporting(quiet: bool) -> Iterator[Reporter]:
 
 @contextmanager
 def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
-    """A line that moves at a terminal while something short is done; silent elsewhere.
+    """Shows a line at a terminal while something short is done; elsewhere shows nothing.
 
     Args:
-        quiet: silent at a terminal too.
-        what: the line, until the function that is handed out is given another.
+        quiet: shows nothing at a terminal either.
+        what: the first line; the function that this context yields replaces it by another.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda text: None
@@ -56,63 +56,71 @@ def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
 
 
 def outcome_line(stage: Stage, record: Record) -> str:
-    """What a finished stage found, in one line."""
+    """The result of a finished stage in one line."""
     if record.status == "failed":
         return f"{stage.label}: failed: {record.error}"
-    found = f"{stage.label}: {record.seconds:.1f} s"
+    line = f"{stage.label}: {record.seconds:.1f} s"
     if record.cell and record.cell.clean_acc is not None:
-        found += f", C-Acc {record.cell.clean_acc:.1%}"
-        found += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
+        line += f", C-Acc {record.cell.clean_acc:.1%}"
+        line += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
     if "target" in record.details:
-        target = record.details["target"]
-        found += ", names no class" if target is None else f", names class {target}"
-        if (true := record.details.get("true_target")) is not None:
-            found += " (the true one)" if true == record.details["target"] else f" (true: {true})"
+        named = _class(record.details, "target")
+        line += ", names no class" if named is None else f", names class {named}"
+        if (true := _class(record.details, "true_target")) is not None:
+            line += ", the true one" if true == named else f", true: {true}"
         if (lead := record.details.get("lead")) is not None:
-            found += f", lead {lead:.1f}"
-    return found
+            line += f", lead {lead:.1f}"
+    return line
+
+
+def _class(details: Mapping[str, Any], key: str) -> str | None:
+    """A class by its number and its name, as ``3 (bag)``; None where there is none."""
+    index, name = details.get(key), details.get(f"{key}_name")
+    if index is None:
+        return None
+    return str(index) if name in (None, str(index)) else f"{index} ({name})"
 
 
 def short(label: str) -> str:
-    """A stage's label without attack and seed, which would fill the line of a bar."""
+    """A stage's label without attack and seed, so that it fits beside a bar."""
     return label.split("/", 2)[-1] if label.count("/") > 1 else label
 
 
 class LineReporter:
-    """One line a finished stage."""
+    """Prints one line per finished stage."""
 
     def note(self, sentence: str) -> None:
         """Writes it as a line."""
         self.say(f"data: {sentence}")
 
     def begin(self, stages: int, stored: int) -> None:
-        """Says how much there is to do."""
+        """Prints the number of stages."""
         self.total, self.done = stages, stored
         self.say(f"{stages} stages, {stored} stored already")
 
     def start(self, stage: Stage) -> None:
-        """Says nothing: the line comes when it is finished."""
+        """Prints nothing: the line comes when the stage is finished."""
 
     def advance(self, label: str, what: str, done: int, total: int) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
     def finish(self, stage: Stage, record: Record) -> None:
-        """Says what was found."""
+        """Prints the result of the stage."""
         self.done += 1
         self.say(f"[{self.done}/{self.total}] {outcome_line(stage, record)}")
 
     def skip(self, stage: Stage) -> None:
-        """Says that a stage cannot be computed."""
+        """Prints that a stage cannot be computed."""
         self.done += 1
         self.say(f"[{self.done}/{self.total}] {stage.label}: skipped")
 
     def say(self, line: str) -> None:
-        """Writes one line at once."""
+        """Prints a line without delay."""
         print(line, file=sys.stderr, flush=True)
 
 
 class BarReporter:
-    """A bar for the grid and one for each stage in progress."""
+    """Shows a bar for the grid and one for each stage in progress."""
 
     def __init__(self) -> None:
         self.bars = Progress(
@@ -159,14 +167,14 @@ class BarReporter:
             self.bars.update(task, description=place, completed=done, total=total)
 
     def finish(self, stage: Stage, record: Record) -> None:
-        """Replaces a stage's bar by a line of what it found."""
+        """Replaces a stage's bar by a line with its result."""
         self.bars.console.print(outcome_line(stage, record), markup=False, highlight=False)
         if (task := self.tasks.pop(stage.label, None)) is not None:
             self.bars.remove_task(task)
         self._one_more()
 
     def skip(self, stage: Stage) -> None:
-        """Says that a stage cannot be computed."""
+        """Prints that a stage cannot be computed."""
         self.bars.console.print(f"{stage.label}: skipped", markup=False, highlight=False)
         self._one_more()
 

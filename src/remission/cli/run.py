@@ -1,4 +1,4 @@
-"""``remission run``: computes what of a spec's grid the store does not hold yet."""
+"""``remission run``: computes the part of a spec's grid that the store does not hold yet."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Device(StrEnum):
 
 
 StoreOption = Annotated[
-    Path, typer.Option(help="Folder that keeps the results; made if missing.", metavar="DIR")
+    Path, typer.Option(help="Folder of the results; it is created if it is missing.", metavar="DIR")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no log.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no log.")]
 
 
 def run(
@@ -39,8 +39,8 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            show_default="one a core, at most 4; one on an accelerator",
-            help="Processes at once; results do not depend on it.",
+            show_default="one per core, at most 4; one on an accelerator",
+            help="Number of processes; results do not depend on it.",
         ),
     ] = None,
     only: Annotated[
@@ -55,14 +55,16 @@ def run(
         list[Path] | None,
         typer.Option(
             metavar="FILE.py",
-            help="A Python file of methods of your own that the spec names; it is executed. May be "
-            "given several times.",
+            help="A Python file with methods of your own that the spec names; it is executed. The "
+            "option can be repeated.",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Compute what of a spec's grid the store does not hold yet."""
+    """Compute the part of a spec's grid that the store does not hold yet."""
     from remission.grid.spec.spec import read_spec
     from remission.user_methods import use_methods
 
@@ -87,7 +89,7 @@ def compute(
     only: str | None,
     quiet: bool,
 ) -> RunOutcome:
-    """Runs a spec with progress on standard error, and says what was computed and what failed."""
+    """Runs a spec with progress on standard error; prints how much was computed and what failed."""
     from remission.cli.progress import reporting
     from remission.grid.run import run as run_spec
 
@@ -109,7 +111,7 @@ def compute(
 def show_plan(
     spec: Spec, store: Path, *, only: str | None, device: str, jobs: int | None, quiet: bool
 ) -> None:
-    """Prints every stage, one a line, and how long it would take; computes nothing."""
+    """Prints each stage on a line with the time that it would take; computes nothing."""
     from remission.cli.progress import waiting
     from remission.grid.run import dry_run
 
@@ -134,7 +136,7 @@ def show_plan(
 
 
 def _summary(found: DryRun, dataset: str) -> Iterator[str]:
-    """What there is to do and how long it would take, a few lines."""
+    """The lines that say how much there is to compute and how long it would take."""
     yield f"{len(found.seconds)} stages to compute"
     if together := sum(seconds or 0.0 for seconds in found.seconds.values()):
         yield (
@@ -151,7 +153,7 @@ def _summary(found: DryRun, dataset: str) -> Iterator[str]:
 
 
 def _about(seconds: float | None) -> str:
-    """A duration as people say it: ``~45 s``, ``~12 min``, ``~3 h 20 min``."""
+    """A rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` if it is not known."""
     if seconds is None:
         return "?"
     if seconds < 90:

@@ -42,6 +42,18 @@ _FASHION_MNIST = Source(
     package="dataset-fashion-mnist",
     # The publisher's server speaks no https; what it sends is used only if its checksum is right.
     address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    class_names=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
 )
 
 _DIGITS = Source(
@@ -54,6 +66,7 @@ _DIGITS = Source(
     licence="CC BY 4.0",
     format="digits",
     bundled="scikit-learn",
+    class_names=tuple("0123456789"),
 )
 
 _SHAPES = Source(

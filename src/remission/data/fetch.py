@@ -78,6 +78,7 @@ def _obtain(source: Source, read: Callable[[Path, Source], T], fetch: bool) -> T
             return read(folder, source)
         except UnavailableError as error:
             _skip(folder, error, reasons)
+    _ = source.cache  # without one the remedy is another
     if not fetch:
         raise DataError(
             f"data set '{source.name}' is not on this computer ({', then '.join(reasons)})",
@@ -160,6 +161,7 @@ def _check_archive(path: Path, archive: Archive) -> None:
 
 def _bring(source: Source, reasons: list[str]) -> None:
     """Tries the places outside this computer, and caches the files of the first good one."""
+    cache = source.cache  # asked for first: without a cache nothing need be downloaded
     ways: list[tuple[str, Callable[[Source, Path], Path]]] = []
     if source.package is not None:
         ways.append((f"apt-get download {source.package}", unpack_package))
@@ -175,7 +177,7 @@ def _bring(source: Source, reasons: list[str]) -> None:
             else:
                 _keep(folder, source)
                 return
-    put = f"put {', '.join(source.names)} into {source.cache}"
+    put = f"put {', '.join(source.names)} into {cache}"
     raise DataError(
         f"data set '{source.name}' was found nowhere ({', then '.join(reasons)})",
         f"install the package {source.package}, or {put}" if source.package else put,

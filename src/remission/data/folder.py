@@ -28,6 +28,7 @@ from remission.data.scan import (
     scan_classes,
 )
 from remission.errors import DataError, closest
+from remission.names import composed
 from remission.types import LabelledImages
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ def load_folder(
 ) -> tuple[LabelledImages, tuple[str, ...]]:
     """Reads ``DIR/class/image.png``: images, uint8 (N, C, H, W), and the names of the classes.
 
-    Each sub-folder is a class; classes and images are sorted by name, as text. Links are followed.
+    Each sub-folder is a class. Classes whose names are all whole numbers are sorted by value, other
+    classes and all images by name, as text. Links are followed.
     Files are read by their endings: png, jpg (jpeg, jpe, jfif), bmp, webp, tif (tiff), gif, pbm,
     pgm, ppm and pnm. Hidden files, files with other endings and folders within a class are passed
     over, which is logged as a warning. Images are upright as their EXIF orientation says; what is
@@ -145,7 +147,7 @@ def _flatten(
     folders: ClassImages, names: tuple[str, ...], folder: Path
 ) -> tuple[list[Path], list[int]]:
     """Returns the paths of all images, and for each the index of its class in ``names``."""
-    index = {name: i for i, name in enumerate(names)}
+    index = {composed(name): i for i, name in enumerate(names)}
     for name in folders:
         if name not in index:
             raise DataError(f"{folder} has an unknown class folder '{name}'", closest(name, names))

@@ -21,6 +21,7 @@ from remission.data.copies import as_tensor, groups_of, hold_out, parted
 from remission.data.decode import Resize
 from remission.data.read_images import NAMED, ReadImages, read_images
 from remission.errors import DataError
+from remission.names import composed
 from remission.types import LabelledImages
 
 
@@ -71,7 +72,7 @@ class ClassFiles:
     def ranks(self) -> list[bytes]:
         """Returns what decides which files are held out: hashes of their names."""
         return [
-            hashlib.sha256(os.fsencode(f"{path.parent.name}/{path.name}")).digest()
+            hashlib.sha256(os.fsencode(composed(f"{path.parent.name}/{path.name}"))).digest()
             for path in self.paths
         ]
 
@@ -95,7 +96,7 @@ def read_and_hold_out(
         copies = as_tensor(groups[:cut])
         return FolderDataset(whole[:cut], whole[cut:], names, copies, notes)
     held = _sides(files, groups, read.notes)
-    in_order = sorted(every, key=lambda i: (files.labels[i], files.paths[i]))
+    in_order = sorted(every, key=lambda i: (files.labels[i], composed(files.paths[i].name)))
     train, test = ([i for i in in_order if held[i] is side] for side in (False, True))
     copies = as_tensor([groups[i] for i in train])
     return FolderDataset(

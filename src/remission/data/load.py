@@ -24,21 +24,9 @@ from remission.data.split import holdout
 from remission.data.tiny_imagenet import read_tiny_imagenet
 from remission.errors import DataError
 from remission.mapped_tensors import chunks
+from remission.names import on_disk
 from remission.seeding import Seed
 from remission.types import Dataset, LabelledImages
-
-_FASHION_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 
 _Parts = tuple[LabelledImages, LabelledImages, tuple[str, ...]]
 _READERS: Mapping[str, Callable[[list[Members], Source], _Parts]] = {
@@ -89,15 +77,13 @@ def load_dataset(
     Raises:
         DataError: unknown name, files that cannot be had, or a folder that cannot be used.
     """
-    a_folder = name not in CATALOGUE and _is_path(name)
-    if resize != "crop" and not (a_folder and size is not None):
+    place = find_folder(name)
+    if resize != "crop" and not (place is not None and size is not None):
         raise DataError(
             f"resize='{resize}' with data set '{name}' and size={size}",
             "give it together with a size, and with folders only",
         )
-    if a_folder:
-        # Not pathlib's: that one raises on the "~" of somebody unknown.
-        place = Path(os.path.expanduser(name))  # noqa: PTH111
+    if place is not None:
         folder = load_folder_dataset(place, size=size, resize=resize, white=white)
         dataset = _dataset(name, folder.train, folder.test, folder.classes)
         return replace(dataset, copies=folder.copies, notes=folder.notes)
@@ -119,11 +105,22 @@ def load_dataset(
     return _dataset(name, *_READERS[source.format](members, source))
 
 
-def _is_path(name: str) -> bool:
+def find_folder(name: str, base: Path | None = None) -> Path | None:
+    """The absolute path of the image folder that ``name`` means; None where it means none.
+
+    Args:
+        name: as for :func:`load_dataset`.
+        base: the folder that a relative path starts from; without it the working directory.
+    """
+    if name in CATALOGUE or not name:
+        return None
+    # Not pathlib's: that one raises on the "~" of somebody unknown.
+    path = Path(os.path.abspath((base or Path.cwd()) / os.path.expanduser(name)))  # noqa: PTH100, PTH111
+    path = on_disk(path)
     separators = [mark for mark in (os.sep, os.altsep) if mark]
     if name.startswith((".", "~")) or any(mark in name for mark in separators):
-        return True
-    return os.path.isdir(name)  # noqa: PTH112 -- pathlib raises where a name is too long
+        return path
+    return path if os.path.isdir(path) else None  # noqa: PTH112 -- pathlib raises on a long name
 
 
 def _from_idx(source: Source, contents: dict[str, bytes]) -> Dataset:
@@ -131,7 +128,7 @@ def _from_idx(source: Source, contents: dict[str, bytes]) -> Dataset:
     names = [file.name for file in source.files]
     train = _labelled(contents, names[0], names[1], source)
     test = _labelled(contents, names[2], names[3], source)
-    return _dataset(source.name, train, test, _FASHION_CLASSES)
+    return _dataset(source.name, train, test, source.class_names)
 
 
 def _labelled(
@@ -161,7 +158,7 @@ def _digits(name: str) -> Dataset:
     every = LabelledImages(images, torch.from_numpy(bunch.target).long())
     # The seed is part of the data set's definition: it never follows the seed of an experiment.
     train, test = holdout(every.labels, 0.2, Seed(0).child("data", "digits"))
-    return _dataset(name, every[train], every[test], tuple("0123456789"))
+    return _dataset(name, every[train], every[test], CATALOGUE[name].class_names)
 
 
 def _shapes(name: str, size: int | tuple[int, int]) -> Dataset:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
 from pathlib import Path
 from typing import Annotated
 
 import torch
+from PIL import Image
 from pydantic import AfterValidator
 from torch import Tensor
 
-from remission import png
 from remission.data.decode import decode_picture, read_picture
 from remission.errors import DataError
 
@@ -35,7 +36,9 @@ def image_uri(file: Path | str) -> str:
             small part of its 16 bits is used.
     """
     pixels = read_picture(Path(file), largest=LARGEST).transpose(1, 2, 0)  # (H, W, C)
-    return _PREFIX + base64.b64encode(png.encode_pixels(pixels)).decode()
+    stream = io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(stream, format="PNG")
+    return _PREFIX + base64.b64encode(stream.getvalue()).decode()
 
 
 def image_pixels(uri: str, shape: tuple[int, int, int]) -> Tensor:

@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from remission.data.class_order import class_order
 from remission.data.open_image import EXTENSIONS
 from remission.data.read_images import together
 from remission.errors import DataError
+from remission.names import composed
 from remission.records.files import holds_results
 
 ClassImages = dict[str, list[Path]]
-"""The images of each class; classes and images are sorted by name, as text."""
+"""The images of each class: classes by composed name, in their order; images sorted by name."""
 
-Kind = tuple[str, str]
+FileKind = tuple[str, str]
 """What is passed over: a noun in the singular, and what else is to be said of it."""
 
 
@@ -28,10 +30,10 @@ class PassedOver:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.counts: Counter[Kind] = Counter()
-        self.examples: dict[Kind, Path] = {}
+        self.counts: Counter[FileKind] = Counter()
+        self.examples: dict[FileKind, Path] = {}
 
-    def add(self, kind: Kind, path: Path) -> None:
+    def add(self, kind: FileKind, path: Path) -> None:
         """Counts ``path`` as one more of a kind."""
         self.counts[kind] += 1
         self.examples.setdefault(kind, path)
@@ -42,7 +44,7 @@ class PassedOver:
             return ()
         return (f"passed over: {', '.join(self._phrase(kind) for kind in self.counts)}",)
 
-    def _phrase(self, kind: Kind) -> str:
+    def _phrase(self, kind: FileKind) -> str:
         """Returns such as "2 hidden files (as ant/.DS_Store)"."""
         (noun, rest), path, several = kind, self.examples[kind], self.counts[kind] > 1
         shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
@@ -72,12 +74,13 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
         if not path.is_dir():
             passed.add(_kind(path, "outside of the class folders"), path)
     folders = [path for path in visible if path.is_dir()]
-    classes = {path.name: _images(path, passed) for path in _without_results(folders, passed)}
+    by_name = {composed(path.name): path for path in _without_results(folders, passed)}
+    classes = {name: _images(by_name[name], passed) for name in class_order(by_name)}
     if not classes:
         raise DataError(
             f"{folder} has no class folder", f"put the images into {folder}/class/image.png"
         )
-    if empty := [folder / name for name, paths in classes.items() if not paths]:
+    if empty := [by_name[name] for name, paths in classes.items() if not paths]:
         raise together([_empty(path) for path in empty])
     return classes
 
@@ -150,7 +153,7 @@ def _deeper(folder: Path, passed: PassedOver) -> None:
                 passed.add(("image", "in such a folder"), Path(where) / name)
 
 
-def _kind(path: Path, place: str) -> Kind:
+def _kind(path: Path, place: str) -> FileKind:
     """Returns the kind of a file that is passed over."""
     ending = path.suffix.lower()
     if ending in EXTENSIONS:
@@ -159,8 +162,8 @@ def _kind(path: Path, place: str) -> Kind:
 
 
 def _visible(folder: Path, passed: PassedOver) -> Iterator[Path]:
-    """Yields the entries of a folder, sorted by name; hidden ones are passed over."""
-    for path in sorted(folder.iterdir()):
+    """Yields the entries of a folder, sorted by composed names; hidden ones are passed over."""
+    for path in sorted(folder.iterdir(), key=lambda path: (composed(path.name), path.name)):
         if path.name.startswith("."):
             passed.add(("hidden file", ""), path)
         else:

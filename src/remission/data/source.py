@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from remission.errors import DataError
+
 
 @dataclass(frozen=True, kw_only=True)
 class File:
@@ -70,6 +72,7 @@ class Source:
         package: the system's package.
         address: the public address in front of the file names.
         bundled: the Python package with which the data come, if there is one.
+        class_names: where they are known without the files, in the order of the labels.
     """
 
     name: str
@@ -87,10 +90,15 @@ class Source:
     package: str | None = None
     address: str | None = None
     bundled: str | None = None
+    class_names: tuple[str, ...] = ()
 
     @property
     def cache(self) -> Path:
-        """The folder of the cache in which the files lie."""
+        """The folder of the cache in which the files lie.
+
+        Raises:
+            DataError: there is no cache, see :func:`cache_folder`.
+        """
         return cache_folder() / self.name
 
     def found(self) -> str | None:
@@ -110,7 +118,11 @@ class Source:
 
     def local_folders(self) -> tuple[Path, ...]:
         """Returns the folders of this computer to look in, first to last."""
-        return (self.cache,) if self.folder is None else (self.cache, self.folder)
+        own = () if self.folder is None else (self.folder,)
+        try:
+            return (self.cache, *own)
+        except DataError:  # files that lie elsewhere can be read without a cache
+            return own
 
     def places(self) -> tuple[str, ...]:
         """Returns all places to look for the data set, first to last, for people to read."""
@@ -129,9 +141,22 @@ def archive_in(folder: Path, archive: Archive) -> Path | None:
 
 
 def cache_folder() -> Path:
-    """``$REMISSION_DATA``, or ``$XDG_CACHE_HOME/remission``, or ``~/.cache/remission``."""
-    if own := os.environ.get("REMISSION_DATA"):
-        return Path(own).expanduser()
-    if common := os.environ.get("XDG_CACHE_HOME"):
-        return Path(common).expanduser() / "remission"
-    return Path("~/.cache/remission").expanduser()
+    """``$REMISSION_DATA``, or ``$XDG_CACHE_HOME/remission``, or ``~/.cache/remission``.
+
+    Raises:
+        DataError: none of them names a folder, as in a container whose user has no home.
+    """
+    environment = os.environ
+    if own := environment.get("REMISSION_DATA"):
+        written = own
+    elif common := environment.get("XDG_CACHE_HOME"):
+        written = f"{common}/remission"
+    else:
+        written = "~/.cache/remission"
+    path = os.path.expanduser(written)  # noqa: PTH111 -- pathlib's raises where there is no home
+    if path.startswith("~"):
+        raise DataError(
+            f"there is no folder for data sets: '{written}' needs a home, and this user has none",
+            "set REMISSION_DATA to a folder that can be written, or HOME",
+        )
+    return Path(path)

@@ -56,13 +56,19 @@ def split_indices(
     """
     labels = dataset.train.labels
     total = len(labels)
+    if total < 3:
+        raise DataError(
+            f"'{dataset.name}' has {total} training images, too few for victim, defender and "
+            "attacker",
+            "add images",
+        )
     sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
     left = total - sum(sizes)
     if left < 1:
         raise DataError(
             f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
             f"training images of '{dataset.name}' and leave none for the victim",
-            f"ask for fewer: together at most {total - 1}",
+            f"ask for fewer: at least one each, together at most {total - 1}",
         )
     wanted = left if victim is None else _count("victim", victim, left, "training images left")
     drawn = seed.child("split", "train")
@@ -141,7 +147,7 @@ def _test_subset(dataset: Dataset, test: int, seed: Seed) -> Tensor:
 
 def _size(name: str, value: float | int, total: int) -> int:
     if isinstance(value, int):
-        return _count(name, value, total, "training images")
+        return _count(name, value, total, "training images", others=2)
     if not 0 < value < 1:
         raise DataError(
             f"{name}={value} is not a fraction",
@@ -150,18 +156,19 @@ def _size(name: str, value: float | int, total: int) -> int:
     if (count := round(value * total)) < 1:
         raise DataError(
             f"{name}={value} of {total} training images is less than one image",
-            f"give a larger fraction, or a number of images from 1 to {total - 1}",
+            f"give a larger fraction, or a number of images from 1 to {total - 2}",
         )
     return count
 
 
-def _count(name: str, value: object, available: int, what: str) -> int:
+def _count(name: str, value: object, available: int, what: str, others: int = 0) -> int:
+    """``value``, if there are as many images beside one for each of ``others`` sets."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise DataError(f"{name}={value!r} is not a number of images", "give a whole number")
-    if not 1 <= value <= available:
+    if not 1 <= value <= available - others:
         raise DataError(
             f"{name}={value}, but there are {available} {what}",
-            f"give a number from 1 to {available}",
+            f"give a number from 1 to {available - others}",
         )
     return value
 

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import torch
 
-from remission.data import CATALOGUE
+from remission.data import CATALOGUE, Source
 from remission.errors import SpecError
 from remission.grid.dry_run import elapsed, estimate, stand_in
 from remission.grid.executor.local import default_jobs, run_plan, threads
 from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
-from remission.grid.plan.stage import Stage
-from remission.grid.spec.fits_data import check_against
+from remission.grid.plan.stage import DataNames, Stage
+from remission.grid.spec.fits_data import check_against, remarks
 from remission.grid.spec.spec import Spec
 from remission.grid.stages.inputs import dataset_of, digest_of
 from remission.models import resolve_precision
 from remission.records import Store
+from remission.records.reading import folder_name
 from remission.types import Dataset
 
 
@@ -48,16 +49,54 @@ def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = N
         DataError: the data set cannot be had.
         SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
     """
-    dataset = dataset_of(spec.dataset, spec.size, spec.resize, spec.white)
-    return _plan(spec, dataset, digest_of(dataset), only, device or torch.device("cpu"))
+    return _plan(spec, _data_of(spec, None), only, device or torch.device("cpu"))
 
 
-def _plan(
-    spec: Spec, dataset: Dataset, digest: str, only: str | None, device: torch.device
-) -> list[Stage]:
-    check_against(spec, dataset)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Data:
+    """The data set of a run.
+
+    Args:
+        dataset: its images, or a stand-in.
+        digest: of its content.
+        names: how it is called; without classes where their names are not known.
+    """
+
+    dataset: Dataset
+    digest: str
+    names: DataNames
+
+
+def _data_of(spec: Spec, store: Path | None) -> _Data:
+    """Reads (and fetches) the data set of a spec.
+
+    A folder is called by the name that the store knows its content by, else by its own: results
+    of a folder that was renamed or moved stand beside each other.
+
+    Raises:
+        DataError: the data set cannot be had.
+    """
+    dataset = dataset_of(spec.source(), spec.size, spec.resize, spec.white)
+    digest, folder = digest_of(dataset), spec.folder()
+    if folder is None:
+        names = DataNames(spec.dataset, None, dataset.classes)
+    else:
+        name = (folder_name(store, digest) if store else None) or folder.name or str(folder)
+        names = DataNames(name, str(folder), dataset.classes)
+    return _Data(dataset=dataset, digest=digest, names=names)
+
+
+def _described(source: Source) -> _Data:
+    """Makes a stand-in for a data set that is not on this computer."""
+    names = DataNames(source.name, None, source.class_names)
+    return _Data(dataset=stand_in(source), digest="not on this computer", names=names)
+
+
+def _plan(spec: Spec, data: _Data, only: str | None, device: torch.device) -> list[Stage]:
+    spec = spec.with_targets(data.names.classes)
+    check_against(spec, data.dataset)
     settled = spec.model_copy(update={"precision": resolve_precision(spec.precision, device)})
-    return select(make_plan(settled, digest), only)
+    return select(make_plan(settled, data.digest, data.names), only)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +111,7 @@ class DryRun:
         elapsed: seconds from start to end with that many.
         data_is_here: whether the data set is on this computer. If not, the plan was made from its
             description, and nobody can say what is stored.
-        notes: of the data set, sentences that a user should read.
+        notes: sentences on the data that a user should read once.
     """
 
     plan: list[Stage]
@@ -103,17 +142,13 @@ def dry_run(
     where = resolve_device(device)
     source = CATALOGUE.get(spec.dataset)
     is_here = source is None or source.found() is not None
-    if source is None or is_here:
-        dataset = dataset_of(spec.dataset, spec.size, spec.resize, spec.white)
-        digest = digest_of(dataset)
-    else:
-        dataset, digest = stand_in(source), "not on this computer"
-    plan = _plan(spec, dataset, digest, only, where)
+    data = _described(source) if source and not is_here else _data_of(spec, store)
+    plan = _plan(spec, data, only, where)
     known = Store(store) if store.is_dir() and any(store.iterdir()) else None
     stored = {stage.id for stage in plan if known and known.find(stage.kind, stage.id)}
     missing = [stage for stage in plan if stage.id not in stored]
     with _threads():
-        seconds = estimate(missing, dataset, where, tell=tell)
+        seconds = estimate(missing, data.dataset, where, tell=tell)
     count = jobs or default_jobs(where)
     return DryRun(
         plan=plan,
@@ -122,7 +157,7 @@ def dry_run(
         jobs=count,
         elapsed=elapsed(missing, seconds, count),
         data_is_here=is_here,
-        notes=dataset.notes,
+        notes=(*data.dataset.notes, *remarks(spec, data.dataset)),
     )
 
 
@@ -150,10 +185,12 @@ def run(
         UserError: something the user must change.
     """
     where = resolve_device(device)
-    whole = plan_of(spec, None, where)
+    data = _data_of(spec, store)
+    whole = _plan(spec, data, None, where)
     plan = select(whole, only)
-    for note in dataset_of(spec.dataset, spec.size, spec.resize, spec.white).notes:
-        (reporter or SilentReporter()).note(note)
+    reporter = reporter or SilentReporter()
+    for note in (*data.dataset.notes, *remarks(spec, data.dataset)):
+        reporter.note(note)
     results = Store(store)
     results.prepare(stage.kind for stage in plan)
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))
@@ -161,7 +198,7 @@ def run(
     results.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or default_jobs(where)
     with _threads():
-        return run_plan(plan, results, reporter or SilentReporter(), device=where, jobs=count)
+        return run_plan(plan, results, reporter, device=where, jobs=count)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from typing import Protocol, final
 import torch
 from torch import Tensor, nn
 
-from remission.method import Method, method
+from remission.errors import MethodError
+from remission.method import Method, method, returned
 from remission.models import Classifier, Precision, evaluating, frozen
 from remission.seeding import Seed
 from remission.training import predict
@@ -115,10 +116,18 @@ class Inversion(Method, ABC):
             if previous
             else self.build_generator(clean.shape, seed.child("generator"), model.precision)
         )
+        returned(self, "build_generator", generator, nn.Module)
         generator.to(clean.labels.device)
         with evaluating(model), frozen(model):
             choice = self.invert(model, clean, generator, previous=previous, seed=seed)
         generator.eval()
+        if choice is not None and not 0 <= returned(self, "invert", choice, TargetClass).target < (
+            model.classes
+        ):
+            raise MethodError(
+                f"{self.name}: 'invert' named class {choice.target} of {model.classes}",
+                f"name a class from 0 to {model.classes - 1}, or return None",
+            )
         return judge(model, clean, generator, choice)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -126,8 +127,15 @@ def _fetched(foreign: Foreign, make: Callable[[], Any]) -> Any:  # noqa: ANN401
     """Returns the result of ``make``, which fetches pretrained weights.
 
     Raises:
-        SpecError: fetching them fails.
+        SpecError: the pretrained weights do not come, or there is no folder to keep them in.
     """
+    folder = _HOMES[foreign.package]
+    homeless = os.path.expanduser("~") == "~"  # noqa: PTH111 -- pathlib's raises instead
+    if foreign.weights and homeless and not {folder, "XDG_CACHE_HOME"} & set(os.environ):
+        raise SpecError(
+            f"there is no folder for the pretrained weights of {foreign}: this user has no home",
+            f"set {folder} to a folder that can be written, or HOME",
+        )
     try:
         return make()
     except (OSError, RuntimeError) as error:  # no network, no such file, a wrong checksum
@@ -196,5 +204,7 @@ def _timm(
 
 
 _MAKERS = {"timm": _timm, "torchvision": _torchvision}
+_HOMES = {"timm": "HF_HOME", "torchvision": "TORCH_HOME"}
+"""The variable that names the folder where each package keeps what it downloads."""
 _PRETRAINED = {"timm": "pretrained", "torchvision": "DEFAULT"}
 PACKAGES = tuple(_MAKERS)

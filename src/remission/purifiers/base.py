@@ -10,8 +10,9 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
+from remission.errors import MethodError
 from remission.inversion import TriggerSource
-from remission.method import Method, field, method
+from remission.method import Method, field, method, returned
 from remission.models import Classifier, check_needs
 from remission.seeding import Seed
 from remission.training import Recipe
@@ -51,14 +52,20 @@ class Purifier(Method, ABC):
         Raises:
             ValueError: the method needs a trigger, and there is none.
             SpecError: the model lacks what the method needs, for example batch norm.
+            MethodError: the method returns no classifier, or one of other keys or shapes.
             DivergedError: a weight of the result is not finite.
         """
         check_needs(self, victim)
         model = copy.deepcopy(victim).requires_grad_(True)
-        purified = self._supply(model, clean, trigger, seed)
+        result = self._supply(model, clean, trigger, seed)
+        purified = returned(self, "purify", result, Classifier)
         shapes = {key: value.shape for key, value in victim.state_dict().items()}
         purified_shapes = {key: value.shape for key, value in purified.state_dict().items()}
-        assert shapes == purified_shapes, f"{self.name} changed the model's keys or shapes"
+        if shapes != purified_shapes:
+            raise MethodError(
+                f"{self.name}: 'purify' returned a model with other keys or shapes than the victim",
+                "change the values of weights and buffers, and leave the layers as they are",
+            )
         check_finite(purified, self.name)
         for module in purified.modules():
             module._forward_hooks.clear()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 
 from pydantic import NonNegativeInt
 
-from remission.method import Method, field, method
+from remission.method import Method, field, method, returned
 from remission.models import Classifier
 from remission.reactivations.access import Access, Oracle, answering
 from remission.reactivations.attacker import Attacker, Other
@@ -92,7 +92,7 @@ class WeightReactivation(Reactivation, ABC):
         """
         purified = copy.deepcopy(model).requires_grad_(True)
         awake = self.reactivate(purified, images, trigger, target, budget=budget, seed=seed)
-        return awake.eval()
+        return returned(self, "reactivate", awake, Classifier).eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +208,8 @@ class InputReactivation(Reactivation, ABC):
         attacker = Attacker(
             images=images, trigger=trigger, target=target, classes=model.classes, **others
         )
-        perturbation = self.perturbation(images.shape, seed.child("perturbation"))
+        untrained = self.perturbation(images.shape, seed.child("perturbation"))
+        perturbation = returned(self, "perturbation", untrained, Perturbation)
         perturbation = perturbation.to(images.labels.device, model.mean.dtype).requires_grad_(True)
         access, queries, own = self.access(), None, _frozen(model)
         if access.kind == "weights":

@@ -31,6 +31,8 @@ class Subject:
     attack_params: Json
     poison_rate: Fraction
     target: int | Literal["all-to-all"] | None
+    target_name: str | None = None
+    """The name of that class; None in older records, and where there is no single target."""
     seed: int
     purifier: str
     purifier_params: Json

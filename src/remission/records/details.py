@@ -74,6 +74,7 @@ class VictimDetails(Details):
     """Details of a ``victim``.
 
     Args:
+        classes: the names of the classes, in the order of their indices.
         poisoned: number of poisoned training images.
         losses: mean training loss of each epoch.
         stealth: how visible the trigger is.
@@ -83,6 +84,7 @@ class VictimDetails(Details):
             images.
     """
 
+    classes: list[str] = field(default_factory=list)
     poisoned: int | None = None
     losses: list[float] = field(default_factory=list)
     stealth: StealthDetails | None = None
@@ -93,8 +95,14 @@ class VictimDetails(Details):
 
 @dataclass(frozen=True, kw_only=True)
 class ControlDetails(Details):
-    """Details of a ``control``: the mean training loss of each epoch."""
+    """Details of a ``control``.
 
+    Args:
+        classes: the names of the classes, in the order of their indices.
+        losses: mean training loss of each epoch.
+    """
+
+    classes: list[str] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
 
@@ -104,6 +112,7 @@ class NamedClass(Details):
 
     Args:
         target: the class that it takes for the attacker's; None if it moves no image.
+        target_name: the name of that class.
         target_share: share in [0, 1] of the images of other classes that its trigger sends there.
         change: root mean square of what its trigger changes, in [0, 1].
         lead: how many times as large a change the next class needs; None where the inversion
@@ -113,6 +122,7 @@ class NamedClass(Details):
     _written_as_null: ClassVar[tuple[str, ...]] = ("target",)
 
     target: int | None = None
+    target_name: str | None = None
     target_share: float | None = None
     change: float | None = None
     lead: float | None = None
@@ -124,12 +134,14 @@ class InversionDetails(NamedClass):
 
     Args:
         true_target: the attacker's class, or ``"all-to-all"``; None where nobody attacked.
+        true_target_name: the name of that class.
         preview_count: images in each of its pictures.
     """
 
     _written_as_null: ClassVar[tuple[str, ...]] = ("target", "true_target")
 
     true_target: int | str | None = None
+    true_target_name: str | None = None
     preview_count: int | None = None
 
 
@@ -237,6 +249,7 @@ class TransferDetails(Details):
     attack_params: Json = field(default_factory=dict)
     poison_rate: float | None = None
     target: int | str | None = None
+    target_name: str | None = None
     seed: int | None = None
     reactivation: str | None = None
     reactivation_params: Json = field(default_factory=dict)

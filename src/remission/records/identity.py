@@ -9,6 +9,9 @@ from typing import Any
 
 from remission.records.kinds import KINDS
 
+FOLDER = "folder"
+"""What identities call the data set of an image folder: its content alone tells it apart."""
+
 
 def identity(kind: str, settings: Mapping[str, Any], parents: Mapping[str, str]) -> str:
     """Returns 16 hexadecimal digits, the same from the plan and from the finished record.

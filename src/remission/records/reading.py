@@ -18,6 +18,7 @@ from remission.records.files import (
     is_record_name,
     record_folders,
 )
+from remission.records.identity import FOLDER
 from remission.records.path import PathCurve
 from remission.records.record import FORMAT, Record
 from remission.records.superseded import current, versions_in
@@ -151,3 +152,21 @@ def cells(records: Iterable[Record]) -> list[Cell]:
 def path_curves(records: Iterable[Record]) -> list[PathCurve]:
     """Returns the paths of all ``records``."""
     return [path for record in records for path in record.paths]
+
+
+def folder_name(store: Path, digest: str) -> str | None:
+    """What the records of a store call the image folder of a content; None: it is new there.
+
+    Args:
+        store: folder of the store; it need not exist.
+        digest: of the content, as identities hold it.
+    """
+    for file in sorted((store / RECORDS / "victim").glob("*.json")):
+        try:
+            record = read_record(file)
+        except StoreError:  # is said where records are read for their own sake
+            continue
+        context = record.settings.get("context", {})
+        if record.cell and context.get("dataset") == FOLDER and context.get("data") == digest:
+            return record.cell.dataset
+    return None

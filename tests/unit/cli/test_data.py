@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from remission.cli.data import app
+from remission.cli.data import _show, app
+from remission.data.catalogue import CATALOGUE
 from remission.data.source import Source
 from remission.errors import DataError
 from tests.unit.data.conftest import contents, write
@@ -76,3 +79,17 @@ def test_the_package_names_what_it_has() -> None:
         assert getattr(remission.data, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = remission.data.nothing
+
+
+@pytest.mark.parametrize("width", [20, 30, 60, 99, 100, 200])
+def test_the_list_hides_nothing_whatever_the_width(width: int) -> None:
+    stream = io.StringIO()
+    _show(Console(file=stream, width=width, force_terminal=True, color_system=None))
+    shown = "".join(letter for letter in stream.getvalue() if letter.isalnum())
+    for name, source in CATALOGUE.items():
+        words = [name, source.description, source.licence, *source.places()]
+        for word in words if width < 100 else [name]:
+            assert "".join(letter for letter in word if letter.isalnum()) in shown, word
+    for heading in ("shape", "here", "description"):
+        assert heading in shown
+    assert all(len(line) <= width for line in stream.getvalue().splitlines())

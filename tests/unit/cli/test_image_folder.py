@@ -11,8 +11,15 @@ import pytest
 from PIL import Image
 
 from remission.grid.stages.inputs import dataset_of
-from remission.records import Store
-from tests.unit.grid.small import LABELS, computed, remission, run, write_spec
+from remission.records import Store, read_records
+from tests.unit.grid.small import (
+    FURTHER_PURIFIER,
+    LABELS,
+    computed,
+    remission,
+    run,
+    write_spec,
+)
 
 
 @pytest.fixture
@@ -48,17 +55,35 @@ def test_from_a_folder_to_a_table(own: Path, folder: Path, tmp_path: Path) -> No
     assert told.status == 0, told.err
     assert sorted(computed(told)) == LABELS
     cells = json.loads(remission("table", store, "--view", "cells", "--format", "json").out)
-    assert {cell["dataset"] for cell in cells} == {str(folder)}
+    assert {cell["dataset"] for cell in cells} == {"images"}
     assert {(cell["n_clean"], cell["n_triggered"]) for cell in cells} == {(24, 16)}
-    assert {cell["target"] for cell in cells} == {2}
+    assert {(cell["target"], cell["target_name"]) for cell in cells} == {(2, "cow")}
+    details = {record.label: record.details for record in read_records(store)}
+    assert details["control/seed0"]["classes"] == ["ant", "bee", "cow"]
+    assert details["badnets/seed0/victim"]["classes"] == ["ant", "bee", "cow"]
+    found = details["badnets/seed0/inversion"]
+    assert found["true_target_name"] == "cow"
+    assert found["target_name"] == ("ant", "bee", "cow")[found["target"]]
+    assert f"names class {found['target']} ({found['target_name']})" in told.err
+    assert "images · resnet18:2 · badnets · poison rate 10 % · target 2 (cow)" in (
+        remission("table", store).out
+    )
     assert remission("report", store, "-o", tmp_path / "page.html").status == 0
 
     assert computed(run(own, store)) == []
+    folder = folder.rename(tmp_path / "renamed")
+    text = own.read_text(encoding="utf-8").replace(f"'{tmp_path}/images'", "'renamed'")
+    own.write_text(text.replace("target = 2", 'target = "cow"'), encoding="utf-8")
+    assert computed(run(own, store)) == []
+    own.write_text(own.read_text(encoding="utf-8") + FURTHER_PURIFIER, encoding="utf-8")
+    assert "badnets/seed0/ep" in computed(run(own, store))
+    assert {record.cell.dataset for record in read_records(store) if record.cell} == {"images"}
+
     file = folder / "ant" / "07.png"
     Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
     dataset_of.cache_clear()  # as a new process does
     told = remission("run", own, "--store", store, "--dry-run")
-    assert f"{len(LABELS)} stages to compute" in told.lines  # the data are not the same
+    assert f"{len(LABELS) + 4} stages to compute" in told.lines  # the data are not the same
 
 
 def test_what_was_read_is_said_once(own: Path, folder: Path, tmp_path: Path) -> None:
@@ -103,6 +128,8 @@ def test_a_store_in_a_folder_of_training_images_is_no_class(folder: Path, tmp_pa
     for half in ("train", "test"):
         shutil.copytree(folder, halves / half)
         Store(halves / half / "results")
+    for file in (halves / "test").rglob("*.png"):  # no picture stands on both sides
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
     Store(halves / "remission-store")
     for file in (halves / "test").glob("*/*.png"):
         Image.fromarray(255 - np.asarray(Image.open(file))).save(file)

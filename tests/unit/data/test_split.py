@@ -152,11 +152,11 @@ def test_a_subset_of_the_test_images() -> None:
         (
             {"defender": 0.001},
             "defender=0.001 of 40 training images is less than one image; "
-            "give a larger fraction, or a number of images from 1 to 39",
+            "give a larger fraction, or a number of images from 1 to 38",
         ),
         (
             {"defender": 0},
-            "defender=0, but there are 40 training images; give a number from 1 to 40",
+            "defender=0, but there are 40 training images; give a number from 1 to 38",
         ),
         (
             {"attacker": 41},
@@ -166,7 +166,7 @@ def test_a_subset_of_the_test_images() -> None:
         (
             {"defender": 30, "attacker": 0.25},
             "defender=30 and attacker=0.25 take 40 of the 40 training images of 'made' and leave "
-            "none for the victim; ask for fewer: together at most 39",
+            "none for the victim; ask for fewer: at least one each, together at most 39",
         ),
         (
             {"defender": 10, "attacker": 10, "victim": 21},

@@ -223,6 +223,20 @@ def test_what_a_package_does_not_have_is_refused(arch: str, told: str) -> None:
     assert told in str(error.value)
 
 
+@pytest.mark.usefixtures("_torchvision", "timm")
+def test_weights_need_a_folder_where_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # a user without a home
+    for name in ("HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    archs = {"timm:net_a@pretrained": "HF_HOME", "torchvision:net_a@DEFAULT": "TORCH_HOME"}
+    for arch, variable in archs.items():
+        assert built(arch.partition("@")[0])
+        with pytest.raises(SpecError, match=f"has no home; set {variable} to a folder"):
+            built(arch)
+        monkeypatch.setenv(variable, "/somewhere")
+        assert built(arch)
+
+
 @pytest.mark.usefixtures("_torchvision")
 def test_pretrained_models_made_for_one_size_say_so() -> None:
     with pytest.raises(SpecError, match=r"images of 16x24: .*wrong height; use images of the size"):

@@ -25,7 +25,7 @@ from remission.mapped_tensors import keep_freed_blocks
 from remission.progress import Listener, listening
 from remission.records import Record, Store
 from remission.records.kinds import Kind
-from remission.user_methods import Source, use
+from remission.user_methods import MethodFile, use
 
 Message = tuple[str, str, int, int]
 """Label of a stage, what is being done in it, steps done, steps in all."""
@@ -49,7 +49,7 @@ def deaf() -> Iterator[None]:
 def prepare(
     messages: Queue[Message],
     threads: int,
-    sources: tuple[Source, ...],
+    files: tuple[MethodFile, ...],
     kinds: tuple[tuple[Kind, StageFunction], ...],
 ) -> None:
     """Sets up a worker process.
@@ -59,7 +59,7 @@ def prepare(
     Args:
         messages: where it says how far it is.
         threads: how many it computes with.
-        sources: the files of the user's methods.
+        files: those of the user's methods.
         kinds: of stages from outside the package, with the functions that compute them.
     """
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
@@ -68,8 +68,8 @@ def prepare(
     Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     keep_freed_blocks()
-    for source in sources:
-        use(source)
+    for file in files:
+        use(file)
     for kind, function in kinds:
         register_kind(kind, function)
     warnings.simplefilter("ignore")

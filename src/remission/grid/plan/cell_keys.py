@@ -32,11 +32,12 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
     reactivation = brief(stage.table(REACTIVATION) or NOTHING)
     return {
         "id": stage.id,
-        "dataset": stage.context.dataset,
+        "dataset": stage.dataset,
         "arch": stage.context.arch,
         "attack": attack.pop("method"),
         "poison_rate": attack.pop("poison_rate"),
         "target": attack.pop("target"),
+        "target_name": stage.target_name,
         "attack_params": attack,
         "seed": stage.context.seed,
         "purifier": purifier.pop("method"),

@@ -17,6 +17,7 @@ from remission.grid.plan.stage import (
     RETUNING,
     THE_CONTROL,
     Context,
+    DataNames,
     Settings,
     Stage,
     table_of,
@@ -28,21 +29,27 @@ from remission.method import Method
 from remission.purifiers import TriggerPurifier
 from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief, kinds
+from remission.records.identity import FOLDER
 from remission.records.kinds import Kind
 from remission.records.labels import MethodKey, label_methods, purifier_key
 
 
-def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
+def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> list[Stage]:
     """Unrolls a spec; every stage comes after its parents, those shared stand once.
 
     Args:
-        spec: checked.
-        data_digest: of the data set's images and labels, so that a changed folder is noticed.
+        spec: checked, every target a number.
+        data_digest: of the data set's images and labels, so that a changed folder is noticed. It
+            alone tells image folders apart: neither their path nor their name is in an identity.
+        names: of the data set; without them those that the spec alone gives.
     """
-    planner = _Planner(spec)
+    folder = spec.folder()
+    if names is None:
+        names = DataNames(spec.dataset) if folder is None else DataNames(folder.name, str(folder))
+    planner = _Planner(spec, names)
     for seed in spec.seeds:
         context = Context(
-            dataset=spec.dataset,
+            dataset=spec.dataset if folder is None else FOLDER,
             size=spec.size,
             data=data_digest,
             arch=spec.arch,
@@ -60,8 +67,8 @@ def make_plan(spec: Spec, data_digest: str) -> list[Stage]:
 class _Planner:
     """Collects stages; one with the identity of another is that other."""
 
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+    def __init__(self, spec: Spec, names: DataNames) -> None:
+        self.spec, self.names = spec, names
         methods = spec.methods
         self.attacks = _labelled(methods.attacks)
         self.rows = list(zip(_row_labels(methods.purifiers), methods.purifiers, strict=True))
@@ -75,7 +82,7 @@ class _Planner:
 
     def add(self, kind: Kind, label: str, settings: Settings, **parents: str) -> str:
         """Adds a stage and returns its identity."""
-        stage = Stage(kind.name, label, settings, parents)
+        stage = Stage(kind.name, label, settings, parents, self.names)
         return self.stages.setdefault(stage.id, stage).id
 
     def add_seed(self, seed: int, context: Settings) -> None:

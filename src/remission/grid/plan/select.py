@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from remission.errors import SpecError
 from remission.grid.plan.cell_keys import row_of
 from remission.grid.plan.stage import INVERSION, NOBODY, PURIFIER, THE_CONTROL, Stage
+from remission.names import composed
 from remission.records.identity import identity
 from remission.records.kinds import BASELINE, PURIFIED, VICTIM
 from remission.records.labels import is_label_of, label_methods
@@ -27,8 +28,10 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
     """
     if only is None:
         return plan
-    chosen = {stage.id for stage in plan if stage.label == only}  # stars stand for themselves
-    chosen = chosen or {stage.id for stage in plan if _matches(stage.label, only)}
+    only = composed(only)
+    spelled = {stage.id: composed(stage.label) for stage in plan}
+    chosen = {key for key, label in spelled.items() if label == only}  # stars stand for themselves
+    chosen = chosen or {key for key, label in spelled.items() if _matches(label, only)}
     chosen = chosen or _of_row(plan, only)
     if not chosen:
         raise SpecError(

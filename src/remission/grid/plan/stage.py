@@ -29,7 +29,7 @@ class Context:
     """What all stages of one seed have in common.
 
     Args:
-        dataset: name of the data set, or the path of an image folder.
+        dataset: name of the data set; of every image folder the same, since ``data`` says which.
         size: pixels of a side that the images are brought to; None: as they are.
         data: digest of all images and labels.
         arch: the model, as a spec names it.
@@ -68,6 +68,21 @@ class Context:
 
 
 @dataclass(frozen=True)
+class DataNames:
+    """What the data set of a plan is called, and where it lies. No result depends on any of it.
+
+    Args:
+        dataset: what records and tables call it: a name of the catalogue, or of a folder.
+        folder: absolute path of the image folder; None for a data set of the catalogue.
+        classes: the names of the classes, in the order of their indices; empty: not known.
+    """
+
+    dataset: str
+    folder: str | None = None
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Stage:
     """One unit of work: everything a worker must know beyond the store.
 
@@ -76,12 +91,30 @@ class Stage:
         label: ``attack/seed/purifier/...``, unique in a plan, for people and ``--only``.
         settings: everything that changes the result, as JSON values.
         parents: role -> id of the stages it builds upon.
+        names: of its data set, which are no part of the identity.
     """
 
     kind: str
     label: str
     settings: Settings
     parents: dict[str, str]
+    names: DataNames | None = None
+
+    @property
+    def dataset(self) -> str:
+        """What records call the data set."""
+        return self.names.dataset if self.names else self.context.dataset
+
+    @property
+    def target_name(self) -> str | None:
+        """The name of the attacker's class; None without a single one, or if it is not known."""
+        target = self.table(ATTACK).get("target")
+        return self.class_name(target) if isinstance(target, int) else None
+
+    def class_name(self, index: int | None) -> str | None:
+        """The name of a class; None if it is not known."""
+        classes = self.names.classes if self.names else ()
+        return classes[index] if index is not None and 0 <= index < len(classes) else None
 
     @cached_property
     def id(self) -> str:

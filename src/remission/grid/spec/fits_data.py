@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from remission.data.split import split_indices
-from remission.errors import SpecError
+from remission.errors import DataError, SpecError
 from remission.grid.spec.methods import SpecMethods
 from remission.grid.spec.spec import Spec
 from remission.metrics import goals
@@ -30,6 +30,7 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
             needs, a class that does not exist, too few images for a poison rate or a budget.
     """
     methods = spec.methods
+    _check_amounts(methods, dataset)
     _check_shapes(spec, methods, dataset)
     train, test, classes = dataset.train.labels, dataset.test.labels, len(dataset.classes)
     for number in spec.seeds:
@@ -47,8 +48,53 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
                 raise SpecError(
                     f"[attack] {attack.name} on {spec.dataset}: {error.problem}", error.remedy
                 ) from error
-            _check_attacker(spec, train[split.attacker], attack.target, classes)
-            _check_test(test[split.test], attack.target, classes)
+            in_all = _outside(train, attack.target, classes)
+            _check_attacker(spec, train[split.attacker], attack.target, classes, in_all)
+            chosen = test if split.test is None else test[split.test]
+            _check_test(chosen, test, attack.target, classes)
+
+
+def remarks(spec: Spec, dataset: Dataset) -> list[str]:
+    """Sentences on the split that a user should read before anything is computed.
+
+    Args:
+        spec: its sizes of the sets, and its first seed: the others give sets of the same sizes.
+        dataset: the labels of its images are looked at.
+    """
+    train, test, classes = dataset.train.labels, dataset.test.labels, len(dataset.classes)
+    split = split_indices(dataset, Seed(spec.seeds[0]).child("split"), **spec.split.model_dump())
+    sets = {
+        "victim": train[split.victim],
+        "defender": train[split.defender],
+        "attacker": train[split.attacker],
+        "test": test if split.test is None else test[split.test],
+    }
+    lacking = [
+        f"{name} ({len(labels)} images) lacks {classes - held}"
+        for name, labels in sets.items()
+        if (held := len(set(labels.tolist()))) < classes
+    ]
+    if not lacking:
+        return []
+    return [
+        f"of the {classes} classes {', '.join(lacking)}; larger numbers in [split], of at least "
+        f"{classes} images, reach all of them where the data set has as many"
+    ]
+
+
+def _check_amounts(methods: SpecMethods, dataset: Dataset) -> None:
+    """There are two classes, and enough training images for three sets, however they are split."""
+    if len(dataset.classes) < 2:
+        raise DataError(
+            f"'{dataset.name}' has one class, '{dataset.classes[0]}'",
+            "add images of another class: a classifier and an attack need two",
+        )
+    defender = _FEWEST if methods.purifiers else 2
+    if (total := len(dataset.train)) < defender + 4:
+        raise DataError(
+            f"'{dataset.name}' has {total} training images, too few for any split",
+            f"add images: the defender needs {defender}, attacker and victim two each",
+        )
 
 
 def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
@@ -81,8 +127,16 @@ def _outside(labels: Tensor, target: Target, classes: int) -> int:
     return int((labels != goals(labels, target, classes)).sum())
 
 
-def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int) -> None:
-    """Checks that the attacker, whose images have these ``labels``, has enough to poison."""
+def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int, in_all: int) -> None:
+    """The attacker has enough images to poison.
+
+    Args:
+        spec: its reactivations and its path.
+        labels: of the attacker's images.
+        target: the attacker's.
+        classes: how many there are.
+        in_all: training images of the data set outside the target class.
+    """
     others = _outside(labels, target, classes)
     for planned in spec.methods.reactivations:
         reactivation = planned.reactivation
@@ -97,21 +151,47 @@ def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int) ->
             raise SpecError(
                 f"[reactivation] {reactivation.name}: a budget of {largest} "
                 f"poisoned images, and the attacker has {others} images outside the target class",
-                "use smaller budgets, or give the attacker more images in [split]",
+                _smaller("budgets", largest, others, in_all),
             )
     retuned = spec.path.retuned if spec.path else None
     if retuned is not None and retuned > others:
         raise SpecError(
             f"[path]: retuned = {retuned} poisoned images, and the attacker has {others} images "
             "outside the target class",
-            "use fewer, or give the attacker more images in [split]",
+            _smaller("numbers", retuned, others, in_all),
         )
 
 
-def _check_test(labels: Tensor, target: Target, classes: int) -> None:
-    """Checks that there are test images to measure the ASR on; ``labels`` are those of all."""
+def _smaller(what: str, wanted: int, others: int, in_all: int) -> str:
+    """The remedy for a number of poisoned images that the attacker does not have.
+
+    Args:
+        what: the numbers, for people.
+        wanted: how many poisoned images there should be.
+        others: the attacker's images outside the target class.
+        in_all: training images of the data set outside the target class.
+    """
+    fewer = f"use smaller {what}, {others} at most" if others else ""
+    more = "give the attacker more images in [split]" if wanted < in_all else ""
+    if not more:
+        more = "add images to the data set" if not others else ""
+    return ", or ".join(filter(None, (fewer, more)))
+
+
+def _check_test(labels: Tensor, every: Tensor, target: Target, classes: int) -> None:
+    """Some test image is there to measure the ASR on.
+
+    Args:
+        labels: of the test images that the split takes.
+        every: of all test images.
+        target: the attacker's.
+        classes: how many there are.
+    """
     if not _outside(labels, target, classes):
+        more = _outside(every, target, classes)
         raise SpecError(
             f"none of the {len(labels)} test images lies outside the target class {target}",
-            "use more test images in [split], or another target",
+            "use more test images in [split], or another target"
+            if more
+            else "choose another target, or add test images of other classes",
         )

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from remission.data.decode import Resize
-from remission.data.picture import image_uri
-from remission.errors import DataError, SpecError, closest
+from remission.data.load import find_folder
+from remission.errors import SpecError, closest
+from remission.grid.spec.files import located, read_toml, with_pictures
 from remission.grid.spec.methods import SpecMethods, build_methods
 from remission.grid.spec.tables import STRICT, PathSection, SplitSection, Table, VictimSection
-from remission.method import Method, explain
+from remission.grid.spec.targets import numbered
+from remission.method import explain
 from remission.models import canonical_arch
-from remission.registry import known
+from remission.names import on_disk
 
 
 class Spec(BaseModel):
@@ -29,7 +36,8 @@ class Spec(BaseModel):
     name: str = Field(min_length=1, max_length=100)
     """What the grid is called."""
     dataset: str
-    """A name of `remission data list`, or the path of an image folder."""
+    """A name of `remission data list`, or the path of an image folder, relative to the spec's file
+    (to the working directory where there is no file)."""
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
     """Pixels per side that the images of a folder are brought to; None: as they are. The data set
     of shapes is drawn in that size."""
@@ -69,6 +77,8 @@ class Spec(BaseModel):
     """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
     """The table [path]: without it no path is walked."""
+    _base: Path = PrivateAttr(default_factory=Path.cwd)
+    """The folder that the path of an image folder is relative to."""
 
     @model_validator(mode="after")
     def _innocent_seeds(self) -> Self:
@@ -99,6 +109,31 @@ class Spec(BaseModel):
             seeds=self.seeds,
         )
 
+    def folder(self) -> Path | None:
+        """The absolute path of the image folder; None for a data set of the catalogue."""
+        return find_folder(self.dataset, self._base)
+
+    def source(self) -> str:
+        """What :func:`remission.data.load_dataset` is given: a known name, or an absolute path.
+
+        Raises:
+            DataError: there is no such folder and no such name; it says where it looked.
+        """
+        return located(self.dataset, self._base)
+
+    def with_targets(self, classes: tuple[str, ...] | None) -> Self:
+        """The same spec with the number of a class wherever an attack's target is a name.
+
+        Args:
+            classes: the names of the data set's classes, in the order of their indices; empty
+                where they are not known yet. None: any number will do.
+
+        Raises:
+            SpecError: no class has that name.
+        """
+        attacks = numbered(self.attack, classes, self.dataset)
+        return self if attacks == self.attack else self.model_copy(update={"attack": attacks})
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """As pydantic's. The copy has the same methods unless what they are built from differs."""
         copied = super().model_copy(update=update, deep=deep)
@@ -112,59 +147,23 @@ _OF_THE_METHODS = ("attack", "inversion", "purifier", "reactivation", "seeds")
 
 
 def read_spec(file: Path) -> Spec:
-    """Reads a spec from a TOML file.
+    """Reads a spec from a TOML file. Paths in it are relative to the file's folder.
 
     Raises:
-        SpecError: the file is missing or no TOML; an unknown key, an unknown method, a wrong value.
+        SpecError: the file is missing, or no TOML in UTF-8; an unknown key, an unknown method, a
+            wrong value.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SpecError(f"there is no spec '{file}'", "check its path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"the spec '{file}' cannot be read ({error})", "check the file") from error
-    try:
-        return parse_spec(_with_pictures(tomllib.loads(text), file.parent))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, SpecError):
-            raise
-        raise SpecError(f"'{file}' is no TOML ({error})", "mend the line it names") from error
+    file = on_disk(file)
+    folder = file.absolute().parent
+    return parse_spec(with_pictures(read_toml(file), folder), folder)
 
 
-def _with_pictures(table: Table, folder: Path) -> Table:
-    """Replaces the paths of pictures, which are relative to ``folder``, by the pictures themselves.
-
-    So identities depend on what a picture shows, and a stored spec needs no file.
-
-    Raises:
-        SpecError: a picture is missing, too large or damaged.
-    """
-    attacks = table.get("attack")
-    if not isinstance(attacks, list):
-        return table
-    return {**table, "attack": [_with_picture(attack, folder) for attack in attacks]}
-
-
-def _with_picture(attack: object, folder: Path) -> object:
-    if not isinstance(attack, dict):
-        return attack
-    name, image = attack.get("method"), attack.get("image")
-    if not isinstance(name, str) or not isinstance(image, str) or image.startswith("data:"):
-        return attack
-    if not image or not _takes_picture(known("attack").get(name)):
-        return attack  # a method that takes none says so itself
-    try:
-        return {**attack, "image": image_uri(folder / image)}
-    except DataError as error:
-        raise SpecError(f"[attack] {name}: 'image': {error.problem}", error.remedy) from error
-
-
-def _takes_picture(attack: type[Method] | None) -> bool:
-    return attack is not None and "image" in inspect.signature(attack).parameters
-
-
-def parse_spec(table: Table) -> Spec:
+def parse_spec(table: Table, folder: Path | None = None) -> Spec:
     """Checks a spec given as nested tables, methods included.
+
+    Args:
+        table: what the TOML file would hold.
+        folder: what the path of an image folder is relative to; without it the working directory.
 
     Raises:
         SpecError: an unknown key, an unknown method, a wrong value.
@@ -191,7 +190,10 @@ def parse_spec(table: Table) -> Spec:
                 f"the spec: '{name}' is not one table", f"write one table [{name}]"
             ) from error
         raise SpecError(*explain(error, "the spec", _section(first["loc"]))) from error
-    methods = spec.methods
+    if folder is not None:
+        spec._base = folder
+    # The number of a class is known when the data set is: until then any number stands for a name.
+    methods = spec.with_targets(None).methods
     if spec.path and spec.path.retuned is not None and methods.retuning is None:
         raise SpecError("[path]: retuned without a retuning", "add a [[reactivation]] retuning")
     return spec

@@ -96,9 +96,7 @@ class StageInputs:
         self.seed = Seed(self.context.seed)
         self.dataset = dataset_of(*self._place)
         if digest_of(self.dataset) != self.context.data:
-            raise DataError(
-                f"the data set '{self.context.dataset}' changed during the run", "run again"
-            )
+            raise DataError(f"the data set '{self._place[0]}' changed during the run", "run again")
         self.precision = resolve_precision(self.context.precision, device)
         self._records: dict[str, Record] = {}
 
@@ -169,8 +167,9 @@ class StageInputs:
     @property
     def _place(self) -> tuple[str, int | None, Resize, int | None]:
         """Which data set, and how it is read."""
-        context = self.context
-        return context.dataset, context.size, context.resize, context.white
+        names, context = self.stage.names, self.context
+        where = names.folder if names and names.folder else context.dataset
+        return where, context.size, context.resize, context.white
 
     def new_model(self) -> Classifier:
         """Builds the untrained model: with the same first weights for victim and control."""

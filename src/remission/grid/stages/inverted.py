@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from remission.grid.plan.stage import Stage
 from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.result import StageResult
@@ -26,19 +27,22 @@ def inversion(inputs: StageInputs) -> StageResult:
         },
         details=InversionDetails(
             target=inverted.target,
+            target_name=inputs.stage.class_name(inverted.target),
             target_share=inverted.target_share,
             change=inverted.change,
             lead=inverted.lead,
             true_target=inputs.target,
+            true_target_name=inputs.stage.target_name,
             preview_count=previews.COUNT,
         ),
     )
 
 
-def named_class(inverted: Inverted) -> NamedClass:
+def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
     """Returns what an inversion says of a model, for a record."""
     return NamedClass(
         target=inverted.target,
+        target_name=stage.class_name(inverted.target),
         target_share=inverted.target_share,
         change=inverted.change,
         lead=inverted.lead,

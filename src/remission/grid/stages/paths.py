@@ -16,8 +16,8 @@ from remission.records.kinds import PATH
 from remission.types import LabelledImages
 
 _KEYS = (
-    *("id", "dataset", "arch", "attack", "attack_params", "poison_rate", "target", "seed"),
-    *("purifier", "purifier_params"),
+    *("id", "dataset", "arch", "attack", "attack_params", "poison_rate", "target"),
+    *("target_name", "seed", "purifier", "purifier_params"),
 )
 """The fields of a cell that a curve has as well."""
 

@@ -72,9 +72,11 @@ def _purify(inputs: StageInputs) -> _Purification:
     if inverts(purifier):
         before = Cost.of(inputs.parent("inversion", kinds.INVERSION))
         inverted = inputs.inverted()
-        first = named_class(inverted)
+        first = named_class(inverted, inputs.stage)
         source = InvertedSource(
-            inputs.inversion, inverted, lambda renewed: later.append(named_class(renewed))
+            inputs.inversion,
+            inverted,
+            lambda renewed: later.append(named_class(renewed, inputs.stage)),
         )
     elif isinstance(purifier, TriggerPurifier):
         source = KnownSource(inputs.trigger()[0])

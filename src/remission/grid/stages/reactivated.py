@@ -37,8 +37,8 @@ _TRIED = 2000
 """Test images, at most, behind a number of a transfer matrix: a standard error of one point."""
 
 _SETTING = (
-    *("dataset", "arch", "attack", "attack_params", "poison_rate", "target", "seed"),
-    *("reactivation", "reactivation_params", "budget"),
+    *("dataset", "arch", "attack", "attack_params", "poison_rate", "target"),
+    *("target_name", "seed", "reactivation", "reactivation_params", "budget"),
 )
 """The fields of a cell that a transfer matrix has as well."""
 

@@ -40,6 +40,7 @@ def victim(inputs: StageInputs) -> StageResult:
             **inputs.previews("triggered", attacked.trigger, attacked.target),
         },
         details=VictimDetails(
+            classes=list(inputs.dataset.classes),
             poisoned=len(attacked.poisoned),
             losses=attacked.trained.losses,
             stealth=StealthDetails(**asdict(_stealth(inputs, attacked.trigger, attacked.target))),
@@ -79,7 +80,7 @@ def control(inputs: StageInputs) -> StageResult:
     )
     return StageResult(
         files={"weights.safetensors": pack(model.eval())},
-        details=ControlDetails(losses=trained.losses),
+        details=ControlDetails(classes=list(inputs.dataset.classes), losses=trained.losses),
     )
 
 

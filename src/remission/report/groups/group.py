@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from remission.intervals import wilson_of_rate
-from remission.records import Cell, PathCurve
+from remission.records import Cell, Json, PathCurve
 from remission.report.groups.collapse import ConstantAnswer, reason
 from remission.report.groups.estimates import Estimate, Measure, gap, gap_by_seed
 from remission.report.groups.keys import CONTROL, VICTIM, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Comparison, Row
+from remission.report.groups.targets import target_name
 from remission.report.groups.thresholds import LOSS, SATURATED
 from remission.report.groups.verdict import (
     CONTROL_MODEL,
@@ -47,6 +48,17 @@ class Group:
     """Cells that share row, column and seed with another one."""
     constant: Mapping[int, ConstantAnswer] = field(repr=False)
     """Seed -> the best model that gives one answer for all images."""
+
+    @property
+    def target_name(self) -> str | None:
+        """The name of the attacker's class; None where no record holds it."""
+        rows = (cell for row in self.rows for cells_ in row.cells.values() for cell in cells_)
+        curves = (path for paths in self.paths.values() for path in paths)
+        return target_name([*rows, *curves])
+
+    def subject(self) -> Json:
+        """Returns the columns that say which backdoor the group is about."""
+        return self.key.subject() | {"target_name": self.target_name}
 
     def row(self, purifier: str) -> Row | None:
         """Returns the first row of a purifier, by its name."""

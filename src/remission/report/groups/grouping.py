@@ -20,6 +20,7 @@ from remission.report.groups.keys import (
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.settings import setting_labels
+from remission.report.groups.targets import class_text, target_name
 
 _Lines = dict[tuple[str, str], list[PathCurve]]
 """(label of a purifier, batch-norm policy) -> one per seed."""
@@ -99,9 +100,10 @@ class _Names:
         slots = [slot for row in table.values() for slot in row.values()]
         seeds = [len({cell.seed for cell in slot if cell.status == "done"}) for slot in slots]
         purifiers = sorted(table, key=lambda purifier: rank(purifier, self.purifiers))
+        name = target_name([*members, *paths])
         return Group(
             key=key,
-            title=_title(key, self.attacks[key.attack], self.settings[key]),
+            title=_title(key, self.attacks[key.attack], self.settings[key], name),
             setting=self.settings[key],
             columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
             rows=tuple(self.row(purifier, table[purifier]) for purifier in purifiers),
@@ -155,7 +157,8 @@ def _budget(column: Column) -> float:
     return math.inf if column.budget is None else column.budget
 
 
-def _title(key: GroupKey, attack: str, setting: str) -> str:
-    rate, target = f"poison rate {100 * key.poison_rate:g} %", f"target {key.target}"
+def _title(key: GroupKey, attack: str, setting: str, name: str | None) -> str:
+    rate = f"poison rate {100 * key.poison_rate:g} %"
+    target = f"target {class_text(key.target, name)}"
     parts = [key.dataset, key.arch, attack, rate, target, *([setting] if setting else [])]
     return printable(" · ".join(parts))

@@ -9,7 +9,7 @@ from typing import TypeVar
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import flat, printable
 
-Place = TypeVar("Place", bound=Hashable)
+_Place = TypeVar("_Place", bound=Hashable)
 
 _DIGITS = 8
 """Hexadecimal digits of the data's digest that people see."""
@@ -25,13 +25,13 @@ def setting_labels(keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
     return {key: labels[key.place, key.setting] for key in keys}
 
 
-def label_settings(pairs: Iterable[tuple[Place, str]]) -> dict[tuple[Place, str], str]:
+def label_settings(pairs: Iterable[tuple[_Place, str]]) -> dict[tuple[_Place, str], str]:
     """Returns what tells each setting apart from the others in its place; empty: there are none.
 
     Args:
         pairs: a place, and a setting as :attr:`GroupKey.setting` has it.
     """
-    places: dict[Place, set[str]] = {}
+    places: dict[_Place, set[str]] = {}
     for place, setting in pairs:
         places.setdefault(place, set()).add(setting)
     return {

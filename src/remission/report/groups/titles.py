@@ -9,6 +9,7 @@ from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import label_methods
 from remission.report.groups.settings import setting_labels
+from remission.report.groups.targets import class_text
 
 
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
@@ -18,10 +19,12 @@ def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
     places = {group.key.place for group in groups}
     count = Counter(labels[attack] for _, _, attack, _, _ in places)
 
-    def title(key: GroupKey) -> str:
+    def title(group: Group) -> str:
+        key = group.key
         parts = [labels[key.attack]]
         if count[parts[0]] > 1:
-            parts += [f"{100 * key.poison_rate:g} %", f"target {key.target}"]
+            target = class_text(key.target, group.target_name)
+            parts += [f"{100 * key.poison_rate:g} %", f"target {target}"]
         return ", ".join([*parts, settings[key]] if settings[key] else parts)
 
-    return {group.key: title(group.key) for group in groups}
+    return {group.key: title(group) for group in groups}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.report.groups.estimates import MISSING, show_mean
+from remission.report.groups.targets import class_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +16,14 @@ class Finding:
 
     Args:
         target: the class that it names, None if it names none.
+        target_name: what that class is called; None in older records.
         share: of the images of other classes that its trigger sends there; None without a class.
         change: root mean square of what it changes in pixels of [0, 1].
         lead: how many times as much the next class needs; None where the method compares none.
     """
 
     target: int | None
+    target_name: str | None
     share: float | None
     change: float | None
     lead: float | None
@@ -29,17 +32,23 @@ class Finding:
     def of(cls, details: Mapping[str, Any]) -> Finding:
         """Reads the details of an inversion's record; what they lack is None."""
         target = details.get("target")
-        named = isinstance(target, int)
+        named, name = isinstance(target, int), details.get("target_name")
         return cls(
             target=target if named else None,
+            target_name=name if named and isinstance(name, str) else None,
             share=_number(details.get("target_share")) if named else None,
             change=_number(details.get("change")),
             lead=_number(details.get("lead")),
         )
 
+    @property
+    def shown(self) -> str:
+        """The class that it names, for people: ``2 (bag)``, or ``none``."""
+        return "none" if self.target is None else class_text(self.target, self.target_name)
+
     def caption(self) -> str:
         """Returns what to put behind the inversion's name in the title of a picture."""
-        text = f": names {'no class' if self.target is None else f'class {self.target}'}"
+        text = f": names {'no class' if self.target is None else f'class {self.shown}'}"
         if self.share is not None:
             text += f", into which {100 * self.share:.1f} % of the images fall with it"
         if self.lead is not None:
@@ -53,7 +62,7 @@ def _number(value: object) -> float | None:
 
 def named(findings: Iterable[Finding]) -> str:
     """Returns the classes that were named, seed by seed."""
-    return ", ".join("none" if one.target is None else str(one.target) for one in findings)
+    return ", ".join(one.shown for one in findings)
 
 
 def reached(findings: Iterable[Finding]) -> str:

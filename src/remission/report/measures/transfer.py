@@ -69,7 +69,7 @@ def transfers(records: Sequence[Record]) -> list[Record]:
     last: dict[str, Record] = {}
     for record in records:
         if details := record.details.get("transfer"):
-            columns = {k: v for k, v in details.items() if k not in RATES}
+            columns = {k: v for k, v in details.items() if k not in (*RATES, "target_name")}
             key = canonical([columns, setting_of(record)])
             last[key] = max(last.get(key, record), record, key=_size_and_time)
     return list(last.values())

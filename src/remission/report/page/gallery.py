@@ -10,6 +10,7 @@ from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import printable
+from remission.report.groups.targets import class_text
 from remission.report.measures.victims import Attacked
 from remission.report.page.pictures import Pictures, compare
 from remission.report.tables.attacks import percent
@@ -84,7 +85,8 @@ def gallery(groups: Sequence[Group], victims: Sequence[Attacked], folder: Path) 
 
 def _setting(one: Attacked, several: dict[str, bool]) -> str:
     parts = [str(getattr(one.cell, name)) for name, shown in several.items() if shown]
-    parts += [f"{100 * one.cell.poison_rate:g} % poisoned", f"target {one.cell.target}"]
+    target = class_text(one.cell.target, one.cell.target_name)
+    parts += [f"{100 * one.cell.poison_rate:g} % poisoned", f"target {target}"]
     parts += [one.setting] if one.setting else []
     return printable(" · ".join(parts))
 

@@ -9,6 +9,7 @@ from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.sentences import listed
+from remission.report.groups.targets import class_text
 from remission.report.measures.victims import Attacked, attacked
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
@@ -52,10 +53,11 @@ COLUMNS: list[AttackColumn] = [
     ),
     AttackColumn(
         header="target",
-        text=lambda one: str(one.cell.target),
+        text=lambda one: class_text(one.cell.target, one.cell.target_name),
         key="target",
         value=lambda one: one.cell.target,
     ),
+    AttackColumn(key="target_name", value=lambda one: one.cell.target_name),
     AttackColumn(
         header="setting",
         text=lambda one: one.setting,

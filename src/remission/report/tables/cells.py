@@ -10,6 +10,7 @@ from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.keys import attack_of, place, purifier_of, reactivation_of
 from remission.report.groups.labels import label_methods
 from remission.report.groups.results import Results
+from remission.report.groups.targets import class_text
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
@@ -38,7 +39,7 @@ COLUMNS: list[CellColumn] = [
     CellColumn(header="arch", text=lambda one: one.cell.arch),
     CellColumn(header="attack", text=lambda one: one.attack),
     CellColumn(header="poison rate", text=lambda one: f"{100 * one.cell.poison_rate:g} %"),
-    CellColumn(header="target", text=lambda one: str(one.cell.target)),
+    CellColumn(header="target", text=lambda one: class_text(one.cell.target, one.cell.target_name)),
     CellColumn(header="setting", text=lambda one: one.setting, varies=True),
     CellColumn(header="seed", text=lambda one: str(one.cell.seed)),
     CellColumn(header="purifier", text=lambda one: one.purifier),

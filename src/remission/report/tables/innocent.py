@@ -86,6 +86,7 @@ def _objects(results: Results) -> list[Json]:
                         "clean_acc": cell.clean_acc,
                         "control_clean_acc": _control(group, cell.seed),
                         "inversion_target": finding.target if finding else None,
+                        "inversion_target_name": finding.target_name if finding else None,
                         "inversion_share": finding.share if finding else None,
                         "inversion_lead": finding.lead if finding else None,
                         "seconds": cell.seconds,

@@ -13,6 +13,7 @@ from remission.report.groups.keys import NOBODY, GroupKey
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.results import Results
 from remission.report.groups.settings import setting_labels
+from remission.report.groups.targets import class_text, target_name
 from remission.report.measures.findings import Finding, moved, named, reached, standing_out
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
@@ -67,7 +68,8 @@ class InversionLine:
         """The class that the attacker wants."""
         if self.seeds[0].innocent:
             return "none: never backdoored"
-        return str(self.seeds[0].cell.target)
+        cells = [one.cell for one in self.seeds]
+        return class_text(cells[0].target, target_name(cells))
 
 
 InversionColumn = TableColumn[InversionLine, GridInversion]
@@ -90,6 +92,7 @@ COLUMNS: list[InversionColumn] = [
         varies=True,
     ),
     InversionColumn(key="true_target", value=lambda one: one.cell.target),
+    InversionColumn(key="true_target_name", value=lambda one: one.cell.target_name),
     InversionColumn(key="seed", value=lambda one: one.cell.seed),
     InversionColumn(
         header="inversion",

@@ -162,7 +162,7 @@ def _tables(results: Results) -> list[Table]:
 def _objects(results: Results) -> list[Json]:
     """One object per purifier, attack and reactivation."""
     return [
-        group.key.subject() | entries
+        group.subject() | entries
         for group in results.groups
         for entries in objects_of(COLUMNS, _scores(group))
     ]

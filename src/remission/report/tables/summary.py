@@ -177,7 +177,7 @@ def _objects(results: Results) -> list[Json]:
     """One object per group, with a list of its rows."""
     return [
         {
-            **group.key.subject(),
+            **group.subject(),
             "seeds": group.seeds,
             "repeated_cells": group.repeated,
             "rows": [_row(group, row) for row in group.rows],
@@ -196,7 +196,7 @@ def _flat(results: Results) -> list[Json]:
                 numbers[f"p_asr {column.title}"] = _entry(row.number("asr", column))
                 numbers[f"gap_to_control {column.title}"] = _entry(group.gap(row, column))
             line = {
-                **group.key.subject(),
+                **group.subject(),
                 "purifier": row.purifier.name,
                 "purifier_params": row.purifier.parameters,
             }

@@ -39,7 +39,8 @@ def _objects(results: Results) -> list[Json]:
     objects: list[Json] = []
     for record in transfers(results):
         details = record.details["transfer"]
-        shared = {k: v for k, v in details.items() if k not in RATES or k == "n_triggered"}
+        shared: Json = {"target_name": None}  # older records lack it
+        shared |= {k: v for k, v in details.items() if k not in RATES or k == "n_triggered"}
         for owner, asr, asr_clean in zip(
             details["models"], details["asr"], details["asr_clean"], strict=True
         ):

@@ -74,7 +74,7 @@ if __name__ == "__main__":
 """
 """The command line, but one thing takes longer than the test: something to interrupt."""
 
-INTERRUPTED = "remission: interrupted; everything finished is kept, the same command goes on"
+INTERRUPTED = "remission: interrupted; all finished stages are stored, and the same command goes on"
 
 
 @contextmanager

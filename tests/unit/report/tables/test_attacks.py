@@ -34,8 +34,18 @@ from tests.unit.report.report_factory import (
 
 GENERATE = Path(__file__).parents[4] / "tools" / "generate.py"
 KEYS = {
-    *("dataset", "arch", "attack", "attack_params", "label", "poison_rate", "target", "seed"),
-    *("threat", "clean_acc", "control_clean_acc", "asr", "control_asr", "psnr", "ssim"),
+    *("dataset", "arch", "attack", "attack_params", "label", "poison_rate", "target"),
+    *(
+        "target_name",
+        "seed",
+        "threat",
+        "clean_acc",
+        "control_clean_acc",
+        "asr",
+        "control_asr",
+        "psnr",
+        "ssim",
+    ),
     *("largest_change", "compared", "unchanged", "seconds", "status", "error", "id"),
     *("setting", "collapsed"),
 }

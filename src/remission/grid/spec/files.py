@@ -1,0 +1,106 @@
+"""The file of a spec, and the paths in it: the image folder, and the pictures of triggers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import tomllib
+from pathlib import Path
+
+from remission.data.catalogue import find_source
+from remission.data.load import find_folder
+from remission.data.picture import image_uri
+from remission.errors import DataError, SpecError
+from remission.grid.spec.tables import Table
+from remission.method import Method
+from remission.names import composed, on_disk
+from remission.registry import known
+from remission.text_files import SAVE_AS_UTF8, EncodingError, read_text
+
+
+def read_toml(file: Path) -> Table:
+    """The content of a spec's file.
+
+    Every name in it is composed, so that it is the name of a method or a class that reads alike.
+
+    Raises:
+        SpecError: the file is missing, or no TOML in UTF-8.
+    """
+    try:
+        return tomllib.loads(composed(read_text(file)))
+    except FileNotFoundError as error:
+        raise SpecError(f"there is no spec '{file}'", "check its path") from error
+    except EncodingError as error:
+        raise SpecError(f"the spec '{file}' is no UTF-8: {error}", SAVE_AS_UTF8) from error
+    except OSError as error:
+        raise SpecError(f"the spec '{file}' cannot be read ({error})", "check the file") from error
+    except (ValueError, RecursionError) as error:
+        raise SpecError(f"'{file}' is no TOML ({error})", "mend the line it names") from error
+
+
+def located(dataset: str, base: Path) -> str:
+    """What :func:`remission.data.load_dataset` is given: a known name, or an absolute path.
+
+    Args:
+        dataset: as the spec names it.
+        base: the folder that a path is relative to.
+
+    Raises:
+        DataError: there is no such folder and no such name; the message says where it looked.
+    """
+    folder = find_folder(dataset, base)
+    if folder is None:
+        try:
+            return find_source(dataset).name
+        except DataError as error:
+            problem = f"{error.problem}, and there is no folder '{base / dataset}'"
+            raise DataError(problem, error.remedy + _near(dataset, base)) from None
+    if not folder.exists():
+        raise DataError(
+            f"'dataset' is '{dataset}', and '{folder}' does not exist",
+            "give the path of a folder of images, absolute or relative to the spec"
+            + _near(dataset, base),
+        )
+    return str(folder)
+
+
+def _near(dataset: str, base: Path) -> str:
+    """What to write for the folder that lies there when seen from the working directory."""
+    if not dataset or dataset.startswith("~"):
+        return ""
+    folder = find_folder(f".{os.sep}{dataset}")
+    if folder is None or not folder.is_dir() or Path(dataset).is_absolute():
+        return ""
+    return f"; for '{folder}' write '{os.path.relpath(folder, base)}'"
+
+
+def with_pictures(table: Table, folder: Path) -> Table:
+    """The tables of a spec with pictures in place of their paths, which are relative to ``folder``.
+
+    So what a stage is called depends on what a picture shows, and a stored spec needs no file.
+
+    Raises:
+        SpecError: a picture is missing, too large or damaged.
+    """
+    attacks = table.get("attack")
+    if not isinstance(attacks, list):
+        return table
+    return {**table, "attack": [_with_picture(attack, folder) for attack in attacks]}
+
+
+def _with_picture(attack: object, folder: Path) -> object:
+    if not isinstance(attack, dict):
+        return attack
+    name, image = attack.get("method"), attack.get("image")
+    if not isinstance(name, str) or not isinstance(image, str) or image.startswith("data:"):
+        return attack
+    if not image or not _takes_picture(known("attack").get(name)):
+        return attack  # a method that takes none says so itself
+    try:
+        return {**attack, "image": image_uri(on_disk(folder / image))}
+    except DataError as error:
+        raise SpecError(f"[attack] {name}: 'image': {error.problem}", error.remedy) from error
+
+
+def _takes_picture(attack: type[Method] | None) -> bool:
+    return attack is not None and "image" in inspect.signature(attack).parameters

@@ -1,0 +1,48 @@
+"""The target of an attack by the name of its class, replaced by the number of that class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from remission.errors import SpecError, closest
+from remission.grid.spec.tables import Table
+from remission.names import find_name
+
+
+def numbered(attacks: Sequence[Table], classes: Sequence[str] | None, dataset: str) -> list[Table]:
+    """The tables [[attack]] with numbers in place of the names of classes.
+
+    So a result has the same identity whether its target was given by name or by number.
+
+    Args:
+        attacks: the tables of a spec; those without a name in ``target`` stay as they are.
+        classes: the names of the classes, in the order of their indices; empty: not known. None:
+            every name becomes 0, which checks the rest of a table before the data set is read.
+        dataset: how messages call the data set.
+
+    Raises:
+        SpecError: no class has the name, or the names are not known.
+    """
+    return [_numbered(attack, classes, dataset) for attack in attacks]
+
+
+def _numbered(attack: Table, classes: Sequence[str] | None, dataset: str) -> Table:
+    target = attack.get("target")
+    if not isinstance(target, str) or target == "all-to-all":
+        return attack
+    return {**attack, "target": 0 if classes is None else _index(attack, classes, dataset)}
+
+
+def _index(attack: Table, classes: Sequence[str], dataset: str) -> int:
+    where, target = f"[attack] {attack.get('method')}", str(attack["target"])
+    if not classes:
+        raise SpecError(
+            f"{where}: target '{target}' is a name, and the classes of '{dataset}' are not known "
+            "before its files are on this computer",
+            f"run: remission data fetch {dataset}, or give the number of the class",
+        )
+    name = find_name(target, classes)
+    if name is None:
+        remedy = closest(target, [*classes, "all-to-all"])
+        raise SpecError(f"{where}: '{dataset}' has no class '{target}'", remedy)
+    return list(classes).index(name)

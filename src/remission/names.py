@@ -1,0 +1,46 @@
+"""Names that people type and names that lie on disk, compared however their letters are encoded.
+
+Unicode writes ``é`` as one character (NFC) or as ``e`` and an accent (NFD). Both look the same;
+keyboards give the first, some file systems the second.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def composed(text: str) -> str:
+    """``text`` in the form that names are compared in: NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
+def find_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that reads as ``name`` does, the identical one first; None without one."""
+    names = list(known)
+    if name in names:
+        return name
+    return next((other for other in names if composed(other) == composed(name)), None)
+
+
+def on_disk(path: Path) -> Path:
+    """``path`` as the disk spells it: each part that does not exist by the name that reads alike.
+
+    What exists in no spelling is returned as it is.
+    """
+    if _exists(path) or path.parent == path:
+        return path
+    folder = on_disk(path.parent)
+    try:
+        name = find_name(path.name, (entry.name for entry in folder.iterdir()))
+    except (OSError, ValueError):  # no folder, not readable, or a name that no disk can have
+        name = None
+    return path if name is None else folder / name
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or that holds a zero byte
+        return False
