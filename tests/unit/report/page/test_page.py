@@ -116,15 +116,6 @@ def test_the_page_says_what_failed_and_who_relapses(page: Path) -> None:
     assert "names class 0, into which 97.3 % of the images fall" in text
 
 
-def test_what_is_being_done_is_said(store: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    write_report(store, tmp_path / "page.html", said.append)
-    assert said[0] == "reading records"
-    assert [line.partition(": ")[0] for line in said[1:3]] == ["drawing 1 of 2", "drawing 2 of 2"]
-    assert "badnets" in said[1]
-    assert said[-1] == "writing the page"
-
-
 def test_the_same_records_give_the_same_page(store: Path, page: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.html"
     write_report(store, again)
