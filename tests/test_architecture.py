@@ -274,13 +274,6 @@ for name in sys.argv[1:]:
     assert (told.returncode, told.stderr) == (0, "")
 
 
-STILL_DOUBLE = {
-    *("Block", "Change", "Channels", "Comparison", "Format", "Layout"),
-    *("Perturbation", "Shape", "Source", "Stage", "Table", "Universal"),
-}
-"""For a short while: other branches rename these. Nothing may be added; the set ends up empty."""
-
-
 def test_no_public_class_name_occurs_twice() -> None:
     """Classes, and names that stand for a type: ``Outcome = Literal[...]``."""
     places: dict[str, list[str]] = {}
@@ -290,7 +283,7 @@ def test_no_public_class_name_occurs_twice() -> None:
                 if not name.startswith("_"):
                     places.setdefault(name, []).append(name_of(file))
     double = {name: files for name, files in places.items() if len(files) > 1}
-    assert {name: files for name, files in double.items() if name not in STILL_DOUBLE} == {}
+    assert double == {}
 
 
 def type_names(node: ast.stmt) -> Iterator[str]:

@@ -1,7 +1,6 @@
-"""What a stage of each kind notes beside its cell and its curves: the ``details`` of its record.
+"""The ``details`` of the records of each kind: ``VictimDetails.of(record).losses``.
 
-Stages write these classes, tables and pages read them: ``VictimDetails.of(record).losses``. What
-an older record lacks, or a damaged one holds in another form, is None or empty when it is read.
+A field that an older record lacks, or that a damaged one holds in another form, is None or empty.
 """
 
 from __future__ import annotations
@@ -262,8 +261,7 @@ class TransferDetails(Details):
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
         """Reads what :meth:`to_json` writes."""
-        inner = details.get("transfer")
-        matrix = inner if isinstance(inner, Mapping) else {}
+        matrix = inner if isinstance(inner := details.get("transfer"), Mapping) else {}
         return super().from_json({**matrix, "facts": details.get("facts", {})})
 
     def to_json(self) -> Json:

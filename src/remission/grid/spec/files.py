@@ -11,14 +11,14 @@ from remission.data.catalogue import find_source
 from remission.data.load import find_folder
 from remission.data.picture import image_uri
 from remission.errors import DataError, SpecError
-from remission.grid.spec.tables import Table
+from remission.grid.spec.tables import TomlTable
 from remission.method import Method
 from remission.names import composed, on_disk
 from remission.registry import known
 from remission.text_files import SAVE_AS_UTF8, EncodingError, read_text
 
 
-def read_toml(file: Path) -> Table:
+def read_toml(file: Path) -> TomlTable:
     """The content of a spec's file.
 
     Every name in it is composed, so that it is the name of a method or a class that reads alike.
@@ -74,7 +74,7 @@ def _near(dataset: str, base: Path) -> str:
     return f"; for '{folder}' write '{os.path.relpath(folder, base)}'"
 
 
-def with_pictures(table: Table, folder: Path) -> Table:
+def with_pictures(table: TomlTable, folder: Path) -> TomlTable:
     """The tables of a spec with pictures in place of their paths, which are relative to ``folder``.
 
     So what a stage is called depends on what a picture shows, and a stored spec needs no file.

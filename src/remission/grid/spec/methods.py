@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from remission.attacks import Attack
 from remission.errors import SpecError, closest
-from remission.grid.spec.tables import Table
+from remission.grid.spec.tables import TomlTable
 from remission.inversion import Inversion
 from remission.purifiers import Purifier, inverts
 from remission.reactivations import Reactivation, Retuning
@@ -74,10 +74,10 @@ class SpecMethods:
 
 def build_methods(
     *,
-    attacks: Sequence[Table],
-    purifiers: Sequence[Table],
-    inversions: Sequence[Table],
-    reactivations: Sequence[Table],
+    attacks: Sequence[TomlTable],
+    purifiers: Sequence[TomlTable],
+    inversions: Sequence[TomlTable],
+    reactivations: Sequence[TomlTable],
     seeds: Sequence[int],
 ) -> SpecMethods:
     """Builds every method of a spec.
@@ -122,11 +122,11 @@ def build_methods(
     )
 
 
-def _without(table: Table, keys: tuple[str, ...]) -> Table:
+def _without(table: TomlTable, keys: tuple[str, ...]) -> TomlTable:
     return {key: value for key, value in table.items() if key not in keys}
 
 
-def _seeds(table: Table, known: Sequence[int]) -> tuple[int, ...]:
+def _seeds(table: TomlTable, known: Sequence[int]) -> tuple[int, ...]:
     """Returns the seeds for which a purifier is computed: all if its table names none."""
     seeds = table.get("seeds", list(known))
     listed = seeds if isinstance(seeds, list) else []
@@ -138,7 +138,7 @@ def _seeds(table: Table, known: Sequence[int]) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def _inversion(table: Table, purifier: Purifier, built: Sequence[Inversion]) -> Inversion:
+def _inversion(table: TomlTable, purifier: Purifier, built: Sequence[Inversion]) -> Inversion:
     """Returns the inversion that a purifier would use: the first if its table names none."""
     by_name = {inversion.name: inversion for inversion in built}
     name = table.get("inversion", built[0].name)
@@ -155,7 +155,7 @@ def _inversion(table: Table, purifier: Purifier, built: Sequence[Inversion]) -> 
     return by_name[name]
 
 
-def _attacks(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+def _attacks(table: TomlTable, names: Sequence[str]) -> tuple[str, ...]:
     """Returns the attacks after which a reactivation is tried: all if its table names none."""
     attacks = table.get("attacks", list(names))
     listed = attacks if isinstance(attacks, list) else []

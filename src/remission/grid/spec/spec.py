@@ -21,7 +21,7 @@ from remission.data.load import find_folder
 from remission.errors import SpecError, closest
 from remission.grid.spec.files import located, read_toml, with_pictures
 from remission.grid.spec.methods import SpecMethods, build_methods
-from remission.grid.spec.tables import STRICT, PathSection, SplitSection, Table, VictimSection
+from remission.grid.spec.tables import STRICT, PathSection, SplitSection, TomlTable, VictimSection
 from remission.grid.spec.targets import numbered
 from remission.method import explain
 from remission.models import canonical_arch
@@ -58,19 +58,19 @@ class Spec(BaseModel):
     """Sizes of the four disjoint sets of images."""
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
-    attack: list[Table] = Field(min_length=1)
+    attack: list[TomlTable] = Field(min_length=1)
     """One table [[attack]] per attack."""
-    inversion: Table | Annotated[list[Table], Field(min_length=1)] = {"method": "bti_dbf"}
+    inversion: TomlTable | Annotated[list[TomlTable], Field(min_length=1)] = {"method": "bti_dbf"}
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
-    purifier: list[Table] = []
+    purifier: list[TomlTable] = []
     """One table [[purifier]] per purifier; beside the method's parameters it may name an
     `inversion` of the spec, and `seeds`, those of the spec's for which it is computed (all if it
     names none)."""
     innocent: list[Annotated[int, Field(ge=0)]] = []
     """Seeds for which every purifier that does not need the true trigger is handed the control as
     well: what it costs a model that was never backdoored, and what an inversion claims to find."""
-    reactivation: list[Table] = []
+    reactivation: list[TomlTable] = []
     """One table [[reactivation]] per reactivation; beside the method's parameters it may name
     `attacks`, those of the spec's after which it is tried (all if it names none)."""
     transfer: bool = False
@@ -158,7 +158,7 @@ def read_spec(file: Path) -> Spec:
     return parse_spec(with_pictures(read_toml(file), folder), folder)
 
 
-def parse_spec(table: Table, folder: Path | None = None) -> Spec:
+def parse_spec(table: TomlTable, folder: Path | None = None) -> Spec:
     """Checks a spec given as nested tables, methods included.
 
     Args:

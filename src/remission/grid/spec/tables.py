@@ -17,7 +17,7 @@ from remission.errors import SpecError
 from remission.training.batches import Augment
 from remission.training.loop import Schedule
 
-Table = dict[str, Any]
+TomlTable = dict[str, Any]
 Count = Annotated[int, Field(ge=1)]
 Several = Annotated[int, Field(ge=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -54,9 +54,9 @@ class VictimSection(_Section):
     """none, crop (zero padding by an eighth of the side) or crop_flip."""
 
     @model_serializer(mode="wrap")
-    def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> Table:
+    def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
         """Leaves SGD out: the key came later than stored results, whose identities must stay."""
-        dumped: Table = handler(self)
+        dumped: TomlTable = handler(self)
         if dumped["optimizer"] == "sgd":
             del dumped["optimizer"]
         return dumped
@@ -118,12 +118,12 @@ class PathSection(_Section):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> Table:
+    def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
         """Leaves defaults of keys out that came later than stored results.
 
         The identities of those results must stay.
         """
-        dumped: Table = handler(self)
+        dumped: TomlTable = handler(self)
         if not self.plane:
             del dumped["plane"], dumped["plane_test"]
         if self.retuned is None:

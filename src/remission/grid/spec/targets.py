@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remission.errors import SpecError, closest
-from remission.grid.spec.tables import Table
+from remission.grid.spec.tables import TomlTable
 from remission.names import find_name
 
 
-def numbered(attacks: Sequence[Table], classes: Sequence[str] | None, dataset: str) -> list[Table]:
+def numbered(
+    attacks: Sequence[TomlTable], classes: Sequence[str] | None, dataset: str
+) -> list[TomlTable]:
     """The tables [[attack]] with numbers in place of the names of classes.
 
     So a result has the same identity whether its target was given by name or by number.
@@ -26,14 +28,14 @@ def numbered(attacks: Sequence[Table], classes: Sequence[str] | None, dataset: s
     return [_numbered(attack, classes, dataset) for attack in attacks]
 
 
-def _numbered(attack: Table, classes: Sequence[str] | None, dataset: str) -> Table:
+def _numbered(attack: TomlTable, classes: Sequence[str] | None, dataset: str) -> TomlTable:
     target = attack.get("target")
     if not isinstance(target, str) or target == "all-to-all":
         return attack
     return {**attack, "target": 0 if classes is None else _index(attack, classes, dataset)}
 
 
-def _index(attack: Table, classes: Sequence[str], dataset: str) -> int:
+def _index(attack: TomlTable, classes: Sequence[str], dataset: str) -> int:
     where, target = f"[attack] {attack.get('method')}", str(attack["target"])
     if not classes:
         raise SpecError(

@@ -27,7 +27,7 @@ _GAP = 2  # CSS pixels between the images of a compact strip, a little less or m
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class StripComparison:
     """The same images clean and changed, side by side in strips.
 
     Args:
@@ -109,7 +109,7 @@ def comparison(
     other: str,
     first: int | None = None,
     before: str = "preview_clean",
-) -> Comparison | str:
+) -> StripComparison | str:
     """Returns the strips of a record, or why they cannot be shown; arguments: :func:`compare`."""
     loaded = []
     for role in (before, other):
@@ -129,12 +129,12 @@ def comparison(
         box = (0, 0, clean.width // count * first, clean.height)
         clean, changed, count = clean.crop(box), changed.crop(box), first
     difference, factor = _magnified(clean, changed)
-    return Comparison(
+    return StripComparison(
         clean=clean, changed=changed, difference=difference, factor=factor, count=count
     )
 
 
-def sheet(strips: Comparison, scale: int) -> bytes:
+def sheet(strips: StripComparison, scale: int) -> bytes:
     """Returns the three strips of a comparison one below the other, enlarged, as a PNG."""
     rows = [
         _parted(image, strips.count, 1)

@@ -11,7 +11,7 @@ from remission.errors import SpecError
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.stage import Stage
 from remission.grid.spec.spec import parse_spec
-from remission.grid.spec.tables import Table
+from remission.grid.spec.tables import TomlTable
 from remission.records import read_records
 from remission.training import Recipe
 from tests.unit.grid.small import SPEC, by_label, computed, run, spec_with
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[4]
 
 
 def plan(**victim: object) -> list[Stage]:
-    table: Table = tomllib.loads(SPEC)
+    table: TomlTable = tomllib.loads(SPEC)
     return make_plan(parse_spec({**table, "victim": victim}), "0" * 16)
 
 
