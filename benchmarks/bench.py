@@ -90,8 +90,8 @@ def pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
     """Ours: PAM's update with the paper's generator on a fifth of each batch."""
     inversion = BTIDBF()
     generator = inversion.build_generator(SHAPE, SEED, model.precision).to(data.labels.device)
-    found = Inverted(generator=generator.eval(), target=0, target_share=1.0, change=0.0)
-    source, pam, weights = InvertedSource(inversion, found), PAM(), Weights(model)
+    inverted = Inverted(generator=generator.eval(), target=0, target_share=1.0, change=0.0)
+    source, pam, weights = InvertedSource(inversion, inverted), PAM(), Weights(model)
     backdoored = [w.detach() + 0.01 * torch.rand_like(w) for w in weights.now]
 
     def work() -> None:
@@ -147,10 +147,10 @@ def naive_pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], Non
         names = [name for name, _ in plain.named_parameters()]
         difference = {name: backdoored[name] - before[name] for name in names}
         length = torch.sqrt(sum((d.norm() ** 2 for d in difference.values()), torch.tensor(0.0)))
-        moved = copy.deepcopy(before)
+        shifted = copy.deepcopy(before)
         for name in names:
-            moved[name] = before[name] + 0.5 * difference[name] / length.to(device)
-        plain.load_state_dict(moved)
+            shifted[name] = before[name] + 0.5 * difference[name] / length.to(device)
+        plain.load_state_dict(shifted)
         F.cross_entropy(nchw(images), labels).backward()  # type: ignore[no-untyped-call]
         plain.load_state_dict(before)
         optimizer.step()
@@ -185,9 +185,9 @@ def rounds(
 ) -> Iterator[dict[str, float]]:
     """Every kind of work once a round, after one round that does not count."""
     for turn in range(count + 1):
-        found = {name: seconds(work, device) for name, work in kinds.items()}
+        times = {name: seconds(work, device) for name, work in kinds.items()}
         if turn:
-            yield found
+            yield times
         print(f"round {turn} of {count}", file=sys.stderr)
 
 
@@ -198,11 +198,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="steps of each kind in a round")
     parser.add_argument("--arch", default="resnet18:64")
     parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = random_images(BATCH * wanted.steps, device)
+    data = random_images(BATCH * options.steps, device)
     kinds: dict[str, Callable[[], object]] = {
-        name: make(new_model(device, wanted.arch), data)
+        name: make(new_model(device, options.arch), data)
         for name, make in {
             "bare": bare_steps,
             "training": training_steps,
@@ -210,15 +210,15 @@ def main() -> None:
             "naive pam": naive_pam_steps,
         }.items()
     }
-    found = list(rounds(kinds, wanted.rounds, device))
-    model = new_model(device, wanted.arch)
+    timings = list(rounds(kinds, options.rounds, device))
+    model = new_model(device, options.arch)
     dtype = torch.bfloat16 if model.precision == "bf16" else torch.float32
     rate = matrix_rate(device, dtype)
 
     def ratio(a: str, b: str) -> float:
-        return statistics.median(times[a] / times[b] for times in found)
+        return statistics.median(times[a] / times[b] for times in timings)
 
-    bare = statistics.median(times["bare"] for times in found) / wanted.steps
+    bare = statistics.median(times["bare"] for times in timings) / options.steps
     result = {
         "pam / bare": ratio("pam", "bare"),
         "training / bare": ratio("training", "bare"),
@@ -227,10 +227,10 @@ def main() -> None:
         "bare images/s": BATCH / bare,
         "matrix product GFLOP/s": rate / 1e9,
     }
-    if wanted.json:
+    if options.json:
         print(json.dumps({"results": result, "environment": environment(device, model.precision)}))
         return
-    print(f"{wanted.arch}, 3x32x32, batch {BATCH}, {model.precision}, {device}")
+    print(f"{options.arch}, 3x32x32, batch {BATCH}, {model.precision}, {device}")
     print(f"PAM step / bare step             {result['pam / bare']:.3f}   (at most 1.2)")
     print(f"training step / bare step        {result['training / bare']:.3f}   (at most 1.1)")
     print(f"naive PAM step / PAM step        {result['naive pam / pam']:.2f}    (at least 2.5)")

@@ -103,17 +103,17 @@ def _shown(drawing: Drawing, name: str, folder: Path) -> str:
 def _drawings(records: Sequence[Record], view: str) -> Iterator[tuple[str, Drawing]]:
     """Name and drawing of what belongs to a view."""
     results = Results.of(records)
-    named = titles(results.groups)
+    names = titles(results.groups)
     look = styles(row.label for group in results.groups for row in group.purified)
     if view == "explanation":
-        for one in explanations(results):
-            svg = explanation_figure(one, styles(one.attacks))
+        for test in explanations(results):
+            svg = explanation_figure(test, styles(test.attacks))
             yield (
                 "explanation",
-                Drawing(svg=svg, title=one.title, caption=captions.EXPLANATION),
+                Drawing(svg=svg, title=test.title, caption=captions.EXPLANATION),
             )
     for number, group in enumerate(results.groups):
-        attack = named[group.key]
+        attack = names[group.key]
         for drawing in _of_group(group, results, view, look):
             plane = drawing.title.removeprefix("Plane of ")
             if plane == drawing.title or (number == 0 and plane in _PLANES):

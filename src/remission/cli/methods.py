@@ -71,17 +71,17 @@ def _only(
         (kind for kind in entries_by_kind if which in (kind, kind.removesuffix("s"))), None
     ):
         return {kind: entries_by_kind[kind]}
-    named = {
+    matches = {
         kind: [entry for entry in entries if entry["name"] == composed(which)]
         for kind, entries in entries_by_kind.items()
     }
-    if not any(named.values()):
-        known = {
+    if not any(matches.values()):
+        names = {
             *entries_by_kind,
             *(entry["name"] for entries in entries_by_kind.values() for entry in entries),
         }
-        raise SpecError(f"nothing is called '{which}'", closest(which, known))
-    return {kind: entries for kind, entries in named.items() if entries}
+        raise SpecError(f"nothing is called '{which}'", closest(which, names))
+    return {kind: entries for kind, entries in matches.items() if entries}
 
 
 def _text(entry: dict[str, Any]) -> str:

@@ -64,10 +64,10 @@ def outcome_line(stage: Stage, record: Record) -> str:
         line += f", C-Acc {record.cell.clean_acc:.1%}"
         line += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
     if "target" in record.details:
-        named = _class(record.details, "target")
-        line += ", names no class" if named is None else f", names class {named}"
-        if (true := _class(record.details, "true_target")) is not None:
-            line += ", the true one" if true == named else f", true: {true}"
+        answer = _class(record.details, "target")
+        line += ", names no class" if answer is None else f", names class {answer}"
+        if (target := _class(record.details, "true_target")) is not None:
+            line += ", the true one" if target == answer else f", true: {target}"
         if (lead := record.details.get("lead")) is not None:
             line += f", lead {lead:.1f}"
     return line

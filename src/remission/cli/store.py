@@ -44,13 +44,13 @@ def verify(folder: Folder) -> None:
     from remission.records.checking import damaged
 
     store, records = _opened(folder), read_records(folder, superseded=True)
-    wrong = damaged(store, records)
-    for record, what in wrong:
+    flaws = damaged(store, records)
+    for record, what in flaws:
         print(f"{record.label}: {what}")
     checked = sum(len(record.artefacts) for record in records)
-    remedy = "; run the spec again: they are computed anew" if wrong else ""
-    print(f"{checked} artefacts checked, {len(wrong)} damaged{remedy}", file=sys.stderr)
-    raise typer.Exit(1 if wrong else 0)
+    remedy = "; run the spec again: they are computed anew" if flaws else ""
+    print(f"{checked} artefacts checked, {len(flaws)} damaged{remedy}", file=sys.stderr)
+    raise typer.Exit(1 if flaws else 0)
 
 
 @app.command()
@@ -64,12 +64,12 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
     from remission.records.checking import unneeded, young
 
     store = _opened(folder)
-    removed = freed = left = 0
+    count = total = young_files = 0
     records = read_records(folder, superseded=True)
     for file in unneeded(store, records, follow_links=follow_links):
         try:
             if young(file):
-                left += 1
+                young_files += 1
                 continue
             size = file.stat().st_size
             file.unlink()
@@ -79,13 +79,13 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
             raise StoreError(
                 f"'{file}' cannot be removed ({error})", "check its permissions, then run gc again"
             ) from error
-        removed, freed = removed + 1, freed + size
+        count, total = count + 1, total + size
         print(file)
-    print(f"{removed} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)
-    if left:
+    print(f"{count} files removed, {total / 1e6:.1f} MB freed", file=sys.stderr)
+    if young_files:
         print(
-            f"{left} files of the last hour were left alone, as a run may be at work on them; "
-            "run gc again later",
+            f"{young_files} files of the last hour were left alone, as a run may be at work on "
+            "them; run gc again later",
             file=sys.stderr,
         )
     if not follow_links:

@@ -162,13 +162,13 @@ def _policy(groups: Sequence[Group]) -> str:
 
 
 def _cases(groups: Sequence[Group], label: str, policy: str) -> list[Case]:
-    named, cases = titles(groups), list[Case]()
+    names, cases = titles(groups), list[Case]()
     for group in groups:
         columns = [c for c in group.columns if c.label == label and c.budget]
         for row in group.rows:
             if not row.reference and not any(group.comparison(row, c).broken for c in columns):
                 lines = {line.seed: line for line in group.paths.get((row.label, policy), ())}
-                cases += _of_row(group, row, columns, lines, named[group.key])
+                cases += _of_row(group, row, columns, lines, names[group.key])
     return cases
 
 
@@ -224,12 +224,12 @@ def _scope(
 ) -> Scope:
     of = {}
     for predictor in PREDICTORS:
-        known = [(case, v) for case in cases if (v := case.values[predictor.key]) is not None]
+        pairs = [(case, v) for case in cases if (v := case.values[predictor.key]) is not None]
         of[predictor.key] = correlate(
-            [value for _, value in known],
-            [case.gap for case, _ in known],
-            [(c.attack, c.seed) if by == "victim" else (c.purifier, 0) for c, _ in known],
-            [case.attack for case, _ in known] if within else None,
+            [value for _, value in pairs],
+            [case.gap for case, _ in pairs],
+            [(c.attack, c.seed) if by == "victim" else (c.purifier, 0) for c, _ in pairs],
+            [case.attack for case, _ in pairs] if within else None,
         )
     resampled = "attack and seed" if by == "victim" else "purifier"
     return Scope(name=name, resampled=resampled, n=len(cases), of=of)

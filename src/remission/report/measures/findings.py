@@ -32,11 +32,11 @@ class Finding:
     def of(cls, details: Mapping[str, Any]) -> Finding:
         """Reads the details of an inversion's record; what they lack is None."""
         target = details.get("target")
-        named, name = isinstance(target, int), details.get("target_name")
+        names_class, name = isinstance(target, int), details.get("target_name")
         return cls(
-            target=target if named else None,
-            target_name=name if named and isinstance(name, str) else None,
-            share=_number(details.get("target_share")) if named else None,
+            target=target if names_class else None,
+            target_name=name if names_class and isinstance(name, str) else None,
+            share=_number(details.get("target_share")) if names_class else None,
             change=_number(details.get("change")),
             lead=_number(details.get("lead")),
         )
@@ -62,20 +62,20 @@ def _number(value: object) -> float | None:
 
 def named(findings: Iterable[Finding]) -> str:
     """Returns the classes that were named, seed by seed."""
-    return ", ".join(one.shown for one in findings)
+    return ", ".join(finding.shown for finding in findings)
 
 
 def reached(findings: Iterable[Finding]) -> str:
     """Returns the mean share of images that fall into the class that was named, in percent."""
-    return show_mean((one.share for one in findings), 100, rate=True)
+    return show_mean((finding.share for finding in findings), 100, rate=True)
 
 
 def moved(findings: Iterable[Finding]) -> str:
     """Returns the mean change."""
-    return show_mean((one.change for one in findings), digits=3)
+    return show_mean((finding.change for finding in findings), digits=3)
 
 
 def standing_out(findings: Iterable[Finding]) -> str:
     """Returns the leads seed by seed: one that is near 1 must not vanish in a mean."""
-    leads = [MISSING if one.lead is None else f"{one.lead:.1f}" for one in findings]
+    leads = [MISSING if finding.lead is None else f"{finding.lead:.1f}" for finding in findings]
     return MISSING if set(leads) <= {MISSING} else ", ".join(leads)

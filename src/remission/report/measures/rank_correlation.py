@@ -75,18 +75,22 @@ def correlate(
     """
     strata = within or [0] * len(x)
     parts = [
-        [i for i, stratum in enumerate(strata) if stratum == each] for each in dict.fromkeys(strata)
+        [i for i, stratum in enumerate(strata) if stratum == name] for name in dict.fromkeys(strata)
     ]
-    found = [(spearman([x[i] for i in part], [y[i] for i in part]), len(part)) for part in parts]
-    known = [(rho, n) for rho, n in found if rho is not None]
-    if not known:
+    correlations = [
+        (spearman([x[i] for i in part], [y[i] for i in part]), len(part)) for part in parts
+    ]
+    finite = [(rho, n) for rho, n in correlations if rho is not None]
+    if not finite:
         return Correlation(rho=None, interval=None, n=len(x), clusters=len(set(clusters)))
-    rho = math.fsum(rho * n for rho, n in known) / sum(n for _, n in known)
-    used = [part for part, (value, _) in zip(parts, found, strict=True) if value is not None]
-    n, count = sum(map(len, used)), len({clusters[i] for part in used for i in part})
+    rho = math.fsum(rho * n for rho, n in finite) / sum(n for _, n in finite)
+    usable = [
+        part for part, (value, _) in zip(parts, correlations, strict=True) if value is not None
+    ]
+    n, count = sum(map(len, usable)), len({clusters[i] for part in usable for i in part})
     return Correlation(
         rho=rho,
-        interval=_interval(x, y, clusters, used) if count >= FEWEST_CLUSTERS else None,
+        interval=_interval(x, y, clusters, usable) if count >= FEWEST_CLUSTERS else None,
         n=n,
         clusters=count,
     )
@@ -103,15 +107,15 @@ def _interval(
     from numpy.random import default_rng
 
     names = list(dict.fromkeys(clusters[i] for part in parts for i in part))
-    drawn = default_rng(0).integers(len(names), size=(SAMPLES, len(names)))
-    times = np.stack([(drawn == k).sum(axis=1) for k in range(len(names))], axis=1)
+    draws = default_rng(0).integers(len(names), size=(SAMPLES, len(names)))
+    times = np.stack([(draws == k).sum(axis=1) for k in range(len(names))], axis=1)
     total, weight = np.zeros(SAMPLES), np.zeros(SAMPLES)
     for part in parts:
-        chosen = times[:, [names.index(clusters[i]) for i in part]].astype(float)
-        rho = _weighted(np.array([x[i] for i in part]), np.array([y[i] for i in part]), chosen)
-        known = np.isfinite(rho)
-        total[known] += (rho * chosen.sum(axis=1))[known]
-        weight[known] += chosen.sum(axis=1)[known]
+        counts = times[:, [names.index(clusters[i]) for i in part]].astype(float)
+        rho = _weighted(np.array([x[i] for i in part]), np.array([y[i] for i in part]), counts)
+        finite = np.isfinite(rho)
+        total[finite] += (rho * counts.sum(axis=1))[finite]
+        weight[finite] += counts.sum(axis=1)[finite]
     samples = total[weight > 0] / weight[weight > 0]
     if 2 * len(samples) < SAMPLES:
         return None
@@ -137,5 +141,7 @@ def _weighted(x: Floats, y: Floats, counts: Floats) -> Floats:
     a, b = ranks(x), ranks(y)
     spread = (counts * a * a).sum(axis=1) * (counts * b * b).sum(axis=1)
     together = (counts * a * b).sum(axis=1)
-    found: Floats = np.where(spread > 1e-9, together / np.sqrt(np.maximum(spread, 1e-9)), np.nan)
-    return found
+    correlations: Floats = np.where(
+        spread > 1e-9, together / np.sqrt(np.maximum(spread, 1e-9)), np.nan
+    )
+    return correlations

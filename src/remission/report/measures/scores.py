@@ -72,8 +72,8 @@ def scores(group: Group) -> list[Score]:
         if column.budget:
             families.setdefault(column.label, []).append(column)
     rows = [row for row in group.rows if not row.reference]
-    every = [score(group, row, columns) for columns in families.values() for row in rows]
-    return [one for one in every if one is not None]
+    candidates = [score(group, row, columns) for columns in families.values() for row in rows]
+    return [candidate for candidate in candidates if candidate is not None]
 
 
 def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
@@ -115,12 +115,12 @@ def seed_gaps(
         columns: one reactivation at its budgets, which are above 0.
         whole: count only seeds that have all of these budgets.
     """
-    apart = group.unusable_seeds(row)
+    unusable = group.unusable_seeds(row)
     curves: dict[int, list[tuple[int, float, float]]] = {}
     for column in sorted(columns, key=lambda c: c.budget or 0):
         ours = by_seed(row.cells.get(column, ()), "asr")
         theirs = by_seed(group.comparison(row, column).control, "asr")
-        for seed in (ours.keys() & theirs.keys()) - apart:
+        for seed in (ours.keys() & theirs.keys()) - unusable:
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}
@@ -166,8 +166,8 @@ def _from_test_images(
         )
         for column in sorted(columns, key=lambda c: c.budget or 0)
     ]
-    points = [(budget, each) for budget, each in gaps if each.known]
-    intervals = [each.interval for _, each in points if each.interval is not None]
+    points = [(budget, number) for budget, number in gaps if number.known]
+    intervals = [number.interval for _, number in points if number.interval is not None]
     if len(intervals) < len(points):
         return None
     scale = weights([budget for budget, _ in points])
@@ -189,8 +189,8 @@ def _curve(cells: Mapping[Column, Sequence[Cell]], seeds: set[int]) -> dict[int,
 def _reached(curve: dict[int, Estimate]) -> Reach:
     """Of the mean curve, and of the ends of its intervals (a point without one is its own)."""
     budgets = list(curve)
-    mean = [each.mean or 0.0 for each in curve.values()]
-    ends = [each.interval or (m, m) for each, m in zip(curve.values(), mean, strict=True)]
+    mean = [number.mean or 0.0 for number in curve.values()]
+    ends = [number.interval or (m, m) for number, m in zip(curve.values(), mean, strict=True)]
     return Reach(
         at=reach(budgets, mean),
         first=reach(budgets, [high for _, high in ends]),

@@ -41,13 +41,13 @@ class Matrix:
 
 def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
     """Returns the transfers of a group, one per reactivation and budget."""
-    tables, every = [], transfers(records)
+    tables, all_transfers = [], transfers(records)
     for column in group.columns:
-        of_column = [r.details["transfer"] for r in every if _belongs(r, group, column)]
+        of_column = [r.details["transfer"] for r in all_transfers if _belongs(r, group, column)]
         of_column.sort(key=lambda d: -len(d["models"]))
         models = [[_model(m) for m in d["models"]] for d in of_column]
-        alike = [d for d, named in zip(of_column, models, strict=True) if named == models[0]]
-        same = [d["asr"] for d in alike]
+        same_models = [d for d, keys in zip(of_column, models, strict=True) if keys == models[0]]
+        same = [d["asr"] for d in same_models]
         if not same:
             continue
         labels = {row.purifier: row.label for row in group.rows}
@@ -58,7 +58,7 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
                 labels=[labels.get(model, model.name) for model in models[0]],
                 asr=[[math.fsum(a[i][j] for a in same) / len(same) for j in size] for i in size],
                 seeds=len(same),
-                images=min(d["n_triggered"] for d in alike),
+                images=min(d["n_triggered"] for d in same_models),
             )
         )
     return tables
@@ -92,5 +92,5 @@ def _belongs(record: Record, group: Group, column: Column) -> bool:
     )
 
 
-def _model(named: dict[str, Any]) -> MethodKey:
-    return purifier_key(named["purifier"], named["purifier_params"])
+def _model(details: dict[str, Any]) -> MethodKey:
+    return purifier_key(details["purifier"], details["purifier_params"])

@@ -89,7 +89,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 collapsed=any(a.beats(cell) for a in constant_answers([cell], [record]).values()),
             )
         )
-    return sorted(rows, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
+    return sorted(rows, key=lambda row: (row.key.order(), row.cell.seed, row.record.id))
 
 
 def _number(numbers: Mapping[str, Any], name: str) -> float | None:

@@ -81,7 +81,7 @@ def path_curves(group: Group) -> str:
         "Interpolated batch-norm statistics can break both curves for reasons that have nothing to "
         "do with the backdoor; recalibrated ones are measured anew at every t."
     )
-    if any(walk == "bezier" for _, walk, _ in group.walks):
+    if any(walk == "bezier" for _, walk, _ in group.other_paths):
         caption += (
             " Beside the lines a quadratic Bezier curve between the same ends, whose bend was "
             "trained on the defender's clean images: whether a way of low clean error is there "
@@ -114,7 +114,7 @@ def path_onward(group: Group, budgets: Sequence[int]) -> str:
         "is back. Above the share of triggered images that do not reach the target class, below "
         "clean accuracy."
     )
-    several = any(len(curves) > 1 for curves in group.walks.values())
+    several = any(len(curves) > 1 for curves in group.other_paths.values())
     return caption + _BANDS if several else caption
 
 

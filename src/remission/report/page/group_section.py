@@ -106,7 +106,7 @@ def _pictures(
 ) -> list[Pictures]:
     """The triggers of the group's first victim, the true one and those that were inverted."""
     by_id = {record.id: record for record in records}
-    first = next((one for one in victims if one.key == group.key), None)
+    first = next((candidate for candidate in victims if candidate.key == group.key), None)
     if first is None:
         return []
     victim, measured = first.record, stealth_text(first)

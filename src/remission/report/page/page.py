@@ -99,11 +99,11 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
         purified=bool(purifiers),
         cards=gallery(groups, victims, folder),
         seeds=max((group.seeds for group in groups), default=0),
-        stealth=any(one.compared for one in victims),
+        stealth=any(victim.compared for victim in victims),
         margin=f"{100 * MARGIN:.0f}",
         loss=f"{100 * LOSS:.0f}",
         perturbed=any(section["perturbs"] for section in sections),
-        walks=any(group.paths for group in groups),
+        paths=any(group.paths for group in groups),
         groups=sections,
         overviews=[table for table in overview_tables(results) if len(table.header) > 5],
         explained=_explained(results),
@@ -147,12 +147,12 @@ def _explained(results: Results) -> list[dict[str, Any]]:
     """The test of the explanation: what follows, its table, its picture."""
     return [
         {
-            "table": explanation_table(one),
+            "table": explanation_table(test),
             "drawing": Drawing(
-                svg=explanation_figure(one, styles(one.attacks)),
-                title=one.title,
+                svg=explanation_figure(test, styles(test.attacks)),
+                title=test.title,
                 caption=captions.EXPLANATION,
             ),
         }
-        for one in explanations(results)
+        for test in explanations(results)
     ]

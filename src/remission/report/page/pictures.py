@@ -91,14 +91,14 @@ def compare(
     compared = comparison(folder, record, other=other, first=first, before=before)
     if isinstance(compared, str):
         return Pictures(title=title, note=f"No pictures: {compared}.")
-    shown = f"difference ×{compared.factor:g}" if compared.factor else "no difference"
-    named = {
+    name_of_difference = f"difference ×{compared.factor:g}" if compared.factor else "no difference"
+    images = {
         before.removeprefix("preview_"): compared.clean,
         other_title: compared.changed,
-        shown: compared.difference,
+        name_of_difference: compared.difference,
     }
     make = _compact if first else _strip
-    strips = tuple(make(name, image, compared.count) for name, image in named.items())
+    strips = tuple(make(name, image, compared.count) for name, image in images.items())
     return Pictures(title=title, strips=strips, count=compared.count)
 
 
@@ -210,8 +210,8 @@ def _parted(image: Image.Image, count: int, gap: int) -> Image.Image:
     width = image.width // count
     parted = Image.new(image.mode, (image.width + (count - 1) * gap, image.height), "white")
     for i in range(count):
-        one = image.crop((i * width, 0, (i + 1) * width, image.height))
-        parted.paste(one, (i * (width + gap), 0))
+        part = image.crop((i * width, 0, (i + 1) * width, image.height))
+        parted.paste(part, (i * (width + gap), 0))
     return parted
 
 

@@ -25,8 +25,8 @@ def relapse_drawings(group: Group, look: Look) -> Iterator[Drawing]:
                 title=f"Relapse curves, {label}",
                 caption=captions.relapse_curves(group, label),
             )
-        drawn = (perturbed_drawing(group, column, look) for column in perturbed)
-        yield from filter(None, drawn)
+        drawings = (perturbed_drawing(group, column, look) for column in perturbed)
+        yield from filter(None, drawings)
         for column in others:
             if not column.budget and (pairs := lines.before_after(group, column)):
                 yield Drawing(

@@ -45,19 +45,20 @@ def table_of(
 ) -> Table:
     """Builds a table for people: one row per line."""
     written = [(c, [c.text(line) for line in lines]) for c in columns if c.text]
-    shown = [(c, texts) for c, texts in written if not c.varies or len(set(texts)) > 1]
+    visible = [(c, texts) for c, texts in written if not c.varies or len(set(texts)) > 1]
     return Table(
         title=title,
         notes=notes,
-        header=[column.header for column, _ in shown],
-        rows=[[texts[k] for _, texts in shown] for k in range(len(lines))],
+        header=[column.header for column, _ in visible],
+        rows=[[texts[k] for _, texts in visible] for k in range(len(lines))],
         shading=[
-            [column.shade(line) if column.shade else None for column, _ in shown] for line in lines
+            [column.shade(line) if column.shade else None for column, _ in visible]
+            for line in lines
         ],
     )
 
 
 def objects_of(columns: Iterable[TableColumn[Line, Item]], items: Iterable[Item]) -> list[Json]:
     """Builds the objects for programs: one per item."""
-    named = [(column.key, column.value) for column in columns if column.value]
-    return [{key: value(item) for key, value in named} for item in items]
+    columns_of_programs = [(column.key, column.value) for column in columns if column.value]
+    return [{key: value(item) for key, value in columns_of_programs} for item in items]

@@ -70,25 +70,25 @@ def conclusion(explanation: Explanation) -> str:
 
 def _follows(scope: Scope, predictors: Sequence[Predictor]) -> str:
     where = f"Over {scope.name} (n = {scope.n})"
-    known = [p for p in predictors if scope.of[p.key].interval is not None]
+    with_interval = [p for p in predictors if scope.of[p.key].interval is not None]
     clusters = max(correlation.clusters for correlation in scope.of.values())
-    if not known:
+    if not with_interval:
         if clusters >= FEWEST_CLUSTERS:
             return f"{where} nothing follows: no correlation has an interval."
         return (
             f"{where} nothing follows: an interval takes {FEWEST_CLUSTERS} clusters at least, an "
             f"attack and seed each, and there {'is' if clusters == 1 else 'are'} {clusters}."
         )
-    certain = [p for p in known if scope.of[p.key].certain]
-    others = [p for p in known if not scope.of[p.key].certain]
+    certain = [p for p in with_interval if scope.of[p.key].certain]
+    others = [p for p in with_interval if not scope.of[p.key].certain]
     if not certain:
         text = f"{where} no predictor's interval excludes 0: none is shown to predict relapse."
     else:
-        shown = "; ".join(_with_interval(p, scope.of[p.key]) for p in certain)
-        text = f"{where} the interval excludes 0 for {shown}."
+        texts = "; ".join(_with_interval(p, scope.of[p.key]) for p in certain)
+        text = f"{where} the interval excludes 0 for {texts}."
         if others:
             text += f" It does not for {', '.join(p.title for p in others)}."
-    if silent := [p.title for p in predictors if p not in known]:
+    if silent := [p.title for p in predictors if p not in with_interval]:
         text += f" No interval for {', '.join(silent)}."
     if clusters < _FEW:
         text += f" With {clusters} clusters these intervals are too narrow."
@@ -106,17 +106,17 @@ def _with_interval(predictor: Predictor, correlation: Correlation) -> str:
 
 def _tables(results: Results) -> list[Table]:
     """One table per test, and what follows from it."""
-    return [explanation_table(one) for one in explanations(results)]
+    return [explanation_table(test) for test in explanations(results)]
 
 
 def _objects(results: Results) -> list[Json]:
     """One object per test, scope and predictor."""
     return [
         {
-            "dataset": one.dataset,
-            "arch": one.arch,
-            "reactivation": one.reactivation,
-            "batchnorm": one.batchnorm,
+            "dataset": test.dataset,
+            "arch": test.arch,
+            "reactivation": test.reactivation,
+            "batchnorm": test.batchnorm,
             "cells": scope.name,
             "predictor": predictor.key,
             "expected": predictor.expected,
@@ -126,11 +126,11 @@ def _objects(results: Results) -> list[Json]:
             "n": correlation.n,
             "clusters": correlation.clusters,
             "resampled": scope.resampled,
-            "setting": json.loads(one.setting),
+            "setting": json.loads(test.setting),
         }
-        for one in explanations(results)
-        for scope in one.scopes
-        for predictor in one.predictors
+        for test in explanations(results)
+        for scope in test.scopes
+        for predictor in test.predictors
     ]
 
 

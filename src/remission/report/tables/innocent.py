@@ -25,9 +25,9 @@ _HEADER = [
 def findings(records: Sequence[Record]) -> dict[str, Finding]:
     """Returns what the inversion of a purifier says, by the id of the purified model."""
     return {
-        record.id: Finding.of(said)
+        record.id: Finding.of(details)
         for record in records
-        if isinstance(said := record.details.get("inversion"), dict)
+        if isinstance(details := record.details.get("inversion"), dict)
     }
 
 
@@ -51,14 +51,14 @@ def _title(group: Group) -> str:
 
 
 def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:
-    ours = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
+    inversions = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
     return [
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        named(ours) or MISSING,
-        reached(ours),
-        standing_out(ours),
+        named(inversions) or MISSING,
+        reached(inversions),
+        standing_out(inversions),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
 

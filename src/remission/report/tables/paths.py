@@ -39,10 +39,10 @@ _ORDER = list(_NAMES)
 
 def _numbers(curves: Sequence[PathCurve]) -> list[str]:
     ways = [curve.t_back for curve in curves]
-    back, known = show_mean(ways, 1, 2), sum(way is not None for way in ways)
+    text, count = show_mean(ways, 1, 2), sum(way is not None for way in ways)
     return [
         show_mean([curve.mean_backdoor_error for curve in curves], 100, 1, rate=True),
-        back if known in (0, len(ways)) else f"{back} ({known} of {len(ways)})",
+        text if count in (0, len(ways)) else f"{text} ({count} of {len(ways)})",
         *(
             show_mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
             for of, _, scale in _STEPS
@@ -57,10 +57,10 @@ def barrier_table(group: Group) -> Table | None:
 
     Returns None where no walk was measured.
     """
-    walks = _walks(group)
-    if not walks:
+    paths = _all_paths(group)
+    if not paths:
         return None
-    best = "recalibrated" if any(walk[2] == "recalibrated" for walk in walks) else "interpolated"
+    best = "recalibrated" if any(walk[2] == "recalibrated" for walk in paths) else "interpolated"
     return Table(
         title=printable(f"{group.title} · barriers and distances"),
         notes=[_NOTE.format(batchnorm=best)],
@@ -71,7 +71,7 @@ def barrier_table(group: Group) -> Table | None:
         ],
         rows=[
             [label, _NAMES[walk], *_numbers(curves)]
-            for label, walk, policy, curves in walks
+            for label, walk, policy, curves in paths
             if policy == best
         ],
     )
@@ -96,10 +96,10 @@ def _point_table(group: Group) -> Table:
 
 def _points(group: Group) -> Rows:
     rows = []
-    for label, walk, policy, curves in _walks(group):
+    for label, walk, policy, curves in _all_paths(group):
         for curve in curves:
-            nothing = [None] * len(curve.t)
-            lists = (curve.backdoor_loss or nothing, curve.clean_loss or nothing)
+            blank = [None] * len(curve.t)
+            lists = (curve.backdoor_loss or blank, curve.clean_loss or blank)
             for t, asr, clean, *losses in zip(
                 curve.t, curve.asr, curve.clean_acc, *lists, strict=True
             ):
@@ -109,10 +109,12 @@ def _points(group: Group) -> Rows:
     return rows
 
 
-def _walks(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
+def _all_paths(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
     """(purifier, walk, batch norm, one curve per seed), in the order of the purifiers' labels."""
     rows = [(label, "line", policy, curves) for (label, policy), curves in group.paths.items()]
-    rows += [(label, walk, policy, curves) for (label, walk, policy), curves in group.walks.items()]
+    rows += [
+        (label, walk, policy, curves) for (label, walk, policy), curves in group.other_paths.items()
+    ]
     return sorted(rows, key=lambda r: (r[0], _ORDER.index(r[1])))
 
 
@@ -149,9 +151,9 @@ def _flat(results: Results) -> list[Json]:
     points = []
     for path in _ordered(results):
         curve = dataclasses.asdict(path) | {"setting": results.settings[path.id]}
-        nothing = [None] * len(path.t)
+        blank = [None] * len(path.t)
         names = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
-        lists = {name: curve.pop(name) or nothing for name in names}
+        lists = {name: curve.pop(name) or blank for name in names}
         rows = zip(*lists.values(), strict=True)
         points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
     return points

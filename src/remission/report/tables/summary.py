@@ -44,14 +44,14 @@ def _measured(
 ) -> SummaryColumn:
     """The column of a mean over seeds before any reactivation."""
 
-    def shade(one: GroupRow) -> float | None:
-        return one.row.number(measure).mean or 0.0
+    def shade(line: GroupRow) -> float | None:
+        return line.row.number(measure).mean or 0.0
 
     return SummaryColumn(
         header=header,
-        text=lambda one: show(one.row.number(measure), seeds=one.group.seeds, scale=scale),
+        text=lambda line: show(line.row.number(measure), seeds=line.group.seeds, scale=scale),
         key=key,
-        value=lambda one: one.row.number(measure),
+        value=lambda line: line.row.number(measure),
         shade=shade if shaded else None,
     )
 
@@ -66,16 +66,16 @@ COLUMNS: list[SummaryColumn] = [
 SECONDS = _measured("seconds", "seconds", "seconds", 1)
 EPOCHS = SummaryColumn(
     header="ft epochs",
-    text=lambda one: show(one.group.cost(one.row), seeds=one.group.seeds, scale=1),
+    text=lambda line: show(line.group.cost(line.row), seeds=line.group.seeds, scale=1),
     key="ft_epochs",
-    value=lambda one: one.group.cost(one.row),
+    value=lambda line: line.group.cost(line.row),
 )
 
 
 def _after(column: Column) -> SummaryColumn:
     return SummaryColumn(
         header=f"P-ASR {printable(column.title)}",
-        text=lambda one: _with_gap(one.group, one.row, column),
+        text=lambda line: _with_gap(line.group, line.row, column),
     )
 
 
@@ -94,7 +94,7 @@ def _table(group: Group) -> Table:
         return Table(title=group.title, notes=notes)
     priced = any(group.cost(row).known for row in group.rows)
     columns = [
-        SummaryColumn(header="purifier", text=lambda one: one.row.label),
+        SummaryColumn(header="purifier", text=lambda line: line.row.label),
         *COLUMNS,
         *map(_after, group.columns),
         SECONDS,
@@ -146,8 +146,8 @@ def _entry(value: object) -> object:
     }
 
 
-def _values(columns: Sequence[SummaryColumn], one: GroupRow) -> Json:
-    return {column.key: _entry(column.value(one)) for column in columns if column.value}
+def _values(columns: Sequence[SummaryColumn], line: GroupRow) -> Json:
+    return {column.key: _entry(column.value(line)) for column in columns if column.value}
 
 
 def _row(group: Group, row: Row) -> Json:

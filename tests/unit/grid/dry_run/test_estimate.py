@@ -142,7 +142,7 @@ def test_an_attack_more_is_rehearsed_where_the_trigger_is_used(tmp_path: Path) -
         }
     )
     told = list[Stage]()
-    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=1, tell=told.append)
+    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=1, announce=told.append)
     assert None not in found.seconds.values()
     rehearsed = [stage.label for stage in told if stage.kind in ("victim", "purified")]
     assert sorted(rehearsed) == [

@@ -133,7 +133,7 @@ def test_a_dry_run_estimates_it(tmp_path: Path) -> None:
     other = replace(plan[-1], settings={**plan[-1].settings, "budget": 3})
     broken = plan_with(tmp_path, broken=True)[-1]
     stages = [plan[-1], other, broken]
-    seconds = estimate(stages, load_dataset("digits"), torch.device("cpu"), tell=told.append)
+    seconds = estimate(stages, load_dataset("digits"), torch.device("cpu"), announce=told.append)
     assert (seconds[plan[-1].id] or 0) > 0
     assert seconds[other.id] == seconds[plan[-1].id], "the budget changes nothing"
     assert seconds[broken.id] is None
