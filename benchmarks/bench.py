@@ -1,8 +1,8 @@
-"""Speed of a training step against a floor and against the naive way, all in one run.
+"""Speed of a training step compared with a lower bound and with a naive way, all in one run.
 
 ResNet-18 with 64 base channels, 3x32x32 images, batches of 128. The kinds of step are timed in
-turn, round after round, so that a machine whose speed drifts slows all of them; quoted are medians
-of ratios within a round. Nothing is timed on zeros.
+turn, round after round, so that a machine whose speed drifts slows all of them. The results are
+medians of ratios within a round. All images are random, as zeros are faster to multiply.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RECIPE = Recipe(epochs=1, lr=0.01, momentum=0.9, batch_size=BATCH)
 
 
 def new_model(device: torch.device, arch: str) -> Classifier:
-    """A model in the precision that suits the machine."""
+    """Builds a model in the precision that suits the machine."""
     precision = resolve_precision("auto", device)
     return build_model(
         arch, classes=10, shape=SHAPE, mean=MEAN, std=STD, seed=SEED, precision=precision
@@ -47,14 +47,14 @@ def new_model(device: torch.device, arch: str) -> Classifier:
 
 
 def random_images(count: int, device: torch.device) -> LabelledImages:
-    """Random uint8 images with random labels."""
+    """Returns random uint8 images with random labels."""
     generator = SEED.child("images").generator()
     images = torch.randint(256, (count, *SHAPE), generator=generator, dtype=torch.uint8)
     return LabelledImages(images, torch.randint(10, (count,), generator=generator)).to(device)
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long ``work`` takes, with the accelerator's queue drained before and after."""
+    """Returns how long ``work`` takes, with the accelerator's queue drained before and after."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     began = time.perf_counter()
@@ -65,7 +65,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def bare_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
-    """The floor: forward, backward, SGD on one batch that lies ready."""
+    """Returns the lower bound: forward, backward and SGD on one batch that is ready."""
     images = data.images[:BATCH].float().div(255).contiguous(memory_format=torch.channels_last)
     labels = data.labels[:BATCH]
     optimizer = make_optimizer(list(model.parameters()), RECIPE)
@@ -82,12 +82,12 @@ def bare_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
 
 
 def training_steps(model: Classifier, data: LabelledImages) -> Callable[[], object]:
-    """Ours: the loop with shuffling, crops and flips."""
+    """Returns this package's training loop with shuffling, crops and flips."""
     return lambda: fit(model, data, replace(RECIPE, augment="crop_flip"), seed=SEED)
 
 
 def pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
-    """Ours: PAM's update with the paper's generator on a fifth of each batch."""
+    """Returns this package's PAM update with the paper's generator on a fifth of each batch."""
     inversion = BTIDBF()
     generator = inversion.build_generator(SHAPE, SEED, model.precision).to(data.labels.device)
     inverted = Inverted(generator=generator.eval(), target=0, target_share=1.0, change=0.0)
@@ -124,9 +124,9 @@ class _PerImage(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 def naive_pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
-    """The naive way: fp32, NCHW, a DataLoader, and state dicts copied and loaded every step.
+    """Returns the naive way: fp32, NCHW, a DataLoader, state dicts copied and loaded per step.
 
-    Without the generator, which is to the naive way's advantage.
+    It runs without the generator, which is to its advantage.
     """
     device = data.labels.device
     plain = copy.deepcopy(model)
@@ -164,14 +164,14 @@ def naive_pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], Non
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, size: int = 4096) -> float:
-    """Floating-point operations a second of a square matrix product, the best of five."""
+    """Returns the floating-point operations per second of a square matrix product, best of six."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = min(seconds(lambda: a @ b, device) for _ in range(6))
     return 2 * size**3 / best
 
 
 def step_operations(model: Classifier) -> float:
-    """Floating-point operations of one step: three times the forward pass's."""
+    """Returns the floating-point operations of one step: three times those of the forward pass."""
     from torch.utils.flop_counter import FlopCounterMode
 
     example = torch.rand(1, *SHAPE, device=next(model.parameters()).device)
@@ -183,7 +183,7 @@ def step_operations(model: Classifier) -> float:
 def rounds(
     kinds: dict[str, Callable[[], object]], count: int, device: torch.device
 ) -> Iterator[dict[str, float]]:
-    """Every kind of work once a round, after one round that does not count."""
+    """Yields the seconds of each kind of work per round, after one round that does not count."""
     for turn in range(count + 1):
         times = {name: seconds(work, device) for name, work in kinds.items()}
         if turn:
@@ -192,7 +192,7 @@ def rounds(
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="steps of each kind in a round")

@@ -1,9 +1,10 @@
-"""Ten budgets times ten seeds: retunings as batch jobs against one after the other, in one run.
+"""Retunings at ten budgets and ten seeds, as batch jobs and one after the other, in one run.
 
 ResNet-18 with 16 base channels, 1,000 grey images of 28x28, five epochs, as in the recipes. For
-each seed both ways are timed in turn, the order changing, so that a machine whose speed drifts
-slows both: one after the other in the precision that suits the machine, as a grid goes, and batch
-jobs in fp32, as they must be. On a processor a sample: two seeds, one epoch of 128 images.
+each seed both ways are timed in turn and in changing order, so that a machine whose speed drifts
+slows both. One after the other runs in the precision that suits the machine, as in a grid; batch
+jobs run in fp32, as they must. On a processor this is a sample of two seeds and one epoch of 128
+images.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ BUDGETS = (1, 2, 4, 7, 10, 20, 35, 50, 75, 100)
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--epochs", type=int)

@@ -66,7 +66,7 @@ def methods(
 def _only(
     entries_by_kind: dict[str, list[dict[str, Any]]], which: str
 ) -> dict[str, list[dict[str, Any]]]:
-    """The part of the catalogue that is one kind, or the methods of one name in all kinds."""
+    """Returns the entries of one kind, or those of one name in all kinds."""
     if kind := next(
         (kind for kind in entries_by_kind if which in (kind, kind.removesuffix("s"))), None
     ):
@@ -85,7 +85,7 @@ def _only(
 
 
 def _text(entry: dict[str, Any]) -> str:
-    """A method's entry as indented lines."""
+    """Returns a method's entry as indented lines."""
     lines = [f"  {entry['name']}: {entry['summary']}"]
     if entry["paper"]:
         lines.append(f"      paper: {entry['paper']}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reporting(quiet: bool) -> Iterator[Reporter]:
-    """Yields the reporter that suits standard error: bars, lines, or a silent one."""
+    """Yields the reporter that suits standard error: one with bars, with lines, or a silent one."""
     from remission.grid.executor.reporter import SilentReporter
 
     if quiet:
@@ -56,7 +56,7 @@ def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
 
 
 def outcome_line(stage: Stage, record: Record) -> str:
-    """The result of a finished stage in one line."""
+    """Returns the result of a finished stage in one line."""
     if record.status == "failed":
         return f"{stage.label}: failed: {record.error}"
     line = f"{stage.label}: {record.seconds:.1f} s"
@@ -74,7 +74,7 @@ def outcome_line(stage: Stage, record: Record) -> str:
 
 
 def _class(details: Mapping[str, Any], key: str) -> str | None:
-    """A class by its number and its name, as ``3 (bag)``; None where there is none."""
+    """Returns a class by its number and its name, as ``3 (bag)``; None where there is none."""
     index, name = details.get(key), details.get(f"{key}_name")
     if index is None:
         return None
@@ -82,7 +82,7 @@ def _class(details: Mapping[str, Any], key: str) -> str | None:
 
 
 def short(label: str) -> str:
-    """A stage's label without attack and seed, so that it fits beside a bar."""
+    """Returns a stage's label without attack and seed, so that it fits next to a bar."""
     return label.split("/", 2)[-1] if label.count("/") > 1 else label
 
 
@@ -90,7 +90,7 @@ class LineReporter:
     """Prints one line per finished stage."""
 
     def note(self, sentence: str) -> None:
-        """Writes it as a line."""
+        """Prints the sentence as a line."""
         self.say(f"data: {sentence}")
 
     def begin(self, stages: int, stored: int) -> None:
@@ -146,7 +146,7 @@ class BarReporter:
         self.bars.stop()
 
     def note(self, sentence: str) -> None:
-        """Writes it above the bars."""
+        """Prints the sentence above the bars."""
         self.bars.console.print(f"data: {sentence}", markup=False, highlight=False)
 
     def begin(self, stages: int, stored: int) -> None:

@@ -47,8 +47,9 @@ def run(
         str | None,
         typer.Option(
             metavar="GLOB",
-            help="Only stages whose label matches, as 'badnets/*/pam*', or the row of a table, as "
-            "'pam (rho=0.3)'; and what they build upon and are compared with.",
+            help="Compute only stages whose label matches, as 'badnets/*/pam*', or those of a row "
+            "of a table, as 'pam (rho=0.3)', with the stages that they build upon and are "
+            "compared with.",
         ),
     ] = None,
     methods: Annotated[
@@ -136,7 +137,7 @@ def show_plan(
 
 
 def _summary(plan: DryRun, dataset: str) -> Iterator[str]:
-    """The lines that say how much there is to compute and how long it would take."""
+    """Yields lines that say how much there is to compute and how long it would take."""
     yield f"{len(plan.seconds)} stages to compute"
     if together := sum(seconds or 0.0 for seconds in plan.seconds.values()):
         yield (
@@ -147,13 +148,13 @@ def _summary(plan: DryRun, dataset: str) -> Iterator[str]:
         yield f"not counting {unknown} of them, whose duration could not be measured"
     if not plan.data_is_here:
         yield (
-            f"'{dataset}' is not on this computer: planned from its description, and what is "
-            f"stored cannot be told; 'remission data fetch {dataset}' brings it"
+            f"'{dataset}' is not on this computer: the plan is made from its description, and "
+            f"nothing says which stages are stored; 'remission data fetch {dataset}' fetches it"
         )
 
 
 def _about(seconds: float | None) -> str:
-    """A rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` if it is not known."""
+    """Returns a rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` without one."""
     if seconds is None:
         return "?"
     if seconds < 90:

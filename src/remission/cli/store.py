@@ -1,4 +1,4 @@
-"""``remission store``: compares artefacts with their checksums; removes what nobody needs."""
+"""``remission store``: compares artefacts with their checksums; removes files without use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FollowLinks = Annotated[
 
 
 def _opened(folder: Path) -> Store:
-    """Opens the store in a folder, which must exist: these commands make none."""
+    """Opens the store in a folder, which must exist: these commands create none."""
     from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
 
@@ -55,7 +55,7 @@ def verify(folder: Folder) -> None:
 
 @app.command()
 def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
-    """Remove artefacts that no record names, and those that were found damaged.
+    """Remove artefacts that no record names, and damaged ones that were set aside.
 
     Files of the last hour are left alone, as a run may be at work on them.
     """
@@ -100,9 +100,9 @@ def prune(
     ] = False,
     follow_links: FollowLinks = False,
 ) -> None:
-    """Remove results that the last run of no spec asked for, as those of earlier data or settings.
+    """Remove results that no spec's last run asked for, such as those of older data or settings.
 
-    Each spec that was run into the store keeps what its last run asked for. Records of the last
+    The store keeps a plan per spec: the stages that its last run asked for. Records of the last
     hour are left alone, as a run may be at work.
     """
     from remission.records import read_records

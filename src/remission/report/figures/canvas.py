@@ -1,8 +1,8 @@
 """An SVG picture that is written element by element: paths, marks and text.
 
 Matplotlib provides the shapes of marks, the widths of texts, ticks, colours and contours. Its
-figures are not used, as they are slow: each tick consists of five artists, and each artist is
-laid out twice. The 60 figures of one report took 15 s of processor time with matplotlib, and take 0.3 s
+figures are not used, as they are slow: each tick consists of five artists, and each artist is laid
+out twice. The 60 figures of one report took 15 s of processor time with matplotlib, and take 0.3 s
 here.
 
 Lengths are in points (1/72 inch), x goes to the right and y goes down.

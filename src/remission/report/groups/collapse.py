@@ -26,7 +26,7 @@ class ConstantAnswer:
     classes: int | None
 
     def beats(self, cell: Cell) -> bool:
-        """Returns whether the interval of a model's clean accuracy reaches down to this accuracy."""
+        """Returns whether the interval of a model's clean accuracy starts at or below this one."""
         ends = cell.clean_acc_interval or wilson_of_rate(cell.clean_acc, cell.n_clean)
         return ends is not None and ends[0] <= self.accuracy
 

@@ -41,7 +41,7 @@ class Group:
     paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)
     """(purifier label, batch-norm policy) -> one straight line per seed, victim to purified."""
     other_paths: Mapping[tuple[str, str, str], Sequence[PathCurve]] = field(repr=False)
-    """(purifier label, ``PathCurve.walk``, batch-norm policy) -> one of the other paths per seed."""
+    """(purifier label, ``PathCurve.walk``, batch-norm policy) -> one other path per seed."""
     seeds: int
     """The largest number of seeds behind any number of the group."""
     repeated: int
@@ -198,7 +198,7 @@ class Group:
 
     @property
     def reasons(self) -> list[str]:
-        """Clauses on the victim and the control, where they are no better than one answer for all."""
+        """Clauses on the victim and the control, where they are no better than one answer."""
         models = {VICTIM_MODEL: self.row(VICTIM), CONTROL_MODEL: self.row(CONTROL)}
         texts = [self._reason(name, row) for name, row in models.items() if row]
         return [text for text in texts if text]

@@ -50,7 +50,7 @@ def group_records(records: Sequence[Record]) -> list[Group]:
 
 
 class _Names:
-    """Labels and facts of the methods of a store, so that each has one name and one colour in it."""
+    """Labels and facts of the methods of a store, so that each has one name and one colour."""
 
     def __init__(self, records: Sequence[Record], keys: Collection[GroupKey]) -> None:
         measured = cells(records)
@@ -115,7 +115,7 @@ class _Names:
         )
 
     def other_paths(self, paths: Sequence[PathCurve]) -> tuple[_Lines, _OtherPaths]:
-        """Returns the straight lines from victim to purified, and the other paths; the last per seed."""
+        """Returns the straight lines from victim to purified, and the other paths."""
         lines: _Lines = {}
         other_paths: _OtherPaths = {}
         last = {(purifier_of(p), p.seed, p.walk, p.batchnorm): p for p in paths}

@@ -201,7 +201,7 @@ def _broken_seeds(evidence: Evidence) -> set[int]:
 
 
 def _stands_out(before: Comparison) -> bool:
-    """Returns whether the O-ASR is above the control's: certainly, or with each of several seeds."""
+    """Returns whether the O-ASR is above the control's, certainly or with each of several seeds."""
     count, seeds = seeds_beyond(before)
     return before.beyond_control or 1 < seeds == count
 

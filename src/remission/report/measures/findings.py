@@ -1,4 +1,4 @@
-"""What an inversion says of one model: the one reading of it for tables, objects and captions."""
+"""The answer of an inversion about one model, for tables, objects and captions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from remission.report.groups.targets import class_text
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What an inversion says of one model.
+    """The answer of an inversion about one model.
 
     Args:
-        target: the class that it names, None if it names none.
-        target_name: what that class is called; None in older records.
-        share: of the images of other classes that its trigger sends there; None without a class.
-        change: root mean square of what it changes in pixels of [0, 1].
-        lead: how many times as much the next class needs; None where the method compares none.
+        target: the class that it names; None if it names none.
+        target_name: the name of that class; None in older records.
+        share: share of the images of other classes that its trigger moves into the class that it
+            names; None without a class.
+        change: root mean square of the change of pixels in [0, 1].
+        lead: how many times as large a change the next class needs; None where the method compares
+            no classes.
     """
 
     target: int | None
@@ -47,12 +49,12 @@ class Finding:
         return "none" if self.target is None else class_text(self.target, self.target_name)
 
     def caption(self) -> str:
-        """Returns what to put behind the inversion's name in the title of a picture."""
+        """Returns the text that follows the inversion's name in the title of a picture."""
         text = f": names {'no class' if self.target is None else f'class {self.shown}'}"
         if self.share is not None:
-            text += f", into which {100 * self.share:.1f} % of the images fall with it"
+            text += f", into which its trigger moves {100 * self.share:.1f} % of the images"
         if self.lead is not None:
-            text += f"; the next class needs {self.lead:.1f} times as much"
+            text += f"; the next class needs a change {self.lead:.1f} times as large"
         return text
 
 
@@ -61,12 +63,12 @@ def _number(value: object) -> float | None:
 
 
 def named(findings: Iterable[Finding]) -> str:
-    """Returns the classes that were named, seed by seed."""
+    """Returns the classes that the inversions name, seed by seed."""
     return ", ".join(finding.shown for finding in findings)
 
 
 def reached(findings: Iterable[Finding]) -> str:
-    """Returns the mean share of images that fall into the class that was named, in percent."""
+    """Returns the mean share of images that the triggers move into the class named, in percent."""
     return show_mean((finding.share for finding in findings), 100, rate=True)
 
 
@@ -76,6 +78,6 @@ def moved(findings: Iterable[Finding]) -> str:
 
 
 def standing_out(findings: Iterable[Finding]) -> str:
-    """Returns the leads seed by seed: one that is near 1 must not vanish in a mean."""
+    """Returns the leads seed by seed, as a mean would hide a lead near 1."""
     leads = [MISSING if finding.lead is None else f"{finding.lead:.1f}" for finding in findings]
     return MISSING if set(leads) <= {MISSING} else ", ".join(leads)

@@ -1,4 +1,4 @@
-"""How each purifier stands under each attack: its largest gap to the control."""
+"""The result of each purifier under each attack: its largest gap to the control."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ NOT_JUDGED: dict[VerdictName, str] = {"no backdoor": "attack failed", "collapsed
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """How a purifier stands under one attack.
+    """The result of a purifier under one attack.
 
     Args:
-        gap: to the control where it is largest, mean over the seeds; unknown if nothing compares.
+        gap: the largest gap to the control, mean over the seeds; unknown without a comparison.
         column: the reactivation and budget of that gap; None if unknown.
-        verdict: on the purifier.
-        change: of clean accuracy against the victim.
+        verdict: the verdict on the purifier.
+        change: change of clean accuracy, compared with the victim.
         o_asr: ASR before any reactivation.
         epochs: cost in epochs of plain fine-tuning; None where there is no such row.
-        skipped: reactivations left out, since they broke the model or the control.
+        skipped: number of reactivations left out, since they broke the model or the control.
     """
 
     gap: Estimate
@@ -42,13 +42,13 @@ class Worst:
 
     @property
     def lost(self) -> bool:
-        """Whether the backdoor outlived the purifier itself, or the model did not."""
+        """Whether the backdoor survived purification, or purification broke the model."""
         return self.verdict.outcome in LOST
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """A purifier, and how it stands under each attack (by its title) that it was tried on."""
+    """A purifier, with its result under each attack; ``under`` maps titles of attacks to them."""
 
     label: str
     purifier: MethodKey
@@ -61,18 +61,18 @@ class Standing:
 
     @property
     def worked(self) -> list[Worst]:
-        """Under the attacks that left a backdoor, beside a control, in models that classify."""
+        """The results under attacks that left a backdoor, in models that did not collapse."""
         return [worst for worst in self.under.values() if worst.verdict.outcome not in NOT_JUDGED]
 
     @property
     def mean_gap(self) -> float:
-        """Over the attacks, 1 where a model is lost; infinite where none is known."""
+        """The mean gap over the attacks, 1 where a model is lost; infinite if none is known."""
         mean = mean_known([1.0 if worst.lost else worst.gap.mean for worst in self.worked])
         return math.inf if mean is None else mean
 
 
 def worst(group: Group, row: Row) -> Worst:
-    """Returns how a purifier stands in one group."""
+    """Returns the result of a purifier in one group."""
     verdict = group.verdict(row)
     after = [group.comparison(row, column) for column in group.columns]
     victim = group.row(VICTIM)

@@ -1,4 +1,4 @@
-"""How perturbations that were made for one model do on all others."""
+"""The ASR of perturbations that were made for one model on all others."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from remission.report.groups.labels import MethodKey, canonical
 from remission.report.groups.rows import Column
 
 RATES = ("models", "asr", "asr_clean", "n_triggered")
-"""What the details of a transfer hold beside the columns that say what was transferred."""
+"""Keys of the details of a transfer that are not columns saying what was transferred."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """How the perturbations of one reactivation carry over; the first model is the control.
+    """The transfer of the perturbations of one reactivation; the first model is the control.
 
     Args:
         title: the reactivation and its budget.
-        labels: of the models.
+        labels: the labels of the models.
         asr: one row per model that a perturbation was made for, one column per model that it was
             tried on; fractions, the mean over the seeds that have the same models.
-        seeds: how many of them there are.
+        seeds: the number of these seeds.
         images: triggered images per seed behind the rates that no cell of a reactivation holds.
     """
 
@@ -65,7 +65,7 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
 
 
 def transfers(records: Sequence[Record]) -> list[Record]:
-    """Returns one record per transfer and seed: the last of those with the most models."""
+    """Returns one record per transfer and seed: the last among those with the most models."""
     last: dict[str, Record] = {}
     for record in records:
         if details := record.details.get("transfer"):

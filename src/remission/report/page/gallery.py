@@ -16,19 +16,19 @@ from remission.report.page.pictures import Pictures, compare
 from remission.report.tables.attacks import percent
 
 SHOWN = 5
-"""Images in a strip of a card."""
+"""The number of images in a strip of a card."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What the gallery shows of one attack.
+    """The content of one attack's card.
 
     Args:
         title: the attack.
-        setting: poison rate, target and what else tells it from the other cards.
+        setting: poison rate, target and other differences to the other cards.
         threat: what the attacker controls.
         section: number of the group's section in the page.
-        pictures: clean, triggered, difference; or why there are none.
+        pictures: clean, triggered and difference strips, or why there are none.
         numbers: (name, value, remark).
     """
 
@@ -49,11 +49,11 @@ def firsts(victims: Sequence[Attacked]) -> list[Attacked]:
 
 
 def gallery(groups: Sequence[Group], victims: Sequence[Attacked], folder: Path) -> list[Card]:
-    """Makes a card for the first victim of each group; none below two, which compare nothing.
+    """Makes a card for the first victim of each group; no cards where there is only one victim.
 
     Args:
-        groups: of the store.
-        victims: of the store.
+        groups: the groups of the store.
+        victims: the victims of the store.
         folder: where artefacts lie.
     """
     first = {victim.key: victim for victim in firsts(victims)}
@@ -93,7 +93,7 @@ def _setting(victim: Attacked, several: dict[str, bool]) -> str:
 
 
 def _numbers(victim: Attacked) -> list[tuple[str, str, str]]:
-    """The rates with the control's, then what the trigger changes as far as it was measured."""
+    """Returns the rates and the control's, then the changes by the trigger that were measured."""
     numbers = []
     for name, measure in (("ASR", "asr"), ("C-Acc", "clean_acc")):
         value, control = percent(victim.cell, measure), percent(victim.control, measure)
@@ -110,7 +110,7 @@ def _numbers(victim: Attacked) -> list[tuple[str, str, str]]:
 
 
 def stealth_text(victim: Attacked) -> str:
-    """Returns the same numbers as the end of a sentence; empty where they were not measured."""
+    """Returns the stealth of a trigger as the end of a sentence; empty if it was not measured."""
     parts = []
     if victim.psnr is not None:
         parts.append(f"PSNR {victim.psnr:.1f} dB")

@@ -1,4 +1,4 @@
-"""What the records of a store were computed with: settings and environments."""
+"""The settings and environments of the records of a store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings(records: Sequence[Record]) -> dict[str, list[tuple[str, str]]]:
 
 
 def environments(records: Sequence[Record]) -> list[tuple[int, dict[str, str]]]:
-    """Returns (number of its records, its entries) of each environment, the commonest first."""
+    """Returns (number of records, entries) of each environment, the most common first."""
     members_of: dict[str, list[Record]] = {}
     for record in records:
         if record.environment:

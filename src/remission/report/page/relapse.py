@@ -14,7 +14,7 @@ from remission.report.page.perturbed import perturbed_drawing
 
 
 def relapse_drawings(group: Group, look: Look) -> Iterator[Drawing]:
-    """Draws what each reactivation of a group brought back, in the order of its columns."""
+    """Draws the relapse under each reactivation of a group, in the order of its columns."""
     for label, columns in lines.reactivations(group).items():
         perturbed = [column for column in columns if group.perturbed(column)]
         others = [column for column in columns if column not in perturbed]

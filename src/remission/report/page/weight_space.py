@@ -1,4 +1,4 @@
-"""The page's drawings of weight space: walks, distances, planes, each with its caption."""
+"""The page's drawings of weight space: paths, distances and planes, with their captions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PathStages = Sequence[tuple[str, Record]]
 
 
 def weight_space_drawings(group: Group, records: Sequence[Record], look: Look) -> list[Drawing]:
-    """Draws everything that was measured in weight space between the models of a group."""
+    """Draws all measurements in weight space between the models of a group."""
     stages = _stages_of(group, records)
     single = [
         _line(group, look),
@@ -66,7 +66,7 @@ def _onward(group: Group, stages: PathStages, look: Look) -> Drawing | None:
 
 
 def _stages_of(group: Group, records: Sequence[Record]) -> PathStages:
-    """The path stages of a group: of one seed per purifier."""
+    """Returns the path stages of a group, one seed per purifier."""
     labels = {
         curve.id: label
         for (label, _), curves in group.paths.items()

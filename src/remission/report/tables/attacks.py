@@ -16,8 +16,8 @@ from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 _NOTE = (
-    "percent; PSNR in dB and SSIM of triggered against clean test images; largest change of a "
-    "pixel in steps of 1/255; control: the same model trained without poison"
+    "rates in percent; PSNR in dB and SSIM of triggered against clean test images; largest change "
+    "of a pixel in steps of 1/255; control: the same model trained without poison"
 )
 
 
@@ -135,7 +135,7 @@ COLUMNS: list[AttackColumn] = [
 
 
 def _tables(results: Results) -> list[Table]:
-    """One table per data set and architecture."""
+    """Builds one table per data set and architecture."""
     places = groupby(attacked(results), key=lambda victim: victim.key.order()[:2])
     tables = [
         _table(list(members), title=printable(" · ".join(place))) for place, members in places
@@ -150,7 +150,7 @@ def _table(victims: list[Attacked], title: str) -> Table:
     notes = [_NOTE]
     if collapsed:
         notes.append(
-            f"no better than one answer for all images, so that the ASR says nothing of a "
+            f"no better than one answer for all images, so that the ASR says nothing about a "
             f"backdoor: {listed(collapsed)}"
         )
     return table_of(COLUMNS, victims, title=title, notes=notes)

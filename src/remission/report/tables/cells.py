@@ -18,7 +18,7 @@ from remission.report.tables.views import View, register_view
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledCell:
-    """A measured model with its methods' labels, which depend on the other models of the store."""
+    """A measured model with the labels of its methods, which depend on the whole store."""
 
     cell: Cell
     attack: str
@@ -56,11 +56,11 @@ COLUMNS: list[CellColumn] = [
     CellColumn(header="seconds", text=lambda model: f"{model.cell.seconds:.1f}"),
     CellColumn(header="id", text=lambda model: model.cell.id[:12]),
 ]
-"""What people see. Programs get every field of a cell, and then what is registered here."""
+"""Columns for people. Programs get every field of a cell, then the columns with a ``value``."""
 
 
 def _ordered(results: Results) -> list[Cell]:
-    """The measured models in the order of the summary."""
+    """Returns the measured models in the order of the summary."""
     return sorted(cells(results), key=place)
 
 

@@ -1,4 +1,4 @@
-"""Columns of tables of numbers: each says in one place what people and what programs see."""
+"""Columns of tables: each describes in one place what people and what programs see."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from remission.records import Json
 from remission.report.tables.formats import Table
 
 Line = TypeVar("Line")
-"""What one row for people shows."""
+"""The content of one row for people."""
 Item = TypeVar("Item")
-"""What one object for programs describes: often the same, or one seed of it."""
+"""The content of one object for programs: often the same, or one seed of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumn(Generic[Line, Item]):
-    """One column. What has no ``text`` is for programs alone, what has no ``value`` for people.
+    """One column. Without ``text`` it is for programs alone, without ``value`` for people alone.
 
     Args:
         header: its name for people.
-        text: what a row shows, numbers in percent.
+        text: returns the text of a row, rates in percent.
         key: its name for programs.
-        value: what an object holds: a JSON value, rates as fractions.
-        shade: how dark the cell is drawn on the page, in [0, 1]; None: not at all.
-        varies: shown to people only in tables whose rows differ in it.
+        value: returns the JSON value of an object, rates as fractions.
+        shade: returns how dark the page draws the cell, in [0, 1]; None: no shading.
+        varies: whether people see it only in tables whose rows differ in it.
     """
 
     header: str = ""

@@ -1,4 +1,4 @@
-"""The view ``inversions``: what they found in each victim, beside the true target class."""
+"""The view ``inversions``: the class that each inversion names, and the true target class."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 _NOTE = (
-    "images reached: percent of those of other classes that the inverted trigger sends to the "
-    "class named; change: the root mean square by which it moves pixels in [0, 1]; lead: how many "
-    "times as large a change the next class needs for each image that arrives, for inversions that "
-    "search all classes; where it is near 1 no class stands out, and the one named may be any"
+    "images reached: percent of the images of other classes that the inverted trigger moves into "
+    "the class named; change: the root mean square change of pixels in [0, 1]; lead: how many "
+    "times as large a change the next class needs per image that arrives, for inversions that "
+    "search all classes; where it is near 1, no class stands out, and the class named may be any"
 )
 
 
@@ -35,7 +35,7 @@ class GridInversion:
         cell: the first purified model that used it.
         key: the group of that model.
         method: the inversion with its parameters.
-        finding: what it says of the victim.
+        finding: its answer about the victim.
     """
 
     cell: Cell
@@ -45,7 +45,7 @@ class GridInversion:
 
     @property
     def innocent(self) -> bool:
-        """Whether there was no backdoor to find."""
+        """Whether the model was never backdoored."""
         return self.cell.attack == NOBODY
 
 
@@ -60,7 +60,7 @@ class InversionLine:
 
     @property
     def findings(self) -> list[Finding]:
-        """What it says, seed by seed."""
+        """Its answers, seed by seed."""
         return [inversion.finding for inversion in self.seeds]
 
     @property
@@ -111,7 +111,7 @@ COLUMNS: list[InversionColumn] = [
 
 
 def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
-    """Returns the inversions that purified models rest on, in a stable order."""
+    """Returns the inversions that purified models build upon, in a stable order."""
     cells = {
         record.parents["inversion"]: (record.cell, GroupKey.of(record.cell, record))
         for record in reversed(records)

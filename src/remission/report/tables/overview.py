@@ -18,26 +18,27 @@ from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 KNOWS = " †"
-"""Behind a purifier that is given the attacker's own trigger."""
+"""The mark of a purifier that is given the attacker's own trigger."""
 _NOTE = (
-    "in points, {seeds}; under each attack the P-ASR farthest above the control's after the same "
-    "reactivation, and which: a relapse if more than {margin:.0f} points and the interval of the "
-    "gap excludes 0; “not purified” where the O-ASR already lies more than "
-    "{margin:.0f} points above the control's, [1/3] where it does with one seed of three; “broken” "
-    "where clean accuracy lies more than {loss:.0f} points below the victim's; retunings that cost "
-    "as much are left out; “attack failed” where the victim has no backdoor. First the "
-    "control's own highest ASR, in percent: where it is high, the reactivation teaches the "
-    "backdoor anew, and a small gap says little"
+    "in points, {seeds}. For each attack the table shows the largest gap between the P-ASR and the "
+    "control's after the same reactivation, and the reactivation where it is largest: it is "
+    "a relapse if the gap is more than {margin:.0f} points and its interval excludes 0. The word "
+    "“not purified” means that the O-ASR already lies more than {margin:.0f} points above the "
+    "control's ([1/3]: with one seed of three), “broken” that clean accuracy lies more than "
+    "{loss:.0f} points below the victim's (retunings that cost as much are left out), and “attack "
+    "failed” that the victim has no backdoor. The first row is the control's own highest ASR, in "
+    "percent: where it is high, the reactivation teaches the backdoor anew, and a small gap says "
+    "little"
 )
 _COLUMNS = (
-    "Largest O-ASR: of an attack, mean over its seeds. C-Acc change: against the victim, mean over "
-    "the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same clean images by "
-    "processor time, inversion included, mean over the attacks, where the store holds ft. Ordered "
-    "by the mean gap over the attacks that were measured, 100 where the model was not purified or "
-    "is broken"
+    "Largest O-ASR: the highest mean over seeds among the attacks. C-Acc change: compared with the "
+    "victim, mean over the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same "
+    "clean images by processor time, inversion included, mean over the attacks, where the store "
+    "holds ft. Rows are ordered by the mean gap over the attacks that were measured, which counts "
+    "as 100 where the model was not purified or is broken"
 )
 _KNOWS_NOTE = (
-    "† is given the attacker's own trigger: what a perfect inversion would allow, no defence"
+    "†: given the attacker's own trigger, as from a perfect inversion, so that it is no defence"
 )
 
 
@@ -89,7 +90,7 @@ def _row(standing: Standing, names: Sequence[str], *, several: bool) -> list[str
 
 
 def _seeds(purifiers: Sequence[Standing]) -> str:
-    """Says how many seeds the gaps rest on."""
+    """Returns how many seeds the gaps rest on."""
     counts = sorted({w.gap.n for standing in purifiers for w in standing.under.values() if w.gap.n})
     if not counts or counts == [1]:
         return "one seed"
@@ -99,7 +100,7 @@ def _seeds(purifiers: Sequence[Standing]) -> str:
 
 
 def _control(group: Group, *, several: bool) -> str:
-    """The control's highest ASR: ``97.4 (n=100)``."""
+    """Returns the control's highest ASR: ``97.4 (n=100)``."""
     row = group.row(CONTROL)
     places = [None, *group.columns]
     rates = [(row.number("asr", p).mean, p) for p in places] if row else []
@@ -114,7 +115,7 @@ def _control(group: Group, *, several: bool) -> str:
 
 
 def _place(column: Column | None, *, several: bool) -> str:
-    """The reactivation, in full where the table is about ``several``."""
+    """Returns the budget of a reactivation, with its name where the table has ``several``."""
     if column is None:
         return ""
     if several:
@@ -143,7 +144,7 @@ def _cell(worst: Worst | None, *, several: bool) -> str:
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per purifier and attack, rates as fractions."""
+    """Builds one object per purifier and attack, rates as fractions."""
     return [
         {
             "dataset": groups[0].key.dataset,
@@ -175,7 +176,7 @@ def _objects(results: Results) -> list[Json]:
 register_view(
     View(
         name="overview",
-        summary="one row per purifier, all attacks beside each other",
+        summary="one row per purifier, one column per attack",
         empty="no purified model is measured yet",
         tables=overview_tables,
         objects=_objects,

@@ -1,4 +1,4 @@
-"""The view ``paths``: walks in weight space, their barriers and distances, and every point."""
+"""The view ``paths``: paths in weight space, their barriers and distances, and every point."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _STEPS: tuple[tuple[Quantity, str, float], ...] = (
 )
 _NOTE = (
     "batch norm {batchnorm}; errors in percent, losses in nats, means over seeds ± half width "
-    "of the 95 % Student-t interval. t_back: the way from the purified end, in t, until "
-    "the ASR is above 50 %: 0 where it is there already, – where it never is, (1 of 3) "
-    "where it is with one seed of three, whose mean it is. "
+    "of the 95 % Student-t interval. t_back: the distance in t from the purified end at which the "
+    "ASR first exceeds 50 %: 0 if it does so at that end, – if it never does; (1 of 3): it does "
+    "with one seed of three, and the mean is over such seeds. "
     "Barrier: the largest excess over the straight line between the values at the two "
     "ends. Relative: distance over the norm of the model at t = 0, in percent"
 )
@@ -53,9 +53,9 @@ def _numbers(curves: Sequence[PathCurve]) -> list[str]:
 
 
 def barrier_table(group: Group) -> Table | None:
-    """Builds a row per purifier and walk, with recalibrated statistics where there are any.
+    """Builds a row per purifier and path, with recalibrated statistics where there are any.
 
-    Returns None where no walk was measured.
+    Returns None where no path was measured.
     """
     paths = _all_paths(group)
     if not paths:
@@ -65,7 +65,7 @@ def barrier_table(group: Group) -> Table | None:
         title=printable(f"{group.title} · barriers and distances"),
         notes=[_NOTE.format(batchnorm=best)],
         header=[
-            *("purifier", "walk", "mean backdoor error", "t_back"),
+            *("purifier", "path", "mean backdoor error", "t_back"),
             *(f"barrier: {title}" for _, title, _ in _STEPS),
             *("distance (L2)", "relative"),
         ],
@@ -82,12 +82,12 @@ def _point_table(group: Group) -> Table:
         title=printable(f"{group.title} · points"),
         notes=[
             "rates in percent, losses in nats, of each seed; t: 0 at the first and 1 at "
-            "the second of the two models of the walk; batch norm interpolated: running "
-            "statistics lie between those of the two, recalibrated: they are collected "
-            "anew on the defender's images at every point, the ends included"
+            "the second of the two models of the path; batch norm interpolated: running "
+            "statistics are interpolated between those of the two models; recalibrated: they "
+            "are collected anew on the defender's images at every point, the ends included"
         ],
         header=[
-            *("purifier", "seed", "walk", "batch norm", "t", "ASR", "C-Acc"),
+            *("purifier", "seed", "path", "batch norm", "t", "ASR", "C-Acc"),
             *("backdoor loss", "clean loss"),
         ],
         rows=_points(group),
@@ -110,7 +110,7 @@ def _points(group: Group) -> Rows:
 
 
 def _all_paths(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
-    """(purifier, walk, batch norm, one curve per seed), in the order of the purifiers' labels."""
+    """Returns (purifier, ``PathCurve.walk``, batch norm, one curve per seed), sorted by label."""
     rows = [(label, "line", policy, curves) for (label, policy), curves in group.paths.items()]
     rows += [
         (label, walk, policy, curves) for (label, walk, policy), curves in group.other_paths.items()
@@ -119,7 +119,7 @@ def _all_paths(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
 
 
 def _tables(results: Results) -> list[Table]:
-    """For each group its barriers and distances, then its points, one row each."""
+    """Builds for each group a table of barriers and distances, then one of points."""
     tables = []
     for group in results.groups:
         if barriers := barrier_table(group):
@@ -128,12 +128,12 @@ def _tables(results: Results) -> list[Table]:
 
 
 def _ordered(results: Results) -> list[PathCurve]:
-    """The walks in the order of the summary."""
+    """Returns the paths in the order of the summary."""
     return sorted(path_curves(results), key=place)
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per walk, with what is derived from its lists."""
+    """Builds one object per path, with numbers derived from its lists."""
     return [
         dataclasses.asdict(path)
         | {
@@ -147,7 +147,7 @@ def _objects(results: Results) -> list[Json]:
 
 
 def _flat(results: Results) -> list[Json]:
-    """One object per point of a walk."""
+    """Builds one object per point of a path."""
     points = []
     for path in _ordered(results):
         curve = dataclasses.asdict(path) | {"setting": results.settings[path.id]}

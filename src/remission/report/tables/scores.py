@@ -1,4 +1,4 @@
-"""The view ``scores``: relapse curves in single numbers, one row per purifier."""
+"""The view ``scores``: each relapse curve in single numbers, one row per purifier."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ScoreColumn = TableColumn[GroupScore, GroupScore]
 
 
 def _bound(key: str, bound: Callable[[Score], Bound | None]) -> list[ScoreColumn]:
-    """The two entries of a number that may be known as a bound alone."""
+    """Returns the two columns of a number that may be known as a bound alone."""
 
     def value(line: GroupScore) -> float | None:
         return number.value if (number := bound(line.score)) else None
@@ -69,7 +69,7 @@ def _bound(key: str, bound: Callable[[Score], Bound | None]) -> list[ScoreColumn
 
 
 def _reaches(key: str, reach: Callable[[Score], Reach | None]) -> list[ScoreColumn]:
-    """The entries of a budget: of the mean curve, and of the ends of the intervals."""
+    """Returns the columns of a budget: for the mean curve, and for the ends of the intervals."""
 
     def of(name: str) -> Callable[[Score], Bound | None]:
         return lambda score: getattr(reach(score), name) if reach(score) else None
@@ -138,9 +138,9 @@ def _note(lines: Sequence[GroupScore]) -> str:
     return (
         "relapse gap: mean distance of the ASR above the control's over the logarithm of the "
         f"number of poisoned images n (n = {', '.join(spans)}), between -1 and 1, {over}; "
-        "n at ASR 50 %: the smallest that brings half of the backdoor back, interpolated, in "
-        "brackets where the ends of the ASRs' intervals get there; ratio: the control's over it; "
-        f"without models that lost more than {100 * LOSS:.0f} points of clean accuracy"
+        "n at ASR 50 %: the smallest n that brings half of the backdoor back, interpolated, and in "
+        "brackets the same for the ends of the ASRs' intervals; ratio: the control's n over it; "
+        f"models that lost more than {100 * LOSS:.0f} points of clean accuracy are left out"
     )
 
 
@@ -155,12 +155,12 @@ def score_table(group: Group) -> Table | None:
 
 
 def _tables(results: Results) -> list[Table]:
-    """One table per group."""
+    """Builds one table per group."""
     return [table for group in results.groups if (table := score_table(group))]
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per purifier, attack and reactivation."""
+    """Builds one object per purifier, attack and reactivation."""
     return [
         group.subject() | entries
         for group in results.groups
