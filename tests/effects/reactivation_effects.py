@@ -17,7 +17,7 @@ Check = Callable[[World], None]
 def shown(
     world: World, method: InputReactivation, model: Classifier
 ) -> tuple[PerturbedRates, PerturbedRates]:
-    """What the perturbation made for ``model`` does to it, and to the never-backdoored model."""
+    """Returns the rates of ``model`` and of the control under a perturbation made for ``model``."""
     victim = world.victim
     made = method(
         model,
@@ -46,7 +46,7 @@ WAKING: dict[str, Any] = {
 
 
 def wakes(method: InputReactivation) -> Check:
-    """A model that is only in remission gives in to perturbed triggered images, no other does."""
+    """Checks that perturbed triggered images fool a model in remission, and no other model."""
 
     def check(world: World) -> None:
         below(world.rates(world.asleep).asr.value, 0.12)
@@ -58,7 +58,7 @@ def wakes(method: InputReactivation) -> Check:
 
 
 def alternative_fires_the_backdoor(world: World) -> None:
-    """Images without the trigger reach the target in the victim, and not in the control."""
+    """Checks that images without the trigger reach the target in the victim, not in the control."""
     on, control = shown(world, Alternative(epsilon=0.4, lr=0.02), world.victim.model)
     above(on.asr_clean.value, control.asr_clean.value + 0.2, on, control)
 

@@ -1,4 +1,4 @@
-"""Methods from a file of the user's own have the right captions: tables judge from facts."""
+"""A user's own methods have the right captions: tables judge from facts."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ PAM = '[[purifier]]\nmethod = "pam"\nrounds = 2\nepochs = 1\naugment = "none"\n'
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    """Nothing of one test is known to the next."""
+    """Forgets the methods of a test before the next."""
     yield
     user_methods._used.clear()
     for methods in registry._own.values():
@@ -111,7 +111,7 @@ def _forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store with a model of each method."""
+    """Returns a store with a model of each method."""
     file = tmp_path / "mine.py"
     file.write_text(METHODS, encoding="utf-8")
     spec = write_spec(tmp_path, INVERSION, (PAM, ""), ("\n[path]\npoints = 2\n", ""), more=SPEC)
@@ -148,5 +148,5 @@ def test_tables_and_page_say_what_the_methods_are(store: Path) -> None:
     words = html.unescape(page.read_text(encoding="utf-8"))
     assert "Reactivation by instead, whose image takes the trigger's place" in words
     assert "Reactivation by on_top, which leaves the models as they are and perturbs" in words
-    assert "Here the perturbation takes the trigger's place" in words
+    assert "Here the perturbation replaces the trigger" in words
     assert "guess: names class 1" in words or "inversion: names class 1" in words

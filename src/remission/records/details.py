@@ -187,8 +187,7 @@ class PathDetails(Details):
     """Details of a ``path``.
 
     Args:
-        layers: the name of a straight line, see ``PathCurve.walk`` -> its layers in the model's
-            order.
+        layers: the name of a straight line, see ``PathCurve.walk`` -> its layers in order.
         plane: why there is no plane where one was asked for.
         barriers: only older records hold them; :meth:`remission.records.PathCurve.barrier`
             computes them from the curves.

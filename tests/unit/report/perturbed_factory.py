@@ -19,7 +19,7 @@ PARAMS: dict[str, Any] = {"epsilon": 0.0627}
 
 
 def perturbed(folder: Path, *, attack: str = "badnets", seed: int = 0) -> list[Record]:
-    """A grid whose models are shown perturbed images, and a matrix for two of the methods."""
+    """Returns a grid with perturbed images, and a transfer matrix for two of the methods."""
     made = grid(folder, attack=attack)
     strips = {
         "preview_triggered": preview(folder, f"{attack}-before", trigger=True),

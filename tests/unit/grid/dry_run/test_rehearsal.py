@@ -1,4 +1,4 @@
-"""Loops are timed and cut short, and counted as if they had run to their end."""
+"""Rehearsed loops are timed and cut short, and count as if they had run to their end."""
 
 from __future__ import annotations
 

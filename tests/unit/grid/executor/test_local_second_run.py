@@ -1,4 +1,4 @@
-"""What the store holds is not computed again; what it lacks is, and nothing else."""
+"""A second run computes the results that the store lacks, and nothing else."""
 
 from __future__ import annotations
 
