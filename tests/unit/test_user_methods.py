@@ -28,7 +28,7 @@ from remission.purifiers import PAMPath
 @method
 class Gentle(PAMPath):
     name: ClassVar[str] = "gentle"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
     epochs: int = 3
 """
 MINE = "badnets/seed0/halving"
@@ -121,7 +121,7 @@ from remission.triggers.patch import checkerboard
 @method
 class Border(DirtyLabel):
     name: ClassVar[str] = "border"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def trigger(self, shape, seed):
         return checkerboard(shape, 3, 0)
@@ -129,7 +129,7 @@ class Border(DirtyLabel):
 @method
 class Zero(Poisoning, WeightReactivation):
     name: ClassVar[str] = "zero"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def reactivate(self, model, images, trigger, target, *, budget, seed):
         with torch.no_grad():

@@ -29,7 +29,7 @@ from remission.triggers import UNet
 class Stamping(TriggerPurifier):
     """Looks at triggered images and changes nothing."""
     name: ClassVar[str] = "stamping"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def purify(self, model, clean, *, trigger, seed):
         self.stamp_share(trigger, clean.floats(torch.arange(4)))
@@ -39,7 +39,7 @@ class Stamping(TriggerPurifier):
 class Guess(Inversion):
     """Names class 1 without looking."""
     name: ClassVar[str] = "guess"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def build_generator(self, shape, seed, precision):
         with seed.initialising():
@@ -52,7 +52,7 @@ class Guess(Inversion):
 class Instead(InputReactivation):
     """A pattern in the trigger's place."""
     name: ClassVar[str] = "instead"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
     triggered: ClassVar[bool] = False
 
     def access(self):
@@ -68,14 +68,14 @@ class Instead(InputReactivation):
 class OnTop(Instead):
     """The same pattern on triggered images."""
     name: ClassVar[str] = "on_top"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
     triggered: ClassVar[bool] = True
 
 @method
 class Shorter(FT):
     """Fine-tuning under another name."""
     name: ClassVar[str] = "shorter"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 '''
 SPEC = """
 [[purifier]]

@@ -48,7 +48,7 @@ def transfer(inputs: StageInputs) -> StageResult:
 
     A reactivation's own cell holds the ASR on the model that the perturbation was made for, and on
     the control, with and without the trigger. On every other model the ASR is measured on up to
-    2,000 test images, with the trigger alone.
+    2,000 test images, and not measured without the trigger.
 
     Args:
         inputs: parents ``model0`` ..., the first of them the control, and ``trained0`` ..., the
