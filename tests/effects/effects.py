@@ -45,12 +45,12 @@ from tests.effects.departing_effects import (
 from tests.effects.pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
 from tests.effects.reactivation_effects import (
     alternative_fires_the_backdoor,
-    oba_wakes,
-    oba_wakes_by_queries,
-    oba_wakes_by_transfer,
-    qra_blackbox_wakes,
-    qra_blackbox_wakes_by_labels,
-    qra_wakes,
+    oba_reactivates,
+    oba_reactivates_by_queries,
+    oba_reactivates_by_transfer,
+    qra_blackbox_reactivates,
+    qra_blackbox_reactivates_by_labels,
+    qra_reactivates,
 )
 from tests.effects.training_effects import (
     bpp_implants,
@@ -253,9 +253,9 @@ EFFECTS: dict[str, list[Check]] = {
     "purifier weight_dist_reg": [weight_dist_reg_goes_away],
     "purifier weight_distortion": [weight_distortion_starts_elsewhere],
     "reactivation alternative": [alternative_fires_the_backdoor],
-    "reactivation oba": [oba_wakes, oba_wakes_by_queries, oba_wakes_by_transfer],
-    "reactivation qra": [qra_wakes],
-    "reactivation qra_blackbox": [qra_blackbox_wakes, qra_blackbox_wakes_by_labels],
+    "reactivation oba": [oba_reactivates, oba_reactivates_by_queries, oba_reactivates_by_transfer],
+    "reactivation qra": [qra_reactivates],
+    "reactivation qra_blackbox": [qra_blackbox_reactivates, qra_blackbox_reactivates_by_labels],
     "reactivation retuning": [retuning_revives],
 }
 """Kind and name of a method -> its checks."""

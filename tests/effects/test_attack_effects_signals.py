@@ -51,7 +51,7 @@ def test_sig_is_a_backdoor_and_not_a_picture_of_the_target(world: World) -> None
     asr = world.rates(victim.model, victim).asr.value
     faint = evaluate(victim.model, world.split.test, weak, 8).asr.value
     above(asr, without + 0.4)
-    above(asr, faint + 0.3, "a larger amplitude at test time wakes it more often")
+    above(asr, faint + 0.3, "a larger amplitude at test time fires the backdoor more often")
 
 
 def test_the_smooth_perturbation_moves_images_to_the_target_without_any_poison(

@@ -49,20 +49,20 @@ class World:
         return self.split.defender
 
     @cached_property
-    def asleep(self) -> Classifier:
+    def in_remission(self) -> Classifier:
         """A model in remission: its ASR is at most 0.1, and close to it the backdoor is active.
 
         It is the point of the straight path from the victim to the exactly purified model where
         the ASR falls below 0.1. How close a purifier's model is to the backdoor depends on
         the processor's rounding and on the first weights; this model is close by construction.
         """
-        awake, cured = 0.0, 1.0
+        backdoored, cured = 0.0, 1.0
         for _ in range(7):
-            t = (awake + cured) / 2
+            t = (backdoored + cured) / 2
             if self.rates(self.between(t)).asr.value < 0.1:
                 cured = t
             else:
-                awake = t
+                backdoored = t
         return self.between(cured)
 
     def between(self, t: float, end: Classifier | None = None) -> Classifier:

@@ -110,7 +110,7 @@ class DryRun:
         jobs: processes at once.
         elapsed: seconds from start to end with that many processes.
         data_is_here: whether the data set is on this computer. If not, the plan was made from its
-            description, and nobody can say what is stored.
+            description, and it is not known which stages are stored.
         notes: sentences on the data that a user should read once.
     """
 

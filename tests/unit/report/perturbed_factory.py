@@ -9,7 +9,7 @@ from remission.records import Record
 from tests.unit.report.report_factory import PURIFIERS, cell, grid, preview, record
 
 REACTIVATIONS: dict[str, tuple[int | None, int | None, float]] = {
-    # name: budget, queries, how much of the backdoor it wakes
+    # name: budget, queries, how much of the backdoor it brings back
     "qra": (5, None, 0.95),
     "qra_blackbox": (5, 9400, 0.7),
     "oba": (None, None, 0.85),

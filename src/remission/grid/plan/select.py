@@ -31,9 +31,8 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
         return plan
     only = composed(only)
     labels = {stage.id: composed(stage.label) for stage in plan}
-    selection = {
-        key for key, label in labels.items() if label == only
-    }  # stars stand for themselves
+    # A label with a star in it names its own stage.
+    selection = {key for key, label in labels.items() if label == only}
     selection = selection or {key for key, label in labels.items() if _matches(label, only)}
     selection = selection or _of_row(plan, only)
     if not selection:

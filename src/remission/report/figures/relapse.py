@@ -18,12 +18,14 @@ def relapse_figure(series: Sequence[Series], look: Look, victim: float | None) -
     height = 72 * max(3.9, 0.23 * len(series) + 1.2)
     canvas = Canvas(_WIDTH, height)
     label, left = "ASR (%)", margin(["100"], "ASR (%)")
-    beside = max((text_width(line.label, 9, bold=line.control) for line in series), default=0.0)
+    names_width = max(
+        (text_width(line.label, 9, bold=line.control) for line in series), default=0.0
+    )
     budgets = sorted({x for line in series for x in line.x} | {0.0})
     frame = Frame(
         canvas,
         (left, 6),
-        (_WIDTH - left - beside - 6) / 1.035,
+        (_WIDTH - left - names_width - 6) / 1.035,
         height - 6 - NAMED,
         Scale(-0.12, max(budgets) * 1.12, "symlog"),
         _PERCENT,
