@@ -47,7 +47,7 @@ class Predictor:
 PREDICTORS = (
     Predictor(key="o_asr", title="O-ASR", expected="+"),
     Predictor(key="backdoor_error", title="mean backdoor error on the line", expected="-"),
-    Predictor(key="t_back", title="t_back (way to ASR 50 %)", expected="-"),
+    Predictor(key="t_back", title="t_back (distance to ASR 50 %)", expected="-"),
     Predictor(key="distance", title="weight distance (L2)", expected="-"),
     Predictor(key="clean_barrier", title="clean-error barrier", expected="-"),
 )

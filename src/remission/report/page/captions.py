@@ -27,7 +27,7 @@ def relapse_curves(group: Group, reactivation: str) -> str:
         f"Reactivation by {reactivation}: the ASR of each purified model against the number of "
         "poisoned images that the reactivation used. The leftmost point is the purified "
         "model as it is (O-ASR). The thick dashed line is the control, which never held a "
-        "backdoor: a model whose line rises earlier still holds one. "
+        "backdoor: a model whose line rises earlier still holds its own. "
         f"Vertical bars are 95 % intervals over {intervals(group)}."
     )
 
