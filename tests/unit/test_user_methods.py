@@ -110,6 +110,20 @@ def test_a_change_of_the_file_recomputes_its_branch_and_nothing_else(
     assert by_label(store)[MINE] == first, "tables show what the file says now"
 
 
+def test_a_hook_that_raises_is_named_with_its_line(
+    spec: Path, tmp_path: Path, halving: Path
+) -> None:
+    change(halving, "model.final_linear", "model.final_layer")
+    line = halving.read_text(encoding="utf-8").splitlines()
+    number = next(i for i, text in enumerate(line, start=1) if "final_layer" in text)
+    store = tmp_path / "store"
+    assert only_mine(spec, store, halving).status == 1
+    error = by_label(store)[MINE].error
+    assert error is not None
+    assert error.startswith("AttributeError: ")
+    assert error.endswith(f" ({halving} line {number})")
+
+
 OTHERS = """
 from typing import ClassVar
 import torch

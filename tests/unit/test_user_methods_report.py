@@ -146,7 +146,7 @@ def test_tables_and_page_say_what_the_methods_are(store: Path) -> None:
     page = store.parent / "page.html"
     assert remission("report", store, "-o", page).status == 0
     words = html.unescape(page.read_text(encoding="utf-8"))
-    assert "Reactivation by instead, whose image takes the trigger's place" in words
+    assert "Reactivation by instead, whose image replaces the trigger" in words
     assert "Reactivation by on_top, which leaves the models as they are and perturbs" in words
     assert "Here the perturbation replaces the trigger" in words
     assert "guess: names class 1" in words or "inversion: names class 1" in words

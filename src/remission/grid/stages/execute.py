@@ -19,6 +19,7 @@ from remission.grid.stages.result import Cost
 from remission.models import resolve_precision
 from remission.records import Cell, Record, Store
 from remission.records.kinds import KINDS
+from remission.user_methods import place_of
 
 
 def run_or_record_failure(stage: Stage, store: Store, device: torch.device) -> Record:
@@ -38,7 +39,7 @@ def run_or_record_failure(stage: Stage, store: Store, device: torch.device) -> R
     except StoreError:
         raise
     except Exception as error:  # an error of one method must not stop the other cells
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}{place_of(error)}".split())
         record = replace(
             failure_record(stage, reason),
             environment=environment(device, resolve_precision(stage.context.precision, device)),
