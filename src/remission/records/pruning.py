@@ -23,11 +23,13 @@ class Removal:
         record: the one that is not asked for.
         files: its file, and those of its artefacts that exist, its own first.
         size: how many bytes they take. What links lead to is not counted, as it is not removed.
+        recent: whether the record is one of the last hour, so that a run may be at work.
     """
 
     record: Record
     files: tuple[Path, ...]
     size: int
+    recent: bool = False
 
 
 def unasked(
@@ -35,7 +37,7 @@ def unasked(
 ) -> Iterator[Removal]:
     """Finds the records that are in no plan of the store, and that no record in a plan builds upon.
 
-    Each spec has one plan, that of its last run. A record of the last hour is left out, as the run
+    Each spec has one plan, that of its last run. A record of the last hour is marked, as the run
     that wrote it may be at work.
 
     Args:
@@ -52,14 +54,15 @@ def unasked(
     in_use = {a.file for r in records if r.id in needed for a in r.artefacts.values()}
     for record in records:
         own = store.record_file(record.kind, record.id)
-        if record.id in needed or own.parent in left_out or young(own):
+        if record.id in needed or own.parent in left_out:
             continue
         artefacts = [a.file for a in record.artefacts.values() if a.file not in in_use]
         if store.folder / ARTEFACTS in left_out:
             artefacts = []
         files = [own, *(store.folder / name for name in artefacts)]
         there = tuple(file for file in files if file.is_file() or file.is_symlink())
-        yield Removal(record, there, sum(file.lstat().st_size for file in there))
+        size = sum(file.lstat().st_size for file in there)
+        yield Removal(record, there, size, recent=own in there and young(own))
 
 
 def remove(store: Store, removal: Removal) -> bool:
