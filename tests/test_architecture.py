@@ -35,7 +35,16 @@ LAYERS = [
 ]
 """Rooms from the ground up: a room may import itself and what lies in the layers below it."""
 
-REPORT_MAY_IMPORT = {"report", "errors", "catalogue", "intervals", "disk", "png", "records"}
+REPORT_MAY_IMPORT = {
+    "report",
+    "names",
+    "errors",
+    "catalogue",
+    "intervals",
+    "disk",
+    "png",
+    "records",
+}
 
 FLOORS = {
     "report": [{"groups"}, {"measures"}, {"tables", "figures"}, {"page"}],

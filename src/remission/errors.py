@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from remission.names import composed
+from remission.names import composed, printable
 
 
 class UserError(ValueError):
@@ -23,7 +23,7 @@ class UserError(ValueError):
 
     def __str__(self) -> str:
         """The line that the command line prints behind the name of the program."""
-        return " ".join(f"{self.problem}; {self.remedy}".split())
+        return printable(" ".join(f"{self.problem}; {self.remedy}".split()))
 
 
 class SpecError(UserError):

@@ -16,6 +16,14 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def printable(text: str) -> str:
+    """``text`` on one line: a control character in a user's name would break a table or a terminal.
+
+    Bytes of a file's name that are no UTF-8, which Python holds as surrogates, are escaped too.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def find_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that reads as ``name`` does, the identical one first; None without one."""
     names = list(known)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from remission.errors import closest
-from remission.names import composed, find_name, on_disk
+from remission.errors import UserError, closest
+from remission.names import composed, find_name, on_disk, printable
 
 NFD = unicodedata.normalize("NFD", "café")
 
@@ -39,3 +39,20 @@ def test_the_hint_for_a_mistyped_name() -> None:
     assert closest("zzz", ["Bag"]) == "use one that exists (known: Bag)"
     assert closest("zzz", []) == "there is none that could be named"
     assert closest("zzz", map(str, range(60))).endswith("and 10 more)")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("café 猫", "café 猫"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\x85\u202eb", "a\\x85\\u202eb"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_no_name_can_break_a_line_or_steer_a_terminal(name: str, shown: str) -> None:
+    assert printable(name) == shown
+    error = str(UserError(f"there is no '{name}'", "use one that exists"))
+    assert error.isprintable()
+    assert error.startswith("there is no '")

@@ -109,10 +109,12 @@ def prune(
     from remission.records.pruning import remove, unasked
 
     store = _opened(folder)
-    count = size = 0
+    count = size = left = 0
     records = read_records(folder, superseded=True)
     for removal in list(unasked(store, records, follow_links=follow_links)):
-        if dry_run or remove(store, removal):
+        if removal.recent:
+            left += 1
+        elif dry_run or remove(store, removal):
             print(f"{removal.record.kind:<11}  {removal.record.id}  {removal.record.label}")
             count, size = count + 1, size + removal.size
     what = "would be removed" if dry_run else "removed"
@@ -120,6 +122,12 @@ def prune(
         f"{count} of {len(records)} records {what} with their artefacts, {size / 1e6:.1f} MB",
         file=sys.stderr,
     )
+    if left:
+        print(
+            f"{left} records of the last hour were left alone, as a run may be at work; run prune "
+            "again later",
+            file=sys.stderr,
+        )
     if not follow_links:
         _name_linked(store)
 

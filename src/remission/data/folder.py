@@ -28,7 +28,7 @@ from remission.data.scan import (
     scan_classes,
 )
 from remission.errors import DataError, closest
-from remission.names import composed
+from remission.names import composed, printable
 from remission.types import LabelledImages
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def load_folder(
     names = tuple(folders) if classes is None else tuple(classes)
     paths, labels = _flatten(folders, names, folder)
     read = read_images(paths, size=_size(size), channels=channels, resize=resize, white=white)
-    for note in (*passed.note(), *read.notes):
+    for note in map(printable, (*passed.note(), *read.notes)):
         _log.warning("%s: %s", folder, note)
     return LabelledImages(read.images, torch.tensor(labels)), names
 
@@ -113,7 +113,8 @@ def load_folder_dataset(
         f"{folder}: {len(read.train) + len(read.test)} images of {len(names)} classes, "
         f"{len(read.train)} for training and {len(read.test)} for testing"
     )
-    return replace(read, notes=(first, *passed.note(), *read.notes))
+    notes = (first, *passed.note(), *read.notes)
+    return replace(read, notes=tuple(printable(note) for note in notes))
 
 
 def _halves(folder: Path, passed: PassedOver) -> tuple[Path, Path] | None:

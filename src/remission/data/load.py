@@ -39,7 +39,7 @@ _READERS: Mapping[str, Callable[[list[Members], Source], _Parts]] = {
 
 
 def load_dataset(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     fetch: bool = True,
     size: int | tuple[int, int] | None = None,
@@ -65,7 +65,7 @@ def load_dataset(
       read; the ``notes`` of the data set say what was read and what was not.
 
     Args:
-        name: a name of the catalogue, or a path.
+        name: a name of the catalogue, or a path. A :class:`~pathlib.Path` is always a folder.
         fetch: bring the files if they are not on this computer; else that is an error.
         size: of an image folder: pixels (one number, or height and width) that its images are
             brought to; without it they must share one size. Of ``"shapes"``: their side.
@@ -77,6 +77,8 @@ def load_dataset(
     Raises:
         DataError: unknown name, files that cannot be had, or a folder that cannot be used.
     """
+    if not isinstance(name, str):
+        name = os.path.join(os.curdir, os.fspath(name))  # noqa: PTH118 -- pathlib drops the "."
     place = find_folder(name)
     if resize != "crop" and not (place is not None and size is not None):
         raise DataError(

@@ -75,6 +75,8 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
             passed.add(_kind(path, "outside of the class folders"), path)
     folders = [path for path in visible if path.is_dir()]
     by_name = {composed(path.name): path for path in _without_results(folders, passed)}
+    if unreadable := [path for path in by_name.values() if not _is_unicode(path.name)]:
+        raise together([_no_unicode(path) for path in unreadable])
     classes = {name: _images(by_name[name], passed) for name in class_order(by_name)}
     if not classes:
         raise DataError(
@@ -168,6 +170,17 @@ def _visible(folder: Path, passed: PassedOver) -> Iterator[Path]:
             passed.add(("hidden file", ""), path)
         else:
             yield path
+
+
+def _is_unicode(name: str) -> bool:
+    """Tells whether a name can be written into a record; Python holds other bytes as surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _no_unicode(folder: Path) -> DataError:
+    return DataError(
+        f"the name of class folder {folder} is no UTF-8", "give the folder a name in UTF-8"
+    )
 
 
 def _empty(folder: Path) -> DataError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from remission.catalogue import default_inversion
+from remission.names import printable
 from remission.records.cell import Json
 
 
@@ -95,8 +96,3 @@ def is_label_of(text: str, method: MethodKey) -> bool:
     for key, value in sorted(flat(method.parameters).items()):
         rest = rest.removeprefix(printable(f"{key}={value}") + ", ")
     return not rest
-
-
-def printable(text: str) -> str:
-    """Returns ``text`` on one line: a control character in a user's name would break a table."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -20,14 +20,16 @@ class Removal:
     """A record that no plan asks for.
 
     Args:
-        record: the record itself.
+        record: the one that no plan asks for.
         files: the file of the record, then those of its artefacts, as far as they exist.
         size: how many bytes they take. A link counts itself: the file behind it is not removed.
+        recent: whether the record is one of the last hour, so that a run may be at work.
     """
 
     record: Record
     files: tuple[Path, ...]
     size: int
+    recent: bool = False
 
 
 def unasked(
@@ -35,7 +37,7 @@ def unasked(
 ) -> Iterator[Removal]:
     """Finds the records that are in no plan of the store, and that no record in a plan builds upon.
 
-    Each spec has one plan, that of its last run. A record of the last hour is left out, as the run
+    Each spec has one plan, that of its last run. A record of the last hour is marked, as the run
     that wrote it may be at work.
 
     Args:
@@ -52,14 +54,16 @@ def unasked(
     in_use = {a.file for r in records if r.id in needed for a in r.artefacts.values()}
     for record in records:
         record_file = store.record_file(record.kind, record.id)
-        if record.id in needed or record_file.parent in behind_links or young(record_file):
+        if record.id in needed or record_file.parent in behind_links:
             continue
         artefacts = [a.file for a in record.artefacts.values() if a.file not in in_use]
         if store.folder / ARTEFACTS in behind_links:
             artefacts = []
         files = [record_file, *(store.folder / name for name in artefacts)]
         existing = tuple(file for file in files if file.is_file() or file.is_symlink())
-        yield Removal(record, existing, sum(file.lstat().st_size for file in existing))
+        size = sum(file.lstat().st_size for file in existing)
+        recent = record_file in existing and young(record_file)
+        yield Removal(record, existing, size, recent=recent)
 
 
 def remove(store: Store, removal: Removal) -> bool:

@@ -163,6 +163,8 @@ SPECS: dict[str, tuple[tuple[str, str], tuple[str, ...]]] = {
     "no epoch": (("epochs = 1", "epochs = 0"), ("'victim.epochs' is 0", "equal to 1")),
     "too few points": (("points = 2", "points = 1"), ("'path.points' is 1", "equal to 2")),
     "no TOML": (("[split]", "split]"), ("is no TOML", "line 8", "mend the line")),
+    "curly quotes": (('"digits"', "“digits”"), ("is no TOML", "U+201C (LEFT DOUBLE QUOTATION")),
+    "a space that does not break": (("[split]", "\u00a0[split]"), ("U+00A0 (NO-BREAK SPACE)",)),
     "key twice": (setting("arch = 'x'"), ("is no TOML", "mend the line")),
 }
 

@@ -140,6 +140,17 @@ def test_a_known_name_wins_over_a_folder(
     assert load_dataset("./digits").train.shape == (1, 4, 4)
 
 
+def test_a_path_is_always_a_folder(
+    tree: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree({f"{c}/{i}.png": (4, 6, "L") for c in "ab" for i in range(5)}, root="digits")
+    monkeypatch.chdir(folder.parent)
+    for path in (folder, Path("digits")):
+        assert load_dataset(path).classes == ("a", "b")
+    with pytest.raises(DataError, match="nowhere does not exist"):
+        load_dataset(Path("nowhere"))
+
+
 def test_train_without_test(tree: Callable[..., Path]) -> None:
     folder = tree({"train/a/1.png": (4, 4, "L")})
     with pytest.raises(DataError) as caught:

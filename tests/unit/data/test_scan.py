@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,3 +121,21 @@ def test_all_broken_links_and_empty_classes_are_named(tree: Tree) -> None:
     (folder / "dog").mkdir()
     with pytest.raises(DataError, match=r"^2 files .*/ant holds no image .*/dog holds no image"):
         load_folder(folder)
+
+
+def test_notes_are_single_lines_whatever_a_file_is_called(tree: Tree) -> None:
+    folder = tree(CLASSES)
+    shutil.copy(folder / "ant" / "0.png", folder / "ant" / "a\nb\x1b[31m.png")
+    (folder / "ant" / "no\nending").touch()
+    _, passed, copies = notes(folder)
+    assert passed == r"passed over: 1 file without an ending (ant/no\nending)"
+    assert r"ant/a\nb\x1b[31m.png" in copies
+    assert copies.isprintable()
+
+
+def test_a_class_whose_name_no_record_can_hold_is_refused(tree: Tree) -> None:
+    folder = tree(CLASSES)
+    (folder / "bee").rename(folder / os.fsdecode(b"b\xffe"))
+    with pytest.raises(DataError, match=r"b.udcffe is no UTF-8; give the folder a name") as caught:
+        load_dataset(str(folder))
+    assert str(caught.value).isprintable()

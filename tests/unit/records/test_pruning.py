@@ -85,7 +85,10 @@ def test_the_whole_plan_counts_where_a_part_was_asked_for(store: Path, tmp_path:
 def test_records_of_the_last_hour_stay(store: Path, edited: Path) -> None:
     assert run(edited, store).status == 0
     before = snapshot(store)
-    assert remission("store", "prune", store).out == ""
+    for options in ([], ["--dry-run"]):
+        told = remission("store", "prune", store, *options)
+        assert (told.status, told.out) == (0, "")
+        assert told.lines[-1].startswith("4 records of the last hour were left alone")
     assert snapshot(store) == before
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import tomllib
+import unicodedata
 from pathlib import Path
 
 from remission.data.catalogue import find_source
@@ -26,8 +28,10 @@ def read_toml(file: Path) -> TomlTable:
     Raises:
         SpecError: the file is missing, or no TOML in UTF-8.
     """
+    text = ""
     try:
-        return tomllib.loads(composed(read_text(file)))
+        text = composed(read_text(file))
+        return tomllib.loads(text)
     except FileNotFoundError as error:
         raise SpecError(f"there is no spec '{file}'", "check its path") from error
     except EncodingError as error:
@@ -35,7 +39,28 @@ def read_toml(file: Path) -> TomlTable:
     except OSError as error:
         raise SpecError(f"the spec '{file}' cannot be read ({error})", "check the file") from error
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"'{file}' is no TOML ({error})", "mend the line it names") from error
+        raise SpecError(
+            f"'{file}' is no TOML ({error}){_foreign_letter(text, str(error))}",
+            "mend the line it names",
+        ) from error
+
+
+def _foreign_letter(text: str, complaint: str) -> str:
+    """A clause that names the letter which the parser stumbled over, where it is not ASCII.
+
+    Such a letter often looks like one of TOML's own, or like nothing: a curly quotation mark, a
+    space that does not break.
+
+    Args:
+        text: of the file.
+        complaint: the parser's, with the line and the column.
+    """
+    place = re.search(r"\(at line (\d+), column (\d+)\)", complaint)
+    line = text.split("\n")[int(place[1]) - 1] if place else ""
+    letter = line[int(place[2]) - 1 :][:1] if place else ""
+    if not letter or letter.isascii():
+        return ""
+    return f" at the letter U+{ord(letter):04X} ({unicodedata.name(letter, 'without a name')})"
 
 
 def located(dataset: str, base: Path) -> str:

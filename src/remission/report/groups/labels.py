@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from remission.records.labels import MethodKey, canonical, flat, label_methods, printable
+from remission.names import printable
+from remission.records.labels import MethodKey, canonical, flat, label_methods
 
 __all__ = ["MethodKey", "canonical", "flat", "label_methods", "printable"]
