@@ -269,6 +269,21 @@ def test_files_and_functions_are_short(file: Path) -> None:
             assert length < 60, f"{node.name} has {length} lines"
 
 
+UNIT_TESTS = sorted((Path(__file__).parent / "unit").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize(
+    "file", UNIT_TESTS, ids=lambda file: str(file.relative_to(UNIT_TESTS[0].parents[1]))
+)
+def test_a_unit_test_lies_where_the_file_lies_that_it_tests(file: Path) -> None:
+    """``unit/<room>/test_<file>.py`` or ``test_<file>_<topic>.py``; the room's name is a file's."""
+    room = file.parent.relative_to(Path(__file__).parent / "unit")
+    places = (ROOT / room).iterdir()
+    names = {place.stem for place in places if place.suffix == ".py" or place.is_dir()}
+    tested = file.stem.removeprefix("test_")
+    assert any(tested == name or tested.startswith(f"{name}_") for name in {*names, room.name})
+
+
 def test_what_needs_no_torch_imports_none() -> None:
     code = """
 import importlib, sys
