@@ -21,7 +21,7 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
         plan: all stages.
         only: the label of a stage, or a glob over labels; or the label of a row as tables show it,
             such as ``pam (rho=0.3)``, which names all stages of that row; with an attack and a
-            seed before it, ``badnets/seed0/pam (rho=0.3)``, it names the stages of the row there.
+            seed before it, ``badnets/seed0/pam (rho=0.3)``, it names the purified model alone.
             None: everything.
 
     Raises:

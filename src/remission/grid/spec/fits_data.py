@@ -10,7 +10,7 @@ from remission.errors import DataError, SpecError
 from remission.grid.spec.methods import SpecMethods
 from remission.grid.spec.spec import Spec
 from remission.metrics import goals
-from remission.models import build_model, check_needs
+from remission.models import build_model_for, check_needs
 from remission.reactivations import InputReactivation
 from remission.seeding import Seed
 from remission.types import Dataset, Target
@@ -101,13 +101,7 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
     """Checks that model, triggers and generators can be built for images of this shape."""
     shape, seed = dataset.train.shape, Seed(spec.seeds[0])
     with torch.device("meta"):  # shapes without values: building a large model costs nothing
-        model = build_model(
-            spec.arch,
-            classes=len(dataset.classes),
-            shape=shape,
-            mean=dataset.mean,
-            std=dataset.std,
-        )
+        model = build_model_for(dataset, spec.arch)
         for attack in methods.attacks:
             check_needs(attack, model)
         for row in methods.purifiers:
@@ -117,7 +111,15 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
         inversions = {row.inversion.name: row.inversion for row in methods.purifiers if row.inverts}
         for inversion in inversions.values():
             check_needs(inversion, model)
-            inversion.build_generator(shape, seed, "fp32")
+            try:
+                inversion.build_generator(shape, seed, "fp32")
+            except SpecError as error:  # the spec may have no such table: then it has the default
+                users = [r.purifier.name for r in methods.purifiers if r.inversion is inversion]
+                raise SpecError(
+                    f"{error.problem} (inverts the trigger for {', '.join(users)})",
+                    f"{error.remedy}; write them in a table [inversion] with "
+                    f'method = "{inversion.name}"',
+                ) from error
     for attack in methods.attacks:
         attack.trigger(shape, seed)
 

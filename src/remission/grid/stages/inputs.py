@@ -29,7 +29,7 @@ from remission.grid.spec.tables import PathSection
 from remission.grid.stages.previews import previews
 from remission.inversion import Inversion, Inverted
 from remission.mapped_tensors import chunks
-from remission.models import Classifier, build_model, resolve_precision
+from remission.models import Classifier, build_model_for, resolve_precision
 from remission.models.checkpoint import unpack
 from remission.purifiers import Purifier
 from remission.reactivations import InputReactivation, Perturbation, Reactivation
@@ -173,15 +173,13 @@ class StageInputs:
 
     def new_model(self) -> Classifier:
         """Builds the untrained model: with the same first weights for victim and control."""
-        return build_model(
+        model = build_model_for(
+            self.dataset,
             self.context.arch,
-            classes=self.classes,
-            shape=self.dataset.train.shape,
-            mean=self.dataset.mean,
-            std=self.dataset.std,
             seed=self.seed.child("model"),
             precision=self.precision,
-        ).to(self.device)
+        )
+        return model.to(self.device)
 
     def parent(self, role: str, *among: Kind) -> Record:
         """Reads the record of a parent.
