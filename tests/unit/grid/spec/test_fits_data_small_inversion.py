@@ -11,7 +11,8 @@ SPEC = {"name": "x", "dataset": "digits", "attack": [{"method": "badnets", "size
 
 def test_an_inversion_that_cannot_run_is_refused_before_anything_is_computed() -> None:
     for purifier in ({"method": "pam"}, {"method": "bti_dbf"}):
-        with pytest.raises(
+        words = r"8x8 \(inverts the trigger for \w+\); use fewer levels.* \[inversion\]"
+        with pytest.raises(SpecError, match=words):
             SpecError,
             match=r"8x8 \(inverts the trigger for \w+\); use fewer levels.* \[inversion\]",
         ):
