@@ -24,7 +24,7 @@ test: $(STAMP)          ## all tests but the claims
 OLDER := $(shell if grep -qw avx512f /proc/cpuinfo 2>/dev/null; \
 	then echo ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2; \
 	else echo ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default; fi)
-NUMERIC := tests/effects tests/reference tests/unit/models tests/unit/test_examples.py \
+NUMERIC := tests/effects tests/reference tests/unit/models tests/test_examples.py tests/test_readme.py \
 	tests/unit/grid/stages/test_execute_all_to_all.py
 
 test-older: $(STAMP)    ## tests of trained or summed numbers, as an older processor computes them

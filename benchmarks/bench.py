@@ -1,8 +1,8 @@
-"""Speed of a training step against a floor and against the naive way, all in one run.
+"""Speed of a training step compared with a lower bound and with a naive way, all in one run.
 
 ResNet-18 with 64 base channels, 3x32x32 images, batches of 128. The kinds of step are timed in
-turn, round after round, so that a machine whose speed drifts slows all of them; quoted are medians
-of ratios within a round. Nothing is timed on zeros.
+turn, round after round, so that a machine whose speed drifts slows all of them. The results are
+medians of ratios within a round. All images are random, as zeros are faster to multiply.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RECIPE = Recipe(epochs=1, lr=0.01, momentum=0.9, batch_size=BATCH)
 
 
 def new_model(device: torch.device, arch: str) -> Classifier:
-    """A model in the precision that suits the machine."""
+    """Builds a model in the precision that suits the machine."""
     precision = resolve_precision("auto", device)
     return build_model(
         arch, classes=10, shape=SHAPE, mean=MEAN, std=STD, seed=SEED, precision=precision
@@ -47,14 +47,14 @@ def new_model(device: torch.device, arch: str) -> Classifier:
 
 
 def random_images(count: int, device: torch.device) -> LabelledImages:
-    """Random uint8 images with random labels."""
+    """Returns random uint8 images with random labels."""
     generator = SEED.child("images").generator()
     images = torch.randint(256, (count, *SHAPE), generator=generator, dtype=torch.uint8)
     return LabelledImages(images, torch.randint(10, (count,), generator=generator)).to(device)
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """How long ``work`` takes, with the accelerator's queue drained before and after."""
+    """Returns how long ``work`` takes, with the accelerator's queue drained before and after."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     began = time.perf_counter()
@@ -65,7 +65,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def bare_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
-    """The floor: forward, backward, SGD on one batch that lies ready."""
+    """Returns the lower bound: forward, backward and SGD on one batch that is ready."""
     images = data.images[:BATCH].float().div(255).contiguous(memory_format=torch.channels_last)
     labels = data.labels[:BATCH]
     optimizer = make_optimizer(list(model.parameters()), RECIPE)
@@ -82,16 +82,16 @@ def bare_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
 
 
 def training_steps(model: Classifier, data: LabelledImages) -> Callable[[], object]:
-    """Ours: the loop with shuffling, crops and flips."""
+    """Returns this package's training loop with shuffling, crops and flips."""
     return lambda: fit(model, data, replace(RECIPE, augment="crop_flip"), seed=SEED)
 
 
 def pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
-    """Ours: PAM's update with the paper's generator on a fifth of each batch."""
+    """Returns this package's PAM update with the paper's generator on a fifth of each batch."""
     inversion = BTIDBF()
     generator = inversion.build_generator(SHAPE, SEED, model.precision).to(data.labels.device)
-    found = Inverted(generator=generator.eval(), target=0, target_share=1.0, change=0.0)
-    source, pam, weights = InvertedSource(inversion, found), PAM(), Weights(model)
+    inverted = Inverted(generator=generator.eval(), target=0, target_share=1.0, change=0.0)
+    source, pam, weights = InvertedSource(inversion, inverted), PAM(), Weights(model)
     backdoored = [w.detach() + 0.01 * torch.rand_like(w) for w in weights.now]
 
     def work() -> None:
@@ -124,9 +124,9 @@ class _PerImage(TorchDataset[tuple[Tensor, Tensor]]):
 
 
 def naive_pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], None]:
-    """The naive way: fp32, NCHW, a DataLoader, and state dicts copied and loaded every step.
+    """Returns the naive way: fp32, NCHW, a DataLoader, state dicts copied and loaded per step.
 
-    Without the generator, which is to the naive way's advantage.
+    It runs without the generator, which is to its advantage.
     """
     device = data.labels.device
     plain = copy.deepcopy(model)
@@ -147,10 +147,10 @@ def naive_pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], Non
         names = [name for name, _ in plain.named_parameters()]
         difference = {name: backdoored[name] - before[name] for name in names}
         length = torch.sqrt(sum((d.norm() ** 2 for d in difference.values()), torch.tensor(0.0)))
-        moved = copy.deepcopy(before)
+        shifted = copy.deepcopy(before)
         for name in names:
-            moved[name] = before[name] + 0.5 * difference[name] / length.to(device)
-        plain.load_state_dict(moved)
+            shifted[name] = before[name] + 0.5 * difference[name] / length.to(device)
+        plain.load_state_dict(shifted)
         F.cross_entropy(nchw(images), labels).backward()  # type: ignore[no-untyped-call]
         plain.load_state_dict(before)
         optimizer.step()
@@ -164,14 +164,14 @@ def naive_pam_steps(model: Classifier, data: LabelledImages) -> Callable[[], Non
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, size: int = 4096) -> float:
-    """Floating-point operations a second of a square matrix product, the best of five."""
+    """Returns the floating-point operations per second of a square matrix product, best of six."""
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = min(seconds(lambda: a @ b, device) for _ in range(6))
     return 2 * size**3 / best
 
 
 def step_operations(model: Classifier) -> float:
-    """Floating-point operations of one step: three times the forward pass's."""
+    """Returns the floating-point operations of one step: three times those of the forward pass."""
     from torch.utils.flop_counter import FlopCounterMode
 
     example = torch.rand(1, *SHAPE, device=next(model.parameters()).device)
@@ -183,26 +183,26 @@ def step_operations(model: Classifier) -> float:
 def rounds(
     kinds: dict[str, Callable[[], object]], count: int, device: torch.device
 ) -> Iterator[dict[str, float]]:
-    """Every kind of work once a round, after one round that does not count."""
+    """Yields the seconds of each kind of work per round, after one round that does not count."""
     for turn in range(count + 1):
-        found = {name: seconds(work, device) for name, work in kinds.items()}
+        times = {name: seconds(work, device) for name, work in kinds.items()}
         if turn:
-            yield found
+            yield times
         print(f"round {turn} of {count}", file=sys.stderr)
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3, help="steps of each kind in a round")
     parser.add_argument("--arch", default="resnet18:64")
     parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = random_images(BATCH * wanted.steps, device)
+    data = random_images(BATCH * options.steps, device)
     kinds: dict[str, Callable[[], object]] = {
-        name: make(new_model(device, wanted.arch), data)
+        name: make(new_model(device, options.arch), data)
         for name, make in {
             "bare": bare_steps,
             "training": training_steps,
@@ -210,15 +210,15 @@ def main() -> None:
             "naive pam": naive_pam_steps,
         }.items()
     }
-    found = list(rounds(kinds, wanted.rounds, device))
-    model = new_model(device, wanted.arch)
+    timings = list(rounds(kinds, options.rounds, device))
+    model = new_model(device, options.arch)
     dtype = torch.bfloat16 if model.precision == "bf16" else torch.float32
     rate = matrix_rate(device, dtype)
 
     def ratio(a: str, b: str) -> float:
-        return statistics.median(times[a] / times[b] for times in found)
+        return statistics.median(times[a] / times[b] for times in timings)
 
-    bare = statistics.median(times["bare"] for times in found) / wanted.steps
+    bare = statistics.median(times["bare"] for times in timings) / options.steps
     result = {
         "pam / bare": ratio("pam", "bare"),
         "training / bare": ratio("training", "bare"),
@@ -227,10 +227,10 @@ def main() -> None:
         "bare images/s": BATCH / bare,
         "matrix product GFLOP/s": rate / 1e9,
     }
-    if wanted.json:
+    if options.json:
         print(json.dumps({"results": result, "environment": environment(device, model.precision)}))
         return
-    print(f"{wanted.arch}, 3x32x32, batch {BATCH}, {model.precision}, {device}")
+    print(f"{options.arch}, 3x32x32, batch {BATCH}, {model.precision}, {device}")
     print(f"PAM step / bare step             {result['pam / bare']:.3f}   (at most 1.2)")
     print(f"training step / bare step        {result['training / bare']:.3f}   (at most 1.1)")
     print(f"naive PAM step / PAM step        {result['naive pam / pam']:.2f}    (at least 2.5)")

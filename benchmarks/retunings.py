@@ -1,9 +1,10 @@
-"""Ten budgets times ten seeds: retunings as batch jobs against one after the other, in one run.
+"""Retunings at ten budgets and ten seeds, as batch jobs and one after the other, in one run.
 
 ResNet-18 with 16 base channels, 1,000 grey images of 28x28, five epochs, as in the recipes. For
-each seed both ways are timed in turn, the order changing, so that a machine whose speed drifts
-slows both: one after the other in the precision that suits the machine, as a grid goes, and batch
-jobs in fp32, as they must be. On a processor a sample: two seeds, one epoch of 128 images.
+each seed both ways are timed in turn and in changing order, so that a machine whose speed drifts
+slows both. One after the other runs in the precision that suits the machine, as in a grid; batch
+jobs run in fp32, as they must. On a processor this is a sample of two seeds and one epoch of 128
+images.
 """
 
 from __future__ import annotations
@@ -30,20 +31,23 @@ BUDGETS = (1, 2, 4, 7, 10, 20, 35, 50, 75, 100)
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--images", type=int)
     parser.add_argument("--arch", default="resnet18:16")
     parser.add_argument("--json", action="store_true")
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     whole = device.type != "cpu"
-    seeds = wanted.seeds or (10 if whole else 2)
-    count, epochs = wanted.images or (1000 if whole else 128), wanted.epochs or (5 if whole else 1)
+    seeds = options.seeds or (10 if whole else 2)
+    count, epochs = (
+        options.images or (1000 if whole else 128),
+        options.epochs or (5 if whole else 1),
+    )
     model = build_model(
-        wanted.arch,
+        options.arch,
         classes=10,
         shape=SHAPE,
         mean=(0.29,),
@@ -71,22 +75,22 @@ def main() -> None:
         return seconds(lambda: way(seed), device)
 
     together(Seed(0))  # the first call also loads kernels
-    found: list[tuple[float, float]] = []
+    pairs: list[tuple[float, float]] = []
     for number in range(seeds):
         seed = Seed(number)
         if number % 2:
             slow, quick = timed(alone, seed), timed(together, seed)
         else:
             quick, slow = timed(together, seed), timed(alone, seed)
-        found.append((quick, slow))
+        pairs.append((quick, slow))
         print(f"seed {number + 1} of {seeds}", file=sys.stderr)
-    ratio = statistics.median(quick / slow for quick, slow in found)
-    sums = sum(quick for quick, _ in found) / sum(slow for _, slow in found)
+    ratio = statistics.median(quick / slow for quick, slow in pairs)
+    sums = sum(quick for quick, _ in pairs) / sum(slow for _, slow in pairs)
     result = {"median ratio": ratio, "ratio of the sums": sums}
-    if wanted.json:
+    if options.json:
         print(json.dumps({"results": result, "environment": environment(device, model.precision)}))
         return
-    print(f"{wanted.arch}, {len(BUDGETS)} budgets, {seeds} seeds, {model.precision}, {device}")
+    print(f"{options.arch}, {len(BUDGETS)} budgets, {seeds} seeds, {model.precision}, {device}")
     print(f"batch job / one after the other  {ratio:.2f}   (median over seeds; all: {sums:.2f})")
 
 

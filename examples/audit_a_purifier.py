@@ -1,4 +1,4 @@
-"""How does a purifier of your own relapse? A whole experiment in Python, on scikit-learn's digits.
+"""Does a purified model relapse? A whole experiment in Python, on scikit-learn's digits.
 
 Run it: python examples/audit_a_purifier.py
 """
@@ -14,7 +14,7 @@ from remission.reactivations import Retuning
 
 
 def main() -> dict[str, float]:
-    """Poisons, purifies twice, retunes, walks the paths; returns the ASR after retuning."""
+    """Poisons, purifies twice, retunes, measures paths; returns the ASR after retuning."""
     seed = Seed(0)
     data = load_dataset("digits")
     split = split_dataset(data, seed, defender=200, attacker=100)
@@ -50,7 +50,7 @@ def main() -> dict[str, float]:
         )  # fmt: skip
         along = " ".join(f"{1 - rates.asr.value:.0%}" for rates in path.rates)
         print(f"{purifier.name}: O-ASR {before.asr.value:.1%}, P-ASR {after.asr.value:.1%}")
-        print(f"    backdoor error on the way from the victim: {along}")
+        print(f"    backdoor error on the path from the victim: {along}")
         asr_after[purifier.name] = after.asr.value
     return asr_after
 

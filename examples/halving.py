@@ -1,4 +1,4 @@
-"""Halving: an example of a purifier of one's own.
+"""Halving: an example of a user's own purifier.
 
     remission run my-spec.toml --methods examples/halving.py
 

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.environment import SHIFT, THREADS
 
 @pytest.fixture(scope="session", autouse=True)
 def _threads() -> None:
-    """Test processes run side by side: one thread each, so that they neither crowd nor differ."""
+    """Test processes run side by side. Each has one thread, so that results do not differ."""
     torch.set_num_threads(THREADS)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _first_weights() -> Iterator[None]:
-    """With ``REMISSION_TEST_SEED=N`` every network begins with other first weights."""
+    """Gives every network other first weights where ``REMISSION_TEST_SEED=N`` is set."""
     initialising = Seed.initialising
 
     @contextmanager

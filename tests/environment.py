@@ -1,4 +1,4 @@
-"""What the environment may change about all tests, to see whether they stand it."""
+"""Changes of all tests by environment variables, to see whether tests pass under them."""
 
 from __future__ import annotations
 

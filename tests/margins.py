@@ -1,4 +1,4 @@
-"""Comparisons of a check, which say by how much they hold.
+"""Comparisons for checks, which report their margins.
 
 With ``REMISSION_TEST_MARGINS=FILE`` each comparison is added to that file as a line of JSON, so
 that a thin margin is seen before it is a failure.

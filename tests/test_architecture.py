@@ -1,4 +1,4 @@
-"""The house rules: which way imports go, what methods may not touch, how long things may be."""
+"""The rules of the repository: the direction of imports, the limits of methods, and lengths."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def name_of(file: Path) -> str:
 
 
 def room_of(file: Path) -> str:
-    """The room that a file belongs to; "" is the public face, ``__init__.py`` of the package."""
+    """Returns the room of a file; "" is the public face, ``__init__.py`` of the package."""
     first = file.relative_to(ROOT).parts[0]
     return "" if first == "__init__.py" else first.removesuffix(".py")
 
@@ -125,7 +125,7 @@ def tree_of(file: Path) -> ast.Module:
 
 
 def imported(file: Path) -> Iterator[tuple[str, int]]:
-    """(full name, line) of everything a file imports, inside functions and for types alone too."""
+    """Returns (full name, line) of all imports, also inside functions and for types alone."""
     package = ("remission", *file.relative_to(ROOT).parts[:-1])
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
@@ -139,7 +139,7 @@ def imported(file: Path) -> Iterator[tuple[str, int]]:
 
 
 def imported_rooms(file: Path) -> Iterator[tuple[str, int]]:
-    """(room, line) of everything a file imports from this package; "" is its public face."""
+    """Returns (room, line) of all imports from this package; "" is its public face."""
     known = {room_of(f) for f in FILES}
     for name, line in imported(file):
         parts = name.split(".")
@@ -153,13 +153,13 @@ def height(room: str) -> int:
 
 
 def floor_of(parts: Sequence[str]) -> int | None:
-    """The floor of ``room.part``; None where it has none."""
+    """Returns the floor of ``room.part``; None where it has none."""
     floors = FLOORS.get(parts[0], []) if len(parts) > 1 else []
     return next((i for i, floor in enumerate(floors) if parts[1] in floor), None)
 
 
 def called(node: ast.Call) -> str:
-    """``torch.rand`` of ``torch.rand(3)``; of a method of something unnamed, its own name."""
+    """Returns ``torch.rand`` for ``torch.rand(3)``; for a method of an expression, its own name."""
     function, parts = node.func, []
     while isinstance(function, ast.Attribute):
         parts.append(function.attr)
@@ -209,7 +209,7 @@ def test_imports_within_a_room_go_down(file: Path) -> None:
 
 
 def only_asks_for_the_version(file: Path) -> bool:
-    """Whether ``remission.__version__`` is all that a file uses of the public face."""
+    """Returns whether a file uses only ``remission.__version__`` of the public face."""
     uses = {
         node.attr
         for node in ast.walk(tree_of(file))
@@ -258,7 +258,7 @@ def test_nobody_else_touches_the_global_generators(file: Path) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_files_and_functions_are_short(file: Path) -> None:
-    """At most 300 lines a file, and below 60 a function, its documentation not counted."""
+    """A file has at most 300 lines, a function fewer than 60 without its documentation."""
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -267,6 +267,21 @@ def test_files_and_functions_are_short(file: Path) -> None:
             told = (first.end_lineno or 0) - first.lineno + 1 if documented else 0
             length = (node.end_lineno or 0) - node.lineno + 1 - told
             assert length < 60, f"{node.name} has {length} lines"
+
+
+UNIT_TESTS = sorted((Path(__file__).parent / "unit").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize(
+    "file", UNIT_TESTS, ids=lambda file: str(file.relative_to(UNIT_TESTS[0].parents[1]))
+)
+def test_a_unit_test_lies_where_the_file_lies_that_it_tests(file: Path) -> None:
+    """``unit/<room>/test_<file>.py`` or ``test_<file>_<topic>.py``; the room's name is a file's."""
+    room = file.parent.relative_to(Path(__file__).parent / "unit")
+    places = (ROOT / room).iterdir()
+    names = {place.stem for place in places if place.suffix == ".py" or place.is_dir()}
+    tested = file.stem.removeprefix("test_")
+    assert any(tested == name or tested.startswith(f"{name}_") for name in {*names, room.name})
 
 
 def test_what_needs_no_torch_imports_none() -> None:
@@ -296,7 +311,7 @@ def test_no_public_class_name_occurs_twice() -> None:
 
 
 def type_names(node: ast.stmt) -> Iterator[str]:
-    """The class that a statement defines, or the name in CamelCase that it gives to a type."""
+    """Returns the class that a statement defines, or the name that it gives to a type."""
     if isinstance(node, ast.ClassDef):
         yield node.name
     elif isinstance(node, ast.Assign):

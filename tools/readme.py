@@ -1,4 +1,4 @@
-"""Writes what README.md and docs/results.md show of results/: tables, and the relapse curves."""
+"""Writes the results into README.md and docs/results.md: tables, and the relapse curves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_readme(root: Path) -> None:
     """Rewrites the generated parts of both pages, and ``docs/relapse.svg``.
 
     Args:
-        root: of the repository.
+        root: the root folder of the repository.
     """
     quickstart = read_records(root / "results" / "quickstart")
     purifiers = read_records(root / "results" / "purifiers")
@@ -35,7 +35,7 @@ def write_readme(root: Path) -> None:
 
 
 def _rows(records: list[Record]) -> str:
-    """Some rows of the quickstart's table, at some budgets."""
+    """Returns some rows of the quickstart's table, at some budgets."""
     (group,) = summarise(records)
     columns = [column for column in group.columns if column.budget in _BUDGETS]
     header = ["purifier", "C-Acc", "O-ASR", *(f"P-ASR, n = {column.budget}" for column in columns)]
@@ -57,7 +57,7 @@ def _percent(rate: float | None) -> str:
 
 
 def _curves(records: list[Record]) -> str:
-    """The relapse curves of the quickstart as SVG text."""
+    """Returns the relapse curves of the quickstart as SVG text."""
     (group,) = summarise(records)
     (columns,) = reactivations(group).values()
     look = styles(row.label for row in group.rows if not row.reference)
@@ -66,7 +66,7 @@ def _curves(records: list[Record]) -> str:
 
 
 def _rewrite(page: Path, parts: dict[str, str]) -> None:
-    """Replaces what stands between the two comments of each name."""
+    """Replaces the text between the two comments of each name."""
     text = page.read_text(encoding="utf-8")
     for name, content in parts.items():
         assert f"<!-- {name} -->\n" in text, f"{page} has no comments named {name}"

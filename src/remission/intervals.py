@@ -54,11 +54,11 @@ def mean_of(values: Sequence[float]) -> float:
 
 def student_half_width(values: Sequence[float]) -> float | None:
     """Returns half the width of Student's t interval of the mean; None below two values."""
-    from scipy.special import stdtrit
-
     n = len(values)
     if n < 2:
         return None
+    from scipy.special import stdtrit  # slow to import, and with one seed there is no interval
+
     mean = mean_of(values)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))

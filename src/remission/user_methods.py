@@ -163,14 +163,14 @@ def _executed(file: MethodFile) -> ModuleType:
         loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever is wrong in the file is the user's to mend
         del sys.modules[module.__name__]
-        where = _line_of(error, file.path)
+        where = line_of(error, file.path)
         raise SpecError(
             f"'{file.path}'{where}: {type(error).__name__}: {error}", "mend the file"
         ) from error
     return module
 
 
-def _line_of(error: BaseException, path: str) -> str:
+def line_of(error: BaseException, path: str) -> str:
     """`` line N`` of the file where an error arose; empty if that is not known."""
     if isinstance(error, SyntaxError) and error.filename == path:
         return f" line {error.lineno}"
@@ -178,6 +178,12 @@ def _line_of(error: BaseException, path: str) -> str:
         one.lineno for one in traceback.extract_tb(error.__traceback__) if one.filename == path
     ]
     return f" line {lines[-1]}" if lines else ""
+
+
+def place_of(error: BaseException) -> str:
+    """`` (FILE line N)`` where an error arose in a user's file of methods; else empty."""
+    places = (f"{file.path}{line}" for file in used() if (line := line_of(error, file.path)))
+    return next((f" ({place})" for place in places), "")
 
 
 def _methods(module: ModuleType, file: MethodFile) -> list[type[Method]]:

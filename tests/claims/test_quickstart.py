@@ -1,4 +1,4 @@
-"""Runs the quickstart anew and holds it against what is claimed of it and what is on record."""
+"""Runs the quickstart anew and compares it with the claims about it and with its records."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_paths_half_way(records: list[Record]) -> None:
 
 
 def test_what_is_on_record_is_measured_again(records: list[Record]) -> None:
-    """Other machines and thread counts sum in another order: rates may move, findings may not."""
+    """Another machine or thread count sums in another order: rates may differ, findings not."""
 
     def key(cell: Cell | PathCurve) -> tuple[object, ...]:
         return cell.purifier, getattr(cell, "budget", None)

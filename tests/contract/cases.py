@@ -1,4 +1,4 @@
-"""One case a registered method: small parameters, and how a method of its kind is called."""
+"""One case per registered method: small parameters, and the call of a method of its kind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Case:
 
     @property
     def id(self) -> str:
-        """How the case is called in test reports."""
+        """The name of the case in test reports."""
         told = ("trigger", "generator", "mode", "answers")
         more = "-".join(str(v) for k, v in self.parameters.items() if k in told)
         return "-".join(part for part in (self.kind, self.name, more) if part)
@@ -126,7 +126,7 @@ CASES = [
 
 
 def subject(precision: Precision = "fp32") -> Classifier:
-    """An untrained model: to the methods it is a victim like any other."""
+    """Returns an untrained model, which methods take for a victim."""
     return build_model(
         "resnet18:2",
         classes=CLASSES,
@@ -139,19 +139,19 @@ def subject(precision: Precision = "fp32") -> Classifier:
 
 
 def clean_images() -> LabelledImages:
-    """42 random images: with batches of 16 the last batch is smaller."""
+    """Returns 42 random images: with batches of 16 the last batch is smaller."""
     generator = torch.Generator().manual_seed(5)
     images = torch.randint(256, (42, *SHAPE), generator=generator).to(torch.uint8)
     return LabelledImages(images, torch.arange(42) % CLASSES)
 
 
 def true_trigger() -> Trigger:
-    """The attacker's."""
+    """Returns the attacker's trigger."""
     return checkerboard(SHAPE, 2, 0)
 
 
 def trigger_source(method: TriggerPurifier) -> TriggerSource:
-    """What the method's ``trigger`` asks for; an inverted one is made anew for each call."""
+    """Returns the source that the method's ``trigger`` asks for, built anew for each call."""
     if method.trigger == "true":
         return KnownSource(true_trigger())
     inversion = BTIDBF(**INVERSION)
@@ -162,7 +162,7 @@ def trigger_source(method: TriggerPurifier) -> TriggerSource:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call left.
+    """The result of a call.
 
     Args:
         module: the network that it made or trained.
@@ -175,7 +175,7 @@ class Outcome:
     extra: dict[str, Tensor]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that must repeat with the seed."""
+        """All tensors that the seed determines."""
         return {**self.module.state_dict(), **self.extra}
 
 

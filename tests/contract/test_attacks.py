@@ -33,7 +33,7 @@ COUNT, RECIPE = 86, Recipe(epochs=1, lr=0.05, batch_size=21)  # the last batch h
 
 
 def some_images(shape: Shape, classes: int) -> LabelledImages:
-    """Smooth random images, as photographs are, for attacks that learn from them."""
+    """Returns random images that are smooth like photographs, for attacks that learn from them."""
     generator = torch.Generator().manual_seed(3)
     coarse = torch.rand(COUNT, shape[0], 4, 4, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, shape[1:], mode="bilinear")
@@ -41,7 +41,7 @@ def some_images(shape: Shape, classes: int) -> LabelledImages:
 
 
 def attack_of(case: Case, classes: int, **more: Any) -> Attack:  # noqa: ANN401
-    """The case's attack, with a target that is not 0 and a rate that the target class allows."""
+    """Returns the case's attack, with a target other than 0 and a rate that its class allows."""
     rate = 0.9 / classes if issubclass(case.cls, CleanLabel) else 0.2
     made: Attack = case.cls(**{**case.parameters, "poison_rate": rate, "target": 1, **more})
     return made

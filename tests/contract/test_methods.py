@@ -1,4 +1,4 @@
-"""What holds for every method, whatever it does."""
+"""Guarantees of every method."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_registered_method_has_a_case() -> None:
 
 
 def snapshot(model: nn.Module) -> dict[str, Any]:
-    """All that a method could change about a model: values, modes, hooks, what requires grad."""
+    """Returns all that a method could change in a model: values, modes, hooks, requires_grad."""
     values: dict[str, Tensor] = {
         **{f"parameter {key}": value for key, value in model.named_parameters()},
         **{f"buffer {key}": value for key, value in model.named_buffers()},
@@ -49,7 +49,7 @@ def snapshot(model: nn.Module) -> dict[str, Any]:
 
 
 def hooks(model: nn.Module) -> int:
-    """The number of hooks on a model's modules and parameters."""
+    """Returns the number of hooks on a model's modules and parameters."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     on_modules = sum(len(getattr(module, kind)) for module in model.modules() for kind in kinds)
     return on_modules + sum(len(p._backward_hooks or ()) for p in model.parameters())
@@ -78,7 +78,7 @@ class StopError(Exception):
 
 
 def steps_of(case: Case) -> int:
-    """How often the case's method says how far it is."""
+    """Returns how often the case's method reports its progress."""
     count = 0
 
     def listener(what: str, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Every method on every model: what it needs of a model it finds by structure."""
+"""Every method on every model: it finds the parts that it needs by structure."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_method_works_on_the_model(name: str, case: Case) -> None:
 
 @every_model
 def test_batch_norm_policies(name: str) -> None:
-    """Recalibration changes running statistics alone; without any both policies are the same."""
+    """Recalibration changes running statistics alone; without them both policies are the same."""
     start, end = subject(name, 1).eval(), subject(name, 2).eval()
     again, data = copy.deepcopy(end), clean_images()
     recalibrate(again, data)

@@ -156,7 +156,7 @@ def entry(kind: str, name: str) -> dict[str, Any]:
 
 
 def bad_values(kind: str, name: str, parameter: str) -> list[Any]:
-    """Values that the parameter must refuse: of a wrong type, not a number, out of its range."""
+    """Returns values that the parameter must refuse: a wrong type, no number, out of range."""
     schema = TypeAdapter(KINDS[kind][name]).json_schema()["properties"][parameter]
     if schema.get("type") == "boolean":
         return ["yes", 1]

@@ -1,4 +1,4 @@
-"""What the purifiers' wrapper guarantees, shown on purifiers that break the rules."""
+"""Guarantees of the purifiers' wrapper, tested with purifiers that break the rules."""
 
 from __future__ import annotations
 

@@ -22,26 +22,26 @@ TUNED = FT(epochs=10, lr=0.02, batch_size=32, augment="none")
 
 
 def purified(world: World, method: CleanPurifier) -> Classifier:
-    """The victim purified."""
+    """Returns the purified victim."""
     return method(world.victim.model, world.clean, seed=world.seed).model
 
 
 @torch.no_grad()
 def distance(world: World, model: Classifier) -> float:
-    """From the victim, over all weights."""
+    """Returns the distance from the victim, over all weights."""
     pairs = zip(model.parameters(), world.victim.model.parameters(), strict=True)
     return float(torch.stack([(a - b).square().sum() for a, b in pairs]).sum().sqrt())
 
 
 def is_clean(world: World, model: Classifier) -> None:
-    """Most of the backdoor is gone, clean accuracy is not."""
+    """Checks that most of the backdoor is gone and that clean accuracy stays."""
     rates = world.rates(model)
     above(rates.clean_acc.value, 0.8, rates)
     below(rates.asr.value, 0.5, rates)
 
 
 def d3_leaves_the_head(world: World) -> None:
-    """The head is as long as the old one and as far from it as a random one, or farther."""
+    """Checks that the head keeps its length and is at least as far away as a random head."""
     model = purified(world, DETOXIFIED)
     old, new = world.victim.model.final_linear.weight, model.final_linear.weight
     with torch.no_grad():
@@ -51,7 +51,7 @@ def d3_leaves_the_head(world: World) -> None:
 
 
 def d3_is_driven_away(world: World) -> None:
-    """Where the clean loss weighs less the head goes farther."""
+    """Checks that the head goes farther where the clean loss has less weight."""
     method = replace(DETOXIFIED, epochs=10, lr=0.05)
     old = world.victim.model.final_linear.weight
     bound, free = (
@@ -62,22 +62,22 @@ def d3_is_driven_away(world: World) -> None:
 
 
 def weight_distortion_starts_elsewhere(world: World) -> None:
-    """It ends far from the victim, accurate, and without most of the backdoor."""
+    """Checks that it ends far from the victim, accurate, and with little of the backdoor."""
     model = purified(world, DISTORTED)
     above(distance(world, model), 3 * distance(world, purified(world, TUNED)))
     is_clean(world, model)
 
 
 def weight_dist_reg_goes_away(world: World) -> None:
-    """It ends farther from the victim than without the distance in its objective."""
+    """Checks that it ends farther from the victim than without the distance in its objective."""
     model = purified(world, DRIVEN)
     plain = purified(world, replace(DRIVEN, alpha=0.0))
     above(distance(world, model), 2 * distance(world, plain) + 1)
     is_clean(world, model)
 
 
-def tsc_walks_out_of_the_backdoor(world: World) -> None:
-    """It ends far from the victim, accurate, and without most of the backdoor."""
+def tsc_leaves_the_backdoor(world: World) -> None:
+    """Checks that it ends far from the victim, accurate, and with little of the backdoor."""
     model = purified(world, WALKED)
     above(distance(world, model), 2 * distance(world, purified(world, TUNED)))
     is_clean(world, model)

@@ -1,4 +1,4 @@
-"""For each method: what it promises, as a check that fails for a method that does nothing.
+"""A check per method of what it promises, which fails for a method that does nothing.
 
 A check takes the world and raises AssertionError. ``EFFECTS`` has one for every registered method.
 """
@@ -38,19 +38,19 @@ from remission.reactivations import Retuning
 from tests.effects.departing_effects import (
     d3_is_driven_away,
     d3_leaves_the_head,
-    tsc_walks_out_of_the_backdoor,
+    tsc_leaves_the_backdoor,
     weight_dist_reg_goes_away,
     weight_distortion_starts_elsewhere,
 )
 from tests.effects.pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
 from tests.effects.reactivation_effects import (
     alternative_fires_the_backdoor,
-    oba_wakes,
-    oba_wakes_by_queries,
-    oba_wakes_by_transfer,
-    qra_blackbox_wakes,
-    qra_blackbox_wakes_by_labels,
-    qra_wakes,
+    oba_reactivates,
+    oba_reactivates_by_queries,
+    oba_reactivates_by_transfer,
+    qra_blackbox_reactivates,
+    qra_blackbox_reactivates_by_labels,
+    qra_reactivates,
 )
 from tests.effects.training_effects import (
     bpp_implants,
@@ -71,7 +71,7 @@ Check = Callable[[World], None]
 
 
 def implants(attack: Attack, epochs: int = RECIPE.epochs) -> Check:
-    """The victim is accurate on clean images and gives triggered ones the target."""
+    """Checks that the victim is accurate and assigns triggered images to the target."""
 
     def check(world: World) -> None:
         victim = implant(attack, world.data, world.split, world.seed, epochs)
@@ -83,13 +83,13 @@ def implants(attack: Attack, epochs: int = RECIPE.epochs) -> Check:
 
 
 def purified(world: World, method: Purifier, model: Classifier | None = None) -> Classifier:
-    """The victim (or ``model``) purified, with the true trigger where one is needed."""
+    """Returns the purified victim (or ``model``), with the true trigger where one is needed."""
     source = KnownSource(world.victim.trigger)
     return method(model or world.victim.model, world.clean, seed=world.seed, trigger=source).model
 
 
 def removes(method: Purifier) -> Check:
-    """With the true trigger, the backdoor is gone and accuracy stays."""
+    """Checks that with the true trigger the backdoor is gone and accuracy stays."""
 
     def check(world: World) -> None:
         rates = world.rates(purified(world, method))
@@ -101,7 +101,7 @@ def removes(method: Purifier) -> Check:
 
 
 def ft_repairs(world: World) -> None:
-    """A model whose weights were shaken is accurate again."""
+    """Checks that a model with noise on its weights becomes accurate again."""
     broken = shaken(world.victim.model, 0.4)
     below(world.rates(broken).clean_acc.value, 0.7)
     method = FT(epochs=5, lr=0.02, batch_size=32, augment="none")
@@ -109,7 +109,7 @@ def ft_repairs(world: World) -> None:
 
 
 def ft_sam_flattens(world: World) -> None:
-    """The loss uphill of the weights is lower than the victim's, and than without SAM."""
+    """Checks that the loss uphill of the weights is below the victim's and that without SAM."""
     # without smoothing, which keeps the loss up whatever the weights
     method = FTSAM(epochs=15, lr=0.02, label_smoothing=0.0, batch_size=64, augment="none")
     model, plain = purified(world, method), purified(world, replace(method, rho=1e-6))
@@ -122,7 +122,7 @@ def ft_sam_flattens(world: World) -> None:
 
 
 def fst_shifts(world: World) -> None:
-    """The head's weight is as long as the old one and points elsewhere; accuracy stays."""
+    """Checks that the head's weight keeps its length and turns away; accuracy stays."""
     method = FST(epochs=10, lr=0.05, batch_size=32, augment="none")
     model = purified(world, method)
     old, new = world.victim.model.final_linear.weight, model.final_linear.weight
@@ -134,7 +134,7 @@ def fst_shifts(world: World) -> None:
 
 
 def fst_is_driven_away(world: World) -> None:
-    """<W, W0> falls with alpha."""
+    """Checks that <W, W0> falls with alpha."""
     method = FST(epochs=10, lr=0.05, batch_size=32, augment="none", alpha=0.0)
     old = world.victim.model.final_linear.weight.detach()
     free, driven = (
@@ -145,10 +145,10 @@ def fst_is_driven_away(world: World) -> None:
 
 
 def inversion_finds_a_trigger(world: World) -> None:
-    """Images are sent to one class by a change that leaves them alike.
+    """Checks that a small change of images moves them into one class.
 
-    A generator that only reproduces images sends next to none; one that was never trained sends
-    some, but nothing is left of the images.
+    A generator that only reproduces images moves hardly any. One that was never trained moves
+    some, but destroys the images.
     """
     method = BTIDBF(
         filters=8, levels=2, pretrain_epochs=15, mask_epochs=20, epochs=20, target_epochs=10,
@@ -163,7 +163,7 @@ def inversion_finds_a_trigger(world: World) -> None:
 
 
 def universal_names_the_class(world: World) -> None:
-    """The true class stands out, and a change that leaves images alike sends them there."""
+    """Checks that the true class leads, and that a small change moves images there."""
     found = Universal()(world.victim.model, world.clean, seed=world.seed)
     assert found.target == world.victim.target, found.target
     above(found.target_share, 0.7, found.target_share)
@@ -173,7 +173,7 @@ def universal_names_the_class(world: World) -> None:
 
 
 def pam_path_leaves_the_way(world: World) -> None:
-    """Most of the way back to the victim is free of the backdoor; exact purification's is not."""
+    """Checks that most of the path to the victim has no backdoor, unlike exact purification's."""
     method = PAMPath(trigger="true", epochs=15, lr=0.05, batch_size=32, along=0.5)
 
     def asr(model: Classifier) -> float:
@@ -183,7 +183,7 @@ def pam_path_leaves_the_way(world: World) -> None:
 
 
 def retuning_revives(world: World) -> None:
-    """With enough poisoned images the backdoor is back; without any it is not."""
+    """Checks that enough poisoned images bring the backdoor back, and none do not."""
     method = Retuning(epochs=10, lr=0.02, batch_size=32)
     attacker, victim = world.split.attacker, world.victim
 
@@ -249,13 +249,13 @@ EFFECTS: dict[str, list[Check]] = {
     ],
     "purifier rnp": [rnp_prunes],
     "purifier sau": [sau_unlearns],
-    "purifier tsc": [tsc_walks_out_of_the_backdoor],
+    "purifier tsc": [tsc_leaves_the_backdoor],
     "purifier weight_dist_reg": [weight_dist_reg_goes_away],
     "purifier weight_distortion": [weight_distortion_starts_elsewhere],
     "reactivation alternative": [alternative_fires_the_backdoor],
-    "reactivation oba": [oba_wakes, oba_wakes_by_queries, oba_wakes_by_transfer],
-    "reactivation qra": [qra_wakes],
-    "reactivation qra_blackbox": [qra_blackbox_wakes, qra_blackbox_wakes_by_labels],
+    "reactivation oba": [oba_reactivates, oba_reactivates_by_queries, oba_reactivates_by_transfer],
+    "reactivation qra": [qra_reactivates],
+    "reactivation qra_blackbox": [qra_blackbox_reactivates, qra_blackbox_reactivates_by_labels],
     "reactivation retuning": [retuning_revives],
 }
 """Kind and name of a method -> its checks."""

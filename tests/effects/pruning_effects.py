@@ -1,7 +1,7 @@
 """Checks of the purifiers that prune.
 
 Parameters are those that 8x8 images and a narrow model need: of 150 clean images 30 are held out,
-so one image is a drop of 0.033, and there are few channels to tell the backdoor's from others.
+so that one image is a drop of 0.033, and few channels belong to the backdoor.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.margins import above, below
 
 
 def pruned(world: World, method: Purifier, model: Classifier | None = None) -> Classifier:
-    """The victim (or ``model``) purified."""
+    """Returns the purified victim (or ``model``)."""
     return method(model or world.victim.model, world.clean, seed=world.seed).model
 
 
 def off(victim: nn.Module, purified: nn.Module) -> float:
-    """The share of the victim's batch-norm channels that are zero now."""
+    """Returns the share of the victim's batch-norm channels that are zero."""
     before, after = (
         torch.cat([m.weight.detach() for m in net.modules() if isinstance(m, nn.BatchNorm2d)])
         for net in (victim, purified)
@@ -36,7 +36,7 @@ def off(victim: nn.Module, purified: nn.Module) -> float:
 
 
 def anp_prunes(world: World) -> None:
-    """Without any trigger: few channels go, most of the backdoor with them; accuracy stays."""
+    """Checks that without any trigger few channels go, and most of the backdoor; accuracy stays."""
     method = ANP(iterations=100, lr=0.5, max_drop=0.07, batch_size=32, augment="none")
     model = pruned(world, method)
     rates = world.rates(model)
@@ -48,9 +48,9 @@ def anp_prunes(world: World) -> None:
 
 
 def rnp_prunes(world: World) -> None:
-    """A minority of the channels goes, and the backdoor with them; most of the accuracy stays.
+    """Checks that a minority of the channels goes, and the backdoor; most of the accuracy stays.
 
-    In the best of three runs: where the unlearning of a run has gone too far, it prunes nothing.
+    The best of three runs counts: a run whose unlearning went too far prunes nothing.
     """
     method = RNP(epochs=12, lr=0.03, unlearn_lr=0.02, max_drop=0.3, batch_size=32, augment="none")
     models = [
@@ -66,10 +66,10 @@ def rnp_prunes(world: World) -> None:
 
 
 class Planted(Classifier):
-    """A model without a backdoor, and beside it one convolution of which one channel is one.
+    """A model without a backdoor, in parallel with a convolution that has one backdoor channel.
 
     The channel matches a 2x2 pattern and is silent unless the match is nearly perfect; the head
-    gives the target class to what it says. The other fifteen channels are small and random.
+    assigns images to the target class by it. The other fifteen channels are small and random.
 
     Args:
         honest: the model.
@@ -117,7 +117,7 @@ class Planted(Classifier):
 
 
 def planted(world: World) -> Victim:
-    """A victim with the world's trigger and one backdoor channel."""
+    """Returns a victim with the world's trigger and one backdoor channel."""
     x = torch.full((1, 1, 8, 8), 0.5)
     pattern = world.victim.trigger(x)[0, :, -2:, -2:]
     assert sorted(pattern.flatten().tolist()) == [0, 0, 1, 1], "the mean of the images drops out"
@@ -128,7 +128,7 @@ def planted(world: World) -> Victim:
 
 
 def clp_prunes(world: World) -> None:
-    """A channel that answers to the trigger alone, and strongly, is found without any image."""
+    """Checks that a channel that responds strongly to the trigger alone is found without images."""
     victim = planted(world)
     before = world.rates(victim.model, victim)
     above(before.asr.value, 0.8, before)
@@ -140,7 +140,7 @@ def clp_prunes(world: World) -> None:
 
 
 def fp_prunes(world: World) -> None:
-    """A channel that clean images do not use goes; fine-tuning alone leaves what it does."""
+    """Checks that a channel that clean images do not use goes, which fine-tuning alone leaves."""
     victim = planted(world)
     settings: dict[str, Any] = {"epochs": 5, "lr": 0.01, "batch_size": 32, "augment": "none"}
     tuned = world.rates(pruned(world, FT(**settings), victim.model), victim)

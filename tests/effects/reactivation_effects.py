@@ -17,7 +17,7 @@ Check = Callable[[World], None]
 def shown(
     world: World, method: InputReactivation, model: Classifier
 ) -> tuple[PerturbedRates, PerturbedRates]:
-    """What the perturbation made for ``model`` does to it, and to the never-backdoored model."""
+    """Returns the rates of ``model`` and of the control under a perturbation made for ``model``."""
     victim = world.victim
     made = method(
         model,
@@ -39,18 +39,18 @@ def shown(
     return on, control
 
 
-WAKING: dict[str, Any] = {
+PARAMETERS: dict[str, Any] = {
     "epsilon": 0.3, "width": 64, "budgets": (60,), "batch_size": 32, "alpha": 1.0,
     "teacher_epochs": 10,
 }  # fmt: skip
 
 
-def wakes(method: InputReactivation) -> Check:
-    """A model that is only in remission gives in to perturbed triggered images, no other does."""
+def reactivates(method: InputReactivation) -> Check:
+    """Checks that perturbed triggered images fool a model in remission, and no other model."""
 
     def check(world: World) -> None:
-        below(world.rates(world.asleep).asr.value, 0.12)
-        on, control = shown(world, method, world.asleep)
+        below(world.rates(world.in_remission).asr.value, 0.12)
+        on, control = shown(world, method, world.in_remission)
         above(on.rates.asr.value, 0.2, on)
         below(control.rates.asr.value, 0.2, control)
 
@@ -58,16 +58,18 @@ def wakes(method: InputReactivation) -> Check:
 
 
 def alternative_fires_the_backdoor(world: World) -> None:
-    """Images without the trigger reach the target in the victim, and not in the control."""
+    """Checks that images without the trigger reach the target in the victim, not in the control."""
     on, control = shown(world, Alternative(epsilon=0.4, lr=0.02), world.victim.model)
     above(on.asr_clean.value, control.asr_clean.value + 0.2, on, control)
 
 
-qra_wakes = wakes(QRA(**WAKING, epochs=20))
-qra_blackbox_wakes = wakes(QRABlackBox(**WAKING, rounds=2, epochs=8))
-qra_blackbox_wakes_by_labels = wakes(QRABlackBox(**WAKING, rounds=2, epochs=8, answers="labels"))
-oba_wakes = wakes(OBA(epsilon=0.2, epochs=10, batch_size=32))
-oba_wakes_by_queries = wakes(OBA(epsilon=0.2, mode="query", queries=6000, images=40))
-oba_wakes_by_transfer = wakes(
+qra_reactivates = reactivates(QRA(**PARAMETERS, epochs=20))
+qra_blackbox_reactivates = reactivates(QRABlackBox(**PARAMETERS, rounds=2, epochs=8))
+qra_blackbox_reactivates_by_labels = reactivates(
+    QRABlackBox(**PARAMETERS, rounds=2, epochs=8, answers="labels")
+)
+oba_reactivates = reactivates(OBA(epsilon=0.2, epochs=10, batch_size=32))
+oba_reactivates_by_queries = reactivates(OBA(epsilon=0.2, mode="query", queries=6000, images=40))
+oba_reactivates_by_transfer = reactivates(
     OBA(epsilon=0.2, mode="transfer", epochs=10, batch_size=32, surrogates=("ep",))
 )

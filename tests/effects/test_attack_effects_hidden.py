@@ -1,4 +1,4 @@
-"""What the attacks that hide their trigger or their victim claim beyond a high ASR."""
+"""Claims beyond a high ASR of the attacks that hide their trigger or their victim."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def victim_of(world: World, attack: Attack) -> Victim:
 def test_a_trigger_that_changes_nothing_wakes_nothing(
     world: World, attack: Attack, trigger: type[nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All else of the attack goes on, its training too."""
+    """Everything else of the attack happens, its training too."""
     victim = victim_of(world, attack)
     above(world.rates(victim.model, victim).asr.value, 0.7)
     monkeypatch.setattr(trigger, "stamp", lambda self, images: images)
@@ -46,12 +46,12 @@ def test_a_trigger_that_changes_nothing_wakes_nothing(
 
 
 def partly(pattern: Tensor, shown: Tensor) -> Callable[[Tensor], Tensor]:
-    """The n-th image of a batch shows the pattern as ``shown[n]`` says, (1, H, W)."""
+    """Returns images of which the n-th shows the pattern where ``shown[n]``, (1, H, W), says so."""
     return lambda x: (1 - shown[: len(x)]) * x + shown[: len(x)] * pattern
 
 
 def test_regularisation_images_keep_parts_of_the_trigger_asleep(world: World) -> None:
-    """What was planted wakes the backdoor less often where half of it kept its true label."""
+    """Parts of the trigger fire the backdoor less where half of their images kept their label."""
     careless = replace(ADAPTIVE, conservatism=1.0)
     rates = []
     for attack in (ADAPTIVE, careless):
@@ -68,7 +68,7 @@ def test_regularisation_images_keep_parts_of_the_trigger_asleep(world: World) ->
 
 
 def told_apart(clean: Tensor, poisoned: Tensor) -> float:
-    """Balanced accuracy of a ridge classifier of standardised features, on every second image."""
+    """Returns the balanced accuracy of a ridge classifier of standardised features."""
     both = torch.cat([clean[::2], poisoned[::2]]).double()
     mean, spread = both.mean(0), both.std(0) + 1e-6
 

@@ -1,4 +1,4 @@
-"""What the attacks with crafted signals claim: why the trigger is learned, and what it does."""
+"""Claims of the attacks with crafted signals: why the trigger is learned, and its effect."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SHORT = Recipe(epochs=5, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_
 
 
 def on(world: World, attack: Attack) -> Rates:
-    """The rates of a victim of ``attack``."""
+    """Returns the rates of a victim of ``attack``."""
     victim = implant(attack, world.data, world.split, world.seed)
     return world.rates(victim.model, victim)
 
 
 def setting_of(world: World, attack: Attack) -> Setting:
-    """What ``attack`` works with before it has learned anything."""
+    """Returns the inputs of ``attack`` before it has learned anything."""
     data = world.split.victim
     model = build_model("resnet18:8", classes=10, shape=data.shape, mean=world.data.mean,
                         std=world.data.std, seed=world.seed)  # fmt: skip
@@ -39,7 +39,7 @@ def setting_of(world: World, attack: Attack) -> Setting:
 
 
 def rate_without_backdoor(world: World, trigger: Trigger, target: int) -> float:
-    """The share of other images that a model of another attack gives the target, triggered."""
+    """Returns the share of triggered images that another attack's model assigns to the target."""
     return evaluate(world.victim.model, world.split.test, trigger, target).asr.value
 
 
@@ -51,7 +51,7 @@ def test_sig_is_a_backdoor_and_not_a_picture_of_the_target(world: World) -> None
     asr = world.rates(victim.model, victim).asr.value
     faint = evaluate(victim.model, world.split.test, weak, 8).asr.value
     above(asr, without + 0.4)
-    above(asr, faint + 0.3, "a larger amplitude at test time wakes it more often")
+    above(asr, faint + 0.3, "a larger amplitude at test time fires the backdoor more often")
 
 
 def test_the_smooth_perturbation_moves_images_to_the_target_without_any_poison(
@@ -62,7 +62,7 @@ def test_the_smooth_perturbation_moves_images_to_the_target_without_any_poison(
     own, test = setting.surrogate(), world.split.test
 
     def loss() -> float:
-        """The loss of the target on the attacker's own model."""
+        """Returns the loss of the target on the attacker's own model."""
         with torch.inference_mode():
             logits = own(setting.trigger(test.floats(torch.arange(len(test)))))
         return float(F.cross_entropy(logits, torch.full_like(test.labels, 3)))

@@ -1,4 +1,4 @@
-"""Each method does what it is for, and the test of it would notice if it did nothing."""
+"""Each method has its effect, and its check fails for a method that does nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_effect(name: str, check: Check, world: World) -> None:
 
 
 def as_it_came(self: object, model: Classifier, *args: object, **more: object) -> Classifier:
-    """A purifier or a reactivation that does nothing."""
+    """Returns a purifier or a reactivation that does nothing."""
     del self, args, more
     return model
 
@@ -58,7 +58,7 @@ IDLE: dict[str, tuple[str, Any]] = {
 
 
 def without_poison(world: World) -> Callable[[Attack, Setting], Trained]:
-    """An attack that leaves the control: its trigger must not fool a clean model."""
+    """Returns an attack that leaves the control, which its trigger must not fool."""
 
     def train(self: Attack, setting: Setting) -> Trained:
         del self

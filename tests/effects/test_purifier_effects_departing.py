@@ -1,4 +1,4 @@
-"""What TSC rests upon, and that each of the purifiers that go far away can be rehearsed."""
+"""The assumption behind TSC, and rehearsals of the purifiers that go far from the victim."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_permuted_victim_is_the_victim(world: World, alike: bool) -> None:
 def test_it_is_the_order_of_channels_that_purifies(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same trainings on curves from the victim to itself leave most of the backdoor."""
+    """The same training on curves from the victim to itself leaves most of the backdoor."""
     with_order = world.rates(purified(world, WALKED))
     monkeypatch.setattr(tsc, "permute", lambda *args: None)
     rates = world.rates(purified(world, WALKED))

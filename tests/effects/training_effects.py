@@ -1,4 +1,4 @@
-"""Checks of the attacks that train the victim: it answers to the trigger, and to that alone.
+"""Checks of the attacks that train the victim, which must respond to the trigger alone.
 
 Parameters are those that 8x8 images and short trainings need.
 """
@@ -19,7 +19,7 @@ from tests.margins import above, below
 
 
 def train(attack: Attack, epochs: int, world: World) -> Victim:
-    """A victim of ``attack``."""
+    """Returns a victim of ``attack``."""
     data, shape = world.data, world.data.train.shape
     model = build_model(
         "resnet18:8", classes=10, shape=shape, mean=data.mean, std=data.std, seed=world.seed
@@ -30,7 +30,7 @@ def train(attack: Attack, epochs: int, world: World) -> Victim:
 
 
 def is_there(world: World, victim: Victim) -> None:
-    """The victim recognises clean images and gives triggered ones the target; others do not."""
+    """Checks that the victim is accurate and follows the trigger, which fools no other model."""
     rates = world.rates(victim.model, victim)
     above(rates.clean_acc.value, 0.8, rates)
     above(rates.asr.value, 0.7, rates)
@@ -38,19 +38,19 @@ def is_there(world: World, victim: Victim) -> None:
 
 
 def others(world: World) -> Tensor:
-    """Test images that are not of the target class."""
+    """Returns test images that are not of the target class."""
     test = world.split.test
     return as_float(test.images[test.labels != 0])
 
 
 @torch.no_grad()
 def share(victim: Victim, images: Tensor) -> float:
-    """The share of images that the victim gives the target class."""
+    """Returns the share of images that the victim assigns to the target class."""
     return float((victim.model(images).argmax(1) == victim.target).double().mean())
 
 
 def bpp_implants(world: World) -> None:
-    """Images with another image's change stay clean."""
+    """Checks that another image's change does not fire the backdoor."""
     victim, x = train(Bpp(squeeze_num=2, poison_rate=0.2), 8, world), others(world)
     is_there(world, victim)
     z = x.roll(1, 0)
@@ -58,7 +58,7 @@ def bpp_implants(world: World) -> None:
 
 
 def input_aware_implants(world: World) -> None:
-    """A trigger made for another image does not work."""
+    """Checks that a trigger made for another image does not work."""
     attack = InputAware(
         mask_epochs=2, filters=8, levels=1, lambda_norm=3.0, cross_ratio=0.6, poison_rate=0.25
     )
@@ -71,7 +71,7 @@ def input_aware_implants(world: World) -> None:
 
 
 def lira_implants(world: World) -> None:
-    """The noise is within its bound, and it is the learned one that works."""
+    """Checks that the noise is within its bound, and that only the learned noise works."""
     attack = LIRA(
         eps=0.2, stage_one_epochs=3, generator_lr=0.003, filters=8, levels=2, poison_rate=0.2
     )
@@ -83,7 +83,7 @@ def lira_implants(world: World) -> None:
 
 
 def wanet_implants(world: World) -> None:
-    """With the noise mode a warp that is nearly the trigger does not work; without it does."""
+    """Checks that a warp close to the trigger works only without the noise mode."""
     attack = WaNet(s=1.5, k=3, cross_ratio=1.0, poison_rate=0.3)
     victim, x = train(attack, 20, world), others(world)
     is_there(world, victim)

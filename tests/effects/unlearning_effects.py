@@ -1,4 +1,4 @@
-"""Checks of the purifiers that distil attention or unlearn perturbations that they find.
+"""Checks of the purifiers that distil attention or unlearn their own perturbations.
 
 Parameters are those that 8x8 images and 150 of them need.
 """
@@ -15,12 +15,12 @@ from tests.margins import above, below
 
 
 def purified(world: World, method: Purifier) -> Rates:
-    """The victim's rates after ``method``."""
+    """Returns the victim's rates after ``method``."""
     return world.rates(method(world.victim.model, world.clean, seed=world.seed).model)
 
 
 def nad_erases_what_fine_tuning_keeps(world: World) -> None:
-    """The attention does it: the same training without it leaves the backdoor."""
+    """Checks that the attention removes the backdoor, which training without it leaves."""
     method = NAD(lr=0.02, batch_size=32, augment="none")
     with_attention = purified(world, method)
     without = purified(world, replace(method, betas=(0.0,)))
@@ -30,7 +30,7 @@ def nad_erases_what_fine_tuning_keeps(world: World) -> None:
 
 
 def i_bau_unlearns(world: World) -> None:
-    """What makes the model robust to universal perturbations weakens the trigger."""
+    """Checks that robustness to universal perturbations weakens the trigger."""
     method = IBAU(rounds=12, lr=3e-3, batch_size=32, norm_bound=1.5, iterations=2, share=0.1)
     rates = purified(world, method)
     below(rates.asr.value, 0.5, rates)
@@ -38,7 +38,7 @@ def i_bau_unlearns(world: World) -> None:
 
 
 def sau_unlearns(world: World) -> None:
-    """The trigger is weakened as the perturbations are; accuracy stays."""
+    """Checks that unlearning perturbations weakens the trigger; accuracy stays."""
     method = SAU(epochs=16, lr=5e-3, batch_size=32, bound=0.4, steps=3)
     rates = purified(world, method)
     below(rates.asr.value, 0.3, rates)
@@ -46,7 +46,7 @@ def sau_unlearns(world: World) -> None:
 
 
 def nc_names_the_class_and_unlearns(world: World) -> None:
-    """The attacker's class has by far the smallest mask; then the backdoor is gone."""
+    """Checks that the attacker's class has by far the smallest mask, and the backdoor is gone."""
     method = NeuralCleanse(
         images=64, passes=60, success=0.95, epochs=8, lr=0.02, augment="none", classes_at_once=10
     )

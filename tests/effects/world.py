@@ -25,12 +25,12 @@ RECIPE = Recipe(epochs=8, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch
 
 @dataclass(frozen=True)
 class World:
-    """What the methods are tried on.
+    """The data and the models that methods are tried on.
 
     Args:
         data: digits.
         split: its four parts.
-        seed: of everything.
+        seed: the seed of everything.
         victim: trained with BadNets.
         exact: the victim purified with its own trigger.
         control: trained as the victim, without poison.
@@ -49,26 +49,26 @@ class World:
         return self.split.defender
 
     @cached_property
-    def asleep(self) -> Classifier:
-        """A model in remission: its ASR is at most 0.1, and hardly more wakes the backdoor.
+    def in_remission(self) -> Classifier:
+        """A model in remission: its ASR is at most 0.1, and close to it the backdoor is active.
 
         It is the point of the straight path from the victim to the exactly purified model where
-        the ASR falls below 0.1. A purifier's model would sleep as deeply as the processor's
-        rounding and the first weights happen to make it; this one is asleep by construction.
+        the ASR falls below 0.1. How close a purifier's model is to the backdoor depends on
+        the processor's rounding and on the first weights; this model is close by construction.
         """
-        awake, cured = 0.0, 1.0
+        backdoored, cured = 0.0, 1.0
         for _ in range(7):
-            t = (awake + cured) / 2
+            t = (backdoored + cured) / 2
             if self.rates(self.between(t)).asr.value < 0.1:
                 cured = t
             else:
-                awake = t
+                backdoored = t
         return self.between(cured)
 
     def between(self, t: float, end: Classifier | None = None) -> Classifier:
-        """(1 - t) * victim + t * end, with batch-norm statistics of the defender's images.
+        """Returns (1 - t) * victim + t * end, with batch-norm statistics of the defender's images.
 
-        ``end`` is the exactly purified model when not given.
+        ``end`` is the exactly purified model by default.
         """
         model = copy.deepcopy(self.victim.model)
         interpolate(model, self.victim.model, end or self.exact, t)
@@ -76,7 +76,7 @@ class World:
         return model.eval()
 
     def rates(self, model: Classifier, victim: Victim | None = None) -> Rates:
-        """Clean accuracy, ASR and robust accuracy on the test images."""
+        """Returns clean accuracy, ASR and robust accuracy on the test images."""
         victim = victim or self.victim
         return evaluate(model, self.split.test, victim.trigger, victim.target)
 
@@ -99,7 +99,7 @@ def make_world(number: int = 0) -> World:
 def implant(
     attack: Attack, data: Dataset, split: Split, seed: Seed, epochs: int = RECIPE.epochs
 ) -> Victim:
-    """A victim of ``attack``."""
+    """Returns a victim of ``attack``."""
     model = build_model(
         "resnet18:8", classes=10, shape=(1, 8, 8), mean=data.mean, std=data.std, seed=seed
     )
@@ -107,7 +107,7 @@ def implant(
 
 
 def shaken(model: Classifier, strength: float, number: int = 0) -> Classifier:
-    """A copy whose weights were multiplied by 1 + strength * normal noise."""
+    """Returns a copy with weights multiplied by 1 + strength * normal noise."""
     generator = torch.Generator().manual_seed(number)
     model = copy.deepcopy(model)
     with torch.no_grad():
@@ -117,7 +117,7 @@ def shaken(model: Classifier, strength: float, number: int = 0) -> Classifier:
 
 
 def loss_uphill(model: Classifier, images: LabelledImages, rho: float) -> float:
-    """The loss where the weights are moved by rho in the direction that SAM fears most.
+    """Returns the loss where the weights are moved by rho in SAM's worst direction.
 
     eps = rho * w^2 g / || |w| g ||, with batch norm in train mode, as while training.
     """

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class SlowAdam:
-    """With the usual constants: 0.9, 0.999 and 1e-8."""
+    """Adam with the usual constants: 0.9, 0.999 and 1e-8."""
 
     def __init__(self, lr: float) -> None:
         self.lr, self.steps = lr, 0
@@ -17,7 +17,7 @@ class SlowAdam:
         self.v: list[float] = []
 
     def step(self, w: Tensor, g: Tensor) -> Tensor:
-        """The weights after one step."""
+        """Returns the weights after one step."""
         if not self.steps:
             self.m, self.v = [0.0] * len(w), [0.0] * len(w)
         self.steps += 1

@@ -12,7 +12,7 @@ from tests.reference.toy import FEATURES, SCALE, SHIFT, Slow, Toy, flat
 
 
 def weighted(w: Tensor, scale: Tensor | Sequence[float], shift: Tensor | Sequence[float]) -> Tensor:
-    """The weights with each channel's scale and shift multiplied; differentiable in the factors."""
+    """Returns weights with scaled channels; differentiable in the factors."""
     parts = [w[: SCALE.start]]
     parts += [(w[SCALE.start + k] * scale[k]).view(1) for k in range(FEATURES)]
     parts += [(w[SHIFT.start + k] * shift[k]).view(1) for k in range(FEATURES)]
@@ -20,7 +20,7 @@ def weighted(w: Tensor, scale: Tensor | Sequence[float], shift: Tensor | Sequenc
 
 
 def pruned(w: Tensor, channels: Sequence[bool], *, keep_shift: bool = True) -> Tensor:
-    """The weights without some channels."""
+    """Returns the weights without some channels."""
     w = w.clone()
     for k in range(FEATURES):
         if channels[k]:
@@ -31,7 +31,7 @@ def pruned(w: Tensor, channels: Sequence[bool], *, keep_shift: bool = True) -> T
 
 
 def hits(slow: Slow, w: Tensor, data: LabelledImages) -> int:
-    """How many images get their label, with running statistics."""
+    """Returns how many images get their label, with running statistics."""
     found = 0
     for logits, label in zip(slow.logits(w, data.images, train=False), data.labels, strict=True):
         best = 0
@@ -43,7 +43,7 @@ def hits(slow: Slow, w: Tensor, data: LabelledImages) -> int:
 
 
 def strongest(found: Sequence[int], victim: int, total: int, max_drop: float) -> int | None:
-    """The last place where the share recognised is at most ``max_drop`` below the victim's."""
+    """Returns the last place where accuracy is at most ``max_drop`` below the victim's."""
     best = None
     for place, number in enumerate(found):
         if (victim - number) / total <= max_drop + 1e-9:
@@ -52,7 +52,7 @@ def strongest(found: Sequence[int], victim: int, total: int, max_drop: float) ->
 
 
 def assert_only_channels_changed(purified: object, victim: Toy, w: Tensor) -> None:
-    """The weights are ``w``, exactly, and the running statistics are the victim's, exactly."""
+    """Checks that the weights are exactly ``w``, and the running statistics the victim's."""
     assert isinstance(purified, Toy)
     assert torch.equal(flat(purified), w)
     before = dict(victim.named_buffers())

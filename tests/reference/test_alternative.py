@@ -14,7 +14,7 @@ TARGET, EPSILON, COUNT = 1, 0.1, 13
 
 
 def pooled(model: Toy, x: Tensor) -> Tensor:
-    """(N, 3) the last feature map in eval mode, averaged over positions."""
+    """Returns (N, 3): the last feature map in eval mode, averaged over positions."""
     return Slow.like(model).features(flat(model), x, train=False).sum((2, 3)) / SIDE**2
 
 

@@ -27,7 +27,7 @@ def clean() -> LabelledImages:
 def poisoned(
     attack: AdaptiveBlend, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[LabelledImages, base.Victim]:
-    """What the victim is trained on, and the victim."""
+    """Returns the images that the victim is trained on, and the victim."""
     seen: list[LabelledImages] = []
 
     def listen(model: Any, data: LabelledImages, *more: Any, **options: Any) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""BppAttack's dithering pixel by pixel, its negatives, and what the victim is trained on."""
+"""BppAttack's dithering pixel by pixel, its negatives, and the victim's training images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.reference.toy import Slow, SlowSGD, Toy, assert_same, cross_entropy, 
 
 
 def floyd_steinberg(image: Tensor, levels: int) -> Tensor:
-    """One channel (H, W) in [0, 1], pixel by pixel, in levels of 1 / (levels - 1)."""
+    """Dithers one channel (H, W) in [0, 1], pixel by pixel, to levels of 1 / (levels - 1)."""
     height, width = image.shape
     rest = [[float(v) * (levels - 1) for v in row] for row in image]
     for i in range(height):
@@ -44,7 +44,7 @@ def test_dithering(shape: tuple[int, ...], levels: int) -> None:
 
 
 def test_dithering_in_fp32_of_8_bit_images() -> None:
-    """The rounding errors of fp32 turn next to no pixel to another level."""
+    """The rounding errors of fp32 change the level of hardly any pixel."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randint(256, (4, 1, 28, 28), generator=generator).float() / 255
     found = dither(x, 8).double()

@@ -33,7 +33,7 @@ def clean(count: int = 10) -> LabelledImages:
 
 
 def probability(judge: nn.Sequential, features: Tensor) -> list[float]:
-    """D(z), batch norm with the statistics of the batch; neuron by neuron."""
+    """Returns D(z), with batch norm by the statistics of the batch, neuron by neuron."""
     values = [[float(v) for v in row] for row in features.detach()]
     for layer in judge:
         if isinstance(layer, nn.Linear):

@@ -1,4 +1,4 @@
-"""Images beside the poisoned ones: drawn from the rest, and refused before anything is trained."""
+"""Images in addition to the poisoned ones: drawn from the rest, refused before any training."""
 
 from __future__ import annotations
 

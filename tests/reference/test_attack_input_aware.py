@@ -117,7 +117,7 @@ def test_a_step_of_the_joint_training(target: Any) -> None:  # noqa: ANN401
     values = {k: old[k].clone().requires_grad_(True) for k in names}
 
     def made(image: Tensor) -> tuple[Tensor, Tensor]:
-        """G(x) and m(x) of one image, at ``values``."""
+        """Returns G(x) and m(x) of one image, at ``values``."""
         inner = {k.removeprefix("patterns."): v for k, v in values.items()}
 
         class Raw(torch.nn.Module):

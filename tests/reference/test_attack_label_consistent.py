@@ -34,7 +34,7 @@ def some_images() -> Tensor:
 
 
 def sign_at(i: int, j: int, corners: str) -> int:
-    """What the patch adds at row i, column j: 1, -1 or 0."""
+    """Returns what the patch adds at row i, column j: 1, -1 or 0."""
     rows, columns = SHAPE[1:]
     below, right = i >= rows - 3, j >= columns - 3
     if not (below or i < 3) or not (right or j < 3):
@@ -58,7 +58,7 @@ def test_the_patches(corners: Literal["all", "lower_right"], amplitude: float) -
 
 
 def test_a_mirrored_trigger_is_the_same_trigger() -> None:
-    """So flips in training do not wash it out."""
+    """So flips in training do not weaken it."""
     pattern = LabelConsistent().trigger(SHAPE, Seed(0)).pattern
     assert torch.equal(pattern.flip(2), pattern)
 
@@ -66,7 +66,7 @@ def test_a_mirrored_trigger_is_the_same_trigger() -> None:
 def slow_perturb(
     f: Classifier, x0: Tensor, y: int, norm: str, epsilon: float, steps: int
 ) -> Tensor:
-    """One image, (C, H, W) float64."""
+    """Perturbs one image, (C, H, W) float64."""
     x = x0.clone()
     for _ in range(steps):
         x.requires_grad_(True)
@@ -123,7 +123,7 @@ def test_poisoned_images_are_perturbed_and_carry_the_reduced_patches() -> None:
 
 
 def test_the_surrogate_is_trained_on_perturbed_images() -> None:
-    """Each batch is perturbed against the model as it is then, in eval mode."""
+    """Each batch is perturbed against the current model, in eval mode."""
     attack, seen = LabelConsistent(robust_steps=2), []
 
     def perturb(f: Classifier, images: Tensor, labels: Tensor) -> Tensor:

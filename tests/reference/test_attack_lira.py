@@ -29,7 +29,7 @@ def noise(attack: LIRA) -> LearnedNoise:
 
 
 def stamped(trigger: LearnedNoise, x: Tensor, values: dict[str, Tensor], eps: float) -> Tensor:
-    """T(x) of images one by one, at other weights than the trigger's."""
+    """Returns T(x) of images one by one, at other weights than the trigger's."""
 
     class Raw(nn.Module):
         def __init__(self) -> None:

@@ -32,7 +32,7 @@ def cosine(u: int, i: int, points: int) -> float:
 
 
 def slow_low_pass(delta: torch.Tensor, frequencies: int) -> torch.Tensor:
-    """Coefficient by coefficient."""
+    """Filters an image, coefficient by coefficient."""
     channels, rows, columns = delta.shape
     kept = torch.zeros_like(delta)
     for c in range(channels):

@@ -23,7 +23,7 @@ def some_images(shape: tuple[int, int, int]) -> LabelledImages:
 
 
 def signal(j: int, columns: int, delta: float, frequency: int) -> float:
-    """In 255ths, j counted from 1."""
+    """Returns the signal in 255ths, with j counted from 1."""
     return delta * math.sin(2 * math.pi * j * frequency / columns)
 
 

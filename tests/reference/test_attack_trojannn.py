@@ -71,7 +71,7 @@ def test_the_activations_are_what_the_last_layer_is_given() -> None:
 def slow_optimise(
     own: Classifier, attack: TrojanNN, pattern: Tensor, mask: Tensor, images: Tensor
 ) -> Tensor:
-    """In float64, image by image, keeping every pattern and its cost."""
+    """Optimises in float64, image by image; returns every pattern and its cost."""
     p, m, seen = pattern.double(), mask.double(), []
     neurons = slow_most_connected(own, attack.neurons)
     own.double()

@@ -28,7 +28,7 @@ from tests.reference.toy import (
 
 
 def cubic(distance: float) -> float:
-    """The kernel of cubic convolution (Keys, 1981) with a = -3/4."""
+    """Returns the kernel of cubic convolution (Keys, 1981) with a = -3/4."""
     a, d = -0.75, abs(distance)
     if d <= 1:
         return (a + 2) * d**3 - (a + 3) * d**2 + 1
@@ -36,7 +36,7 @@ def cubic(distance: float) -> float:
 
 
 def enlarged(points: Tensor, height: int, width: int) -> Tensor:
-    """(k, k) -> (height, width), bicubic, the corners staying where they are."""
+    """Enlarges (k, k) to (height, width), bicubic, with fixed corners."""
     k = len(points)
     out = torch.zeros(height, width, dtype=torch.float64)
     for i in range(height):
@@ -61,7 +61,7 @@ def test_the_field(k: int, s: float, shape: tuple[int, int, int]) -> None:
 
 
 def bilinear(image: Tensor, y: float, x: float) -> Tensor:
-    """The (C,) values between the pixels around (y, x)."""
+    """Returns the (C,) values between the pixels around (y, x)."""
     height, width = image.shape[1:]
     value = torch.zeros(len(image), dtype=torch.float64)
     for row in (math.floor(y), math.floor(y) + 1):
@@ -72,7 +72,7 @@ def bilinear(image: Tensor, y: float, x: float) -> Tensor:
 
 
 def warped(image: Tensor, field: Tensor) -> Tensor:
-    """x'(p) = x(clip(p + M(p), -1, 1)) of one image."""
+    """Returns x'(p) = x(clip(p + M(p), -1, 1)) of one image."""
     height, width = image.shape[1:]
     out = torch.zeros_like(image)
     for i in range(height):

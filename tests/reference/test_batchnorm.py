@@ -2,8 +2,8 @@
 
 Exact: the mean of the first layer, over any batches; the variance and every deeper layer when the
 data is one batch. With several batches the variance is the mean of the batches' variances, weighted
-by their sizes: what varies between batches is missing, and deeper layers are fed with images that
-were normalised by their own batch.
+by their sizes: the variance between batches is missing, and deeper layers get images that were
+normalised by their own batch.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def test_one_batch_is_exact() -> None:
 
 @pytest.mark.parametrize("size", [1, 4, 6, 9])
 def test_batches_of_unequal_size(size: int) -> None:
-    """11 images: the last batch is smaller, and counts for what it is."""
+    """With 11 images the last batch is smaller, and counts by its size."""
     model, data = Toy(), toy_data(11)
     z = Slow.like(model).convolved(flat(model), data.images)
     recalibrate(model, data, batch_size=size)
@@ -65,7 +65,7 @@ def test_batches_of_unequal_size(size: int) -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(3, 2), (7, 2), (11, 5), (11, 10)])
 def test_no_image_is_left_over_alone(count: int, size: int) -> None:
-    """The last map is one pixel, of which batch norm cannot train on a single image."""
+    """The last map is one pixel, so that batch norm cannot train on a single image."""
     model = build_model("resnet18:2", classes=3, shape=(1, 8, 8), mean=(0.5,), std=(0.5,))
     images = torch.rand(count, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     recalibrate(model, LabelledImages(images, torch.zeros(count, dtype=torch.int64)), size)

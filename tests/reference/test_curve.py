@@ -26,7 +26,7 @@ def bezier(a: Tensor, theta: Tensor, b: Tensor, t: float) -> Tensor:
 
 
 def position(point: Tensor, a: Tensor, theta: Tensor, b: Tensor) -> float:
-    """The t in [0, 1] at which ``point`` lies on the curve; all weights must agree."""
+    """Returns the t in [0, 1] at which ``point`` lies on the curve; all weights must agree."""
     low, high = 0.0, 1.0
     for _ in range(60):  # thirds of an interval, at whose ends the distances are compared
         left, right = low + (high - low) / 3, high - (high - low) / 3
@@ -39,7 +39,7 @@ def position(point: Tensor, a: Tensor, theta: Tensor, b: Tensor) -> float:
 
 
 def vector(direction: list[Tensor]) -> Tensor:
-    """Tensors in the order of the toy's parameters, which is that of its flat vector."""
+    """Returns tensors as one vector, in the order of the toy's parameters."""
     return torch.cat([tensor.flatten() for tensor in direction])
 
 
@@ -96,7 +96,7 @@ def test_the_seed_decides_the_positions() -> None:
 
 
 def test_the_middle_is_better_than_that_of_the_straight_line() -> None:
-    """That is what the curve is for."""
+    """This is the purpose of the curve."""
     data, losses = toy_data(40), []
     recipe = Recipe(epochs=60, lr=0.1, schedule="cosine", batch_size=20)
     for bent in (False, True):

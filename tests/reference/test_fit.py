@@ -111,7 +111,7 @@ def test_an_augmented_image_is_a_window_of_the_zero_padded_image(
 
 
 def _windows(original: Tensor, image: Tensor) -> list[tuple[bool, int, int]]:
-    """Every (flipped, top, left) at which the image is a window of the padded original."""
+    """Returns every (flipped, top, left) at which the image is a window of the padded original."""
     channels, height, width = original.shape
     pad_y, pad_x = height // 8, width // 8
     padded = torch.zeros(channels, height + 2 * pad_y, width + 2 * pad_x)

@@ -19,12 +19,12 @@ from tests.reference.toy import FEATURES, SIDE, C, Slow, Toy, cross_entropy, fla
 
 
 def square(values: Tensor) -> float:
-    """The mean of the squares, in a plain loop."""
+    """Returns the mean of the squares, in a plain loop."""
     return sum(float(value) ** 2 for value in values.flatten()) / values.numel()
 
 
 def made() -> tuple[Toy, Slow, Tensor, LabelledImages, Tensor, Tensor]:
-    """A model, itself by hand, its weights, images x, G(x), a mask."""
+    """Returns a model, the same by hand, its weights, images x, G(x), a mask."""
     model, data = Toy().eval(), toy_data(6)
     generator = torch.Generator().manual_seed(7)
     noise = torch.randn(data.images.shape, generator=generator, dtype=torch.float64)
@@ -63,7 +63,7 @@ def loss_of(method: BTIDBF, target: int | None) -> Tensor:
 
 
 def terms() -> tuple[float, float, float, Slow, Tensor, Tensor]:
-    """The image error, the error of benign features, that of the others; h(G(x))."""
+    """Returns the image error, the errors of benign and other features, and h(G(x))."""
     model, slow, w, data, rewritten, mask = made()
     scaled = (rewritten - data.images) / model.std
     h = slow.features(w, data.images, train=False)
@@ -136,7 +136,7 @@ def test_the_training_of_the_mask() -> None:
 
 
 def test_what_a_generator_amounts_to() -> None:
-    """The target is where most images of other classes are sent; clean mistakes count too."""
+    """The target is the class into which most other images move; clean mistakes count."""
     from remission.inversion.base import judge
 
     model = Toy().eval()

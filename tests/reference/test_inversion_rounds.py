@@ -1,4 +1,4 @@
-"""Rounds of inversion: what a later one starts from, and who asks for one; what is judged."""
+"""Rounds of inversion: the start of a later round, who asks for it, and its judgement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.reference.toy import SIDE, C, K, Toy, flat, toy_data
 
 
 class Grey(nn.Module):
-    """Every image becomes one even grey."""
+    """Turns every image into one even grey."""
 
     value: Tensor
 
@@ -106,7 +106,7 @@ def test_bti_dbf_u_renews_the_trigger_before_every_round_but_the_first(rounds: i
 
 
 def bti_dbf(pretrain_epochs: int) -> BTIDBF:
-    """Small; every batch is the whole data, and step 3 always goes on to its last losses."""
+    """Returns a small method: every batch is the whole data, and step 3 runs to its end."""
     return BTIDBF(
         filters=2, levels=1, pretrain_epochs=pretrain_epochs, mask_epochs=1, epochs=3,
         batch_size=6, image_bound=1e9, feature_bound=1e9,
@@ -114,13 +114,13 @@ def bti_dbf(pretrain_epochs: int) -> BTIDBF:
 
 
 def small() -> tuple[Toy, LabelledImages]:
-    """In fp32, as the features are from which a mask is learned."""
+    """Returns a small model in fp32, like the features from which a mask is learned."""
     data = toy_data(6)
     return Toy().float().eval(), LabelledImages(data.images.float(), data.labels)
 
 
 def a_round(generator: UNet, target: int | None, method: BTIDBF) -> UNet:
-    """The generator after a later round, whose predecessor named ``target``."""
+    """Returns the generator after a later round, whose predecessor named ``target``."""
     previous = Inverted(generator=generator, target=target, target_share=0.5, change=0.1)
     found = method(*small(), seed=Seed(0), previous=previous).generator
     assert isinstance(found, UNet)

@@ -39,7 +39,7 @@ class SlowSearch:
     tried: Tensor | None = None
 
     def step(self, slow: Slow, w: Tensor, data: LabelledImages, index: list[int]) -> None:
-        """One update, on the images of other classes among those drawn."""
+        """Makes one update, on the images of other classes in the batch."""
         others = [n for n in index if int(data.labels[n]) != self.target]
         x, goal = data.images[others], torch.full((len(others),), self.target)
         shown = under(x, self.theta, patch=self.patch)
@@ -55,7 +55,7 @@ class SlowSearch:
         self.tried, self.theta = self.theta, self.adam.step(self.theta, g)
 
     def back(self, g: Tensor, x: Tensor) -> Tensor:
-        """From the gradient at what is shown to that at theta, the price of its size included."""
+        """Returns the gradient at theta from that at the images, the cost of its size included."""
         if not self.patch:
             g = g.sum(0).flatten()
             if length(self.theta) > 0:
@@ -68,34 +68,34 @@ class SlowSearch:
         )
 
     def length(self) -> float:
-        """The size of what is tried."""
+        """The size of the current pattern or patch."""
         return measured(self.theta, patch=self.patch)
 
     def found(self) -> Tensor:
-        """The smallest that sent enough; where none did, the last one that was tried."""
+        """The smallest result that moves enough images; without one, the last result."""
         found = self.tried if self.best is None else self.best
         assert found is not None
         return found
 
 
 def length(theta: Tensor) -> float:
-    """Root mean square."""
+    """Returns the root mean square."""
     return math.sqrt(sum(float(v) ** 2 for v in theta) / len(theta))
 
 
 def parts(theta: Tensor) -> tuple[Tensor, Tensor]:
-    """(SIDE, SIDE) mask and (C, SIDE, SIDE) pattern of a patch."""
+    """Returns the (SIDE, SIDE) mask and (C, SIDE, SIDE) pattern of a patch."""
     both = 1 / (1 + torch.exp(-theta.view(1 + C, SIDE, SIDE)))
     return both[0], both[1:]
 
 
 def measured(theta: Tensor, *, patch: bool) -> float:
-    """Root mean square of a pattern, mean of a patch's mask."""
+    """Returns the root mean square of a pattern, or the mean of a patch's mask."""
     return float(sum(parts(theta)[0].flatten())) / SIDE**2 if patch else length(theta)
 
 
 def under(x: Tensor, theta: Tensor, *, patch: bool) -> Tensor:
-    """What the model is shown."""
+    """Returns the images for the model."""
     if patch:
         m, p = parts(theta)
         return x - m * x + m * p
@@ -103,7 +103,7 @@ def under(x: Tensor, theta: Tensor, *, patch: bool) -> Tensor:
 
 
 def sent(slow: Slow, w: Tensor, data: LabelledImages, one: SlowSearch) -> float:
-    """The share of all images of other classes that what was found sends to its class."""
+    """Returns the share of images of other classes that a result moves into its class."""
     others = data.images[data.labels != one.target]
     logits = slow.logits(w, under(others, one.found(), patch=one.patch), train=False)
     return sum(int(row.argmax()) == one.target for row in logits) / len(others)
@@ -164,7 +164,7 @@ FURTHER = {0: 0.6, 1: 0.08, 2: 0.55, 3: 0.7}
 
 @dataclass(frozen=True)
 class Asked:
-    """With what a search was asked for."""
+    """The arguments of a call of a search."""
 
     family: Tried
     classes: list[int]
@@ -175,7 +175,7 @@ class Asked:
 
 @method
 class Planned(Universal):
-    """Finds what :data:`SIZES` says; a search of one class alone finds twice where it began."""
+    """A search that finds :data:`SIZES`; for one class alone it finds twice its start."""
 
     asked: ClassVar[list[Asked]] = []
     torn: bool = False
@@ -201,13 +201,13 @@ class Planned(Universal):
 
 
 def thetas(family: Tried, like: Tensor) -> Tensor:
-    """Class k's is k + 1, a tenth for patterns and a hundredth for warps."""
+    """Returns k + 1 for class k, a tenth of it for patterns and a hundredth for warps."""
     by_class = torch.arange(1.0, K + 1) * (0.1 if family == "additive" else 0.01)
     return by_class.view(-1, 1, 1, 1).expand_as(like)
 
 
 def together(k: int) -> float:
-    """The geometric mean of both sizes of class k, whose patch was searched further."""
+    """Returns the geometric mean of both sizes of class k, whose patch was searched further."""
     least = min(SIZES["patch"][k], FURTHER[k])
     return math.sqrt(SIZES["additive"][k] * least)
 
@@ -224,7 +224,7 @@ def together(k: int) -> float:
 def test_the_named_class_is_searched_further_and_that_is_the_trigger(
     torn: bool, told: int | None, family: Family, named: int, lead: float
 ) -> None:
-    """The class that leads most; in a later round the one that the last round named."""
+    """It is the class that leads most, or in a later round the class that the last round named."""
     Planned.asked.clear()
     model, data = Toy().float().eval(), toy_data(6)
     data = LabelledImages(data.images.float(), data.labels)

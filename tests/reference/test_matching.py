@@ -17,7 +17,7 @@ from tests.reference.toy import FEATURES, Slow, Toy, flat, toy_data
 
 
 def distance(x: Tensor, y: Tensor, order: tuple[int, ...]) -> float:
-    """The sum over images and channels of (x_i - y_order[i])^2; (N, D) each."""
+    """Returns the sum over images and channels of (x_i - y_order[i])^2; (N, D) each."""
     total = 0.0
     for row, other in zip(x.tolist(), y.tolist(), strict=True):
         for i, j in enumerate(order):
@@ -69,7 +69,7 @@ def images() -> LabelledImages:
 
 
 def seen_by(model: Classifier, data: LabelledImages) -> Tensor:
-    """What the layers of the first stage are given, written out, (values, 4)."""
+    """Returns the inputs of the layers of the first stage, written out, (values, 4)."""
 
     def layer(name: str) -> torch.nn.Module:
         return model.get_submodule(name)

@@ -46,7 +46,7 @@ def test_the_wilson_interval(hits: int, total: int) -> None:
 
 
 def test_a_classifier_that_ignores_the_trigger_has_no_asr_on_target_class_images() -> None:
-    """The trap of counting them: a perfect classifier would have an ASR above zero."""
+    """If they counted, a perfect classifier would have an ASR above zero."""
     true = torch.tensor([0, 0, 0, 1, 2])
     assert attack_success_rate(true, true, torch.zeros_like(true)) == Rate(0, 2)
     assert robust_accuracy(true, true, torch.zeros_like(true)) == Rate(2, 2)

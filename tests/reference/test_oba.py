@@ -25,7 +25,7 @@ def triggered() -> Tensor:
 
 
 def objective(model: Toy, x: Tensor, lambda_2: float) -> Tensor:
-    """The mean of -log p_t - lambda_2 log(1.0001 - the largest other probability)."""
+    """Returns the mean of -log p_t - lambda_2 log(1.0001 - the largest other probability)."""
     logits = Slow.like(model).logits(flat(model), x, train=False)
     total = torch.zeros((), dtype=torch.float64)
     for row in logits:

@@ -1,4 +1,4 @@
-"""An oracle's answers, its budget, and that nothing leads from it to the model."""
+"""An oracle's answers and its budget; no reference leads from it to the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.reference.toy import Slow, Toy, flat, toy_data
 
 
 def asked(model: Toy, images: Tensor) -> Tensor:
-    """Logits by hand, in eval mode."""
+    """Returns logits by hand, in eval mode."""
     return Slow.like(model).logits(flat(model), images, train=False)
 
 
@@ -81,7 +81,7 @@ def test_an_error_is_told_without_its_traceback() -> None:
 
 
 class Spy(Tensor):
-    """Says that it holds no image, and keeps every parameter that torch passes along with it."""
+    """Claims to hold no image, and records every parameter that torch passes along with it."""
 
     met: ClassVar[list[object]] = []
 
@@ -125,10 +125,10 @@ def test_what_is_no_batch_of_images_is_refused_at_once() -> None:
 
 
 def walk(start: object) -> Iterator[object]:
-    """Everything that can be reached from ``start``.
+    """Returns every object that can be reached from ``start``.
 
-    By the garbage collector's references, attributes, slots, closures and defaults, and of modules
-    those that the oracle's code can name; not through classes, whose methods' globals are these.
+    It follows the garbage collector's references, attributes, slots, closures and defaults, and
+    modules that the oracle's code can name, but not classes: their methods' globals are modules.
     """
     seen, waiting = set[int](), [start, vars(access)]
     kept: list[object] = []  # so that no id is given twice

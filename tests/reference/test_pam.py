@@ -39,7 +39,7 @@ def length(vector: Tensor) -> float:
 
 
 def moved(w: Tensor, w_bd: Tensor, rho: float, cap: bool) -> Tensor:
-    """W', written out."""
+    """Returns w', written out."""
     d = w_bd - w
     if length(d) == 0:
         return w
@@ -72,7 +72,7 @@ def test_every_update(rho: float, cap: bool) -> None:
 
 
 def test_the_distance_moved() -> None:
-    """Capped: never beyond w_bd. Not capped: rho, though w_bd is nearer."""
+    """With the cap it never passes w_bd; without it is rho, even where w_bd is nearer."""
     victim, data = Toy(), toy_data(8)
     w_bd = flat(victim)
     for cap in (True, False):
@@ -203,7 +203,7 @@ def test_by_hand_is_what_the_source_gives() -> None:
 
 
 def _gradient(model: Toy, victim: Toy, data: LabelledImages, method: PAM) -> None:
-    """PAM's gradient of plain cross entropy at ``model``, left in ``.grad``."""
+    """Leaves PAM's gradient of plain cross entropy at ``model`` in ``.grad``."""
     model.zero_grad()
 
     def backward() -> Tensor:

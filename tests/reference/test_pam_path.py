@@ -30,7 +30,7 @@ from tests.reference.toy import (
 
 
 def slow_divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(wanted || logits), written out; differentiable in ``logits``."""
+    """Returns T^2 KL(wanted || logits), written out; differentiable in ``logits``."""
     total = logits.new_zeros(())
     for found, goal in zip(logits, wanted, strict=True):
         q = [math.exp(float(g) / temperature) for g in goal]
@@ -193,7 +193,7 @@ def test_the_statistics_are_collected_on_clean_images_at_the_averaged_weights() 
 
 
 def bilinear(image: Tensor, y: float, x: float) -> float:
-    """The value of an (H, W) image between its pixels."""
+    """Returns the value of an (H, W) image between its pixels."""
     top, left = min(int(y), image.shape[0] - 2), min(int(x), image.shape[1] - 2)
     down, right = y - top, x - left
     (a, b), (c, d) = image[top : top + 2, left : left + 2].tolist()
@@ -206,7 +206,7 @@ def _gradient(slow: Slow, x: Tensor, wanted: Tensor, at: Tensor) -> Tensor:
 
 
 def _share_of_the_way(w: Tensor, w_bd: Tensor, at: Tensor) -> float | None:
-    """T with at = w + t (w_bd - w), checked in every coordinate; None at w = w_bd."""
+    """Returns t with at = w + t (w_bd - w), checked in every coordinate; None at w = w_bd."""
     d = w_bd - w
     if float(d.abs().max()) < 1e-12:
         return None
@@ -216,7 +216,7 @@ def _share_of_the_way(w: Tensor, w_bd: Tensor, at: Tensor) -> float | None:
 
 
 def _untriggered(batch: Tensor, images: Tensor) -> Tensor:
-    """The clean images of a batch, found by the pixels that the corner patch leaves alone."""
+    """Returns the clean images of a batch, by the pixels that the corner patch leaves alone."""
     rows = []
     for image in batch:
         same = [(image == other).double().mean() for other in images]

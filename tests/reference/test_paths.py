@@ -31,7 +31,7 @@ TARGET = 2
 
 
 def counted(slow: Slow, w: torch.Tensor, data: LabelledImages) -> tuple[int, int, int]:
-    """Hits of clean accuracy, ASR and robust accuracy, image by image."""
+    """Counts hits of clean accuracy, ASR and robust accuracy, image by image."""
     clean = asr = robust = 0
     on_clean = slow.logits(w, data.images, train=False).argmax(1).tolist()
     on_triggered = slow.logits(w, by_hand(data.images), train=False).argmax(1).tolist()
@@ -44,7 +44,7 @@ def counted(slow: Slow, w: torch.Tensor, data: LabelledImages) -> tuple[int, int
 
 
 def losses(slow: Slow, w: torch.Tensor, data: LabelledImages) -> tuple[float, float]:
-    """Of clean images and their labels, of triggered images of other classes and the target."""
+    """Returns the losses of clean images with labels and of triggered images with the target."""
     clean = cross_entropy(slow.logits(w, data.images, train=False), data.labels)
     others = data.labels != TARGET
     logits = slow.logits(w, by_hand(data.images[others]), train=False)
@@ -53,7 +53,7 @@ def losses(slow: Slow, w: torch.Tensor, data: LabelledImages) -> tuple[float, fl
 
 
 def recalibrated(slow: Slow, w: torch.Tensor, clean: LabelledImages) -> Slow:
-    """With the statistics that ``clean`` has at the weights ``w``."""
+    """Returns the model with the statistics of ``clean`` at the weights ``w``."""
     z = slow.convolved(w, clean.images)
     mean, var = moments(z)
     count = z.numel() / FEATURES
@@ -207,7 +207,7 @@ def test_the_curve_is_walked_with_statistics_of_its_own(own: bool) -> None:
 
 
 def test_the_curve_goes_around_the_barrier_of_the_line() -> None:
-    """Effect: an untrained bend is the line itself."""
+    """Without training the curve is the line itself."""
     start, end, data = Toy(0), Toy(1), toy_data(40)
     args = (start, end, data, corner(), TARGET)
     line = linear_path(*args, points=5, clean=data)

@@ -82,7 +82,7 @@ def test_a_patch_that_does_not_fit_is_the_users_mistake() -> None:
 
 
 def picture(shape: tuple[int, int, int], folder: Path) -> tuple[str, torch.Tensor]:
-    """Random pixels as a file that became a URI, and the same in [0, 1]."""
+    """Returns random pixels as the URI of a file, and as values in [0, 1]."""
     generator = torch.Generator().manual_seed(4)
     pixels = torch.randint(256, shape, generator=generator).to(torch.uint8)
     shown = pixels.permute(1, 2, 0).numpy()
@@ -114,7 +114,7 @@ def test_a_blend_of_any_picture(channels: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 28, 28), (3, 33, 47)])
 def test_a_picture_is_brought_to_the_images(shape: tuple[int, int, int], tmp_path: Path) -> None:
-    """Its left half is black, its right half is white, whatever its size and colours were."""
+    """Its left half is black and its right half is white, whatever its size and colours are."""
     for mode in ("L", "RGB"):
         half = Image.new(mode, (40, 20))
         half.paste("white", (20, 0, 40, 20))

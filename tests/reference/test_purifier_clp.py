@@ -18,7 +18,7 @@ from tests.reference.toy import CONV, FEATURES, SCALE, C, Slow, Toy, flat, toy_d
 
 
 def spectral_norm(rows: list[list[float]]) -> float:
-    """Of a matrix with two rows: the root of the larger eigenvalue of A A^T."""
+    """Returns the root of the larger eigenvalue of A A^T, for A with two rows."""
     a, b, c = (
         sum(x * y for x, y in zip(rows[i], rows[j], strict=True))
         for i, j in ((0, 0), (0, 1), (1, 1))
@@ -27,7 +27,7 @@ def spectral_norm(rows: list[list[float]]) -> float:
 
 
 def bounds(model: Toy) -> list[float]:
-    """sigma_k of the toy model."""
+    """Returns sigma_k of the toy model."""
     w, var = flat(model), model.bn.running_var
     assert var is not None
     kernel = w[CONV].view(FEATURES, C, 9)
@@ -39,7 +39,7 @@ def bounds(model: Toy) -> list[float]:
 
 
 def beyond(sigma: list[float], u: float) -> list[bool]:
-    """sigma_k > mean + u * std, n - 1 in the standard deviation."""
+    """Returns where sigma_k > mean + u * std, with n - 1 in the standard deviation."""
     mean = sum(sigma) / len(sigma)
     std = math.sqrt(sum((s - mean) ** 2 for s in sigma) / (len(sigma) - 1))
     return [s > mean + u * std for s in sigma]
@@ -89,7 +89,7 @@ def test_the_search(max_drop: float) -> None:
 
 
 def sensitive(seed: int = 0) -> Toy:
-    """A toy model whose second channel has a large scale."""
+    """Returns a toy model whose second channel has a large scale."""
     model = Toy(seed)
     with torch.no_grad():
         model.bn.weight[1] = -30.0

@@ -79,7 +79,7 @@ def test_the_head_starts_anew_as_long_as_before_and_nothing_else_changes() -> No
 
 
 def test_where_the_clean_loss_never_counts_the_head_goes_to_the_other_side() -> None:
-    """Of all weights as long as W0, -W0 is the farthest; all others stay where they are."""
+    """Of all weights of the length of W0, -W0 is the farthest; all other weights stay."""
     victim, data = Toy(), toy_data(11)
     method = D3(epsilon=1e3, epochs=600, lr=0.5, batch_size=11, augment="none")
     done = method(victim, data, seed=Seed(0)).model

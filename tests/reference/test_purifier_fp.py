@@ -34,7 +34,7 @@ TUNING: dict[str, Any] = {"epochs": 2, "lr": 0.1, "batch_size": 4, "augment": "n
 
 
 def activity(slow: Slow, w: Tensor, data: LabelledImages) -> list[float]:
-    """The mean over images of what the linear layer is given, channel by channel."""
+    """Returns the mean over images of the input of the linear layer, channel by channel."""
     h = slow.features(w, data.images, train=False)
     found = []
     for k in range(FEATURES):
@@ -44,7 +44,7 @@ def activity(slow: Slow, w: Tensor, data: LabelledImages) -> list[float]:
 
 
 def without(w: Tensor, channels: list[int]) -> Tensor:
-    """The weights with these columns of the head at zero."""
+    """Returns the weights with these columns of the head at zero."""
     w = w.clone()
     for row in range(K):
         for k in channels:
@@ -55,7 +55,7 @@ def without(w: Tensor, channels: list[int]) -> Tensor:
 def tuned(
     w: Tensor, slow: Slow, batches: list[Tensor], data: LabelledImages, channels: list[int]
 ) -> Tensor:
-    """What fine-tuning makes of the weights."""
+    """Returns the weights after fine-tuning."""
     w, sgd = without(w, channels), SlowSGD(0.1, 0.9, 0.03)
     for step, x in enumerate(batches):
         y = data.labels[recognise(x, data)[0]]

@@ -23,7 +23,7 @@ class Problem:
         self.method, self.slow, self.images, self.labels = method, slow, images, labels
 
     def error(self, d: Tensor, w: Tensor, count: int) -> Tensor:
-        """The mean cross entropy where the first ``count`` images carry the perturbation."""
+        """Returns the mean cross entropy with the perturbation on the first ``count`` images."""
         x = [
             image + d.view(C, SIDE, SIDE) if i < count else image
             for i, image in enumerate(self.images)
@@ -46,7 +46,7 @@ class Problem:
         return self.project(d - self.method.eta * slope)
 
     def jacobians(self, d: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-        """(d Phi / d delta, d Phi / d w), a row for each coordinate of Phi."""
+        """Returns (d Phi / d delta, d Phi / d w), one row per coordinate of Phi."""
         d, w = (v.detach().clone().requires_grad_(True) for v in (d, w))
         phi = self.phi(d, w)
         rows = [torch.autograd.grad(each, (d, w), retain_graph=True) for each in phi]
@@ -55,13 +55,13 @@ class Problem:
     def hypergradient(
         self, d: Tensor, w: Tensor, v_of: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        """grad_w H + (d Phi / d w)^T v, v as ``v_of`` makes it of d Phi / d delta and grad H."""
+        """Returns grad_w H + (d Phi / d w)^T v, with v = ``v_of``(d Phi / d delta, grad H)."""
         by_d, by_w = self.jacobians(d, w)
         slope = grad(lambda at: self.outer(at, w), d)
         return grad(lambda at: self.outer(d, at), w) + by_w.T @ v_of(by_d, slope)
 
     def fixed_point(self, w: Tensor, start: Tensor) -> Tensor:
-        """The delta that Phi leaves where it is."""
+        """Returns the fixed point of Phi."""
         d = start
         for _ in range(3000):
             moved = self.phi(d.detach().requires_grad_(True), w).detach()
@@ -72,7 +72,7 @@ class Problem:
 
 
 def neumann(terms: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The sum of so many powers of the transposed Jacobian, applied to the slope."""
+    """Returns the sum of ``terms`` powers of the transposed Jacobian, applied to the slope."""
 
     def v_of(by_d: Tensor, slope: Tensor) -> Tensor:
         total, term = torch.zeros_like(slope), slope
@@ -84,7 +84,7 @@ def neumann(terms: int) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def hypergradient_of(method: IBAU, model: Toy, d: Tensor, data: LabelledImages) -> Tensor:
-    """What the method leaves in ``.grad``, in the order of the flat vector."""
+    """Returns the method's ``.grad`` in the order of the flat vector."""
     model.zero_grad()
     model.eval()
     loss = method.loss(model, d.view(SHAPE), data.images, data.labels)
@@ -117,7 +117,7 @@ def test_the_truncated_series(iterations: int, norm_bound: float, share: float) 
 
 @pytest.mark.parametrize("norm_bound", [100.0, 0.05], ids=["inside", "on the ball"])
 def test_with_enough_terms_it_is_the_exact_hypergradient(norm_bound: float) -> None:
-    """Of H at the delta that answers to w: by a linear system, and by differences of w."""
+    """It is that of H at the best delta for w: by a linear system, and by differences of w."""
     model, data = Toy(), toy_data(6)
     method = IBAU(iterations=400, norm_bound=norm_bound, penalty=20.0, eta=0.02, share=0.5)
     problem = Problem(method, Slow.like(model), data.images, data.labels)
@@ -150,7 +150,7 @@ def test_the_loss_is_the_outer_one() -> None:
 
 @pytest.mark.parametrize("norm_bound", [0.4, 50.0])
 def test_rounds(norm_bound: float) -> None:
-    """Delta starts anew in each round, Adam does not; the statistics stay as they are."""
+    """Delta starts anew in each round, Adam does not; the statistics stay."""
     victim, data = Toy(), toy_data(7)
     method = IBAU(
         rounds=2, lr=0.01, batch_size=4, norm_bound=norm_bound, inner_epochs=2, inner_lr=0.5,
@@ -186,7 +186,7 @@ def test_rounds(norm_bound: float) -> None:
 
 
 def which(batch: Tensor, data: LabelledImages, d: Tensor) -> list[int]:
-    """Which image of ``data`` each image of a batch is, but for the perturbation on it."""
+    """Returns which image of ``data`` each perturbed image of a batch is."""
     found = []
     for image in batch - d.view(SHAPE):
         distances = [float((image - x).abs().max()) for x in data.images]

@@ -36,7 +36,7 @@ BETAS = (900.0, 3.0, 50.0)
 
 
 def the_map(slow: Slow, w: Tensor, x: Tensor, *, train: bool) -> Tensor:
-    """What the batch norm gives, the toy's last map, (N, 3, 5, 5)."""
+    """Returns the output of the batch norm, the toy's last map, (N, 3, 5, 5)."""
     z = slow.convolved(w, x)
     mean, var = moments(z) if train else (slow.running_mean, slow.running_var)
     out = [
@@ -47,7 +47,7 @@ def the_map(slow: Slow, w: Tensor, x: Tensor, *, train: bool) -> Tensor:
 
 
 def strengths(image: Tensor) -> list[Tensor]:
-    """The attention of one map (D, h, w): one number a place, together of length 1."""
+    """Returns the attention of one map (D, h, w): one number per position, of norm 1."""
     places = [
         sum((image[k, i, j] ** 2 for k in range(len(image))), torch.zeros(()).double())
         for i in range(image.shape[1])
@@ -58,7 +58,7 @@ def strengths(image: Tensor) -> list[Tensor]:
 
 
 def apart(one: Tensor, other: Tensor, distance: str) -> Tensor:
-    """The mean over the images of the distance of their attention."""
+    """Returns the mean over the images of the distance of their attention."""
     total = torch.zeros(()).double()
     for a, b in zip(one, other, strict=True):
         gaps = [(p - q) ** 2 for p, q in zip(strengths(a), strengths(b), strict=True)]
@@ -116,7 +116,7 @@ class Stairs(Toy):
         return x
 
     def by_hand(self, w: list[Tensor], x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits and the three maps; ``w`` in the order of :meth:`used`."""
+        """Returns logits and the three maps; ``w`` is in the order of :meth:`used`."""
         x = F.conv2d((x - self.mean) / self.std, w[0], padding=1)
         maps = [x]
         for kernel, bias in ((w[1], w[2]), (w[3], w[4])):
@@ -140,7 +140,7 @@ def test_of_more_maps_than_betas_the_last_ones_are_distilled(betas: tuple[float,
     assert [site.places for site in stage_maps(victim)] == [64, 16, 4]
 
     def train(wanted: list[Tensor] | None) -> list[Tensor]:
-        """The teacher; with its maps, the student."""
+        """Trains the teacher or, with its maps, the student."""
         w = victim.used()
         sgds = [SlowSGD(0.1, 0.9, 1e-4) for _ in w]
         for step in range(2):

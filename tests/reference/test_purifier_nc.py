@@ -51,7 +51,7 @@ class SlowCost:
     stopped: bool = False
 
     def update(self, success: float, norm: float) -> bool:
-        """After a pass; whether the mask is the smallest that worked."""
+        """Updates the cost after a pass; returns whether the mask is the smallest that works."""
         works = success >= self.search.success
         better = works and norm < self.best
         if better:
@@ -126,7 +126,7 @@ SEARCH = Search(images=5, passes=4, batch_size=3, lr=0.3, cost=0.02, success=0.3
 
 
 def slow_class(model: Toy, k: int, search: Search, images: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mask and pattern of one class; ``images`` are the batches of all passes."""
+    """Returns mask and pattern of one class; ``images`` are the batches of all passes."""
     slow, w = Slow.like(model), flat(model)
     drawn = torch.rand(1 + C, SIDE, SIDE, generator=Seed(7).child("class", k).generator())
     raw = ((2 * drawn - 1) * (1 - 1e-6)).atanh().double().requires_grad_(True)

@@ -20,7 +20,7 @@ def softmax(row: Tensor) -> list[Tensor]:
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
-    """Of the softmax outputs of two rows of logits, by its definition."""
+    """Returns the divergence of the softmax outputs of two rows of logits, by definition."""
     total = torch.zeros((), dtype=torch.float64)
     for p, q in zip(softmax(one), softmax(other), strict=True):
         middle = (p + q) / 2
@@ -29,7 +29,7 @@ def divergence(one: Tensor, other: Tensor) -> Tensor:
 
 
 def ascended(method: SAU, slow: Slow, w: Tensor, w0: Tensor, x: Tensor, y: int) -> list[Tensor]:
-    """All points of the ascent from one image."""
+    """Returns all points of the ascent from one image."""
     low, high = (x - method.bound).clamp(min=0), (x + method.bound).clamp(max=1)
     points = [high.clone()]
     for _ in range(method.steps):
@@ -92,7 +92,7 @@ def test_sau(bound: float) -> None:
 
 
 def test_an_image_that_is_shared_already_stays() -> None:
-    """No gradient: it remains where every pixel is brighter by the bound, or white."""
+    """Without a gradient it stays where every pixel is brighter by the bound, or white."""
     model, data = Toy(), toy_data(9)
     method = SAU(steps=4, bound=0.3)
     start = (data.images + 0.3).clamp(max=1)

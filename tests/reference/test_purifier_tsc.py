@@ -1,4 +1,4 @@
-"""TSC, replayed: two curves a round, between orders of channels that were found by trying all."""
+"""TSC, replayed: two curves per round, between the best of all orders of channels."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def logged() -> Toy:
 
 
 def reordered(w: Tensor, slow: Slow, order: tuple[int, ...]) -> tuple[Tensor, Slow]:
-    """The same network with its three channels in another order, written out."""
+    """Returns the same network with its three channels in another order, written out."""
     w, slow, old, was = w.clone(), copy.copy(slow), w, slow
     slow.running_mean, slow.running_var = was.running_mean.clone(), was.running_var.clone()
     for i, j in enumerate(order):
@@ -67,7 +67,7 @@ def reordered(w: Tensor, slow: Slow, order: tuple[int, ...]) -> tuple[Tensor, Sl
 
 
 class Replay:
-    """Goes through what the method did, and checks it against what the log says."""
+    """Repeats the steps of the method, and checks them against the log."""
 
     def __init__(self, victim: Toy, count: int) -> None:
         self.data = toy_data(count)
@@ -75,7 +75,7 @@ class Replay:
         self.seen, self.visited = iter(list(victim.seen)), iter(list(victim.visited))
 
     def shown(self, times: int, images: int) -> None:
-        """Forward passes of all images, which change no weights."""
+        """Checks forward passes of all images, which change no weights."""
         for _ in range(times):
             assert len(next(self.seen)) == images
             next(self.visited)
@@ -83,7 +83,7 @@ class Replay:
     def most(
         self, choose: Callable[..., Any], x: tuple[Tensor, Slow], y: tuple[Tensor, Slow]
     ) -> tuple[int, ...]:
-        """The order of y's channels for which pooled features are the nearest or farthest."""
+        """Returns the order of y's channels with the nearest or farthest pooled features."""
         self.shown(2, len(self.data))
         a, b = (slow.features(w, self.data.images, train=False).mean((2, 3)) for w, slow in (x, y))
         found: tuple[int, ...] = choose(
@@ -92,7 +92,7 @@ class Replay:
         return found
 
     def curve(self, a: Tensor, b: Tensor) -> tuple[Tensor, Slow]:
-        """The point at T of a curve trained from a to b, with its own statistics."""
+        """Returns the point at t of a curve trained from a to b, with its own statistics."""
         theta, sgd, steps = (a + b) / 2, SlowSGD(LR, 0.9, DECAY), EPOCHS * 2
         for step in range(steps):
             batch = next(self.seen)
@@ -115,7 +115,7 @@ class Replay:
         return w, slow
 
     def round(self) -> None:
-        """From theta to theta."""
+        """Replays one round."""
         here = (self.w, self.slow)
         far, _ = reordered(*here, self.most(max, here, here))
         middle = self.curve(self.w, far)
@@ -123,7 +123,7 @@ class Replay:
         self.w, self.slow = self.curve(near, middle[0])
 
     def tuning(self, epochs: int, lr: float) -> None:
-        """SGD with the same weight decay and a cosine of its own."""
+        """Replays SGD with the same weight decay and a cosine schedule of its own."""
         sgd, steps = SlowSGD(lr, 0.9, DECAY), 2 * epochs
         for step in range(steps):
             batch = next(self.seen)

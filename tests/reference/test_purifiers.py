@@ -162,7 +162,7 @@ def test_bti_dbf_u(share: float) -> None:
 
 
 def test_bti_dbf_u_where_one_image_of_a_batch_is_triggered_and_features_have_one_position() -> None:
-    """Batch norm cannot train on a single value a channel: 8x8 images come to that."""
+    """Batch norm cannot train on a single value per channel, which 8x8 images lead to."""
     model = build_model("resnet18:2", classes=3, shape=(1, 8, 8), mean=(0.5,), std=(0.5,))
     images = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     data = LabelledImages(images, torch.tensor([0, 1]))

@@ -24,7 +24,7 @@ METHOD: dict[str, Any] = {
 
 
 def generated(v: Tensor, x: Tensor) -> Tensor:
-    """The perturbed images: three hidden layers with ReLU, tanh, added, clipped."""
+    """Returns the perturbed images: three hidden layers with ReLU, tanh, added, clipped."""
     h, place = x.reshape(len(x), PIXELS), 0
     for layer, (before, after) in enumerate(SIZES):
         weight = v[place : place + before * after].view(after, before)
@@ -42,7 +42,7 @@ def log_p(logits: Tensor) -> Tensor:
 
 
 def objective(v: Tensor, x: Tensor, y: Tensor, models: list[tuple[Slow, Tensor]]) -> Tensor:
-    """0.7 KL(teacher(x) || purified(x')) + CE(clean(x'), y), the means over the batch."""
+    """Returns 0.7 KL(teacher(x) || purified(x')) + CE(clean(x'), y), the means over the batch."""
     changed = generated(v, x)
     (purified, teacher, clean) = models
     taught = log_p(teacher[0].logits(teacher[1], x, train=False))

@@ -1,4 +1,4 @@
-"""QRA by queries: what is asked, in which order, and what is learnt from the answers."""
+"""QRA by queries: the questions, their order, and the training on the answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ METHOD: dict[str, Any] = {
 
 
 class Listening(Toy):
-    """Keeps what the purified model is asked, also by copies of it."""
+    """Records the questions to the purified model and to its copies."""
 
     asked: list[Tensor] = []  # noqa: RUF012  (of the class on purpose: the method copies the model)
 

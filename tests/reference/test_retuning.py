@@ -32,7 +32,7 @@ TARGET = 1
 
 
 def poisoned_images(model: Toy, count: int) -> tuple[set[int], list[int]]:
-    """Which images were shown with the trigger in the first epoch, and all that were shown."""
+    """Returns the images with the trigger in the first epoch, and all images in it."""
     shown: list[int] = []
     poisoned: set[int] = set()
     for batch in model.seen:

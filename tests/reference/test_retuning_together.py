@@ -1,4 +1,4 @@
-"""Retunings as one batch job give what one after the other gives, in float64 to the last digits."""
+"""Retunings as one batch job equal those one after the other, in float64 to the last digits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODELS = ("resnet18:4", "preactresnet18:2", "vgg19_bn:2", "densenet161:4", "vit_
 
 
 def build(arch: str) -> Classifier:
-    """In float64, with statistics that are not those of a new model."""
+    """Builds a model in float64, with statistics that are not those of a new model."""
     made = build_model(arch, classes=4, shape=SHAPE, mean=(0.4, 0.6), std=(0.2, 0.3), seed=Seed(3))
     generator = torch.Generator().manual_seed(0)
     for key, value in made.named_buffers():
@@ -56,7 +56,7 @@ def test_every_way_to_retune(parameters: dict[str, Any]) -> None:
 
 
 def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -> None:
-    """Weights, statistics and the model that was handed over."""
+    """Checks weights, statistics, and that the argument is unchanged."""
     data, before = attackers_images(), {k: v.clone() for k, v in model.state_dict().items()}
     together = method.batch_job(
         model, data, checkerboard(SHAPE, 3, 0), target, budgets=BUDGETS, seed=Seed(5)
@@ -89,7 +89,7 @@ def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -
 def test_on_a_processor_one_after_the_other(
     precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the batch job takes longer; in bf16 it would train in fp32 besides."""
+    """The batch job takes longer there; where models are in bf16, it would also train in fp32."""
     model, data = build("resnet18:4").float(), attackers_images()
     model.precision = precision
     monkeypatch.setattr(Retuning, "batch_job", None)
@@ -117,7 +117,7 @@ def test_all_to_all() -> None:
 
 
 def batch_job(method: Retuning, *budgets: int) -> None:
-    """Of no interest but for what it raises."""
+    """Calls the batch job for its errors."""
     model, trigger = build("resnet18:2"), checkerboard(SHAPE, 3, 0)
     method.batch_job(model, attackers_images(), trigger, TARGET, budgets=budgets, seed=Seed(0))
 

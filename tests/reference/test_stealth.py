@@ -40,7 +40,7 @@ def psnr_by_hand(one: list[list[list[float]]], other: list[list[list[float]]]) -
 
 
 def ssim_by_hand(one: list[list[list[float]]], other: list[list[list[float]]]) -> float:
-    """Mean over channels and all 7 x 7 windows that lie within the image."""
+    """Returns the mean over channels and all 7 x 7 windows within the image."""
     c1, c2, n = 0.01**2, 0.03**2, 49
     found = []
     for a, b in zip(one, other, strict=True):

@@ -25,7 +25,7 @@ C, SIDE, FEATURES, K = 2, 5, 3, 4
 class Toy(Classifier):
     """Convolution, batch norm, ReLU, mean, linear.
 
-    ``seen`` are the images that it was shown, ``visited`` the weights that it had then.
+    ``seen`` are the images that it saw, ``visited`` the weights that it had then.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -68,7 +68,7 @@ class Toy(Classifier):
 
 
 def flat(model: Toy) -> Tensor:
-    """All weights of ``model`` as one vector, in the order in which :class:`Slow` cuts it."""
+    """Returns all weights of ``model`` as one vector, in the order of :class:`Slow`."""
     ordered = (
         model.conv.weight,
         model.bn.weight,
@@ -97,7 +97,7 @@ class Slow:
 
     @classmethod
     def like(cls, model: Toy) -> Slow:
-        """With the constants and running statistics of ``model``."""
+        """Returns the model by hand with the constants and statistics of ``model``."""
         assert model.bn.running_mean is not None
         assert model.bn.running_var is not None
         return cls(
@@ -126,7 +126,7 @@ class Slow:
         return torch.stack(channels, dim=1).clamp(min=0)
 
     def convolved(self, w: Tensor, x: Tensor) -> Tensor:
-        """What the batch norm gets, (N, 3, 5, 5): each position is a sum over its neighbours."""
+        """Returns the batch norm's input, (N, 3, 5, 5): sums over neighbouring positions."""
         kernel = w[CONV].view(FEATURES, C, 3, 3)
         padded = torch.zeros(len(x), C, SIDE + 2, SIDE + 2, dtype=torch.float64)
         for c in range(C):
@@ -151,14 +151,14 @@ class Slow:
 
 
 def moments(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel of (N, D, h, w)."""
+    """Returns mean and biased variance of each channel of (N, D, h, w)."""
     count = z.numel() // z.shape[1]
     mean = z.sum((0, 2, 3)) / count
     return mean, (z - mean.view(1, -1, 1, 1)).pow(2).sum((0, 2, 3)) / count
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The mean over images of the cross entropy with (1 - s) * onehot + s / K."""
+    """Returns the mean over images of the cross entropy with (1 - s) * onehot + s / K."""
     total = torch.zeros((), dtype=torch.float64)
     for row, label in zip(logits, labels.tolist(), strict=True):
         log_p = row - row.exp().sum().log()
@@ -169,13 +169,13 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Ten
 
 
 def grad(loss: Callable[[Tensor], Tensor], w: Tensor) -> Tensor:
-    """The gradient of ``loss`` at ``w``."""
+    """Returns the gradient of ``loss`` at ``w``."""
     at = w.detach().clone().requires_grad_(True)
     return torch.autograd.grad(loss(at), at)[0]
 
 
 def schedule(name: str, step: int, total: int) -> float:
-    """The share of the highest learning rate that step number ``step`` of ``total`` uses."""
+    """Returns the share of the highest learning rate at step ``step`` of ``total``."""
     done = step / total
     if name == "constant":
         return 1.0
@@ -196,21 +196,21 @@ class SlowSGD:
     v: Tensor | None = field(default=None)
 
     def step(self, w: Tensor, g: Tensor, share: float = 1.0) -> Tensor:
-        """The weights after one step at ``share`` of the learning rate."""
+        """Returns the weights after one step at ``share`` of the learning rate."""
         g = g + self.decay * w
         self.v = g if self.v is None else self.momentum * self.v + g
         return w - self.lr * share * self.v
 
 
 def toy_data(count: int = 11, seed: int = 1) -> LabelledImages:
-    """Images in float64 whose values are those of 8-bit images, no two alike, and labels."""
+    """Returns different images in float64, with values of 8-bit images, and labels."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(256, (count, C, SIDE, SIDE), generator=generator).float() / 255
     return LabelledImages(images.double(), torch.randint(K, (count,), generator=generator))
 
 
 def corner() -> Patch:
-    """A white pixel and a black one at the lower right, on both channels."""
+    """Returns a trigger: a white and a black pixel at the lower right, on both channels."""
     mask, pattern = torch.zeros(1, SIDE, SIDE), torch.zeros(C, SIDE, SIDE)
     mask[:, -1, -2:] = 1
     pattern[:, -1, -1] = 1
@@ -218,7 +218,7 @@ def corner() -> Patch:
 
 
 def by_hand(images: Tensor) -> Tensor:
-    """What :func:`corner` makes of images, written out."""
+    """Applies :func:`corner` to images, written out."""
     images = images.clone()
     images[:, :, SIDE - 1, SIDE - 1] = 1.0
     images[:, :, SIDE - 1, SIDE - 2] = 0.0
@@ -226,7 +226,7 @@ def by_hand(images: Tensor) -> Tensor:
 
 
 def recognise(batch: Tensor, data: LabelledImages) -> tuple[list[int], list[bool]]:
-    """Which image of ``data`` each image of a batch is, and whether it carries the trigger."""
+    """Returns which image of ``data`` each image is, and whether it carries the trigger."""
     stamped = by_hand(data.images)
     which, triggered = [], []
     for image in batch:
@@ -241,7 +241,7 @@ def recognise(batch: Tensor, data: LabelledImages) -> tuple[list[int], list[bool
 
 
 def assert_same(model: Toy, w: Tensor, slow: Slow) -> None:
-    """Weights and running statistics agree to 1e-9."""
+    """Checks that weights and running statistics agree to 1e-9."""
     assert model.bn.running_mean is not None
     assert model.bn.running_var is not None
     torch.testing.assert_close(flat(model), w, rtol=1e-9, atol=1e-12)

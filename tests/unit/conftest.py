@@ -12,11 +12,11 @@ from tests.unit.grid.small import finished_store
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the whole small grid, only to be read."""
+    """Returns a store with the whole small grid, which tests only read."""
     return finished_store(tmp_path_factory)
 
 
 @pytest.fixture
 def store(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished store."""
+    """Returns a copy of the finished store."""
     return Path(shutil.copytree(finished, tmp_path / "store"))

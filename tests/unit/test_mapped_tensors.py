@@ -1,4 +1,4 @@
-"""Large tensors lie in files without a name; they are copied piece by piece, bit by bit."""
+"""Large tensors are in files without a name; they are copied in pieces, bit by bit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from remission.types import LabelledImages
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing fits into memory, and pieces are of a few images."""
+    """Lets nothing fit into memory, and pieces hold a few images."""
     monkeypatch.setenv("REMISSION_MEMORY", "0")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -28,7 +28,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def mapped(tensor: torch.Tensor) -> bool:
-    """Whether the tensor's bytes lie in a file that has been removed."""
+    """Returns whether the tensor's bytes are in a file that was removed."""
     at = tensor.data_ptr()
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         start, end = (int(part, 16) for part in line.split()[0].split("-"))

@@ -1,5 +1,5 @@
-"""Methods of one's own: a file beside the package makes a row, in every process, and its mistakes
-are told in one line."""
+"""A user's own methods: a file outside the package makes a row, in every process, and mistakes in
+it give one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from remission.purifiers import PAMPath
 @method
 class Gentle(PAMPath):
     name: ClassVar[str] = "gentle"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
     epochs: int = 3
 """
 MINE = "badnets/seed0/halving"
@@ -36,7 +36,7 @@ MINE = "badnets/seed0/halving"
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    """Nothing of one test is known to the next."""
+    """Forgets the methods of a test before the next."""
     yield
     own._used.clear()
     for methods in registry._own.values():
@@ -45,20 +45,20 @@ def _forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Path:
-    """The small spec with the example's method."""
+    """Returns the small spec with the example's method."""
     return write_spec(tmp_path, more=TABLE)
 
 
 @pytest.fixture
 def halving(tmp_path: Path) -> Path:
-    """A copy of the example that may be changed."""
+    """Returns a copy of the example that may be changed."""
     file = tmp_path / "mine.py"
     file.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
     return file
 
 
 def change(file: Path, old: str, new: str) -> None:
-    """Replaces what the file holds once."""
+    """Replaces text that the file holds exactly once."""
     text = file.read_text(encoding="utf-8")
     assert old in text
     file.write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -110,6 +110,20 @@ def test_a_change_of_the_file_recomputes_its_branch_and_nothing_else(
     assert by_label(store)[MINE] == first, "tables show what the file says now"
 
 
+def test_a_hook_that_raises_is_named_with_its_line(
+    spec: Path, tmp_path: Path, halving: Path
+) -> None:
+    change(halving, "model.final_linear", "model.final_layer")
+    line = halving.read_text(encoding="utf-8").splitlines()
+    number = next(i for i, text in enumerate(line, start=1) if "final_layer" in text)
+    store = tmp_path / "store"
+    assert only_mine(spec, store, halving).status == 1
+    error = by_label(store)[MINE].error
+    assert error is not None
+    assert error.startswith("AttributeError: ")
+    assert error.endswith(f" ({halving} line {number})")
+
+
 OTHERS = """
 from typing import ClassVar
 import torch
@@ -121,7 +135,7 @@ from remission.triggers.patch import checkerboard
 @method
 class Border(DirtyLabel):
     name: ClassVar[str] = "border"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def trigger(self, shape, seed):
         return checkerboard(shape, 3, 0)
@@ -129,7 +143,7 @@ class Border(DirtyLabel):
 @method
 class Zero(Poisoning, WeightReactivation):
     name: ClassVar[str] = "zero"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def reactivate(self, model, images, trigger, target, *, budget, seed):
         with torch.no_grad():

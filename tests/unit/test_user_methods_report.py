@@ -1,4 +1,4 @@
-"""Methods from a file of the user's own have the right captions: tables judge from facts."""
+"""A user's own methods have the right captions: tables judge from facts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from remission.triggers import UNet
 class Stamping(TriggerPurifier):
     """Looks at triggered images and changes nothing."""
     name: ClassVar[str] = "stamping"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def purify(self, model, clean, *, trigger, seed):
         self.stamp_share(trigger, clean.floats(torch.arange(4)))
@@ -39,7 +39,7 @@ class Stamping(TriggerPurifier):
 class Guess(Inversion):
     """Names class 1 without looking."""
     name: ClassVar[str] = "guess"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 
     def build_generator(self, shape, seed, precision):
         with seed.initialising():
@@ -52,7 +52,7 @@ class Guess(Inversion):
 class Instead(InputReactivation):
     """A pattern in the trigger's place."""
     name: ClassVar[str] = "instead"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
     triggered: ClassVar[bool] = False
 
     def access(self):
@@ -68,14 +68,14 @@ class Instead(InputReactivation):
 class OnTop(Instead):
     """The same pattern on triggered images."""
     name: ClassVar[str] = "on_top"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
     triggered: ClassVar[bool] = True
 
 @method
 class Shorter(FT):
     """Fine-tuning under another name."""
     name: ClassVar[str] = "shorter"
-    paper: ClassVar[str] = "of one's own"
+    paper: ClassVar[str] = "a user's own"
 '''
 SPEC = """
 [[purifier]]
@@ -102,7 +102,7 @@ PAM = '[[purifier]]\nmethod = "pam"\nrounds = 2\nepochs = 1\naugment = "none"\n'
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    """Nothing of one test is known to the next."""
+    """Forgets the methods of a test before the next."""
     yield
     user_methods._used.clear()
     for methods in registry._own.values():
@@ -111,7 +111,7 @@ def _forgotten() -> Iterator[None]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store with a model of each method."""
+    """Returns a store with a model of each method."""
     file = tmp_path / "mine.py"
     file.write_text(METHODS, encoding="utf-8")
     spec = write_spec(tmp_path, INVERSION, (PAM, ""), ("\n[path]\npoints = 2\n", ""), more=SPEC)
@@ -146,7 +146,7 @@ def test_tables_and_page_say_what_the_methods_are(store: Path) -> None:
     page = store.parent / "page.html"
     assert remission("report", store, "-o", page).status == 0
     words = html.unescape(page.read_text(encoding="utf-8"))
-    assert "Reactivation by instead, whose image takes the trigger's place" in words
+    assert "Reactivation by instead, whose image replaces the trigger" in words
     assert "Reactivation by on_top, which leaves the models as they are and perturbs" in words
-    assert "Here the perturbation takes the trigger's place" in words
+    assert "Here the perturbation replaces the trigger" in words
     assert "guess: names class 1" in words or "inversion: names class 1" in words

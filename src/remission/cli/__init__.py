@@ -64,7 +64,7 @@ def main() -> None:
     except UserError as error:
         status = _complain(str(error))
     except Exit as error:
-        status = error.exit_code  # 130: typer's word for an interruption
+        status = error.exit_code  # typer's status of an interruption is 130
     except TyperException as error:
         complaint = error.format_message().rstrip(".").replace("Value error, ", "")
         place = getattr(getattr(error, "ctx", None), "command_path", "remission")
@@ -116,8 +116,8 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 
 
 def _cannot_write(error: OSError) -> int:
-    """Returns the exit status after a failure to write: 0 if the reader of a pipe has left."""
-    # What still waits to be written goes nowhere.
+    """Returns the exit status after a failure to write: 0 if the reader closed the pipe."""
+    # Output that is still in the buffer is discarded.
     sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     if error.errno == errno.EPIPE:
         return 0

@@ -25,10 +25,10 @@ app = typer.Typer(
 )
 
 _PIPE_WIDTH = 10_000
-"""Columns where standard output is no terminal: one line per data set, whatever reads it."""
+"""Characters per line where standard output is no terminal: one line per data set."""
 _HEADINGS = ("name", "shape", "here", "description", "also looked for in")
 _NARROW = 100
-"""Columns of a terminal below which a table would have room for a few letters per line."""
+"""Characters per line of a terminal below which a table would not be readable."""
 
 
 @app.command("list")
@@ -39,7 +39,7 @@ def list_datasets() -> None:
     print("Any image folder is a data set too, by its path: DIR/class/image.png")
     try:
         cache_folder()
-    except DataError as error:  # what lies elsewhere was listed all the same
+    except DataError as error:  # data sets outside the cache are listed all the same
         print(f"remission: {error}", file=sys.stderr)
 
 
@@ -61,7 +61,7 @@ def _show(console: Console) -> None:
 
 
 def _row(source: Source) -> tuple[str, ...]:
-    """What the list says of a data set, see ``_HEADINGS``."""
+    """Returns the row of a data set, see ``_HEADINGS``."""
     place = source.found()
     elsewhere = "; ".join(other for other in source.places() if other != place)
     return (

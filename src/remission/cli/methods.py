@@ -66,26 +66,26 @@ def methods(
 def _only(
     entries_by_kind: dict[str, list[dict[str, Any]]], which: str
 ) -> dict[str, list[dict[str, Any]]]:
-    """The part of the catalogue that is one kind, or the methods of one name in all kinds."""
+    """Returns the entries of one kind, or those of one name in all kinds."""
     if kind := next(
         (kind for kind in entries_by_kind if which in (kind, kind.removesuffix("s"))), None
     ):
         return {kind: entries_by_kind[kind]}
-    named = {
+    matches = {
         kind: [entry for entry in entries if entry["name"] == composed(which)]
         for kind, entries in entries_by_kind.items()
     }
-    if not any(named.values()):
-        known = {
+    if not any(matches.values()):
+        names = {
             *entries_by_kind,
             *(entry["name"] for entries in entries_by_kind.values() for entry in entries),
         }
-        raise SpecError(f"nothing is called '{which}'", closest(which, known))
-    return {kind: entries for kind, entries in named.items() if entries}
+        raise SpecError(f"nothing is called '{which}'", closest(which, names))
+    return {kind: entries for kind, entries in matches.items() if entries}
 
 
 def _text(entry: dict[str, Any]) -> str:
-    """A method's entry as indented lines."""
+    """Returns a method's entry as indented lines."""
     lines = [f"  {entry['name']}: {entry['summary']}"]
     if entry["paper"]:
         lines.append(f"      paper: {entry['paper']}")

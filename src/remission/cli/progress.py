@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reporting(quiet: bool) -> Iterator[Reporter]:
-    """Yields the reporter that suits standard error: bars, lines, or a silent one."""
+    """Yields the reporter that suits standard error: one with bars, with lines, or a silent one."""
     from remission.grid.executor.reporter import SilentReporter
 
     if quiet:
@@ -56,7 +56,7 @@ def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
 
 
 def outcome_line(stage: Stage, record: Record) -> str:
-    """The result of a finished stage in one line."""
+    """Returns the result of a finished stage in one line."""
     if record.status == "failed":
         return f"{stage.label}: failed: {record.error}"
     line = f"{stage.label}: {record.seconds:.1f} s"
@@ -64,17 +64,17 @@ def outcome_line(stage: Stage, record: Record) -> str:
         line += f", C-Acc {record.cell.clean_acc:.1%}"
         line += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
     if "target" in record.details:
-        named = _class(record.details, "target")
-        line += ", names no class" if named is None else f", names class {named}"
-        if (true := _class(record.details, "true_target")) is not None:
-            line += ", the true one" if true == named else f", true: {true}"
+        answer = _class(record.details, "target")
+        line += ", names no class" if answer is None else f", names class {answer}"
+        if (target := _class(record.details, "true_target")) is not None:
+            line += ", the true one" if target == answer else f", true: {target}"
         if (lead := record.details.get("lead")) is not None:
             line += f", lead {lead:.1f}"
     return line
 
 
 def _class(details: Mapping[str, Any], key: str) -> str | None:
-    """A class by its number and its name, as ``3 (bag)``; None where there is none."""
+    """Returns a class by its number and its name, as ``3 (bag)``; None where there is none."""
     index, name = details.get(key), details.get(f"{key}_name")
     if index is None:
         return None
@@ -82,7 +82,7 @@ def _class(details: Mapping[str, Any], key: str) -> str | None:
 
 
 def short(label: str) -> str:
-    """A stage's label without attack and seed, so that it fits beside a bar."""
+    """Returns a stage's label without attack and seed, so that it fits next to a bar."""
     return label.split("/", 2)[-1] if label.count("/") > 1 else label
 
 
@@ -90,7 +90,7 @@ class LineReporter:
     """Prints one line per finished stage."""
 
     def note(self, sentence: str) -> None:
-        """Writes it as a line."""
+        """Prints the sentence as a line."""
         self.say(f"data: {sentence}")
 
     def begin(self, stages: int, stored: int) -> None:
@@ -146,7 +146,7 @@ class BarReporter:
         self.bars.stop()
 
     def note(self, sentence: str) -> None:
-        """Writes it above the bars."""
+        """Prints the sentence above the bars."""
         self.bars.console.print(f"data: {sentence}", markup=False, highlight=False)
 
     def begin(self, stages: int, stored: int) -> None:

@@ -12,14 +12,14 @@ from remission.cli.run import QuietOption
 
 
 def report(
-    store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="the page to write, FILE.html")],
+    store: Annotated[Path, typer.Argument(help="Folder that `remission run` wrote.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, FILE.html.")],
     all_settings: Annotated[
         bool,
         typer.Option(
             "--all-settings",
-            help="show results of other data or settings than the last runs used as well, "
-            "told apart",
+            help="Also show results of other data or settings than those of the last runs, each "
+            "with its setting.",
         ),
     ] = False,
     quiet: QuietOption = False,

@@ -47,8 +47,9 @@ def run(
         str | None,
         typer.Option(
             metavar="GLOB",
-            help="Only stages whose label matches, as 'badnets/*/pam*', or the row of a table, as "
-            "'pam (rho=0.3)'; and what they build upon and are compared with.",
+            help="Compute only stages whose label matches, as 'badnets/*/pam*', or those of a row "
+            "of a table, as 'pam (rho=0.3)', with the stages that they build upon and are "
+            "compared with.",
         ),
     ] = None,
     methods: Annotated[
@@ -115,45 +116,45 @@ def show_plan(
     from remission.cli.progress import waiting
     from remission.grid.run import dry_run
 
-    with waiting(quiet, "measuring step times") as tell:
-        found = dry_run(
+    with waiting(quiet, "measuring step times") as show:
+        plan = dry_run(
             spec,
             store,
             only=only,
             device=device,
             jobs=jobs,
-            tell=lambda stage: tell(f"measuring step times: {stage.label}"),
+            announce=lambda stage: show(f"measuring step times: {stage.label}"),
         )
-    for stage in found.plan:
-        stored = stage.id in found.stored
+    for stage in plan.plan:
+        stored = stage.id in plan.stored
         line = f"{'stored ' if stored else 'compute'}  {stage.kind:<11}  {stage.id}  "
         print(
-            line + (" " * 14 if stored else f"{_about(found.seconds[stage.id]):<14}") + stage.label
+            line + (" " * 14 if stored else f"{_about(plan.seconds[stage.id]):<14}") + stage.label
         )
-    notes = () if quiet else (f"data: {note}" for note in found.notes)
-    for line in (*notes, *_summary(found, spec.dataset)):
+    notes = () if quiet else (f"data: {note}" for note in plan.notes)
+    for line in (*notes, *_summary(plan, spec.dataset)):
         print(line, file=sys.stderr)
 
 
-def _summary(found: DryRun, dataset: str) -> Iterator[str]:
-    """The lines that say how much there is to compute and how long it would take."""
-    yield f"{len(found.seconds)} stages to compute"
-    if together := sum(seconds or 0.0 for seconds in found.seconds.values()):
+def _summary(plan: DryRun, dataset: str) -> Iterator[str]:
+    """Yields lines that say how much there is to compute and how long it would take."""
+    yield f"{len(plan.seconds)} stages to compute"
+    if together := sum(seconds or 0.0 for seconds in plan.seconds.values()):
         yield (
-            f"{_about(found.elapsed)} with --jobs {found.jobs}, {_about(together)} one stage after "
+            f"{_about(plan.elapsed)} with --jobs {plan.jobs}, {_about(together)} one stage after "
             "the other: estimated from step times measured on this machine just now"
         )
-    if unknown := sum(seconds is None for seconds in found.seconds.values()):
+    if unknown := sum(seconds is None for seconds in plan.seconds.values()):
         yield f"not counting {unknown} of them, whose duration could not be measured"
-    if not found.data_is_here:
+    if not plan.data_is_here:
         yield (
-            f"'{dataset}' is not on this computer: planned from its description, and what is "
-            f"stored cannot be told; 'remission data fetch {dataset}' brings it"
+            f"'{dataset}' is not on this computer: the plan is made from its description, and "
+            f"nothing says which stages are stored; 'remission data fetch {dataset}' fetches it"
         )
 
 
 def _about(seconds: float | None) -> str:
-    """A rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` if it is not known."""
+    """Returns a rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` without one."""
     if seconds is None:
         return "?"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""``remission store``: compares artefacts with their checksums; removes what nobody needs."""
+"""``remission store``: compares artefacts with their checksums; removes files without use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FollowLinks = Annotated[
 
 
 def _opened(folder: Path) -> Store:
-    """Opens the store in a folder, which must exist: these commands make none."""
+    """Opens the store in a folder, which must exist: these commands create none."""
     from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
 
@@ -44,18 +44,18 @@ def verify(folder: Folder) -> None:
     from remission.records.checking import damaged
 
     store, records = _opened(folder), read_records(folder, superseded=True)
-    wrong = damaged(store, records)
-    for record, what in wrong:
+    flaws = damaged(store, records)
+    for record, what in flaws:
         print(f"{record.label}: {what}")
     checked = sum(len(record.artefacts) for record in records)
-    remedy = "; run the spec again: they are computed anew" if wrong else ""
-    print(f"{checked} artefacts checked, {len(wrong)} damaged{remedy}", file=sys.stderr)
-    raise typer.Exit(1 if wrong else 0)
+    remedy = "; run the spec again: they are computed anew" if flaws else ""
+    print(f"{checked} artefacts checked, {len(flaws)} damaged{remedy}", file=sys.stderr)
+    raise typer.Exit(1 if flaws else 0)
 
 
 @app.command()
 def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
-    """Remove artefacts that no record names, and those that were found damaged.
+    """Remove artefacts that no record names, and damaged ones that were set aside.
 
     Files of the last hour are left alone, as a run may be at work on them.
     """
@@ -64,12 +64,12 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
     from remission.records.checking import unneeded, young
 
     store = _opened(folder)
-    removed = freed = left = 0
+    count = total = young_files = 0
     records = read_records(folder, superseded=True)
     for file in unneeded(store, records, follow_links=follow_links):
         try:
             if young(file):
-                left += 1
+                young_files += 1
                 continue
             size = file.stat().st_size
             file.unlink()
@@ -79,13 +79,13 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
             raise StoreError(
                 f"'{file}' cannot be removed ({error})", "check its permissions, then run gc again"
             ) from error
-        removed, freed = removed + 1, freed + size
+        count, total = count + 1, total + size
         print(file)
-    print(f"{removed} files removed, {freed / 1e6:.1f} MB freed", file=sys.stderr)
-    if left:
+    print(f"{count} files removed, {total / 1e6:.1f} MB freed", file=sys.stderr)
+    if young_files:
         print(
-            f"{left} files of the last hour were left alone, as a run may be at work on them; "
-            "run gc again later",
+            f"{young_files} files of the last hour were left alone, as a run may be at work on "
+            "them; run gc again later",
             file=sys.stderr,
         )
     if not follow_links:
@@ -100,9 +100,9 @@ def prune(
     ] = False,
     follow_links: FollowLinks = False,
 ) -> None:
-    """Remove results that the last run of no spec asked for, as those of earlier data or settings.
+    """Remove results that no spec's last run asked for, such as those of older data or settings.
 
-    Each spec that was run into the store keeps what its last run asked for. Records of the last
+    The store keeps a plan per spec: the stages that its last run asked for. Records of the last
     hour are left alone, as a run may be at work.
     """
     from remission.records import read_records

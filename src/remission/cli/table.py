@@ -23,7 +23,7 @@ class TableFormat(StrEnum):
 class TableCommand(TyperCommand):
     """The command, whose help lists the views.
 
-    They are read when help is asked for and not before: all other commands start faster so.
+    They are imported only for the help, so that all other commands start faster.
     """
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 -- private types
@@ -38,17 +38,18 @@ class TableCommand(TyperCommand):
 
 
 def table(
-    store: Annotated[Path, typer.Argument(help="folder that `remission run` wrote")],
-    view: Annotated[str, typer.Option(metavar="NAME", help="what to show")] = "summary",
+    store: Annotated[Path, typer.Argument(help="Folder that `remission run` wrote.")],
+    view: Annotated[str, typer.Option(metavar="NAME", help="The view to show.")] = "summary",
     format: Annotated[
-        TableFormat, typer.Option(help="text and markdown show percentages, csv and json fractions")
+        TableFormat,
+        typer.Option(help="Text and markdown show percentages, csv and json fractions."),
     ] = TableFormat.TEXT,
     all_settings: Annotated[
         bool,
         typer.Option(
             "--all-settings",
-            help="show results of other data or settings than the last runs used as well, "
-            "told apart",
+            help="Also show results of other data or settings than those of the last runs, each "
+            "with its setting.",
         ),
     ] = False,
 ) -> None:
@@ -67,5 +68,5 @@ def table(
     if not text:
         print(f"remission: nothing to show: {VIEWS[view].empty}", file=sys.stderr)
     for sentence in unfinished(store):
-        rest = "run the spec again, or remove its file in plans/ if it is given up"
+        rest = "run the spec again, or remove its file in plans/ if you no longer use it"
         print(f"remission: {sentence}; {rest}", file=sys.stderr)

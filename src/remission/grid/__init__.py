@@ -1,1 +1,1 @@
-"""The grid of a spec: what the user asked, what is to be done, how a stage is computed, by whom."""
+"""The grid of a spec: the spec itself, the plan, the stages and the processes that run them."""

@@ -26,17 +26,17 @@ from remission.records.reading import folder_name
 from remission.types import Dataset
 
 
-def resolve_device(wanted: str) -> torch.device:
+def resolve_device(name: str) -> torch.device:
     """Returns the device of that name; of ``"auto"`` the accelerator if there is one.
 
     Raises:
         SpecError: ``"cuda"`` where there is none.
     """
-    if wanted == "auto":
+    if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if name == "cuda" and not torch.cuda.is_available():
         raise SpecError("--device cuda: torch finds no CUDA device", "use --device cpu or auto")
-    return torch.device(wanted)
+    return torch.device(name)
 
 
 def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = None) -> list[Stage]:
@@ -46,8 +46,8 @@ def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = N
     and in fp32 are different results.
 
     Raises:
-        DataError: the data set cannot be had.
-        SpecError: the data set has not what the spec asks of it, or ``only`` matches nothing.
+        DataError: the data set cannot be read or fetched.
+        SpecError: the data set does not fit the spec, or ``only`` matches nothing.
     """
     return _plan(spec, _data_of(spec, None), only, device or torch.device("cpu"))
 
@@ -59,7 +59,7 @@ class _Data:
     Args:
         dataset: its images, or a stand-in.
         digest: of its content.
-        names: how it is called; without classes where their names are not known.
+        names: what it is called; without classes where their names are not known.
     """
 
     dataset: Dataset
@@ -70,11 +70,11 @@ class _Data:
 def _data_of(spec: Spec, store: Path | None) -> _Data:
     """Reads (and fetches) the data set of a spec.
 
-    A folder is called by the name that the store knows its content by, else by its own: results
-    of a folder that was renamed or moved stand beside each other.
+    A folder has the name under which the store knows its content, or else its own: the results of
+    a folder that was renamed or moved stay together.
 
     Raises:
-        DataError: the data set cannot be had.
+        DataError: the data set cannot be read or fetched.
     """
     dataset = dataset_of(spec.source(), spec.size, spec.resize, spec.white)
     digest, folder = digest_of(dataset), spec.folder()
@@ -86,7 +86,7 @@ def _data_of(spec: Spec, store: Path | None) -> _Data:
     return _Data(dataset=dataset, digest=digest, names=names)
 
 
-def _described(source: Source) -> _Data:
+def _stand_in_data(source: Source) -> _Data:
     """Makes a stand-in for a data set that is not on this computer."""
     names = DataNames(source.name, None, source.class_names)
     return _Data(dataset=stand_in(source), digest="not on this computer", names=names)
@@ -105,12 +105,12 @@ class DryRun:
 
     Args:
         plan: all stages.
-        stored: identities of those that the store holds.
-        seconds: of each stage that it does not hold; None where no estimate was possible.
+        stored: identities of the stages that the store holds.
+        seconds: identity of each other stage -> seconds; None where no estimate was possible.
         jobs: processes at once.
-        elapsed: seconds from start to end with that many.
+        elapsed: seconds from start to end with that many processes.
         data_is_here: whether the data set is on this computer. If not, the plan was made from its
-            description, and nobody can say what is stored.
+            description, and it is not known which stages are stored.
         notes: sentences on the data that a user should read once.
     """
 
@@ -130,11 +130,11 @@ def dry_run(
     only: str | None = None,
     device: str = "auto",
     jobs: int | None = None,
-    tell: Callable[[Stage], None] | None = None,
+    announce: Callable[[Stage], None] | None = None,
 ) -> DryRun:
     """Plans a run and measures how long it would take; fetches, stores and trains nothing.
 
-    Arguments as for :func:`run`; ``tell`` is called with each stage before it is rehearsed.
+    Arguments as for :func:`run`; ``announce`` is called with each stage before it is rehearsed.
 
     Raises:
         UserError: something the user must change.
@@ -142,13 +142,13 @@ def dry_run(
     where = resolve_device(device)
     source = CATALOGUE.get(spec.dataset)
     is_here = source is None or source.found() is not None
-    data = _described(source) if source and not is_here else _data_of(spec, store)
+    data = _stand_in_data(source) if source and not is_here else _data_of(spec, store)
     plan = _plan(spec, data, only, where)
-    known = Store(store) if store.is_dir() and any(store.iterdir()) else None
-    stored = {stage.id for stage in plan if known and known.find(stage.kind, stage.id)}
+    results = Store(store) if store.is_dir() and any(store.iterdir()) else None
+    stored = {stage.id for stage in plan if results and results.find(stage.kind, stage.id)}
     missing = [stage for stage in plan if stage.id not in stored]
     with _threads():
-        seconds = estimate(missing, data.dataset, where, tell=tell)
+        seconds = estimate(missing, data.dataset, where, announce=announce)
     count = jobs or default_jobs(where)
     return DryRun(
         plan=plan,
@@ -170,16 +170,16 @@ def run(
     jobs: int | None = None,
     reporter: Reporter | None = None,
 ) -> RunOutcome:
-    """Computes what of a spec's grid the store does not hold yet.
+    """Computes the stages of a spec's grid that the store does not hold yet.
 
     Args:
         spec: see :func:`remission.grid.spec.spec.read_spec`.
-        store: folder of the store, made if missing.
-        only: names a part of the grid, see :func:`remission.grid.plan.select.select`; what that
-            part builds upon and the control's stages beside it are computed as well.
+        store: folder of the store, which is created if it is missing.
+        only: names a part of the grid, see :func:`remission.grid.plan.select.select`; the stages
+            that this part builds upon and is compared with are computed as well.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         jobs: processes at once; None: one per core on a CPU (at most 4), one on an accelerator.
-        reporter: hears how it goes.
+        reporter: hears how the run goes.
 
     Raises:
         UserError: something the user must change.
@@ -203,7 +203,7 @@ def run(
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """Lets torch have as many threads as a stage has within this context, see :func:`threads`."""
+    """Gives torch the number of threads of a stage within this context, see :func:`threads`."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads())
     try:

@@ -1,4 +1,4 @@
-"""What lies on the disk: records, what they hold, and the store they lie in. No torch here.
+"""Records, what they hold, and the store on the disk that holds them. No torch here.
 
 A *record* is what one stage of the grid leaves behind. A record of a measured model holds a
 :class:`Cell`; a record of a path between two models holds :class:`PathCurve` objects. Tables and

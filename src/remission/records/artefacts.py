@@ -27,7 +27,7 @@ def check_presence(folder: Path, artefact: Artefact, owner: str = "") -> None:
 
     Args:
         folder: the store.
-        artefact: of one of its records.
+        artefact: an artefact of one of its records.
         owner: the label of that record, for errors.
 
     Raises:
@@ -38,12 +38,12 @@ def check_presence(folder: Path, artefact: Artefact, owner: str = "") -> None:
     try:
         size = file.stat().st_size if file.is_file() else None
     except OSError as error:
-        raise _unreadable(_named(artefact, owner), error) from error
+        raise _unreadable(_name_of(artefact, owner), error) from error
     if size is None:
-        raise DamagedError(f"{_named(artefact, owner)} is missing from the store", _ANEW)
+        raise DamagedError(f"{_name_of(artefact, owner)} is missing from the store", _ANEW)
     if size != artefact.bytes:
         raise DamagedError(
-            f"{_named(artefact, owner)} is damaged ({size} bytes instead of {artefact.bytes})",
+            f"{_name_of(artefact, owner)} is damaged ({size} bytes instead of {artefact.bytes})",
             _ANEW,
         )
 
@@ -62,16 +62,16 @@ def read_artefact(folder: Path, artefact: Artefact, owner: str = "") -> bytes:
         with (folder / artefact.file).open("rb") as stream:
             content = stream.read(artefact.bytes + 1)
     except OSError as error:
-        raise _unreadable(_named(artefact, owner), error) from error
+        raise _unreadable(_name_of(artefact, owner), error) from error
     if hashlib.sha256(content).hexdigest() != artefact.sha256:
-        raise DamagedError(f"{_named(artefact, owner)} is damaged (wrong checksum)", _ANEW)
+        raise DamagedError(f"{_name_of(artefact, owner)} is damaged (wrong checksum)", _ANEW)
     return content
 
 
 def set_aside(folder: Path, artefact: Artefact) -> None:
     """Renames a damaged artefact, so that the next run finds it missing and computes it anew.
 
-    A file that is gone already is left so.
+    Nothing happens where the file is gone already.
 
     Raises:
         StoreError: it cannot be renamed.
@@ -82,13 +82,13 @@ def set_aside(folder: Path, artefact: Artefact) -> None:
             file.rename(file.with_name(file.name + DAMAGED))
     except OSError as error:
         raise StoreError(
-            f"{_named(artefact)} is damaged (wrong checksum) and cannot be renamed "
+            f"{_name_of(artefact)} is damaged (wrong checksum) and cannot be renamed "
             f"({error.strerror or error})",
             "remove it, then run the spec again, which computes it anew",
         ) from error
 
 
-def _named(artefact: Artefact, owner: str = "") -> str:
+def _name_of(artefact: Artefact, owner: str = "") -> str:
     return f"the file {artefact.file}" + (f" of '{owner}'" if owner else "")
 
 

@@ -38,7 +38,7 @@ class Subject:
     purifier_params: Json
 
     def subject(self, *names: str) -> Json:
-        """Returns the columns that say what was measured: those named, else all of ``SUBJECT``."""
+        """Returns the columns that say what was measured: ``names``, or all of ``SUBJECT``."""
         return {name: getattr(self, name) for name in names or SUBJECT}
 
 
@@ -50,7 +50,8 @@ class Cell(Subject):
     on the same data without poison; ``reactivation`` is ``"none"`` before any reactivation.
     ASR and robust accuracy are measured on triggered test images whose class is not the one that
     the attacker wants: ``target``, or the next class with ``"all-to-all"``. ``attack`` is
-    ``"none"`` where the purifier was handed the control: no trigger, no target, no ASR.
+    ``"none"`` where the purifier was given the control: then there is no trigger, no target and no
+    ASR.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

@@ -1,4 +1,4 @@
-"""What is wrong with a store, and what of it nobody needs."""
+"""Damaged artefacts of a store, and files in it that no record needs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ UNTOUCHED = 3600.0
 def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
     """Compares every artefact with its checksum.
 
-    A damaged one is set aside, so that the next run computes it anew.
+    A damaged artefact is set aside, so that the next run computes it anew.
 
     Returns:
-        A record and what is wrong, for each artefact that is missing or damaged.
+        For each artefact that is missing or damaged: its record and a clause that says what is
+        wrong.
     """
     flaws = []
     for record in records:
@@ -34,8 +35,8 @@ def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]
                 flaws.append((record, error.problem))
                 try:
                     set_aside(store.folder, artefact)
-                except StoreError as refused:
-                    flaws[-1] = (record, str(refused))
+                except StoreError as refusal:
+                    flaws[-1] = (record, str(refusal))
             except StoreError as error:
                 flaws.append((record, str(error)))
     return flaws
@@ -44,25 +45,25 @@ def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]
 def unneeded(store: Store, records: Iterable[Record], *, follow_links: bool = False) -> list[Path]:
     """Lists the files of a store that no record names.
 
-    An interruption leaves them behind, or the removal of a record. The young ones among them may
-    belong to a run at work, see :func:`young`. Only plain files are listed, and only those whose
-    names are such as remission gives to artefacts and to unfinished files.
+    An interruption or the removal of a record leaves such files behind. A young file may belong to
+    a run at work, see :func:`young`. Only plain files are listed, and only under names that
+    remission gives to artefacts and to unfinished files.
 
     Args:
-        store: the one to look through.
+        store: the store to search.
         records: all of its records.
-        follow_links: whether to look into :func:`linked_folders`, too.
+        follow_links: whether to search :func:`linked_folders` as well.
     """
-    named = {store.folder / a.file for record in records for a in record.artefacts.values()}
+    in_use = {store.folder / a.file for record in records for a in record.artefacts.values()}
     artefacts = store.folder / ARTEFACTS
-    left_out = set() if follow_links else set(linked_folders(store))
-    inside = [f for d in folders(store.folder) if d not in left_out for f in d.iterdir()]
+    behind_links = set() if follow_links else set(linked_folders(store))
+    inside = [f for d in folders(store.folder) if d not in behind_links for f in d.iterdir()]
     return sorted(
         file
         for file in inside
         if file.is_file()
         and not file.is_symlink()
-        and file not in named
+        and file not in in_use
         and (
             file.name.startswith(PART) or (file.parent == artefacts and is_artefact_name(file.name))
         )
@@ -72,13 +73,13 @@ def unneeded(store: Store, records: Iterable[Record], *, follow_links: bool = Fa
 def linked_folders(store: Store) -> list[Path]:
     """Lists the folders of a store that lie behind a link, where other stores may use their files.
 
-    A store that lies behind a link as a whole has none.
+    A store that lies behind a link as a whole has no such folder.
     """
     return [f for f in folders(store.folder) if f != store.folder and not _own(f, store.folder)]
 
 
 def young(file: Path) -> bool:
-    """Tells whether a run may be at work on a file, as it was written within the last hour.
+    """Returns whether a run may be at work on a file, as it was written within the last hour.
 
     A run writes the record of a stage last, so that until then no record names the stage's files.
 
@@ -89,5 +90,5 @@ def young(file: Path) -> bool:
 
 
 def _own(folder: Path, store: Path) -> bool:
-    """Tells whether a folder of a store really lies in it, and not behind a link."""
+    """Returns whether a folder of a store lies in the store itself, and not behind a link."""
     return folder.resolve() == store.resolve() / folder.relative_to(store)

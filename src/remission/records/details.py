@@ -1,6 +1,6 @@
 """The ``details`` of the records of each kind: ``VictimDetails.of(record).losses``.
 
-A field that an older record lacks, or that a damaged one holds in another form, is None or empty.
+A field is None or empty where an older record lacks it, or a damaged one holds another type.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ class Details:
     """What the details of all kinds have in common.
 
     Args:
-        facts: of the method whose code was run: what it needs, and what
-            :meth:`remission.method.Method.facts` says of it. Empty where none was run.
+        facts: what the method needs whose code the stage ran, and what
+            :meth:`remission.method.Method.facts` says of it; empty where it ran no method.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     _written_as_null: ClassVar[tuple[str, ...]] = ()
-    """Fields that are written even where they are None; the others are left out then."""
+    """Fields that are written even where they are None; a record lacks every other such field."""
 
     facts: Json = field(default_factory=dict)
 
@@ -42,16 +42,16 @@ class Details:
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
-        """Reads what :meth:`to_json` writes; what is missing or has another type is left empty."""
+        """Reads what :meth:`to_json` writes; a missing field, or one of another type, is empty."""
         return cls(**_fields_in(cls, details))
 
     def to_json(self) -> Json:
-        """Returns the details as they stand in a record."""
+        """Returns the details as a record holds them."""
         values: Json = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if value not in (None, [], {}) or one.name in self._written_as_null:
-                values[one.name] = _as_json(value)
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if value not in (None, [], {}) or entry.name in self._written_as_null:
+                values[entry.name] = _as_json(value)
         return values
 
 
@@ -107,7 +107,7 @@ class ControlDetails(Details):
 
 @dataclass(frozen=True, kw_only=True)
 class NamedClass(Details):
-    """What an inversion says of one model, see :class:`remission.inversion.Inverted`.
+    """The answer of an inversion about one model, see :class:`remission.inversion.Inverted`.
 
     Args:
         target: the class that it takes for the attacker's; None if it moves no image.
@@ -187,9 +187,9 @@ class PathDetails(Details):
     """Details of a ``path``.
 
     Args:
-        layers: the name of a straight walk -> its layers in the model's order.
+        layers: the name of a straight line, see ``PathCurve.walk`` -> its layers in order.
         plane: why there is no plane where one was asked for.
-        barriers: of records that still held them; :meth:`remission.records.PathCurve.barrier`
+        barriers: only older records hold them; :meth:`remission.records.PathCurve.barrier`
             computes them from the curves.
     """
 
@@ -199,7 +199,7 @@ class PathDetails(Details):
 
     @classmethod
     def from_json(cls, details: Mapping[str, Any]) -> Self:
-        """Reads what :meth:`to_json` writes: ``layers, line`` is the key of one walk's layers."""
+        """Reads what :meth:`to_json` writes: ``layers, line`` is the key of one line's layers."""
         layers = {
             key.removeprefix(_LAYERS): value
             for key, value in details.items()
@@ -208,10 +208,10 @@ class PathDetails(Details):
         return super().from_json({**details, "layers": layers})
 
     def to_json(self) -> Json:
-        """Returns the details as they stand in a record."""
+        """Returns the details as a record holds them."""
         values = super().to_json()
         layers = values.pop("layers", {})
-        return values | {f"{_LAYERS}{walk}": rows for walk, rows in layers.items()}
+        return values | {f"{_LAYERS}{path}": rows for path, rows in layers.items()}
 
 
 _LAYERS = "layers, "
@@ -219,7 +219,7 @@ _LAYERS = "layers, "
 
 @dataclass(frozen=True, kw_only=True)
 class TriedModel:
-    """A model that perturbations were tried on, by its purifier."""
+    """A model that perturbations were tried on; its purifier identifies it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -235,9 +235,9 @@ class TransferDetails(Details):
         models: the first of them the control; rows and columns of the matrices are in their order.
         asr: one row per perturbation, made for that model; one column per model it was tried on.
         asr_clean: the same without the trigger; None where it was not measured.
-        n_triggered: triggered test images behind an ASR that no reactivation's own cell says.
+        n_triggered: triggered test images behind each ASR that no reactivation's own cell holds.
 
-    The other fields are those of a cell, and say of which attack, seed and reactivation.
+    The other fields are those of a cell: they say which attack, seed and reactivation it is about.
     """
 
     _written_as_null: ClassVar[tuple[str, ...]] = ("attack_params", "reactivation_params", "budget")
@@ -265,7 +265,7 @@ class TransferDetails(Details):
         return super().from_json({**matrix, "facts": details.get("facts", {})})
 
     def to_json(self) -> Json:
-        """Returns the details as they stand in a record."""
+        """Returns the details as a record holds them."""
         matrix = super().to_json()
         facts = matrix.pop("facts", None)
         return {"transfer": matrix} | ({"facts": facts} if facts else {})
@@ -297,4 +297,4 @@ def _fields_in(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _adapters(cls: type) -> dict[str, TypeAdapter[Any]]:
     hints = get_type_hints(cls)
-    return {one.name: TypeAdapter(hints[one.name]) for one in fields(cls)}
+    return {entry.name: TypeAdapter(hints[entry.name]) for entry in fields(cls)}

@@ -20,7 +20,7 @@ PLANS = "plans"
 VERSIONS_FILE = "versions.json"
 """The versions of methods that the last runs into the store had."""
 DAMAGED = ".damaged"
-"""How the name of an artefact ends after it was found damaged and was set aside."""
+"""The suffix of an artefact whose file was damaged and was set aside."""
 LITTER = frozenset(
     {
         ".DS_Store",
@@ -47,12 +47,12 @@ _KIND = re.compile(r"[a-z]+")
 
 
 def is_record_name(name: str) -> bool:
-    """Tells whether the name is that of a record: an identity and ``.json``."""
+    """Returns whether the name is that of a record: an identity and ``.json``."""
     return _RECORD.fullmatch(name) is not None
 
 
 def is_artefact_name(name: str) -> bool:
-    """Tells whether the name is that of an artefact, or of a damaged one that was set aside."""
+    """Returns whether the name is that of an artefact, or of a damaged one that was set aside."""
     return _NAMES[ARTEFACTS].fullmatch(name) is not None
 
 
@@ -62,7 +62,7 @@ def spec_file_name(name: str) -> str:
 
 
 def record_folders(store: Path) -> list[Path]:
-    """Lists the folders of a store's records, one per kind of stage; links to folders count.
+    """Lists the folders of a store's records, one per kind of stage, links to folders included.
 
     Raises:
         OSError: they cannot be listed.
@@ -74,17 +74,17 @@ def record_folders(store: Path) -> list[Path]:
 
 
 def folders(store: Path) -> list[Path]:
-    """Lists the folders in which a store's files lie, as far as they exist: itself comes first.
+    """Lists the folders in which a store's files lie, as far as they exist, the store first.
 
     Raises:
         OSError: they cannot be listed.
     """
-    named = [store, *(store / name for name in _NAMES)]
-    return [folder for folder in named if folder.is_dir()] + record_folders(store)
+    own_folders = [store, *(store / name for name in _NAMES)]
+    return [folder for folder in own_folders if folder.is_dir()] + record_folders(store)
 
 
 def holds_results(folder: Path) -> bool:
-    """Tells whether a folder is a store, or one lies in it as ``remission demo`` places it.
+    """Returns whether a folder is a store, or holds one where ``remission demo`` places it.
 
     Raises:
         OSError: the folder cannot be listed.
@@ -93,7 +93,7 @@ def holds_results(folder: Path) -> bool:
 
 
 def foreign_files(store: Path) -> list[Path]:
-    """Lists what lies in a store's folders under names that remission does not give.
+    """Lists the files in a store's folders whose names are not given by remission.
 
     Examples are the conflict copies of a synchronisation, and files that operating systems add.
 

@@ -10,7 +10,7 @@ from typing import Any
 from remission.records.kinds import KINDS
 
 FOLDER = "folder"
-"""What identities call the data set of an image folder: its content alone tells it apart."""
+"""The name of every image folder in identities: its content alone identifies it."""
 
 
 def identity(kind: str, settings: Mapping[str, Any], parents: Mapping[str, str]) -> str:

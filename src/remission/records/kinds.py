@@ -1,7 +1,7 @@
 """The kinds of stages, each described once: what its record holds and whose code it runs.
 
-What is computed in a stage of a kind is said beside it, in :mod:`remission.grid.stages`. A kind
-from outside the package is made known with :func:`remission.grid.stages.kinds.register_kind`.
+The functions that compute stages are in :mod:`remission.grid.stages`. A kind from outside the
+package is registered with :func:`remission.grid.stages.kinds.register_kind`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ class Kind:
 
     Args:
         name: as records and the folders of a store spell it.
-        version: raise it when a change of the stage's own code changes its result: what was stored
-            before is then not reused. Where only one method's code changed, that method's own
-            ``version`` is raised instead.
-        runs: the key of its settings that holds the method whose code it runs; empty: none.
+        version: raise it when a change of the stage's own code changes its result: results that
+            were stored before are then not reused. Where only one method's code changed, that
+            method's own ``version`` is raised instead.
+        runs: the key of its settings that holds the method whose code it runs; empty: it
+            runs no method.
         measures: whether its record holds a cell, also where the stage failed.
         trains: whether its record holds the weights of a model.
         paced_by: the key of its settings that the duration of a step of its loops depends on;
             empty: the same as ``runs``.
-        same_time_for_all: keys of its settings that its duration does not depend on, beside the
+        same_time_for_all: keys of its settings that its duration does not depend on, besides the
             seed, the target class, the budget and the parameters of an attack that is not run.
     """
 
@@ -41,7 +42,7 @@ class Kind:
 VICTIM = Kind(name="victim", runs="attack", measures=True, trains=True)
 """Trains the backdoored model and measures it."""
 CONTROL = Kind(name="control", trains=True)
-"""Trains the model beside it, in the same way on the same images without poison."""
+"""Trains the same model in the same way on the same images without poison."""
 BASELINE = Kind(name="baseline", measures=True)
 """Measures the control with the trigger of a victim."""
 INVERSION = Kind(name="inversion", runs="inversion", same_time_for_all=("attack",))
@@ -49,15 +50,15 @@ INVERSION = Kind(name="inversion", runs="inversion", same_time_for_all=("attack"
 PURIFIED = Kind(
     name="purified", runs="purifier", measures=True, trains=True, same_time_for_all=("attack",)
 )
-"""Purifies a victim and measures what comes of it."""
+"""Purifies a victim and measures the purified model."""
 REACTIVATED = Kind(
     name="reactivated", runs="reactivation", measures=True, same_time_for_all=("purifier",)
 )
 """Reactivates a purified model, or the control, and measures it."""
 PATH = Kind(name="path", runs="retuning", paced_by="attack", same_time_for_all=("purifier",))
-"""Measures what lies between a victim and a purified model in weight space."""
+"""Measures models between a victim and a purified model in weight space."""
 INNOCENT = Kind(name="innocent", runs="purifier", measures=True)
-"""Hands the control to a purifier, or to none, and measures what comes of it."""
+"""Purifies the control, or leaves it as it is, and measures the result."""
 TRANSFER = Kind(name="transfer", runs="reactivation")
 """Tries every perturbation that was made for one model of a victim on all the others."""
 
@@ -73,7 +74,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(_KINDS)
 
 
 def add_kind(kind: Kind) -> None:
-    """Makes a kind from outside the package known to everything that reads records.
+    """Adds a kind from outside the package, for everything that reads records.
 
     Raises:
         ValueError: its name is no name of a folder, or another kind has it.

@@ -31,8 +31,8 @@ class MethodKey:
     @classmethod
     def of(cls, name: str, params: Json, *, without: tuple[str, ...] = ()) -> MethodKey:
         """Returns the method, less the parameters that the table already shows in a column."""
-        shown = {key: value for key, value in params.items() if key not in without}
-        return cls(name, canonical(shown))
+        rest = {key: value for key, value in params.items() if key not in without}
+        return cls(name, canonical(rest))
 
     @property
     def parameters(self) -> Json:
@@ -44,8 +44,8 @@ def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
     """Returns a purifier as a key, from what a cell says of it.
 
     Args:
-        name: of the purifier.
-        params: its parameters. They name the inversion where that is not the paper's; the key
+        name: the name of the purifier.
+        params: its parameters. They name the inversion only where it is not the default; the key
             names it wherever the purifier works with an inverted trigger.
     """
     if params.get("trigger") == "inverted":
@@ -65,7 +65,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
-    """Gives each method a label, unique among them: ``pam (rho=0.3)`` beside ``pam (rho=0.5)``."""
+    """Gives each method a label, unique among them, such as ``pam (rho=0.3)``."""
     by_name: dict[str, list[MethodKey]] = {}
     for method in sorted(set(methods)):
         by_name.setdefault(method.name, []).append(method)
@@ -75,17 +75,17 @@ def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
         keys = sorted({key for values in params.values() for key in values})
         differing = [k for k in keys if len({params[v].get(k) for v in variants}) > 1]
         for variant in variants:
-            own = params[variant]
-            parts = [f"{key}={own[key]}" for key in differing if key in own]
+            entries = params[variant]
+            parts = [f"{key}={entries[key]}" for key in differing if key in entries]
             labels[variant] = printable(f"{name} ({', '.join(parts)})" if parts else name)
     return labels
 
 
 def is_label_of(text: str, method: MethodKey) -> bool:
-    """Tells whether :func:`label_methods` may give a method this label, beside some others.
+    """Returns whether :func:`label_methods` may give a method this label, depending on the others.
 
-    It is the method's name, with any of its parameters behind it in brackets: which of them a
-    table shows depends on the other methods there.
+    A label is the method's name, followed by some of its parameters in brackets: which of them a
+    table shows depends on the other methods in it.
     """
     name = printable(method.name)
     if text == name:

@@ -1,4 +1,4 @@
-"""What was measured between models, along paths and on planes of weight space. No torch here."""
+"""Measurements between models, along paths and on planes of weight space. No torch here."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ Quantity = Literal["backdoor_error", "clean_error", "backdoor_loss", "clean_loss
 
 @dataclass(frozen=True, kw_only=True)
 class PathCurve(Subject):
-    """What was measured on a walk in weight space; t = 0 backdoored, t = 1 purified.
+    """Measurements along one path in weight space, at positions t from 0 to 1.
 
-    ``walk`` says which: ``"line"``, the straight line; ``"bezier"``, a quadratic Bezier curve that
-    was trained on the defender's images; ``"retuned"``, the straight line from the purified model
-    (t = 0) to the same after a retuning (t = 1).
+    ``walk`` says which path: ``"line"``, the straight line from the backdoored model (t = 0) to the
+    purified one (t = 1); ``"bezier"``, a quadratic Bezier curve between the same models, which was
+    trained on the defender's images; ``"retuned"``, the straight line from the purified model
+    (t = 0) to the same model after a retuning (t = 1).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -36,7 +37,8 @@ class PathCurve(Subject):
     n_triggered: int
     walk: Literal["line", "bezier", "retuned"] = "line"
     clean_loss: list[Amount] | None = None
-    """The mean cross entropy of clean test images. None in older records, as the fields below."""
+    """The mean cross entropy of clean test images. None in older records; so are the
+    fields below."""
     backdoor_loss: list[Amount] | None = None
     """The mean cross entropy of the triggered images, with the attacker's classes as labels."""
     distance: Amount | None = None
@@ -45,7 +47,7 @@ class PathCurve(Subject):
     """The distance divided by the norm of the model at t = 0."""
 
     def __post_init__(self) -> None:
-        losses = [each for each in (self.clean_loss, self.backdoor_loss) if each is not None]
+        losses = [loss for loss in (self.clean_loss, self.backdoor_loss) if loss is not None]
         lengths = {len(values) for values in (self.t, self.asr, self.clean_acc, *losses)}
         if len(lengths) > 1 or not self.t:
             raise ValueError("a path whose lists differ in length")
@@ -65,7 +67,7 @@ class PathCurve(Subject):
 
     @property
     def t_back(self) -> float | None:
-        """The result of :func:`way_back`; a ``"retuned"`` walk begins at its purified end."""
+        """The result of :func:`way_back`; a ``"retuned"`` path begins at its purified end."""
         if self.walk == "retuned":
             return way_back([1 - place for place in reversed(self.t)], self.asr[::-1])
         return way_back(self.t, self.asr)
@@ -80,7 +82,7 @@ class PathCurve(Subject):
 
 
 def barrier(t: Sequence[float], values: Sequence[float]) -> float:
-    """Returns the height of the barrier of an error, or of a loss, between the ends of a walk.
+    """Returns the height of the barrier of an error, or of a loss, between the ends of a path.
 
     It is the largest excess over the straight line between the values at the ends,
 
@@ -115,7 +117,7 @@ def way_back(t: Sequence[float], asr: Sequence[float], level: float = 0.5) -> fl
 
     Returns:
         A distance in t: 0 where the ASR of the purified model itself is above ``level``, None where
-        it is at no position.
+        it is above ``level`` at no position.
     """
     if asr[-1] > level:
         return 0.0
@@ -128,7 +130,7 @@ def way_back(t: Sequence[float], asr: Sequence[float], level: float = 0.5) -> fl
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
-    """What was measured on a grid in the plane through backdoored, purified and retuned model.
+    """Measurements on a grid in the plane through backdoored, purified and retuned model.
 
     Each list of lists has one row per entry of ``y``, with one number per entry of ``x``.
     """

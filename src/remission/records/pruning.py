@@ -1,4 +1,4 @@
-"""Removing what the last runs into a store did not ask for: results of earlier data or settings."""
+"""Removes results that the last runs into a store did not ask for, such as those of older data."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Removal:
     """A record that no plan asks for.
 
     Args:
-        record: the one that is not asked for.
-        files: its file, and those of its artefacts that exist, its own first.
-        size: how many bytes they take. What links lead to is not counted, as it is not removed.
+        record: the one that no plan asks for.
+        files: the file of the record, then those of its artefacts, as far as they exist.
+        size: how many bytes they take. A link counts itself: the file behind it is not removed.
         recent: whether the record is one of the last hour, so that a run may be at work.
     """
 
@@ -41,7 +41,7 @@ def unasked(
     that wrote it may be at work.
 
     Args:
-        store: the one to look through.
+        store: the store to search.
         records: all of its records.
         follow_links: whether files in :func:`remission.records.checking.linked_folders` count.
 
@@ -50,25 +50,26 @@ def unasked(
     """
     records = list(records)
     needed = _asked_for(store, records)
-    left_out = set() if follow_links else set(linked_folders(store))
+    behind_links = set() if follow_links else set(linked_folders(store))
     in_use = {a.file for r in records if r.id in needed for a in r.artefacts.values()}
     for record in records:
-        own = store.record_file(record.kind, record.id)
-        if record.id in needed or own.parent in left_out:
+        record_file = store.record_file(record.kind, record.id)
+        if record.id in needed or record_file.parent in behind_links:
             continue
         artefacts = [a.file for a in record.artefacts.values() if a.file not in in_use]
-        if store.folder / ARTEFACTS in left_out:
+        if store.folder / ARTEFACTS in behind_links:
             artefacts = []
-        files = [own, *(store.folder / name for name in artefacts)]
-        there = tuple(file for file in files if file.is_file() or file.is_symlink())
-        size = sum(file.lstat().st_size for file in there)
-        yield Removal(record, there, size, recent=own in there and young(own))
+        files = [record_file, *(store.folder / name for name in artefacts)]
+        existing = tuple(file for file in files if file.is_file() or file.is_symlink())
+        size = sum(file.lstat().st_size for file in existing)
+        recent = record_file in existing and young(record_file)
+        yield Removal(record, existing, size, recent=recent)
 
 
 def remove(store: Store, removal: Removal) -> bool:
     """Removes a record and then its artefacts, unless a run has begun that asks for it.
 
-    The plans are read once more to find this out.
+    The plans are read once more for this check.
 
     Returns:
         Whether they were removed.
@@ -100,7 +101,7 @@ def _asked_for(store: Store, records: Iterable[Record]) -> set[str]:
     if broken:
         raise StoreError(
             f"the plan '{broken[0]}' is damaged, so that nothing says what it asks for",
-            "run its spec again, or remove the file if the spec is given up",
+            "run its spec again, or remove the file if you no longer use the spec",
         )
     if not plans:
         raise StoreError(

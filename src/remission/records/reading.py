@@ -26,7 +26,7 @@ from remission.records.superseded import current, versions_in
 _log = logging.getLogger(__name__)
 
 _SHOWN = 5
-"""Foreign files that a warning names; it counts the others."""
+"""The number of foreign files that a warning names; it counts the others."""
 _ANEW = "run the spec again, which computes it anew, or remove the file"
 """What to do about a damaged record."""
 
@@ -100,7 +100,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
 
 
 def _files_in_store(store: Path) -> list[Path]:
-    """Lists the files of all records of a store; names what else lies in its folders, once."""
+    """Lists the files of all records of a store; warns once of other files in its folders."""
     if foreign := foreign_files(store):
         _name_once(store, tuple(str(file.relative_to(store)) for file in foreign))
     return [
@@ -112,7 +112,7 @@ def _files_in_store(store: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """Lists the files of all records below a folder in git; names other JSON files, once."""
+    """Lists the files of all records below a folder in git; warns once of other JSON files."""
     files = sorted(folder.rglob("*.json"))
     if foreign := [file for file in files if not is_record_name(file.name)]:
         _name_once(folder, tuple(str(file.relative_to(folder)) for file in foreign))
@@ -121,11 +121,11 @@ def _files_below(folder: Path) -> list[Path]:
 
 @cache
 def _name_once(folder: Path, names: tuple[str, ...]) -> None:
-    """Warns of files that are none of a store's, once in the life of this process."""
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    """Warns of files that do not belong to a store, once in the life of this process."""
+    listing = ", ".join(repr(name) for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     what = "a file that is" if len(names) == 1 else f"{len(names)} files that are"
-    _log.warning("passed over %s none of the store's in '%s': %s%s", what, folder, shown, more)
+    _log.warning("passed over %s none of the store's in '%s': %s%s", what, folder, listing, more)
 
 
 def brief(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind
@@ -155,16 +155,16 @@ def path_curves(records: Iterable[Record]) -> list[PathCurve]:
 
 
 def folder_name(store: Path, digest: str) -> str | None:
-    """What the records of a store call the image folder of a content; None: it is new there.
+    """Returns what the records of a store call an image folder; None where it is new there.
 
     Args:
         store: folder of the store; it need not exist.
-        digest: of the content, as identities hold it.
+        digest: of the folder's content, as identities hold it.
     """
     for file in sorted((store / RECORDS / "victim").glob("*.json")):
         try:
             record = read_record(file)
-        except StoreError:  # is said where records are read for their own sake
+        except StoreError:  # It is reported where the records themselves are read.
             continue
         context = record.settings.get("context", {})
         if record.cell and context.get("dataset") == FOLDER and context.get("data") == digest:

@@ -39,10 +39,10 @@ class Record:
         label: a short name for people.
         settings: everything that the identity was made from.
         parents: role -> id of the stages whose results this one used.
-        details: what else is worth knowing (the class that an inversion names, losses, counts).
+        details: further results (the class that an inversion names, losses, counts).
         environment: versions of libraries, the processor, the precision in force.
         seconds: wall-clock seconds of this stage alone.
-        cpu_seconds: processor seconds of it, over all threads; None in older records.
+        cpu_seconds: processor seconds of this stage, over all threads; None in older records.
         finished: when the stage ended, an ISO 8601 time in UTC.
     """
 
@@ -85,5 +85,5 @@ class Record:
 
 @cache
 def _adapter() -> TypeAdapter[Record]:
-    """Returns what checks types and ranges, which takes long to build and is built once."""
+    """Returns the validator of types and ranges, which is built once since that takes long."""
     return TypeAdapter(Record)

@@ -1,7 +1,7 @@
-"""On which data and with which recipe a record was made, and which of several the last runs used.
+"""The data and the recipe behind a record, and which of several settings the last runs used.
 
 The *setting* of a record is everything that its stage has in common with the victim that it goes
-back to, beside the data set's name, the architecture and the seed: the digest of the data, the
+back to, except the data set's name, the architecture and the seed: the digest of the data, the
 size of its images, the split, the victim's recipe, the precision. Numbers of different settings
 are never averaged.
 """
@@ -20,9 +20,9 @@ from remission.records.files import PLANS
 from remission.records.record import Record
 
 _APART = ("dataset", "arch", "seed")
-"""What tables show in columns of their own."""
+"""Keys that tables show in columns of their own."""
 _ABSENT = {"resize": "crop"}
-"""What settings without a key mean by it."""
+"""The values of keys that older settings lack."""
 
 
 def setting_of(record: Record) -> Json:
@@ -36,7 +36,7 @@ def setting_of(record: Record) -> Json:
 def last_runs(folder: Path) -> dict[str, str]:
     """Returns when a run last asked for each stage of a store: identity -> ISO 8601 time in UTC.
 
-    A store whose plans do not say when they were made, as older ones, has none.
+    The result is empty for an older store, whose plans do not say when they were made.
     """
     times: dict[str, str] = {}
     for file in sorted((folder / PLANS).glob("*.json")):
@@ -54,7 +54,7 @@ class Selection:
 
     Args:
         records: those of the settings that the last runs used, in the order of the store.
-        hidden: how many others the store holds.
+        hidden: how many other records the store holds.
     """
 
     records: list[Record]
@@ -64,9 +64,9 @@ class Selection:
 def of_last_settings(records: Iterable[Record], runs: Mapping[str, str] | None = None) -> Selection:
     """Selects the records of the settings that the last runs used.
 
-    For each data set, architecture and attack one setting stands: that of the stage which a run
-    asked for last, or of the record that was finished last. What these records build upon stands
-    as well.
+    For each data set, architecture and attack one setting is selected: that of the stage which a
+    run asked for last, or of the record that was finished last. The records that these build upon
+    are selected as well.
 
     Args:
         records: of one store.
@@ -74,15 +74,15 @@ def of_last_settings(records: Iterable[Record], runs: Mapping[str, str] | None =
     """
     records, runs = list(records), runs or {}
     names = {_data(record): record.cell.dataset for record in records if record.cell}
-    standing: dict[str, tuple[str, str]] = {}
+    latest: dict[str, tuple[str, str]] = {}
     for record in records:
         time = max(record.finished, runs.get(record.id, ""))
         subject, entry = _subject(record, names), (time, _key(setting_of(record)))
-        standing[subject] = max(standing.get(subject, entry), entry)
+        latest[subject] = max(latest.get(subject, entry), entry)
     selected = {
         record.id
         for record in records
-        if standing[_subject(record, names)][1] == _key(setting_of(record))
+        if latest[_subject(record, names)][1] == _key(setting_of(record))
     }
     by_id = {record.id: record for record in records}
     waiting = list(selected)
@@ -90,12 +90,12 @@ def of_last_settings(records: Iterable[Record], runs: Mapping[str, str] | None =
         parents = {p for p in by_id[waiting.pop()].parents.values() if p in by_id} - selected
         selected |= parents
         waiting += parents
-    shown = [record for record in records if record.id in selected]
-    return Selection(shown, len(records) - len(shown))
+    selection = [record for record in records if record.id in selected]
+    return Selection(selection, len(records) - len(selection))
 
 
 def _subject(record: Record, names: Mapping[str, str]) -> str:
-    """What several settings of may be in a store: a data set, an architecture and an attack."""
+    """Returns a key for data set, architecture and attack, which may have several settings."""
     context = record.settings.get("context")
     if not isinstance(context, dict):
         return record.id
@@ -104,7 +104,7 @@ def _subject(record: Record, names: Mapping[str, str]) -> str:
 
 
 def _data(record: Record) -> str:
-    """The data set of a record, whatever it was called when the record was made."""
+    """Returns a key for the data set of a record, whatever it was called when the stage ran."""
     context = record.settings.get("context")
     return _key([context.get(k) for k in ("dataset", "data")] if isinstance(context, dict) else [])
 

@@ -39,10 +39,10 @@ from remission.records.unfinished import plan_text
 
 
 class Store:
-    """A folder that keeps what was computed.
+    """A folder of records and artefacts.
 
     Args:
-        folder: the store; it is made if it is missing, and refused if it holds something else.
+        folder: the store; it is created if it is missing, and refused if it holds other files.
         writer: the name that all processes of one run share, see :meth:`drop_parts`.
 
     Raises:
@@ -83,7 +83,7 @@ class Store:
             ) from error
 
     def prepare(self, kinds: Iterable[str]) -> None:
-        """Makes the folders that a run writes to, so that it fails before it has computed anything.
+        """Creates the folders that a run writes to, so that it fails before it computes anything.
 
         Args:
             kinds: the kinds of its stages.
@@ -101,13 +101,13 @@ class Store:
                 raise _unwritable(place, error) from error
 
     def record_file(self, kind: str, identity: str) -> Path:
-        """Returns the place of the record of a stage, whether it exists or not."""
+        """Returns the path of the record of a stage, whether it exists or not."""
         return self.folder / RECORDS / kind / f"{identity}.json"
 
     def find(self, kind: str, identity: str) -> Record | None:
         """Returns the record of a finished stage whose artefacts are all there, else None.
 
-        None means that the stage is to be computed: its record is missing, damaged or says that it
+        None means that the stage must be computed: its record is missing, damaged or says that it
         failed, or an artefact is missing. Artefacts are not read here; :meth:`read` compares each
         with its checksum when it is used.
 
@@ -138,7 +138,7 @@ class Store:
 
         Args:
             record: from :meth:`find`.
-            name: that of the artefact, a key of ``record.artefacts``.
+            name: the name of the artefact, a key of ``record.artefacts``.
 
         Raises:
             StoreError: the file is missing, damaged, or cannot be read.
@@ -154,8 +154,8 @@ class Store:
         """Writes the artefacts of a record that is to be written next.
 
         Args:
-            identity: that of the record.
-            contents: name of a file, with its ending -> what it holds.
+            identity: the identity of the record.
+            contents: name of a file, with its ending -> content of the file.
 
         Returns:
             Name without the ending -> artefact, as the record is to hold them.
@@ -190,7 +190,7 @@ class Store:
         """Writes down all stages of a spec, so that tables can say what is missing.
 
         Args:
-            name: the spec's.
+            name: the name of the spec.
             stages: (kind, identity) of each.
         """
         self._write(

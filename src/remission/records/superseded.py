@@ -18,7 +18,7 @@ def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | No
 
     Args:
         kind: the kind of the stage.
-        settings: those that its identity is made from.
+        settings: the settings that its identity is made from.
 
     Returns:
         None where the stage runs the code of no method.
@@ -49,17 +49,17 @@ def current(
 ) -> list[Record]:
     """Leaves out records of superseded versions of a method, and records that build upon them.
 
-    One version of each method stands: that of the last run, or else that of the record which was
-    finished last.
+    One version of each method is current: that of the last run, or else that of the record which
+    was finished last.
 
     Args:
-        records: those of one store.
-        versions: method, as in :func:`method_of` -> the version that stands.
+        records: the records of one store.
+        versions: method, as in :func:`method_of` -> its current version.
     """
     records = sorted(records, key=lambda record: (record.finished, record.id))
     methods = {record.id: method_of(record.kind, record.settings) for record in records}
-    standing = {**dict(filter(None, methods.values())), **(versions or {})}
-    superseded = {i for i, method in methods.items() if method and standing[method[0]] != method[1]}
+    latest = {**dict(filter(None, methods.values())), **(versions or {})}
+    superseded = {i for i, method in methods.items() if method and latest[method[0]] != method[1]}
     while further := {
         record.id
         for record in records

@@ -1,4 +1,4 @@
-"""What the last runs into a store were to compute, and how much of it is missing."""
+"""The stages that the last runs into a store asked for, and how many of them are missing."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from remission.records.files import PLANS, RECORDS, spec_file_name
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """The stages that the last run of one spec was to compute.
+    """The stages that the last run of one spec asked for.
 
     Args:
-        name: the spec's.
+        name: the name of the spec.
         stages: ``kind/identity`` of each stage of its grid.
     """
 
@@ -25,7 +25,7 @@ class StoredPlan:
 
 
 def plan_text(name: str, stages: Iterable[tuple[str, str]]) -> str:
-    """The text of a plan's file: the spec's name, the time now, each stage's kind and identity."""
+    """Returns the text of a plan's file: the spec's name, the time, and the stages."""
     files = sorted(f"{kind}/{identity}" for kind, identity in stages)
     now = datetime.now(UTC).isoformat()
     return json.dumps({"name": name, "run": now, "stages": files}, indent=1)
@@ -60,7 +60,7 @@ def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
 def unfinished(folder: Path) -> list[str]:
     """Writes a sentence for each spec of which a store lacks stages.
 
-    A stage that failed is not missing. A damaged plan is passed over, as no result depends on it.
+    A stage that failed is not missing. A damaged plan is ignored, as no result depends on it.
     """
     sentences = []
     for plan in stored_plans(folder)[0]:

@@ -27,12 +27,12 @@ KINDS = ("n01443537", "n01629819", "n01641577")
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:
-    """Random bytes."""
+    """Returns random bytes."""
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def cifar10() -> dict[str, Contents]:
-    """Five training files and a test file of a label byte and 3072 pixels a record."""
+    """Returns five training files and a test file, with a label byte and 3072 pixels per record."""
     members = {"batches.meta.txt": "\n".join(f"class {i}" for i in range(10)).encode() + b"\n\n"}
     for i, name in enumerate([*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]):
         count = 20 if name.startswith("test") else 10
@@ -44,7 +44,7 @@ def cifar10() -> dict[str, Contents]:
 
 
 def cifar100() -> dict[str, Contents]:
-    """A training and a test file of a coarse label, a fine label and 3072 pixels a record."""
+    """Returns a training and a test file, with two label bytes and 3072 pixels per record."""
     members = {
         "fine_label_names.txt": "\n".join(f"fine_{i}" for i in range(100)).encode(),
         "coarse_label_names.txt": "\n".join(f"coarse_{i}" for i in range(20)).encode(),
@@ -59,7 +59,7 @@ def cifar100() -> dict[str, Contents]:
 
 
 def image(height: int, width: int, value: int, kind: str, mode: str = "RGB") -> bytes:
-    """An image file of one colour: (value, 255 - value, value // 2), or grey."""
+    """Returns an image file of one colour: (value, 255 - value, value // 2), or grey."""
     colour = value if mode == "L" else (value, 255 - value, value // 2)
     stream = io.BytesIO()
     Image.new(mode, (width, height), colour).save(stream, format=kind)
@@ -67,7 +67,7 @@ def image(height: int, width: int, value: int, kind: str, mode: str = "RGB") -> 
 
 
 def gtsrb() -> dict[str, Contents]:
-    """Two training images and one test image a class, of several sizes."""
+    """Returns two training images and one test image per class, of several sizes."""
     columns = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId"
     train: Contents = {}
     for label in range(43):
@@ -90,7 +90,7 @@ def gtsrb() -> dict[str, Contents]:
 
 
 def tiny_imagenet() -> dict[str, Contents]:
-    """Four training and two validation images of three classes, a grey one among them."""
+    """Returns four training and two validation images of three classes; one of them is grey."""
     root = "tiny-imagenet-200/"
     members = {
         f"{root}wnids.txt": "\n".join(reversed(KINDS)).encode(),
@@ -120,7 +120,7 @@ MAKERS = {
 
 
 def packed(name: str, members: Mapping[str, bytes]) -> bytes:
-    """An archive whose kind its name says."""
+    """Packs an archive; its name gives the format."""
     stream = io.BytesIO()
     if name.endswith(".zip"):
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -138,7 +138,7 @@ def packed(name: str, members: Mapping[str, bytes]) -> bytes:
 def expect(
     monkeypatch: pytest.MonkeyPatch, name: str, files: Mapping[str, bytes], limit: int = 10**7
 ) -> Source:
-    """The data set of that name in the catalogue, replaced by one published as ``files``."""
+    """Replaces the data set of that name in the catalogue by one published as ``files``."""
     published = catalogue.CATALOGUE[name]
     archives = tuple(
         dataclasses.replace(
@@ -166,12 +166,12 @@ def _unavailable(source: Source, scratch: Path) -> Path:
 
 
 def official(name: str) -> dict[str, bytes]:
-    """The small archives of a data set, packed."""
+    """Returns the small archives of a data set, packed."""
     return {file: packed(file, members) for file, members in MAKERS[name]().items()}
 
 
 def changed(name: str, file: str, change: Callable[[Contents], None]) -> dict[str, bytes]:
-    """The official archives after a change of the members of one of them."""
+    """Returns the official archives after a change of the members of one of them."""
     archives = MAKERS[name]()
     change(archives[file])
     return {file: packed(file, members) for file, members in archives.items()}

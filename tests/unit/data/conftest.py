@@ -24,14 +24,14 @@ TRAIN, TEST = 40, 20
 
 
 def idx(values: np.ndarray) -> bytes:
-    """Values of uint8 in the IDX format."""
+    """Returns uint8 values in the IDX format."""
     header = bytes((0, 0, 8, values.ndim))
     lengths = b"".join(length.to_bytes(4, "big") for length in values.shape)
     return header + lengths + values.tobytes()
 
 
 def contents() -> dict[str, bytes]:
-    """The four decompressed files of a small data set of 28x28 images."""
+    """Returns the four decompressed files of a small data set of 28x28 images."""
     rng = np.random.default_rng(0)
     made = {}
     for part, count in (("train", TRAIN), ("t10k", TEST)):
@@ -50,13 +50,13 @@ def write(folder: Path, files: dict[str, bytes], *, level: int = 9) -> None:
 
 
 def unavailable(source: Source, scratch: Path) -> Path:
-    """A place outside this computer that has nothing."""
+    """Stands for a place outside this computer that has nothing."""
     raise UnavailableError("switched off in tests")
 
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
-    """``fashion-mnist`` in the catalogue, replaced by a small one; its files lie nowhere yet."""
+    """Replaces ``fashion-mnist`` in the catalogue by a small data set without files."""
     files = tuple(
         File(name=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
         for name, content in contents().items()
@@ -73,14 +73,14 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cache, empty."""
+    """Returns the empty cache folder."""
     monkeypatch.setenv("REMISSION_DATA", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def put(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Source]:
-    """Puts archives into the cache, and has the catalogue expect exactly them."""
+    """Puts archives into the cache, and their checksums into the catalogue."""
 
     def place(name: str, files: dict[str, bytes], limit: int = 10**7) -> Source:
         source = expect(monkeypatch, name, files, limit)
@@ -95,7 +95,7 @@ def put(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Source]:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
-    """Serves a folder from this computer itself, and says at which address; no network."""
+    """Serves a folder on this computer, without a network; yields its address."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     class Server(http.server.ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""Image files of kinds that are easily read wrongly, and what a viewer shows of them."""
+"""Image files that are easily read wrongly, and the pixels that a viewer shows."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ ORIENTATION = 0x0112
 
 
 def blocks(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """An upright grey picture of blocks of 8x8 pixels, which even JPEG keeps, uint8 (H, W)."""
+    """Returns a grey picture of blocks of 8x8 pixels, which JPEG preserves, uint8 (H, W)."""
     values = np.random.default_rng(seed).integers(0, 2, (height // 8, width // 8)) * 200 + 20
     values[0, 0], values[-1, -1], values[0, -1] = 20, 220, 120  # no symmetry
     return values.astype(np.uint8).repeat(8, 0).repeat(8, 1)
 
 
 def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
-    """How a camera stores the picture that is shown as ``upright`` under that orientation."""
+    """Returns the pixels that a camera stores for a picture shown as ``upright``."""
     row, column = ORIGINS[orientation]
     stored = upright.T if row in ("left", "right") else upright
     stored = stored[::-1] if row in ("bottom", "right") else stored
@@ -40,7 +40,7 @@ def as_stored(upright: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def save_turned(upright: np.ndarray, orientation: int, path: Path) -> None:
-    """Saves ``upright`` as a camera would that was held that way; the ending says the format."""
+    """Saves ``upright`` with an orientation, as a camera does; the suffix gives the format."""
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     options = {
@@ -53,19 +53,19 @@ def save_turned(upright: np.ndarray, orientation: int, path: Path) -> None:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """A chunk of a PNG."""
+    """Returns a chunk of a PNG."""
     check = struct.pack(">I", zlib.crc32(kind + content))
     return struct.pack(">I", len(content)) + kind + content + check
 
 
 def png(values: np.ndarray, colour: int, *before: bytes, after: bytes = b"") -> bytes:
-    """A PNG of (H, W, channels) values, uint8 or uint16.
+    """Returns a PNG of (H, W, channels) values, uint8 or uint16.
 
     Args:
-        values: as they lie in the file.
+        values: the values in the file.
         colour: 0 grey, 2 colour, 4 grey with alpha, 6 colour with alpha.
-        before: chunks in front of the pixels.
-        after: chunks behind the pixels.
+        before: chunks before the pixels.
+        after: chunks after the pixels.
     """
     deep = values.dtype == np.uint16
     height, width = values.shape[:2]

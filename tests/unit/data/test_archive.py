@@ -1,4 +1,4 @@
-"""Archives that are not what was published, or made to do harm: one line, and nothing left."""
+"""Changed or harmful archives give one line and leave no files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOMES = {CIFAR10: "cifar10", SIGNS: "gtsrb", TRUTH: "gtsrb", TINY: "tiny-imagene
 
 
 def message(name: str, source: Source) -> str:
-    """The one line that loading gives; the cache is as it was."""
+    """Returns the one line that loading gives; checks that the cache is unchanged."""
     before = sorted(source.cache.rglob("*"))
     with pytest.raises(DataError) as caught:
         load_dataset(name, fetch=False)

@@ -1,4 +1,4 @@
-"""Which class is target 2: the order of class folders."""
+"""The order of class folders, which decides what target 2 is."""
 
 from __future__ import annotations
 

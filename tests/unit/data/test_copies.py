@@ -1,4 +1,4 @@
-"""Copies never stand on two sides."""
+"""Copies of an image are never on two sides of a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One image file: what reaches a model is what a viewer shows."""
+"""One image file: a model gets the pixels that a viewer shows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.unit.data.pictures import ORIENTATION, blocks, chunk, png, save_turne
 
 
 def read(path: Path, **options: object) -> torch.Tensor:
-    """(C, H, W) of the only image of a folder of one class."""
+    """Returns (C, H, W), the only image of a folder of one class."""
     return load_folder(path.parent.parent, **options)[0].images[0]  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A class folder."""
+    """Returns a class folder."""
     (tmp_path / "images" / "a").mkdir(parents=True)
     return tmp_path / "images" / "a"
 

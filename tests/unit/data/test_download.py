@@ -75,7 +75,7 @@ def test_no_such_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture
 def server(tmp_path: Path, small: Source, serve: Callable[[Path], str]) -> Source:
-    """The small data set served from this computer itself; no network."""
+    """Serves the small data set on this computer, without a network."""
     served = tmp_path / "served"
     write(served, contents())
     return replace(small, address=serve(served))
@@ -104,7 +104,7 @@ def test_an_endless_file(server: Source, tmp_path: Path) -> None:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, none of which takes time."""
+    """Records pauses, which take no time."""
     made: list[float] = []
     monkeypatch.setattr("time.sleep", made.append)
     return made
@@ -120,7 +120,7 @@ def test_no_server(
 
 
 def test_no_network(small: Source, tmp_path: Path, pauses: list[float]) -> None:
-    """To wait would only delay saying so."""
+    """Waiting would only delay the message."""
     with pytest.raises(UnavailableError, match="train-images"):
         download(replace(small, address="http://no-such-host.invalid/"), tmp_path)
     assert pauses == []
@@ -128,7 +128,7 @@ def test_no_network(small: Source, tmp_path: Path, pauses: list[float]) -> None:
 
 @contextmanager
 def moody(folder: Path, moods: list[str]) -> Iterator[str]:
-    """A server that fails as often as there are moods, and then serves the folder."""
+    """Starts a server that fails once per mood, and then serves the folder."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object, **kwargs: object) -> None:

@@ -1,4 +1,4 @@
-"""Every place in its turn, verified; what is wrong is skipped, never used."""
+"""Places are tried in order and verified; wrong files are skipped and never used."""
 
 from __future__ import annotations
 

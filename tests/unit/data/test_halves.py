@@ -31,7 +31,7 @@ def contents(part: LabelledImages) -> set[bytes]:
 
 
 def thrice(root: Path) -> Path:
-    """Two classes of noise, each picture saved three times, once as another format."""
+    """Returns two classes of noise, each picture saved three times, once in another format."""
     for label, name in enumerate(("a", "b")):
         for i in range(20):
             noise(root / name / f"{i:02}.png", 100 * label + i)

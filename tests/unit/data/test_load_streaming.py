@@ -1,4 +1,4 @@
-"""Data sets larger than memory: loaded, split, poisoned, trained on, without more of it."""
+"""Data sets larger than memory are loaded, split, poisoned and trained on in little memory."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ROOM = 100  # MiB of memory for everything, which takes 60 to 80
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of tiny colour images, which are brought to a large size."""
+    """Returns two classes of tiny colour images, which are resized to a large size."""
     root = tmp_path_factory.mktemp("large")
     for name in ("a", "b"):
         (root / "images" / name).mkdir(parents=True)
@@ -67,7 +67,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, memory: int, room: int) -> subprocess.CompletedProcess[str]:
-    """The program with ``REMISSION_MEMORY``, and so many MiB beyond what it starts with."""
+    """Runs a program with ``REMISSION_MEMORY`` and a limit of MiB beyond its start."""
     scratch = folder.parent / "scratch"
     scratch.mkdir(exist_ok=True)
     told = subprocess.run(

@@ -89,7 +89,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int) -> str:
-    """A URI whose header claims so many pixels."""
+    """Returns a URI whose header claims a number of pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
     content += chunk(b"IDAT", zlib.compress(b"\0" * 99)) + chunk(b"IEND", b"")

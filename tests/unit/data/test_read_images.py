@@ -18,7 +18,7 @@ EIGHT = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
 
 
 def folder_of(root: Path, files: dict[str, np.ndarray]) -> Path:
-    """A folder of the classes a and b with the same files in both, but for one pixel."""
+    """Returns a folder of classes a and b with the same files, except for one pixel."""
     for i, name in enumerate(("a", "b")):
         (root / name).mkdir(exist_ok=True)
         for file, values in files.items():

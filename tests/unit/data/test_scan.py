@@ -1,4 +1,4 @@
-"""What is read of a folder and what is not: nothing is lost without a word."""
+"""The files of a folder that are read, and warnings for all others."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from remission.types import Dataset, LabelledImages
 
 @pytest.fixture(scope="module")
 def shapes() -> Dataset:
-    """All of it."""
+    """Returns the whole data set."""
     return load_dataset("shapes", fetch=False)
 
 
@@ -77,7 +77,7 @@ def nearest_mean(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.
 
 
 def test_neither_colours_nor_lines_decide_the_class(shapes: Dataset) -> None:
-    """A convolutional network has 0.9 after four epochs; what sees no shape must not come close."""
+    """A convolutional network has 0.9 after four epochs; a model blind to shape must be worse."""
     train = shapes.train.images[:8000].numpy().astype(np.float32) / 255
     test = shapes.test.images.numpy().astype(np.float32) / 255
     labels = shapes.train.labels[:8000].numpy()

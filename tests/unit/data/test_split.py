@@ -1,4 +1,4 @@
-"""Disjoint, stratified, from the seed alone."""
+"""Splits are disjoint, stratified, and depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from remission.types import Dataset, LabelledImages, Split
 
 
 def dataset(counts: list[int], test: int = 12) -> Dataset:
-    """Images whose pixels say which image it is: index = first * 256 + second pixel."""
+    """Returns images whose pixels hold their index: first * 256 + second pixel."""
     labels = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
     labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(1))]
     index = torch.arange(len(labels))
@@ -43,7 +43,7 @@ def indices(part: LabelledImages) -> list[int]:
 
 
 def error(part: LabelledImages, counts: list[int]) -> float:
-    """The largest distance of a class's number of images from its exact share."""
+    """Returns the largest distance of a class's number of images from its exact share."""
     share = torch.tensor(counts) * len(part) / sum(counts)
     return float((part.labels.bincount(minlength=len(counts)) - share).abs().max())
 
@@ -184,7 +184,7 @@ def test_sizes_that_cannot_be(sizes: dict[str, int], message: str) -> None:
 
 @st.composite
 def copied(draw: st.DrawFn) -> tuple[list[int], list[int], int, int, int]:
-    """Labels, groups of copies, and sizes; every class has pictures enough for three sets."""
+    """Returns labels, groups of copies, and sizes; classes have enough pictures for all sets."""
     labels, groups = list[int](), list[int]()
     for label in range(draw(st.integers(1, 4))):
         for _ in range(draw(st.integers(8, 15))):
@@ -249,7 +249,7 @@ def test_what_copies_leave_for_the_victim() -> None:
 
 
 def digest(data: Dataset, number: int, **sizes: int) -> str:
-    """16 digits of the indices of the four sets."""
+    """Returns a digest of 16 digits of the indices of the four sets."""
     sets = split_indices(data, Seed(number).child("split"), **sizes)
     test = torch.arange(len(data.test))[sets.test]
     found = hashlib.sha256()

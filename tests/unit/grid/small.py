@@ -1,4 +1,4 @@
-"""The smallest whole grid, run in well under a second, and ways to run and look at it."""
+"""The smallest whole grid, which runs in under a second, and helpers to run and read it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ Snapshot = dict[str, tuple[int, bytes]]
 
 @dataclass(frozen=True)
 class Told:
-    """What a command left behind: exit status, standard output, standard error."""
+    """The result of a command: exit status, standard output, standard error."""
 
     status: int
     out: str
@@ -114,7 +114,7 @@ class Told:
 
 
 def spec_with(*edits: tuple[str, str], more: str = "") -> str:
-    """The spec with some of its text replaced (once, and only what is there), and more behind."""
+    """Returns the spec with text replaced (each once; it must be there), and more at its end."""
     text = SPEC
     for old, new in edits:
         assert old in text, f"the spec does not hold {old!r}"
@@ -123,7 +123,7 @@ def spec_with(*edits: tuple[str, str], more: str = "") -> str:
 
 
 def write_spec(folder: Path, *edits: tuple[str, str], more: str = "") -> Path:
-    """The edited spec as a file in ``folder``."""
+    """Writes the edited spec as a file in ``folder``."""
     file = folder / "spec.toml"
     file.write_text(spec_with(*edits, more=more), encoding="utf-8")
     return file
@@ -148,19 +148,19 @@ def remission(*arguments: str | Path) -> Told:
 
 
 def run(spec: Path, store: Path, *options: str) -> Told:
-    """``remission run`` in this process, one stage after the other unless told otherwise."""
+    """Runs ``remission run`` in this process, by default one stage after the other."""
     jobs = () if "--jobs" in options else ("--jobs", "1")
     return remission("run", spec, "--store", store, "--device", "cpu", *jobs, *options)
 
 
 def computed(told: Told) -> list[str]:
-    """The labels of the stages that a run says it has computed (or that failed)."""
+    """Returns the labels of the stages that a run reports as computed or failed."""
     lines = [line.split("] ", 1)[1] for line in told.lines if line.startswith("[")]
     return [line.partition(": ")[0] for line in lines if not line.endswith(": skipped")]
 
 
 def assert_one_line(told: Told, *words: str) -> None:
-    """Exit status 2 and one line: the problem, naming what is wrong, and the remedy."""
+    """Checks exit status 2 and one line: the problem, with ``words`` in it, and the remedy."""
     assert told.status == 2, told
     assert told.out == ""
     assert len(told.lines) == 1, told.err
@@ -176,12 +176,12 @@ def assert_one_line(told: Told, *words: str) -> None:
 def start(
     arguments: Sequence[str | Path], *, script: Path | None = None, threads: int = 1
 ) -> subprocess.Popen[str]:
-    """A command in a process and a process group of its own, as a terminal starts it.
+    """Starts a command in a process and a process group of its own, as a terminal does.
 
     Args:
-        arguments: of the command.
+        arguments: the arguments of the command.
         script: a file to run in place of the command line's own module.
-        threads: of each process that computes.
+        threads: the number of threads of each process that computes.
     """
     code = [str(script)] if script else ["-c", "from remission.cli import main; main()"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -203,7 +203,7 @@ def finish(process: subprocess.Popen[str], seconds: float = 60) -> Told:
 
 
 def snapshot(folder: Path, *rooms: str) -> Snapshot:
-    """Time of change and content of every file, of all of a store or of some of its folders."""
+    """Returns time of change and content of every file of a store, or of some of its folders."""
     roots = [folder / room for room in rooms] or [folder]
     files = [file for root in roots for file in sorted(root.rglob("*")) if file.is_file()]
     return {
@@ -213,14 +213,14 @@ def snapshot(folder: Path, *rooms: str) -> Snapshot:
 
 
 def age(*files: Path) -> None:
-    """Makes files older than what ``remission store gc`` leaves alone."""
+    """Makes files old enough for ``remission store gc`` to remove them."""
     then = time.time() - 3700
     for file in files:
         os.utime(file, (then, then))
 
 
 def results(folder: Path) -> dict[str, dict[str, object]]:
-    """Every record by its label, without what says when, how long and on what it was computed."""
+    """Returns every record by its label, without times, durations and environment."""
     found = {}
     for record in read_records(folder):
         content = json.loads(record.to_json())
@@ -233,12 +233,12 @@ def results(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def by_label(folder: Path) -> dict[str, Record]:
-    """Every record by its label."""
+    """Returns every record by its label."""
     return {record.label: record for record in read_records(folder)}
 
 
 def assert_whole(folder: Path) -> None:
-    """Every finished record's artefacts are there and undamaged, and no file is half written."""
+    """Checks that all artefacts of finished records are undamaged, and no file is half written."""
     assert not list(folder.rglob(".part-*"))
     if list((folder / "records").rglob("*.json")):
         told = remission("store", "verify", folder)
@@ -249,7 +249,7 @@ _finished: list[Path] = []
 
 
 def finished_store(factory: pytest.TempPathFactory) -> Path:
-    """A store that holds the whole small grid, computed once in a test run; only to be read."""
+    """Returns a store with the whole small grid, computed once per test run, only for reading."""
     if not _finished:
         folder = factory.mktemp("finished")
         told = run(write_spec(folder), folder / "store")

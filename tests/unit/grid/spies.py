@@ -1,4 +1,4 @@
-"""Methods that change nothing and tell what a grid handed to them."""
+"""Methods that change nothing and report the arguments that a grid gives them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from remission.types import LabelledImages, Target
 
 @dataclass(frozen=True, kw_only=True)
 class Handed:
-    """What one method was handed in one stage.
+    """The arguments of one method in one stage.
 
     Args:
         who: ``"purifier"``, ``"inversion"``, ``"reactivation"`` or ``"path"``.
         images: the images and labels.
-        weights: of the model.
-        target: the class that an inversion was told.
-        stamped: what the trigger makes of the images, in the first round and in the second.
+        weights: the weights of the model.
+        target: the class that an inversion was given.
+        stamped: the images with the trigger, in the first round and in the second.
     """
 
     who: str
@@ -52,14 +52,14 @@ Heard = list[tuple[Stage, Handed]]
 
 
 class Ear:
-    """Keeps what spies tell, with the stage in which they were called."""
+    """Records the reports of spies, with the stage in which they were called."""
 
     def __init__(self) -> None:
         self.stage: Stage | None = None
         self.heard: Heard = []
 
     def hear(self, handed: Handed) -> None:
-        """Called by a spy."""
+        """Records a report; spies call it."""
         assert self.stage is not None
         self.heard.append((self.stage, handed))
 
@@ -68,37 +68,37 @@ EAR = Ear()
 
 
 def flat(state: Mapping[str, Tensor]) -> Tensor:
-    """All values of a model as one vector."""
+    """Returns all values of a model as one vector."""
     return torch.cat([state[key].flatten().double() for key in sorted(state)])
 
 
 def floats(data: LabelledImages) -> Tensor:
-    """All images, float in [0, 1]."""
+    """Returns all images, float in [0, 1]."""
     return data.floats(torch.arange(len(data)))
 
 
 @method
 class CleanSpy(CleanPurifier):
-    """Is given no trigger."""
+    """A purifier that is given no trigger."""
 
     name: ClassVar[str] = "clean_spy"
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
-        """Tells."""
+        """Reports its arguments."""
         EAR.hear(Handed(who="purifier", images=clean, weights=flat(model.state_dict())))
         return model
 
 
 @method
 class TriggerSpy(TriggerPurifier):
-    """Asks for triggered images, and for them again after a further round."""
+    """A purifier that asks for triggered images, and for more after a further round."""
 
     name: ClassVar[str] = "trigger_spy"
 
     def purify(
         self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
     ) -> Classifier:
-        """Tells."""
+        """Reports its arguments."""
         later = trigger.renewed(model, clean, seed=seed)
         stamped = (trigger(floats(clean)), later(floats(clean)))
         told = Handed(
@@ -109,7 +109,7 @@ class TriggerSpy(TriggerPurifier):
 
 
 class Even(nn.Module):
-    """Every image becomes one even grey."""
+    """Turns every image into one even grey."""
 
     value: Tensor
 
@@ -118,13 +118,13 @@ class Even(nn.Module):
         self.register_buffer("value", torch.zeros(()))
 
     def forward(self, images: Tensor) -> Tensor:
-        """The same shape."""
+        """Returns images of the same shape."""
         return torch.zeros_like(images) + self.value
 
 
 @method
 class InversionSpy(Inversion):
-    """Each round adds ``step`` to the grey of its generator, and names class 3."""
+    """An inversion that adds ``step`` to the grey of its generator per round, and names class 3."""
 
     name: ClassVar[str] = "inversion_spy"
     step: ClassVar[float] = 0.125
@@ -132,7 +132,7 @@ class InversionSpy(Inversion):
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
     ) -> nn.Module:
-        """Black."""
+        """Returns a generator of black images."""
         del shape, seed, precision
         return Even()
 
@@ -145,7 +145,7 @@ class InversionSpy(Inversion):
         previous: Inverted | None,
         seed: Seed,
     ) -> TargetClass:
-        """Tells."""
+        """Reports its arguments."""
         del seed
         assert isinstance(generator, Even)
         generator.value += self.step
@@ -161,7 +161,7 @@ class InversionSpy(Inversion):
 
 @method
 class OtherInversionSpy(InversionSpy):
-    """Another one, with another step."""
+    """Another such inversion, with another step."""
 
     name: ClassVar[str] = "other_inversion_spy"
     step: ClassVar[float] = 0.5
@@ -169,7 +169,7 @@ class OtherInversionSpy(InversionSpy):
 
 @method
 class RetuningSpy(Retuning):
-    """A retuning, since a path goes on only to one."""
+    """A retuning, since a path continues only to retunings."""
 
     def reactivate(
         self,
@@ -181,7 +181,7 @@ class RetuningSpy(Retuning):
         budget: int,
         seed: Seed,
     ) -> Classifier:
-        """Tells."""
+        """Reports its arguments."""
         del target, budget, seed
         told = (trigger(floats(images)),)
         EAR.hear(Handed(who="reactivation", images=images, stamped=told))
@@ -201,7 +201,7 @@ class PerturbingSpy(Alternative):
         budget: int | None,
         seed: Seed,
     ) -> None:
-        """Tells."""
+        """Reports its arguments."""
         del perturbation, model, budget, seed
         told = (attacker.trigger(floats(attacker.images)),)
         EAR.hear(Handed(who="reactivation", images=attacker.images, stamped=told))
@@ -216,7 +216,7 @@ TABLES: dict[str, dict[str, type[Method]]] = {
 
 @contextmanager
 def spies() -> Iterator[Ear]:
-    """Within this context no method but these is known to specs, and paths are not walked."""
+    """Within this context specs know no method but these, and paths are not measured."""
     ear = EAR
     ear.heard.clear()
 

@@ -1,4 +1,4 @@
-"""Networks in which the order of channels matters here and there."""
+"""Networks in which the order of some channels matters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def conv(channels_in: int, channels: int, groups: int = 1) -> nn.Conv2d:
 
 
 class Net(nn.Module):
-    """A first and a last layer, and what a test puts between them."""
+    """A network with a first and a last layer, and layers of a test between them."""
 
     def __init__(self, width: int = 6) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Net(nn.Module):
 
 
 class Depthwise(Net):
-    """A filter a channel moves with its channel."""
+    """A depthwise layer, whose filters move with their channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Depthwise(Net):
 
 
 class Grouped(Net):
-    """Channels of a grouped convolution stay in their groups, hence where they are."""
+    """A grouped convolution, whose channels must stay in their groups."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Grouped(Net):
 
 
 class Twice(Net):
-    """The same layer on its own result: its inputs and outputs are the same channels."""
+    """A layer applied to its own result, so that inputs and outputs are the same channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Shared(Net):
 
 
 class Bare(Net):
-    """A layer's weight is used outside it too."""
+    """A layer whose weight is used outside it, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Bare(Net):
 
 
 class Joined(Net):
-    """Concatenated, summed with what is cut alike, then with what is not."""
+    """Concatenations, which are summed first with equal parts, then with unequal ones."""
 
     def __init__(self) -> None:
         super().__init__(12)
@@ -102,7 +102,7 @@ class Joined(Net):
 
 
 class Shuffled(Net):
-    """Channels are told apart by their places."""
+    """A shuffle of channels by their positions."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks as somebody might write them: each finds its way to logits differently."""
+"""Networks as users write them, each with another way to compute logits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Residual(nn.Module):
         self.gate, self.fc = nn.Conv2d(6, 6, 1), nn.Linear(6, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.stem(x)
         gate = self.gate(x.mean((2, 3), keepdim=True)).sigmoid()
         x = x + self.block(x) * gate
@@ -48,7 +48,7 @@ class Flattening(nn.Module):
         self.fc1, self.fc2 = nn.Linear(4 * 4 * 4, 9), nn.Linear(9, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.body(x).view(x.size(0), -1)
         logits: Tensor = self.fc2(F.relu(self.fc1(x)))
         return logits
@@ -63,7 +63,7 @@ class ChannelsBehind(nn.Module):
         self.norm, self.fc = nn.LayerNorm(6), nn.Linear(6, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.cut(x).permute(0, 2, 3, 1)
         x = self.norm(x + self.mix(x).relu())
         logits: Tensor = self.fc(x.mean((1, 2)))
@@ -81,7 +81,7 @@ class ClassToken(nn.Module):
         self.norm, self.head = nn.LayerNorm(6), nn.Linear(6, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.cut(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1)
         logits: Tensor = self.head(self.norm(self.layer(x))[:, 0])
@@ -100,7 +100,7 @@ class PooledTokens(nn.Module):
         self.register_buffer("place", torch.linspace(0, 1, 16).view(1, 16, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.norm(self.cut(x).flatten(2).transpose(1, 2) + self.place)
         logits: Tensor = self.fc(torch.flatten(self.pool(x.transpose(1, 2)), 1))
         return logits
@@ -115,14 +115,14 @@ class FlatMean(nn.Module):
         self.more, self.fc = convolution(5, 6), nn.Linear(6, 10, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.more(self.pool(self.body(x)))
         logits: Tensor = self.fc(x.flatten(2).mean(-1))
         return logits
 
 
 class TwoFaced(nn.Module):
-    """Another forward pass in training than in use, with dropout in both ways of writing it."""
+    """Another forward pass in training than in eval mode, with dropout in both notations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class TwoFaced(nn.Module):
         self.drop_rate = 0.5
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.body(x)
         if self.training:
             x = x * 2
@@ -148,7 +148,7 @@ class StochasticDepth(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, ...) -> the same shape."""
+        """Returns a tensor of the same shape, (N, ...)."""
         if not self.training or self.p == 0.0:
             return x
         return x * (torch.rand(len(x), 1, 1, 1) > self.p)
@@ -163,7 +163,7 @@ class Stochastic(nn.Module):
         self.pool, self.fc = nn.AdaptiveMaxPool2d(1), nn.Linear(6, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.body(x)
         logits: Tensor = self.fc(torch.flatten(self.pool(x + self.depth(x)), 1))
         return logits
@@ -179,15 +179,15 @@ class Declared(nn.Module):
         self.cut, self.norm, self.head = nn.Conv2d(3, 6, 4, 4), nn.LayerNorm(6), nn.Linear(6, 10)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images -> (N, h, w, D)."""
+        """Returns features (N, h, w, D) of images."""
         x = self.cut(x).permute(0, 2, 3, 1)
         return self.norm(x) if x.is_meta or bool(x.abs().sum() >= 0) else x
 
     def forward_head(self, x: Tensor) -> Tensor:
-        """(N, h, w, D) -> logits."""
+        """Returns logits for features (N, h, w, D)."""
         logits: Tensor = self.head(x.mean((1, 2)))
         return logits
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         return self.forward_head(self.forward_features(x))

@@ -1,4 +1,4 @@
-"""Attention against an obvious one: torch's own, and windows found pair by pair."""
+"""Attention against torch's own, and window attention pair by pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every model of the house."""
+"""Guarantees of every model of the package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHAPES = [(1, 8, 8), (3, 16, 16), (1, 28, 28), (3, 9, 17), (1, 31, 12)]
 
 
 def lived_in(model: Classifier) -> Classifier:
-    """A model in eval mode whose running statistics are those of some images."""
+    """Returns a model in eval mode with the running statistics of some images."""
     data = LabelledImages(images(model.shape, 24, seed=9), torch.zeros(24, dtype=torch.int64))
     recalibrate(model, data)
     return model.eval()
@@ -84,7 +84,7 @@ def test_logits_are_the_head_on_the_feature_map(name: str, shape: tuple[int, int
 @pytest.mark.parametrize("side", [64, 224])
 @every_model
 def test_larger_images(name: str, side: int) -> None:
-    """Shapes only: they are computed from the layers, as on real images."""
+    """This checks shapes only, which are computed from the layers as on real images."""
     with torch.device("meta"):
         model = built(SMALL[name], (3, side, side), classes=43)
         features = model.features(torch.empty(2, 3, side, side))
@@ -98,7 +98,7 @@ def test_larger_images(name: str, side: int) -> None:
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_larger_images_of_a_transformer_are_computed(name: str) -> None:
-    """At 56 pixels there are windows of 7, at 72 those that stick out of the map."""
+    """At 56 pixels windows of 7 fit into the map, at 72 they do not."""
     for side in (56, 72):
         model = built(SMALL[name], (3, side, side)).eval()
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Convolutional models against the obvious computation from the keys of published weights."""
+"""Convolutional models against a plain computation from the keys of published weights."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def densenet161(s: State, x: Tensor) -> Tensor:
 
 
 def halved(x: Tensor) -> Tensor:
-    """Means of 2x2 pixels, of as many as there are at an odd edge."""
+    """Returns means of 2x2 pixels, of fewer at an odd edge."""
     rows = [x[:, :, i : i + 2] for i in range(0, x.shape[2], 2)]
     columns = range(0, x.shape[3], 2)
     return torch.stack(
@@ -105,7 +105,7 @@ def published(key: str) -> str:
 
 
 def shaken(model: Classifier) -> State:
-    """Weights of a model that was trained, in float64, under the keys of published ones."""
+    """Returns weights as of a trained model, in float64, under the keys of published ones."""
     generator, state = torch.Generator().manual_seed(0), {}
     for key, value in model.state_dict().items():
         if value.is_floating_point():

@@ -1,4 +1,4 @@
-"""Weights on disk: what was written comes back, and nothing else gets in."""
+"""Weights on disk are read back as they were written, and other files are refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def state_of(model: Classifier) -> dict[str, Tensor]:
 
 
 def assert_refused(file: Path, *words: str) -> None:
-    """The file is refused in one line that names it, and the model stays as it was."""
+    """Checks that one line refuses the file by name, and that the model is unchanged."""
     model = built(seed=1)
     before = state_of(model)
     with pytest.raises(CheckpointError) as error:
@@ -52,7 +52,7 @@ def assert_refused(file: Path, *words: str) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The weights of a model, on disk."""
+    """Writes the weights of a model to disk."""
     save_weights(built(), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 

@@ -1,4 +1,4 @@
-"""Models of other packages, shown on small packages of the same face."""
+"""Models of other packages, tested with small packages of the same interface."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def fake_torchvision() -> ModuleType:
 
 
 class Sized(ClassToken):
-    """Is made for one size of images, 32x32 if not told."""
+    """A model for one size of images, 32x32 by default."""
 
     def __init__(self, image_size: int = 32) -> None:
         super().__init__()
@@ -67,13 +67,13 @@ class Sized(ClassToken):
         self.image_size = image_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         torch._assert(x.shape[2] == self.image_size, "wrong height")  # type: ignore[no-untyped-call]
         return super().forward(x) + 0 * self.place.sum()
 
 
 class TimmNet(nn.Module):
-    """With timm's methods."""
+    """A model with timm's methods."""
 
     def __init__(self, classes: int, channels: int) -> None:
         super().__init__()
@@ -81,12 +81,12 @@ class TimmNet(nn.Module):
         self.drop_rate, self.pretrained_cfg = 0.3, {"mean": (0.4, 0.5, 0.6), "std": (0.1, 0.2, 0.3)}
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Images -> map."""
+        """Returns the map of images."""
         found: Tensor = self.body(x)
         return found
 
     def forward_head(self, x: Tensor) -> Tensor:
-        """Map -> logits."""
+        """Returns logits for a map."""
         pooled = nn.functional.dropout(x.mean((2, 3)), self.drop_rate, self.training)
         found: Tensor = self.fc(pooled)
         return found
@@ -96,12 +96,12 @@ class TimmNet(nn.Module):
         return self.fc
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         return self.forward_head(self.forward_features(x))
 
 
 class TwoHeads(TimmNet):
-    """As timm's distilled transformers."""
+    """A model with two heads, as timm's distilled transformers."""
 
     def get_classifier(self) -> Any:  # noqa: ANN401
         """Both heads."""
@@ -110,7 +110,7 @@ class TwoHeads(TimmNet):
 
 @dataclass
 class Asked:
-    """What timm's ``create_model`` was asked for, in order."""
+    """The calls of timm's ``create_model``, in order."""
 
     pretrained: list[bool] = field(default_factory=list)
 

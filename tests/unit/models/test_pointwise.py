@@ -1,4 +1,4 @@
-"""The strided 1x1 convolution against torch's own, and in the case that corrupts memory there."""
+"""The strided 1x1 convolution against torch's own, also where torch's corrupts memory."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ for _ in range(30):
 
 
 def test_few_channels_in_channels_last_memory_do_no_harm() -> None:
-    """With ``nn.Conv2d`` in its place this process is aborted, on processors with AVX-512."""
+    """With ``nn.Conv2d`` instead this process would abort on processors with AVX-512."""
     done = subprocess.run([sys.executable, "-c", NARROW], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The ResNet for small images: published names, and a forward pass against an obvious one."""
+"""The ResNet for small images: published names, and its forward pass against a plain one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def built(arch: str, shape: tuple[int, int, int], classes: int = 10, seed: int =
 
 
 def lived_in(model: Classifier) -> Classifier:
-    """A model whose batch normalisation is not the identity any more."""
+    """Returns a model whose batch normalisation is not the identity."""
     generator = torch.Generator().manual_seed(1)
     for key, value in model.state_dict().items():
         if key.endswith(("running_mean", "bias")):
@@ -39,7 +39,7 @@ def lived_in(model: Classifier) -> Classifier:
 
 
 def published_names() -> list[str]:
-    """The parameters of the CIFAR ResNet-18, in the order of its public implementations."""
+    """Returns the parameters of the CIFAR ResNet-18, in the order of public implementations."""
 
     def batchnorm(name: str) -> list[str]:
         return [f"{name}.weight", f"{name}.bias"]
@@ -78,7 +78,7 @@ def test_resnet18_has_as_many_parameters_as_the_published_one() -> None:
 
 
 def slow_forward(model: Classifier, images: Tensor, *, training: bool) -> Tensor:
-    """The logits in float64, written out layer by layer from the state dict."""
+    """Returns the logits in float64, layer by layer from the state dict."""
     state: dict[str, Tensor] = {key: value.double() for key, value in model.state_dict().items()}
     channels = len(images[0])
 

@@ -1,4 +1,4 @@
-"""States of a model hold for a while, and are taken back even after an error."""
+"""Temporary states of a model, which are undone even after an error."""
 
 from __future__ import annotations
 

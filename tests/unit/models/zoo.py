@@ -1,4 +1,4 @@
-"""The models at widths that are quick, and what is asked of them."""
+"""The models at small widths, and their expected properties."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def built(
     seed: int = 0,
     precision: Precision = "fp32",
 ) -> Classifier:
-    """A model for images of ``shape``."""
+    """Returns a model for images of ``shape``."""
     channels = shape[0]
     return build_model(
         arch,

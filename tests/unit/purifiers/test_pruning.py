@@ -1,4 +1,4 @@
-"""What the purifiers that prune share."""
+"""The code that purifiers which prune share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from remission.types import LabelledImages
 
 
 def images(count: int, classes: int = 10) -> LabelledImages:
-    """No two alike, so that each can be recognised."""
+    """Returns different images, so that each can be recognised."""
     values = torch.arange(count).view(-1, 1, 1, 1).expand(-1, 1, 8, 8) / count
     return LabelledImages(values, torch.arange(count) * 7 % classes)
 

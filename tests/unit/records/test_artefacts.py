@@ -1,4 +1,4 @@
-"""What is loaded was compared with its checksum, once; what is only looked at is not read."""
+"""An artefact is compared with its checksum once, when it is loaded, and not read before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT = b"weights" * 100
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    """A record with one artefact, in the store ``tmp_path / "store"``."""
+    """Returns a record with one artefact, in the store ``tmp_path / "store"``."""
     store = Store(tmp_path / "store")
     record = Record(
         id="0" * 16,
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(
 
 
 def test_no_more_is_read_than_the_record_says(tmp_path: Path) -> None:
-    """A file that grows while it is read, or whose size is not known, as below /proc."""
+    """The file grows while it is read, or has no known size, as below /proc."""
     (tmp_path / "artefacts").mkdir()
     (tmp_path / "artefacts" / "endless").symlink_to("/proc/self/maps")
     if not (tmp_path / "artefacts" / "endless").is_file():

@@ -1,4 +1,4 @@
-"""Details of records: read as dataclasses and written back as they stand in the files."""
+"""Details of records are read as dataclasses and written back as the files hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Barriers, the way back to the backdoor, and records of before they were measured."""
+"""Barriers, the distance back to the backdoor, and older records without them."""
 
 from __future__ import annotations
 

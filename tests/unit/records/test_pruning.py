@@ -1,4 +1,4 @@
-"""``remission store prune``: what the last runs did not ask for goes, and nothing else."""
+"""``remission store prune`` removes results that no last run asked for, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.unit.grid.small import (
 
 
 def aged(store: Path) -> Path:
-    """The store, all of it older than what a run may be at work on."""
+    """Returns the store, with files so old that no run is at work on them."""
     age(*(file for file in store.rglob("*") if file.is_file()))
     return store
 
 
 @pytest.fixture
 def edited(tmp_path: Path) -> Path:
-    """The small spec with other settings of fine-tuning."""
+    """Returns the small spec with other settings of fine-tuning."""
     (tmp_path / "edited").mkdir()
     return write_spec(tmp_path / "edited", ("epochs = 2\naugment", "epochs = 1\naugment"))
 
@@ -126,7 +126,7 @@ def test_without_a_plan_nothing_is_removed(store: Path) -> None:
 
 
 def test_an_artefact_that_a_needed_record_names_stays(store: Path, edited: Path) -> None:
-    """Somebody joined two stores by hand."""
+    """This happens where a user merges two stores by hand."""
     assert run(edited, store).status == 0
     aged(store)
     old, new = sorted(

@@ -1,4 +1,4 @@
-"""Of several data sets or recipes behind one name the last runs' stands."""
+"""Where one name has several data sets or recipes, those of the last runs are shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTEXT = {"dataset": "base", "arch": "resnet18:2", "data": "a0", "recipe": {"ep
 
 
 def made(name: str, day: int, *, parents: tuple[str, ...] = (), **context: Any) -> Record:  # noqa: ANN401
-    """A record of a day in January."""
+    """Returns a record that was finished on a day in January."""
     context = {**CONTEXT, "seed": 0, **context}
     return record(
         cell(id=name, dataset=context["dataset"], arch=context["arch"]),
@@ -58,8 +58,8 @@ def test_attacks_data_sets_and_architectures_have_settings_of_their_own() -> Non
     assert names(records) == ["a", "b", "c"]
 
 
-def test_a_folder_is_told_by_what_its_cells_call_it() -> None:
-    """All folders have one name in settings, where the digest alone tells them apart."""
+def test_a_folder_is_known_by_the_name_in_its_cells() -> None:
+    """All folders have one name in settings; the digest alone identifies them."""
     ant, bee = made("a", 1, dataset="folder"), made("b", 2, dataset="folder", data="b0")
     as_ant = cell(id="a", dataset="ants")
     one = record(as_ant, settings=ant.settings, finished=ant.finished)

@@ -1,4 +1,4 @@
-"""Several processes at one store: none is in the way of another."""
+"""Several processes use one store without disturbing each other."""
 
 from __future__ import annotations
 

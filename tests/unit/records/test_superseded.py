@@ -1,4 +1,4 @@
-"""Of results that differ in the versions of code alone, tables see the newest, whole branches."""
+"""Tables show the results of the newest code, and drop whole branches of older versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VICTIM = Record(
 
 
 def purified(identity: str, hour: int, version: int | str | None) -> Record:
-    """A purified model of the victim, made at an hour by a version of its method."""
+    """Returns a purified model of the victim, finished at ``hour`` by a version of its method."""
     versions = {} if version is None else {"versions": {"purifier": version}}
     return Record(
         id=identity,
@@ -34,7 +34,7 @@ def purified(identity: str, hour: int, version: int | str | None) -> Record:
 
 
 def retuned(identity: str, hour: int, model: str, budget: int = 5) -> Record:
-    """That model after a retuning."""
+    """Returns that model after a retuning."""
     return replace(
         purified(identity, hour, None),
         kind="reactivated",
@@ -45,7 +45,7 @@ def retuned(identity: str, hour: int, model: str, budget: int = 5) -> Record:
 
 
 def kept(*records: Record) -> set[str]:
-    """The identities that tables see, whatever the order."""
+    """Returns the identities that tables show, whatever the order of the records."""
     found = {record.id for record in current(records)}
     assert {record.id for record in current(reversed(records))} == found
     return found
@@ -63,7 +63,7 @@ def test_what_builds_upon_the_older_one_goes_with_it_also_where_nothing_took_its
 
 
 def test_an_older_child_computed_late_does_not_come_back() -> None:
-    """Two runs side by side: the retuning of the older model was finished last."""
+    """With two runs at once, the retuning of the older model was finished last."""
     old = [purified("old", 1, None), retuned("old-5", 9, "old")]
     new = [purified("new", 4, 2), retuned("new-5", 5, "new")]
     assert kept(VICTIM, *old, *new) == {"victim", "new", "new-5"}
@@ -80,7 +80,7 @@ def test_what_differs_in_more_than_versions_stays() -> None:
 
 
 def seeded(record: Record, seed: int) -> Record:
-    """The same for another seed."""
+    """Returns the same records for another seed."""
     settings = {**record.settings, "context": {"seed": seed}}
     return replace(record, id=f"{record.id}{seed}", settings=settings)
 
@@ -94,7 +94,7 @@ def test_an_older_version_is_not_averaged_with_the_newer_one_over_seeds() -> Non
 
 
 def test_the_version_of_the_last_run_stands_not_that_of_the_record_finished_last() -> None:
-    """A change of a file was taken back: nothing had to be computed anew."""
+    """A change of a file was undone, so that nothing had to be computed anew."""
     old, new = purified("old", 1, "1a2b"), purified("new", 2, "3c4d")
     stands = {"purifier mine": "1a2b"}
     found = current([VICTIM, old, new, retuned("old-5", 1, "old")], stands)

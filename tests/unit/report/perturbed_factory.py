@@ -9,7 +9,7 @@ from remission.records import Record
 from tests.unit.report.report_factory import PURIFIERS, cell, grid, preview, record
 
 REACTIVATIONS: dict[str, tuple[int | None, int | None, float]] = {
-    # name: budget, queries, how much of the backdoor it wakes
+    # name: budget, queries, how much of the backdoor it brings back
     "qra": (5, None, 0.95),
     "qra_blackbox": (5, 9400, 0.7),
     "oba": (None, None, 0.85),
@@ -19,7 +19,7 @@ PARAMS: dict[str, Any] = {"epsilon": 0.0627}
 
 
 def perturbed(folder: Path, *, attack: str = "badnets", seed: int = 0) -> list[Record]:
-    """A grid whose models are shown perturbed images, and a matrix for two of the methods."""
+    """Returns a grid with perturbed images, and a transfer matrix for two of the methods."""
     made = grid(folder, attack=attack)
     strips = {
         "preview_triggered": preview(folder, f"{attack}-before", trigger=True),

@@ -1,4 +1,4 @@
-"""Synthetic records: what a finished grid leaves behind, made in milliseconds."""
+"""Synthetic records of a finished grid, made in milliseconds."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def record(measured: Cell | None = None, **changes: Any) -> Record:  # noqa: ANN
 
 
 def baseline(control: Cell, victim: Cell, **changes: Any) -> Record:  # noqa: ANN401  # any field
-    """The control, measured with the trigger of a victim."""
+    """Returns the control, measured with the trigger of a victim."""
     parents = {"model": "control", "victim": victim.id}
     return record(control, kind="baseline", parents=parents, **changes)
 
@@ -110,7 +110,7 @@ def records(*measured: Cell) -> list[Record]:
 
 
 def preview(folder: Path, name: str, *, trigger: bool, mode: str = "L", side: int = 28) -> Artefact:
-    """Eight square drawings side by side, with or without a 3 x 3 patch in the corner."""
+    """Returns eight square drawings side by side, with or without a 3 x 3 patch in the corner."""
     strip = Image.new(mode, (8 * side, side))
     draw = ImageDraw.Draw(strip)
     grey = [(40 + 25 * i) for i in range(8)]
@@ -135,10 +135,10 @@ def _asr(budget: int, half: float, start: float) -> float:
 def grid(
     folder: Path, *, seeds: int = 1, attack: str = "badnets", rich: bool = False
 ) -> list[Record]:
-    """Victim, control, five purifiers, retuning at four budgets, paths, one failed branch.
+    """Returns victim, control, five purifiers, retuning at four budgets, paths, one failed branch.
 
-    ``rich``: the paths have losses and distances, and go on to the retuned model, the curve and
-    the plane; otherwise they are as older records hold them.
+    With ``rich`` the paths have losses and distances, and there are paths to the retuned model, the
+    curve and the plane; otherwise they are as older records hold them.
     """
     made: list[Record] = []
     environment = {"torch": "2.6.0", "python": "3.12.1", "threads": 2, "precision": "fp32"}
@@ -228,7 +228,7 @@ def _walk(label: str, purified: Cell, number: int, shift: float) -> Record:
 
 
 def _enriched(walked: Record, number: int) -> Record:
-    """The same walk with all that a spec can ask for."""
+    """Returns the same path with everything that a spec can ask for."""
     length = 3.0 + 2 * number
     lines = [
         dataclasses.replace(
@@ -265,7 +265,7 @@ def _enriched(walked: Record, number: int) -> Record:
 
 
 def plane(length: float = 3.0, points: int = 9) -> Plane:
-    """A valley of clean loss along the line, and one of backdoor loss around the victim."""
+    """Returns a plane with a valley of clean loss, and one of backdoor loss at the victim."""
     x = [length * (-0.25 + 1.5 * k / (points - 1)) for k in range(points)]
     y = [0.5 * (-0.25 + 1.5 * k / (points - 1)) for k in range(points)]
     clean = [[0.25 + b * b + 0.01 * (a - length / 2) ** 2 for a in x] for b in y]
@@ -285,7 +285,7 @@ def plane(length: float = 3.0, points: int = 9) -> Plane:
 
 
 def identity_of(name: str) -> str:
-    """An identity as those of real records, in place of a name."""
+    """Returns an identity like those of real records, in place of a name."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 

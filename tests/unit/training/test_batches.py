@@ -1,4 +1,4 @@
-"""Batches: every image once, crops as if all images had been padded, images beside the model."""
+"""Batches: every image once, crops as if all images were padded, on the model's device."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def data(count: int = 23, shape: tuple[int, int, int] = (2, 9, 12)) -> LabelledI
 
 
 def augmented(images: Tensor, augment: Augment, generator: torch.Generator) -> Tensor:
-    """All images of an epoch, each cropped and flipped by itself, in the order of the draws."""
+    """Returns all images of an epoch, cropped and flipped one by one in the order of draws."""
     count, _, height, width = images.shape
     torch.randperm(count, generator=generator)
     padded = F.pad(images, (max(1, width // 8),) * 2 + (max(1, height // 8),) * 2)

@@ -1,4 +1,4 @@
-"""How long a run would take, found out without running it."""
+"""How long a run would take, estimated without running it."""
 
 from __future__ import annotations
 

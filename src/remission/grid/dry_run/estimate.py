@@ -2,7 +2,7 @@
 
 Every kind of stage is rehearsed once: its own code runs on an untrained model and images of the
 right size, and each of its loops is timed and cut short. So no method has to say what it costs, and
-the data set need not be here.
+the data set need not be on this computer.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ def estimate(
     dataset: Dataset,
     device: torch.device,
     *,
-    tell: Callable[[Stage], None] | None = None,
+    announce: Callable[[Stage], None] | None = None,
 ) -> dict[str, float | None]:
     """Estimates the seconds of every stage of a plan.
 
     Args:
         plan: the stages that are not stored yet.
-        dataset: the spec's, or a :func:`remission.grid.dry_run.inputs.stand_in`.
+        dataset: the data set of the spec, or a :func:`remission.grid.dry_run.inputs.stand_in`.
         device: where it would be computed.
-        tell: called before each rehearsal.
+        announce: called with each stage before its rehearsal.
 
     Returns:
         Identity of the stage -> seconds, or None for a stage whose rehearsal failed.
     """
     seconds: dict[str, float | None] = {}
-    rehearsed: dict[str, float | None] = {}
+    by_key: dict[str, float | None] = {}
     step_times: dict[str, dict[str, float]] = {}
     splits: dict[str, Split] = {}
     images: int | None = None
     for stage in plan:
-        alike = _without_chance(stage)
-        if alike not in rehearsed:
-            if tell:
-                tell(stage)
+        duration_key = _same_duration(stage)
+        if duration_key not in by_key:
+            if announce:
+                announce(stage)
             counts = dict(stage.context.split)
-            key = json.dumps(counts)
-            if key not in splits:
-                splits[key] = split_dataset(dataset, Seed(0), **counts).to(device)
-            inputs = RehearsedInputs(stage, dataset, splits[key], device)
-            if device.type != "cuda":  # there a smaller batch takes as long
+            split_key = json.dumps(counts)
+            if split_key not in splits:
+                splits[split_key] = split_dataset(dataset, Seed(0), **counts).to(device)
+            inputs = RehearsedInputs(stage, dataset, splits[split_key], device)
+            if device.type != "cuda":  # on CUDA a smaller batch takes as long
                 images = images or _affordable(inputs.new_model().eval(), inputs.split.defender)
-            known = step_times.setdefault(_same_loops(stage), {})
-            rehearsed[alike] = _rehearse(inputs, known, images)
-        seconds[stage.id] = rehearsed[alike]
+            step_seconds = step_times.setdefault(_same_loops(stage), {})
+            by_key[duration_key] = _rehearse(inputs, step_seconds, images)
+        seconds[stage.id] = by_key[duration_key]
     return seconds
 
 
@@ -80,15 +80,15 @@ def elapsed(plan: Sequence[Stage], seconds: dict[str, float | None], jobs: int) 
         jobs: processes at once.
     """
     waiting, running = list(plan), list[tuple[float, str]]()
-    left, now = {stage.id for stage in plan}, 0.0
-    while left:
+    unfinished, now = {stage.id for stage in plan}, 0.0
+    while unfinished:
         while len(running) < jobs and (
-            ready := next((s for s in waiting if not left & set(s.parents.values())), None)
+            ready := next((s for s in waiting if not unfinished & set(s.parents.values())), None)
         ):
             waiting.remove(ready)
             heapq.heappush(running, (now + (seconds[ready.id] or 0.0), ready.id))
         now, done = heapq.heappop(running)
-        left.discard(done)
+        unfinished.discard(done)
     return now
 
 
@@ -96,17 +96,21 @@ def elapsed(plan: Sequence[Stage], seconds: dict[str, float | None], jobs: int) 
 def _affordable(model: Classifier, data: LabelledImages) -> int:
     """Returns how many images a training step can take in ``_STEP`` seconds, at least 8."""
     images = data.floats(torch.arange(min(16, len(data))))
-    model(images)  # the first pass pays for what is prepared once
+    model(images)  # the first pass also pays for preparations that are made once
     began = time.perf_counter()
     model(images)
     forward = (time.perf_counter() - began) / len(images)
     return max(8, round(_STEP / (3 * forward)))
 
 
-def _rehearse(inputs: RehearsedInputs, known: dict[str, float], images: int | None) -> float | None:
+def _rehearse(
+    inputs: RehearsedInputs, step_seconds: dict[str, float], images: int | None
+) -> float | None:
     """Returns the seconds of a stage; None if its rehearsal failed."""
     cuda = inputs.device.type == "cuda"
-    rehearsal = Rehearsal(known, wait=torch.cuda.synchronize if cuda else None, images=images)
+    rehearsal = Rehearsal(
+        step_seconds, wait=torch.cuda.synchronize if cuda else None, images=images
+    )
     try:
         with cutting(rehearsal):
             compute(inputs)
@@ -115,10 +119,10 @@ def _rehearse(inputs: RehearsedInputs, known: dict[str, float], images: int | No
     return rehearsal.seconds
 
 
-def _without_chance(stage: Stage) -> str:
-    """Returns a key in common for stages that take equally long.
+def _same_duration(stage: Stage) -> str:
+    """Returns the same key for stages that take equally long.
 
-    Their duration hardly depends on the seed, the target, the budget and what came before.
+    Their duration hardly depends on the seed, the target, the budget and the earlier stages.
     """
     kind = KINDS[stage.kind]
     context = replace(stage.context, seed=0)
@@ -132,12 +136,12 @@ def _without_chance(stage: Stage) -> str:
 
 
 def _knows_the_trigger(stage: Stage) -> bool:
-    """Tells whether a purifier is given the attacker's trigger, and so has that trigger's cost."""
+    """Returns whether a purifier is given the attacker's trigger, whose cost it then shares."""
     return bool(stage.table(PURIFIER).get("trigger") == "true")
 
 
 def _same_loops(stage: Stage) -> str:
-    """Returns a key in common for stages with the same loops, of the same duration per step.
+    """Returns the same key for stages with the same loops, of the same duration per step.
 
     Any parameter of a method may change that: the steps of an attack within a step, the width of a
     network.

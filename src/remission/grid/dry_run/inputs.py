@@ -1,4 +1,4 @@
-"""What a stage works on in a rehearsal: images and models of the right size, nothing computed."""
+"""The inputs of a stage in a rehearsal: random images and untrained models of the right size."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ from remission.seeding import Seed
 from remission.triggers import Trigger
 from remission.types import Dataset, LabelledImages, Split, Target
 
-_DRAWN = 1000
-"""Images that are drawn for a stand-in; more would only be more of the same."""
+_RANDOM_IMAGES = 1000
+"""The number of different random images in a stand-in, which repeats them."""
 
 
 def stand_in(source: Source) -> Dataset:
     """Draws random images, as many and as large as those of a data set that is not here."""
     generator = Seed(0).child("stand-in").generator()
-    drawn = torch.randint(256, (_DRAWN, *source.shape), generator=generator).to(torch.uint8)
+    pixels = torch.randint(256, (_RANDOM_IMAGES, *source.shape), generator=generator).to(
+        torch.uint8
+    )
 
     def images(count: int) -> LabelledImages:
         order = torch.arange(count)
-        return LabelledImages(take(drawn, order % _DRAWN), order % source.classes)
+        return LabelledImages(take(pixels, order % _RANDOM_IMAGES), order % source.classes)
 
     channels = source.shape[0]
     return Dataset(
@@ -42,11 +44,11 @@ def stand_in(source: Source) -> Dataset:
 
 
 class RehearsedInputs(StageInputs):
-    """What a stage works on, without anything that was computed before.
+    """The inputs of a stage, without the results of earlier stages.
 
     Args:
-        stage: need not have a finished parent.
-        dataset: the stage's, or a :func:`stand_in`.
+        stage: its parents need not be finished.
+        dataset: the data set of the stage, or a :func:`stand_in`.
         split: of that data set, on the device.
         device: where to compute.
     """
@@ -64,7 +66,7 @@ class RehearsedInputs(StageInputs):
         return self._split
 
     def parent(self, role: str, *among: Kind) -> Record:
-        """Returns a record that says nothing."""
+        """Returns an empty record."""
         kind = among[0].name if among else role
         return Record(id=role, kind=kind, label=role, status="done", settings={}, parents={})
 
@@ -80,12 +82,12 @@ class RehearsedInputs(StageInputs):
         return perturbation.to(self.device).requires_grad_(False).eval()
 
     def trigger(self) -> tuple[Trigger, Target]:
-        """Builds the attack's trigger, not yet learned; returns it with the target."""
+        """Builds the attack's trigger before it is learned; returns it with the target."""
         trigger = self.attack.trigger(self.dataset.train.shape, self.seed)
         return trigger.to(self.device).eval().requires_grad_(False), self.attack.target
 
     def inverted(self) -> Inverted:
-        """Builds an untrained generator, said to name class 0."""
+        """Builds an untrained generator, as the result of an inversion that names class 0."""
         shape = self.dataset.train.shape
         generator = self.inversion.build_generator(shape, self.seed, self.precision)
         return Inverted(

@@ -1,1 +1,1 @@
-"""Who runs the stages: this process, or worker processes on this machine."""
+"""Runs the stages in this process, or in worker processes on this machine."""

@@ -1,7 +1,7 @@
 """Runs a plan on this machine: one stage after the other in this process, or several at once.
 
-What is computed does not depend on the number of processes: each has the same number of threads,
-since threads change the last bits of sums, and training amplifies them.
+Results do not depend on the number of processes: each process has the same number of threads,
+since the number of threads changes the last bits of sums, and training amplifies them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 
 from remission.errors import StoreError
 from remission.grid.executor.reporter import Reporter, RunOutcome
-from remission.grid.executor.workers import Message, deaf, pass_on, prepare, stop, work_on
+from remission.grid.executor.workers import Message, ctrl_c_blocked, pass_on, prepare, stop, work_on
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import failure_record, run_or_record_failure
 from remission.grid.stages.kinds import registered_kinds
@@ -27,7 +27,7 @@ from remission.records import Record, Store
 from remission.user_methods import used
 
 _PATIENCE = 0.5
-"""Seconds of the longest wait that Ctrl-C cannot interrupt."""
+"""The longest wait that Ctrl-C cannot interrupt, in seconds."""
 
 
 def default_jobs(device: torch.device) -> int:
@@ -36,7 +36,7 @@ def default_jobs(device: torch.device) -> int:
 
 
 def threads() -> int:
-    """Returns the number of threads per process, which does not depend on how many there are."""
+    """Returns the number of threads per process, whatever the number of processes."""
     return max(1, _cores() // min(_cores(), 4))
 
 
@@ -63,7 +63,7 @@ def run_plan(
     Args:
         plan: parents before children.
         store: read and written.
-        reporter: hears how it goes.
+        reporter: hears how the run goes.
         device: where to compute.
         jobs: processes at once; 1 computes in this process.
 
@@ -97,7 +97,7 @@ class _Run:
     ) -> None:
         self.store, self.reporter, self.outcome = store, reporter, outcome
         self.finished, self.waiting = finished, waiting
-        self.lost: set[str] = set()
+        self.unavailable: set[str] = set()
 
     def in_this_process(self, device: torch.device) -> None:
         """Computes one stage after the other."""
@@ -117,13 +117,13 @@ class _Run:
             initializer=prepare,
             initargs=(messages, threads(), used(), registered_kinds()),
         )
-        ear = Thread(target=pass_on, args=(messages, self.reporter, lock, over), daemon=True)
-        ear.start()
+        forwarder = Thread(target=pass_on, args=(messages, self.reporter, lock, over), daemon=True)
+        forwarder.start()
         running: dict[Future[Record], Stage] = {}
         try:
             while True:
                 while len(running) < jobs and (stage := self.next_stage()):
-                    with lock, deaf():
+                    with lock, ctrl_c_blocked():
                         self.reporter.start(stage)
                         work = pool.submit(
                             work_on, stage, self.store.folder, self.store.writer, str(device)
@@ -131,7 +131,7 @@ class _Run:
                     running[work] = stage
                 if not running:
                     break
-                # a Ctrl-C that another thread received is heard only when this one runs again
+                # A Ctrl-C that another thread received reaches this thread only when it runs again.
                 for work in wait(running, _PATIENCE, return_when=FIRST_COMPLETED).done:
                     record = work.result()
                     with lock:
@@ -143,18 +143,18 @@ class _Run:
                 "run again with fewer --jobs; everything finished is kept",
             ) from error
         finally:
-            with deaf():  # a second Ctrl-C must not cut the tidying short
+            with ctrl_c_blocked():  # a second Ctrl-C must not cut the tidying short
                 stop(pool)
             self.store.drop_parts()
             over.set()
-            ear.join(timeout=5)
+            forwarder.join(timeout=5)
 
     def next_stage(self) -> Stage | None:
-        """Takes the next stage whose parents are finished; skips those with a lost parent."""
+        """Takes the next stage with finished parents; skips stages with a parent without result."""
         for stage in list(self.waiting):
-            if any(parent in self.lost for parent in stage.parents.values()):
+            if any(parent in self.unavailable for parent in stage.parents.values()):
                 self.waiting.remove(stage)
-                self.lost.add(stage.id)
+                self.unavailable.add(stage.id)
                 self.outcome.skipped.append(stage.label)
                 self.store.keep(failure_record(stage, "not computed: what it builds upon failed"))
                 self.reporter.skip(stage)
@@ -169,6 +169,6 @@ class _Run:
             self.finished.add(stage.id)
             self.outcome.computed.append(stage.label)
         else:
-            self.lost.add(stage.id)
+            self.unavailable.add(stage.id)
             self.outcome.failed[stage.label] = record.error or "unknown error"
         self.reporter.finish(stage, record)

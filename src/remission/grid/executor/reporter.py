@@ -1,4 +1,4 @@
-"""Who hears how a run goes, and how it ended."""
+"""Reporters, which hear how a run goes, and the outcome of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker processes: what happens in them, and how their parent hears and ends them."""
+"""Worker processes: their work, their messages to the parent process, and their end."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _messages: Queue[Message] | None = None
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """Lets nothing that starts within this context hear Ctrl-C, not even before :func:`prepare`."""
+def ctrl_c_blocked() -> Iterator[None]:
+    """Blocks Ctrl-C for processes that start within this context, even before :func:`prepare`."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -57,9 +57,9 @@ def prepare(
     It ignores Ctrl-C, which its parent handles, and ends when its parent does.
 
     Args:
-        messages: where it says how far it is.
-        threads: how many it computes with.
-        files: those of the user's methods.
+        messages: where the worker reports its progress.
+        threads: the number of threads that it computes with.
+        files: the files of the user's methods.
         kinds: of stages from outside the package, with the functions that compute them.
     """
     global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
@@ -87,8 +87,8 @@ def work_on(stage: Stage, folder: Path, writer: str, device: str) -> Record:
 
     Args:
         stage: its parents are finished.
-        folder: of the store.
-        writer: of the store.
+        folder: the folder of the store.
+        writer: the writer of the store.
         device: where to compute.
     """
 
@@ -101,17 +101,17 @@ def work_on(stage: Stage, folder: Path, writer: str, device: str) -> Record:
 
 
 def _throttled(listener: Listener, every: float = 0.2) -> Listener:
-    """Returns a listener that passes on the last step, and one step every so many seconds."""
+    """Returns a listener that forwards the last step, and one step per ``every`` seconds."""
     last = 0.0
 
-    def passed_on(what: str, done: int, total: int) -> None:
+    def forward(what: str, done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
         if done == total or now - last >= every:
             last = now
             listener(what, done, total)
 
-    return passed_on
+    return forward
 
 
 def pass_on(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Event) -> None:
@@ -124,7 +124,7 @@ def pass_on(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Even
 
 
 def stop(pool: ProcessPoolExecutor) -> None:
-    """Ends the workers at once; what they were computing is not stored."""
+    """Ends the workers at once; their unfinished stages are not stored."""
     alive = list((pool._processes or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
     for process in alive:

@@ -1,4 +1,4 @@
-"""What is to be done: a spec unrolled into stages with identities."""
+"""The plan: a spec unrolled into stages with identities."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ NOTHING = {"method": NOBODY}
 
 
 def cell_keys(stage: Stage) -> dict[str, Any]:
-    """Returns the fields of a cell that the settings alone fix; a failed cell has them, too.
+    """Returns the fields of a cell that the settings alone determine; a failed cell has them, too.
 
-    A picture among the parameters goes by its digest; the record's settings hold it.
+    A digest stands for a picture among the parameters; the record's settings hold the picture.
     """
     attack, purifier = brief(stage.table(ATTACK)), purifier_table(stage)
     reactivation = brief(stage.table(REACTIVATION) or NOTHING)
@@ -49,7 +49,7 @@ def cell_keys(stage: Stage) -> dict[str, Any]:
 
 
 def purifier_table(stage: Stage) -> Settings:
-    """Returns the purifier as cells show it: with the inversion where that is not the paper's."""
+    """Returns the purifier as cells show it: with the inversion unless that is the default."""
     if stage.kind == BASELINE.name:
         return {"method": THE_CONTROL}
     table: Settings = brief(stage.table(PURIFIER) or NOTHING)

@@ -35,13 +35,14 @@ from remission.records.labels import MethodKey, label_methods, purifier_key
 
 
 def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> list[Stage]:
-    """Unrolls a spec; every stage comes after its parents, those shared stand once.
+    """Unrolls a spec; every stage comes after its parents, and a shared stage comes once.
 
     Args:
         spec: checked, every target a number.
-        data_digest: of the data set's images and labels, so that a changed folder is noticed. It
-            alone tells image folders apart: neither their path nor their name is in an identity.
-        names: of the data set; without them those that the spec alone gives.
+        data_digest: digest of the data set's images and labels, so that a changed folder is
+            noticed. It alone distinguishes image folders: neither their path nor their name is in
+            an identity.
+        names: the names of the data set; None: those that the spec alone gives.
     """
     folder = spec.folder()
     if names is None:
@@ -65,7 +66,7 @@ def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> l
 
 
 class _Planner:
-    """Collects stages; one with the identity of another is that other."""
+    """Collects stages; two stages with one identity are the same stage."""
 
     def __init__(self, spec: Spec, names: DataNames) -> None:
         self.spec, self.names = spec, names
@@ -86,7 +87,7 @@ class _Planner:
         return self.stages.setdefault(stage.id, stage).id
 
     def add_seed(self, seed: int, context: Settings) -> None:
-        """Adds the control of a seed, and all that is done to it and to the victims beside it."""
+        """Adds the control of a seed, the victims, and the stages that build upon them."""
         control = self.add(kinds.CONTROL, f"control/seed{seed}", context)
         rows = [(label, row) for label, row in self.rows if seed in row.seeds]
         for label, attack in self.attacks:
@@ -98,7 +99,7 @@ class _Planner:
     def add_attack(
         self, prefix: str, base: Settings, attack: Attack, control: str, rows: _Rows
     ) -> None:
-        """Adds the victim of an attack, and all that is done to it and to the control beside it.
+        """Adds the victim of an attack, and the stages that build upon it and upon the control.
 
         Args:
             prefix: of all labels: the attack and the seed.
@@ -110,22 +111,24 @@ class _Planner:
         victim = self.add(kinds.VICTIM, f"{prefix}/victim", {**base, **versions(attack=attack)})
         self.add(kinds.BASELINE, f"{prefix}/control", base, model=control, victim=victim)
         settings = {**base, PURIFIER: {"method": THE_CONTROL}}
-        both = {"victim": victim, "control": control}
+        references = {"victim": victim, "control": control}
         reactivated = {
-            control: self.add_reactivations(f"{prefix}/control", settings, control, both)
+            control: self.add_reactivations(f"{prefix}/control", settings, control, references)
         }
         for label, row in rows:
             settings = {**base, PURIFIER: table_of(row.purifier)}
-            if row.inverts and row.inversion.name != default_inversion():  # so do its cells
+            if row.inverts and row.inversion.name != default_inversion():  # its cells name it, too
                 settings[INVERSION] = table_of(row.inversion)
             model = self.add_purified(kinds.PURIFIED, prefix, label, settings, row, victim)
-            reactivated[model] = self.add_reactivations(f"{prefix}/{label}", settings, model, both)
+            reactivated[model] = self.add_reactivations(
+                f"{prefix}/{label}", settings, model, references
+            )
             self.add_path(f"{prefix}/{label}/path", settings, victim=victim, model=model)
         if self.spec.transfer and len(reactivated) > 1:
             self.add_transfers(prefix, base, reactivated, victim)
 
     def add_innocent(self, prefix: str, context: Settings, control: str, rows: _Rows) -> None:
-        """Adds the control in the victim's place: as it is, and handed to the purifiers."""
+        """Adds the control in the place of a victim: as it is, and purified by each purifier."""
         base = {**context, ATTACK: {"method": NOBODY, "poison_rate": 0.0, "target": None}}
         untouched = {**base, PURIFIER: {"method": THE_CONTROL}}
         self.add(kinds.INNOCENT, f"{prefix}/control", untouched, victim=control)
@@ -172,23 +175,23 @@ class _Planner:
         return self.add(kind, f"{prefix}/{label}", settings, victim=victim, inversion=inversion)
 
     def add_reactivations(
-        self, label: str, settings: Settings, model: str, both: dict[str, str]
+        self, label: str, settings: Settings, model: str, references: dict[str, str]
     ) -> dict[str, str]:
-        """Adds every reactivation of a model at every budget; returns its name -> its identity.
+        """Adds every reactivation of a model at every budget; returns name -> identity.
 
         Args:
             label: of the model.
             settings: of the model.
             model: its identity.
-            both: the identities of the victim and of the control.
+            references: the identities of the victim and of the control.
         """
         stages = {}
-        for name, reactivation, tried in self.tries(settings):
-            parents = {"model": model, "victim": both["victim"]}
-            if isinstance(reactivation, InputReactivation):  # is tried on the control as well
-                parents["control"] = both["control"]
+        for name, reactivation, own_settings in self.tries(settings):
+            parents = {"model": model, "victim": references["victim"]}
+            if isinstance(reactivation, InputReactivation):  # it is tried on the control as well
+                parents["control"] = references["control"]
             stages[name] = self.add(
-                kinds.REACTIVATED, f"{label}/{name}", {**settings, **tried}, **parents
+                kinds.REACTIVATED, f"{label}/{name}", {**settings, **own_settings}, **parents
             )
         return stages
 
@@ -212,9 +215,9 @@ class _Planner:
             base: settings of the victim.
             reactivated: identity of a model -> its reactivations, name -> identity; the control is
                 the first model.
-            victim: its identity.
+            victim: identity of the victim.
         """
-        for name, reactivation, tried in self.tries(base):
+        for name, reactivation, own_settings in self.tries(base):
             if not isinstance(reactivation, InputReactivation):
                 continue
             if reactivation.access().kind == "nothing":  # the same perturbation for every model
@@ -222,7 +225,9 @@ class _Planner:
             parents = {"victim": victim}
             for number, (model, stages) in enumerate(reactivated.items()):
                 parents |= {f"model{number}": model, f"trained{number}": stages[name]}
-            self.add(kinds.TRANSFER, f"{prefix}/transfer/{name}", {**base, **tried}, **parents)
+            self.add(
+                kinds.TRANSFER, f"{prefix}/transfer/{name}", {**base, **own_settings}, **parents
+            )
 
     def tries(self, base: Settings) -> Iterator[tuple[str, Reactivation, Settings]]:
         """Yields every reactivation after an attack at every budget: name, method, settings."""
@@ -232,12 +237,12 @@ class _Planner:
                 continue
             for budget in reactivation.tries():
                 name = label if budget is None else f"{label}-{budget}"
-                tried = {
+                own_settings = {
                     REACTIVATION: _without_budgets(reactivation),
                     "budget": budget,
                     **versions(reactivation=reactivation),
                 }
-                yield name, reactivation, tried
+                yield name, reactivation, own_settings
 
 
 _Rows = Sequence[tuple[str, PlannedPurifier]]
@@ -251,7 +256,7 @@ def _without_budgets(reactivation: Reactivation) -> Settings:
 
 
 def _labelled(methods: Sequence[M]) -> list[tuple[str, M]]:
-    """Returns methods with their labels, without budgets, since each has a stage of its own."""
+    """Returns methods with their labels; budgets are left out, as each has a stage of its own."""
     keys = [
         MethodKey.of(method.name, brief(method.parameters()), without=("budgets",))
         for method in methods

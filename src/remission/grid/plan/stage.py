@@ -1,4 +1,4 @@
-"""One unit of work of a grid, and the parts of its settings that are made from methods."""
+"""One unit of work of a grid, and how methods are written into its settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REACTIVATION, RETUNING, PATH_SECTION = "reactivation", "retuning", "path"
 NOBODY = "none"
 """The attack of a model that was never backdoored."""
 THE_CONTROL = "control"
-"""What stands in a purifier's place where the control is measured."""
+"""The name in the place of a purifier's where the control is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +29,8 @@ class Context:
     """What all stages of one seed have in common.
 
     Args:
-        dataset: name of the data set; of every image folder the same, since ``data`` says which.
-        size: pixels of a side that the images are brought to; None: as they are.
+        dataset: name of the data set; the same for every image folder, which ``data`` identifies.
+        size: pixels per side to which images are resized; None: they are not resized.
         data: digest of all images and labels.
         arch: the model, as a spec names it.
         seed: the spec's seed.
@@ -38,7 +38,7 @@ class Context:
         split: the sizes of the four sets of images, as :func:`remission.data.split_dataset` takes
             them.
         recipe: how victim and control are trained, as :class:`remission.training.Recipe` takes it.
-        resize: how the images come to ``size``.
+        resize: how images are brought to ``size``.
         white: the value that stands for white in grey files of 16 bits; None: 65535.
     """
 
@@ -56,8 +56,8 @@ class Context:
     def to_settings(self) -> Settings:
         """Returns the context as JSON values.
 
-        ``resize`` and ``white`` came later than stored results, whose identities must stay: their
-        defaults are left out.
+        ``resize`` and ``white`` are younger than some stored results, whose identities must stay:
+        their defaults are left out.
         """
         values = asdict(self)
         if self.resize == "crop":
@@ -91,7 +91,7 @@ class Stage:
         label: ``attack/seed/purifier/...``, unique in a plan, for people and ``--only``.
         settings: everything that changes the result, as JSON values.
         parents: role -> id of the stages it builds upon.
-        names: of its data set, which are no part of the identity.
+        names: the names of its data set; they are no part of the identity.
     """
 
     kind: str

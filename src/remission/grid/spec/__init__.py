@@ -1,4 +1,4 @@
-"""What the user asked for: the spec and its checks."""
+"""The spec of a user, and its checks."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from remission.text_files import SAVE_AS_UTF8, EncodingError, read_text
 
 
 def read_toml(file: Path) -> TomlTable:
-    """The content of a spec's file.
+    """Reads a spec's file.
 
     Every name in it is composed, so that it is the name of a method or a class that reads alike.
 
@@ -64,7 +64,7 @@ def _foreign_letter(text: str, complaint: str) -> str:
 
 
 def located(dataset: str, base: Path) -> str:
-    """What :func:`remission.data.load_dataset` is given: a known name, or an absolute path.
+    """Returns the argument for :func:`remission.data.load_dataset`: a name or an absolute path.
 
     Args:
         dataset: as the spec names it.
@@ -90,7 +90,7 @@ def located(dataset: str, base: Path) -> str:
 
 
 def _near(dataset: str, base: Path) -> str:
-    """What to write for the folder that lies there when seen from the working directory."""
+    """Returns a hint for a path that is relative to the working directory by mistake."""
     if not dataset or dataset.startswith("~"):
         return ""
     folder = find_folder(f".{os.sep}{dataset}")
@@ -100,9 +100,9 @@ def _near(dataset: str, base: Path) -> str:
 
 
 def with_pictures(table: TomlTable, folder: Path) -> TomlTable:
-    """The tables of a spec with pictures in place of their paths, which are relative to ``folder``.
+    """Returns the tables of a spec with pictures in place of their paths, relative to ``folder``.
 
-    So what a stage is called depends on what a picture shows, and a stored spec needs no file.
+    So the identity of a stage depends on the content of a picture, and a stored spec needs no file.
 
     Raises:
         SpecError: a picture is missing, too large or damaged.
@@ -120,7 +120,7 @@ def _with_picture(attack: object, folder: Path) -> object:
     if not isinstance(name, str) or not isinstance(image, str) or image.startswith("data:"):
         return attack
     if not image or not _takes_picture(known("attack").get(name)):
-        return attack  # a method that takes none says so itself
+        return attack  # the check of the method itself refuses the key
     try:
         return {**attack, "image": image_uri(on_disk(folder / image))}
     except DataError as error:

@@ -1,4 +1,4 @@
-"""Whether the data set can give what the spec asks of it, before anything is computed."""
+"""Checks that the data set has what the spec needs, before anything is computed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from remission.seeding import Seed
 from remission.types import Dataset, Target
 
 _FEWEST = 3
-"""Images that the defender needs."""
+"""The fewest images that the defender needs."""
 
 
 def check_against(spec: Spec, dataset: Dataset) -> None:
     """Tries every choice that a stage would refuse, without training anything.
 
-    Only labels and the shape of the images are looked at; no image is copied.
+    The checks read labels and the shape of the images; no image is copied.
 
     Raises:
         DataError: the data set has fewer images than the split takes.
@@ -50,16 +50,16 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
                 ) from error
             in_all = _outside(train, attack.target, classes)
             _check_attacker(spec, train[split.attacker], attack.target, classes, in_all)
-            chosen = test if split.test is None else test[split.test]
-            _check_test(chosen, test, attack.target, classes)
+            test_labels = test if split.test is None else test[split.test]
+            _check_test(test_labels, test, attack.target, classes)
 
 
 def remarks(spec: Spec, dataset: Dataset) -> list[str]:
-    """Sentences on the split that a user should read before anything is computed.
+    """Writes sentences on the split that a user should read before anything is computed.
 
     Args:
-        spec: its sizes of the sets, and its first seed: the others give sets of the same sizes.
-        dataset: the labels of its images are looked at.
+        spec: has the sizes of the sets. Only its first seed is split, as all give equal sizes.
+        dataset: has the labels that are counted.
     """
     train, test, classes = dataset.train.labels, dataset.test.labels, len(dataset.classes)
     split = split_indices(dataset, Seed(spec.seeds[0]).child("split"), **spec.split.model_dump())
@@ -83,7 +83,7 @@ def remarks(spec: Spec, dataset: Dataset) -> list[str]:
 
 
 def _check_amounts(methods: SpecMethods, dataset: Dataset) -> None:
-    """There are two classes, and enough training images for three sets, however they are split."""
+    """Checks that there are two classes, and enough training images for the three sets."""
     if len(dataset.classes) < 2:
         raise DataError(
             f"'{dataset.name}' has one class, '{dataset.classes[0]}'",
@@ -114,8 +114,8 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
             check_needs(row.purifier, model)
         for planned in methods.reactivations:
             check_needs(planned.reactivation, model)
-        used = {row.inversion.name: row.inversion for row in methods.purifiers if row.inverts}
-        for inversion in used.values():
+        inversions = {row.inversion.name: row.inversion for row in methods.purifiers if row.inverts}
+        for inversion in inversions.values():
             check_needs(inversion, model)
             inversion.build_generator(shape, seed, "fp32")
     for attack in methods.attacks:
@@ -128,13 +128,13 @@ def _outside(labels: Tensor, target: Target, classes: int) -> int:
 
 
 def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int, in_all: int) -> None:
-    """The attacker has enough images to poison.
+    """Checks that the attacker has enough images to poison.
 
     Args:
         spec: its reactivations and its path.
-        labels: of the attacker's images.
-        target: the attacker's.
-        classes: how many there are.
+        labels: the labels of the attacker's images.
+        target: the attacker's target.
+        classes: the number of classes.
         in_all: training images of the data set outside the target class.
     """
     others = _outside(labels, target, classes)
@@ -163,7 +163,7 @@ def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int, in
 
 
 def _smaller(what: str, wanted: int, others: int, in_all: int) -> str:
-    """The remedy for a number of poisoned images that the attacker does not have.
+    """Returns the remedy for a number of poisoned images that the attacker does not have.
 
     Args:
         what: the numbers, for people.
@@ -178,17 +178,17 @@ def _smaller(what: str, wanted: int, others: int, in_all: int) -> str:
     return ", or ".join(filter(None, (fewer, more)))
 
 
-def _check_test(labels: Tensor, every: Tensor, target: Target, classes: int) -> None:
-    """Some test image is there to measure the ASR on.
+def _check_test(labels: Tensor, all_labels: Tensor, target: Target, classes: int) -> None:
+    """Checks that the ASR can be measured on at least one test image.
 
     Args:
-        labels: of the test images that the split takes.
-        every: of all test images.
-        target: the attacker's.
-        classes: how many there are.
+        labels: the labels of the test images that the split takes.
+        all_labels: the labels of all test images.
+        target: the attacker's target.
+        classes: the number of classes.
     """
     if not _outside(labels, target, classes):
-        more = _outside(every, target, classes)
+        more = _outside(all_labels, target, classes)
         raise SpecError(
             f"none of the {len(labels)} test images lies outside the target class {target}",
             "use more test images in [split], or another target"

@@ -1,4 +1,4 @@
-"""The methods that a spec names: each is built once from its table, checked, and handed on."""
+"""The methods that a spec names: each is built once from its table and checked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PlannedPurifier:
     Args:
         purifier: the method.
         inversion: the inversion that it uses if it inverts the trigger.
-        seeds: those of the spec's seeds for which it is computed.
+        seeds: the seeds of the spec for which it is computed.
     """
 
     purifier: Purifier
@@ -64,7 +64,7 @@ class SpecMethods:
 
     @property
     def retuning(self) -> Retuning | None:
-        """The first retuning, after which a path may go on; None without one."""
+        """The first retuning, which a path may continue to; None without one."""
         for planned in self.reactivations:
             method = planned.reactivation
             if isinstance(method, Retuning) and method.name == Retuning.name:
@@ -87,7 +87,7 @@ def build_methods(
         purifiers: the tables [[purifier]].
         inversions: the tables [[inversion]], at least one.
         reactivations: the tables [[reactivation]].
-        seeds: the spec's.
+        seeds: the seeds of the spec.
 
     Raises:
         SpecError: an unknown method, an unknown key, a wrong value; a purifier whose `seeds` or

@@ -39,19 +39,19 @@ class Spec(BaseModel):
     """A name of `remission data list`, or the path of an image folder, relative to the spec's file
     (to the working directory where there is no file)."""
     size: Annotated[int, Field(ge=8, le=1024)] | None = None
-    """Pixels per side that the images of a folder are brought to; None: as they are. The data set
-    of shapes is drawn in that size."""
+    """Pixels per side to which the images of a folder are resized; None: they are not resized. The
+    data set of shapes is drawn in that size."""
     resize: Resize = "crop"
-    """How images of a folder come to that size: crop (cover it, cut the centre out), squash (change
-    the proportions) or pad (fit in, black around)."""
+    """How images of a folder are resized: crop (fill the square, cut off the rest), squash (change
+    the proportions) or pad (fit into the square, with black around)."""
     white: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """The value that stands for white in a folder's grey 16-bit files; None: 65535. Files of 12
-    bits in 16 have 4095."""
+    """The value that stands for white in a folder's grey 16-bit files; None: 65535. Files that hold
+    12 bits in 16 need 4095."""
     arch: str = "resnet18"
     """The model, with an optional width: resnet18:16 has 16 base channels; or a model of another
     package: timm:NAME, torchvision:NAME, torchvision:NAME@WEIGHTS for pretrained weights."""
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
-    """Each seed is the whole grid once: split, victim, control and all that follows."""
+    """The whole grid is computed once per seed: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of forward passes; auto: bf16 where the processor multiplies it faster."""
     split: SplitSection = SplitSection()
@@ -64,19 +64,21 @@ class Spec(BaseModel):
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
     purifier: list[TomlTable] = []
-    """One table [[purifier]] per purifier; beside the method's parameters it may name an
-    `inversion` of the spec, and `seeds`, those of the spec's for which it is computed (all if it
-    names none)."""
+    """One table [[purifier]] per purifier. In addition to the method's parameters it may name an
+    `inversion` of the spec, and `seeds`: the seeds of the spec for which it is computed (all of
+    them if it names none)."""
     innocent: list[Annotated[int, Field(ge=0)]] = []
-    """Seeds for which every purifier that does not need the true trigger is handed the control as
-    well: what it costs a model that was never backdoored, and what an inversion claims to find."""
+    """Seeds for which every purifier that does not need the true trigger also purifies the control.
+    This shows what it costs a model that was never backdoored, and which class an inversion names
+    there."""
     reactivation: list[TomlTable] = []
-    """One table [[reactivation]] per reactivation; beside the method's parameters it may name
-    `attacks`, those of the spec's after which it is tried (all if it names none)."""
+    """One table [[reactivation]] per reactivation. In addition to the method's parameters it may
+    name `attacks`: the attacks of the spec after which it is tried (all of them if it names
+    none)."""
     transfer: bool = False
     """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
-    """The table [path]: without it no path is walked."""
+    """The table [path]; without it no path is measured."""
     _base: Path = PrivateAttr(default_factory=Path.cwd)
     """The folder that the path of an image folder is relative to."""
 
@@ -110,11 +112,11 @@ class Spec(BaseModel):
         )
 
     def folder(self) -> Path | None:
-        """The absolute path of the image folder; None for a data set of the catalogue."""
+        """Returns the absolute path of the image folder; None for a data set of the catalogue."""
         return find_folder(self.dataset, self._base)
 
     def source(self) -> str:
-        """What :func:`remission.data.load_dataset` is given: a known name, or an absolute path.
+        """Returns the argument for :func:`remission.data.load_dataset`: a name or an absolute path.
 
         Raises:
             DataError: there is no such folder and no such name; it says where it looked.
@@ -122,11 +124,11 @@ class Spec(BaseModel):
         return located(self.dataset, self._base)
 
     def with_targets(self, classes: tuple[str, ...] | None) -> Self:
-        """The same spec with the number of a class wherever an attack's target is a name.
+        """Returns the spec with the number of a class wherever an attack's target is a name.
 
         Args:
             classes: the names of the data set's classes, in the order of their indices; empty
-                where they are not known yet. None: any number will do.
+                where they are not known yet. None: every name becomes 0.
 
         Raises:
             SpecError: no class has that name.
@@ -135,7 +137,7 @@ class Spec(BaseModel):
         return self if attacks == self.attack else self.model_copy(update={"attack": attacks})
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """As pydantic's. The copy has the same methods unless what they are built from differs."""
+        """Copies the spec; the copy shares the methods unless the fields behind them differ."""
         copied = super().model_copy(update=update, deep=deep)
         if any(getattr(self, name) != getattr(copied, name) for name in _OF_THE_METHODS):
             copied.__dict__.pop("methods", None)

@@ -55,7 +55,7 @@ class VictimSection(_Section):
 
     @model_serializer(mode="wrap")
     def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
-        """Leaves SGD out: the key came later than stored results, whose identities must stay."""
+        """Leaves SGD out: the key is younger than stored results, whose identities must stay."""
         dumped: TomlTable = handler(self)
         if dumped["optimizer"] == "sgd":
             del dumped["optimizer"]
@@ -66,9 +66,9 @@ class SplitSection(_Section):
     """Sizes of the four disjoint sets: shares of the training images, or counts."""
 
     defender: Several | Share = 0.05
-    """Clean images that every purifier is given."""
+    """Clean images for every purifier."""
     attacker: Several | Share = 0.02
-    """Images that a reactivation draws its clean and its poisoned ones from."""
+    """Images for every reactivation, which uses some as they are and poisons others."""
     victim: Several | None = None
     """Largest number of the remaining images that the victim is trained on; None: all of them."""
     test: Count | None = None
@@ -76,7 +76,7 @@ class SplitSection(_Section):
 
 
 class PathSection(_Section):
-    """The walk from the backdoored to the purified model in weight space."""
+    """The path from the backdoored to the purified model in weight space."""
 
     points: int = Field(default=21, ge=2, le=10001)
     """Number of positions, evenly spaced, both ends included."""
@@ -84,25 +84,26 @@ class PathSection(_Section):
         default=["interpolated", "recalibrated"], min_length=1, max_length=2
     )
     """Running statistics of batch normalisation: interpolated like weights, or collected anew at
-    every position; a walk for each."""
+    every position. The path is measured once for each."""
     test: Annotated[int, Field(ge=50)] | None = None
-    """Number of test images behind every point, at most those behind a cell; None: the same."""
+    """Number of test images behind every point, at most as many as behind a cell; None: as many."""
     statistics: Annotated[int, Field(ge=2)] | None = None
     """How many of the defender's images are used to collect running statistics at a position (a
     stratified sample); None: all."""
     retuned: Annotated[int, Field(ge=0)] | None = None
-    """Number of poisoned images of a retuning: the walk goes on from the purified model to the same
-    after the spec's first retuning with so many, which need not be one of its budgets; None: it
-    does not."""
+    """Number of poisoned images of a retuning. The path continues from the purified model to the
+    same model after the spec's first retuning with this number, which need not be one of its
+    budgets; None: the path ends at the purified model."""
     plane: Annotated[int, Field(ge=0, le=201)] = 0
     """Number of points along each side of a grid on the plane through the backdoored, the purified
     and the retuned model (needs `retuned`), drawn as a contour picture; 0: none."""
     plane_test: Annotated[int, Field(ge=50)] = 500
-    """Number of test images behind every point of that grid (a stratified sample), at most those
-    behind a cell."""
+    """Number of test images behind every point of that grid (a stratified sample), at most as many
+    as behind a cell."""
     curve: Annotated[int, Field(ge=0)] = 0
     """Number of passes over the defender's images that train a quadratic Bezier curve of low clean
-    loss from the backdoored to the purified model, which is then walked as well; 0: none."""
+    loss from the backdoored to the purified model, which is then measured as well;
+    0: none."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -119,7 +120,7 @@ class PathSection(_Section):
 
     @model_serializer(mode="wrap")
     def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
-        """Leaves defaults of keys out that came later than stored results.
+        """Leaves out defaults of keys that are younger than some stored results.
 
         The identities of those results must stay.
         """

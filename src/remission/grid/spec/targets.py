@@ -1,4 +1,4 @@
-"""The target of an attack by the name of its class, replaced by the number of that class."""
+"""Replaces the name of an attack's target class by the number of that class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from remission.names import find_name, printable
 def numbered(
     attacks: Sequence[TomlTable], classes: Sequence[str] | None, dataset: str
 ) -> list[TomlTable]:
-    """The tables [[attack]] with numbers in place of the names of classes.
+    """Returns the tables [[attack]] with numbers in place of the names of classes.
 
     So a result has the same identity whether its target was given by name or by number.
 

@@ -1,1 +1,1 @@
-"""What one stage does: its inputs, its computation, its result."""
+"""The stages: their inputs, their computation, their results."""

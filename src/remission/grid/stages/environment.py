@@ -1,4 +1,4 @@
-"""What a result was computed with: versions, device and precision."""
+"""The environment of a result: versions, device and precision."""
 
 from __future__ import annotations
 

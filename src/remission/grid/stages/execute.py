@@ -19,6 +19,7 @@ from remission.grid.stages.result import Cost
 from remission.models import resolve_precision
 from remission.records import Cell, Record, Store
 from remission.records.kinds import KINDS
+from remission.user_methods import place_of
 
 
 def run_or_record_failure(stage: Stage, store: Store, device: torch.device) -> Record:
@@ -37,8 +38,8 @@ def run_or_record_failure(stage: Stage, store: Store, device: torch.device) -> R
         return execute(stage, store, device)
     except StoreError:
         raise
-    except Exception as error:  # whatever a method does wrong, the other cells go on
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception as error:  # an error of one method must not stop the other cells
+        reason = " ".join(f"{type(error).__name__}: {error}{place_of(error)}".split())
         record = replace(
             failure_record(stage, reason),
             environment=environment(device, resolve_precision(stage.context.precision, device)),
@@ -53,7 +54,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
 
     Arguments as for :func:`run_or_record_failure`.
     """
-    if device.type == "cuda":  # fp32 means fp32, and the same numbers again
+    if device.type == "cuda":  # fp32 means fp32, and a repeated run gives the same numbers
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.deterministic = True
     began = Cost.until_now()
@@ -85,7 +86,7 @@ def failure_record(stage: Stage, reason: str) -> Record:
     """Returns the record of a stage without a result, with a cell if it would have measured one.
 
     Args:
-        stage: what failed, or was not tried.
+        stage: the stage that failed or was not tried.
         reason: why, in one line.
     """
     cell = None

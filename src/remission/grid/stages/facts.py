@@ -1,4 +1,4 @@
-"""What a record says of the method that was run, so that tables judge by facts and not by names."""
+"""Facts of the method that a stage ran, so that tables judge by facts and not by names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ROLES = (ATTACK, INVERSION, PURIFIER, REACTIVATION)
 
 
 def facts_of(stage: Stage) -> Json:
-    """Returns the facts of the method whose code a stage runs; nothing where it runs none.
+    """Returns the facts of the method whose code a stage runs; empty where it runs none.
 
     They are what the method needs, and what :meth:`remission.method.Method.facts` says of it.
     """

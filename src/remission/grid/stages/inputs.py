@@ -1,4 +1,4 @@
-"""What a stage works on: its settings turned into objects, its parents into models."""
+"""The inputs of a stage: objects made from its settings, models loaded from its parents."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def digest_of(dataset: Dataset) -> str:
         for chunk in chunks(part.images):
             digest.update(part.images[chunk].reshape(-1).numpy().data)
         digest.update(part.labels.contiguous().numpy().data)
-    if dataset.copies is not None:  # its split differs from that of a run that did not know them
+    if dataset.copies is not None:  # the split differs from one that ignored them
         digest.update(b"copies stay together")
     return digest.hexdigest()[:16]
 
@@ -77,13 +77,13 @@ def _split_of(
 
 
 class StageInputs:
-    """A stage's settings turned into objects, its parents' artefacts into models.
+    """The inputs of one stage.
 
     Each method is built once, and each parent's record is read once.
 
     Args:
         stage: its parents are finished.
-        store: where they lie.
+        store: holds the results of the parents.
         device: where to compute.
 
     Raises:
@@ -107,12 +107,12 @@ class StageInputs:
 
     @cached_property
     def attack(self) -> Attack:
-        """The attack; there is none where the stage is about a never-backdoored model."""
+        """The attack; a stage on a model that was never backdoored has none."""
         return make_attack(self.stage.table(ATTACK))
 
     @cached_property
     def purifier(self) -> Purifier:
-        """The purifier; there is none where the control stands in its place."""
+        """The purifier; a stage that measures the control has none."""
         return make_purifier(self.stage.table(PURIFIER))
 
     @cached_property
@@ -132,12 +132,12 @@ class StageInputs:
 
     @cached_property
     def path(self) -> PathSection:
-        """What the spec asks of a path."""
+        """The table [path] of the spec."""
         return PathSection(**self.stage.table(PATH_SECTION))
 
     @cached_property
     def cell_keys(self) -> dict[str, Any]:
-        """The fields of a cell that the settings fix."""
+        """The fields of a cell that the settings determine."""
         return cell_keys(self.stage)
 
     @property
@@ -155,8 +155,8 @@ class StageInputs:
         """Draws test images at random, the same for every model.
 
         Args:
-            most: how many; None, or more than there are: all.
-            name: of the child of the seed that draws them.
+            most: the largest number of images; None: all of them.
+            name: the name of the child seed that draws them.
         """
         test = self.split.test
         if most is None or most >= len(test):
@@ -166,7 +166,7 @@ class StageInputs:
 
     @property
     def _place(self) -> tuple[str, int | None, Resize, int | None]:
-        """Which data set, and how it is read."""
+        """Which data set is read, and how."""
         names, context = self.stage.names, self.context
         where = names.folder if names and names.folder else context.dataset
         return where, context.size, context.resize, context.white
@@ -187,8 +187,8 @@ class StageInputs:
         """Reads the record of a parent.
 
         Args:
-            role: of the parent, a key of the stage's parents.
-            among: the kinds that it may be of; all that are known if none is named.
+            role: the role of the parent, a key of the stage's parents.
+            among: the kinds that the parent may be of; without them every kind.
 
         Raises:
             StoreError: the store has no such record, or not all of its artefacts.
@@ -238,7 +238,7 @@ class StageInputs:
 
     @property
     def attack_seed(self) -> Seed:
-        """What victim and control are trained from."""
+        """The seed that victim and control are trained from."""
         return self.seed.child("victim")
 
     def previews(
@@ -253,11 +253,11 @@ class StageInputs:
         shape = self.dataset.train.shape
         generator = self.inversion.build_generator(shape, self.seed, self.precision)
         self._fill(generator, record, "generator")
-        named = InversionDetails.of(record)
+        details = InversionDetails.of(record)
         return Inverted(
             generator=generator.to(self.device).eval(),
-            target=named.target,
-            target_share=named.target_share or 0.0,
-            change=named.change or 0.0,
-            lead=named.lead,
+            target=details.target,
+            target_share=details.target_share or 0.0,
+            change=details.change or 0.0,
+            lead=details.lead,
         )

@@ -1,4 +1,4 @@
-"""The stage that inverts a trigger, and what an inversion says of a model."""
+"""The stage that inverts a trigger, and the answer of an inversion for a record."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def inversion(inputs: StageInputs) -> StageResult:
 
 
 def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
-    """Returns what an inversion says of a model, for a record."""
+    """Returns the answer of an inversion as a record holds it."""
     return NamedClass(
         target=inverted.target,
         target_name=stage.class_name(inverted.target),

@@ -1,7 +1,7 @@
-"""Which function computes a stage of which kind.
+"""The function that computes the stages of each kind.
 
-The kinds of the package lie in one file per family. A kind from outside the package is one file
-as well: its :class:`remission.records.kinds.Kind`, its function, and a call of
+The kinds of the package are in one file per family. A kind from outside the package needs one
+file as well: its :class:`remission.records.kinds.Kind`, its function, and a call of
 :func:`register_kind`.
 """
 
@@ -26,24 +26,24 @@ _registered: list[tuple[Kind, StageFunction]] = []
 
 
 def register_kind(kind: Kind, function: StageFunction) -> None:
-    """Makes a kind of stage from outside the package known to this process and its workers.
+    """Registers a kind of stage from outside the package in this process and its workers.
 
     A file that calls this when it is imported may be imported several times: the same kind with
     the function of the same name is registered once.
 
     Args:
-        kind: what its records hold.
-        function: computes a stage of it; of a module's own, so that a worker process can import
-            it.
+        kind: describes its records.
+        function: computes a stage of the kind; defined at the top level of a module, so that a
+            worker process can import it.
 
     Raises:
         ValueError: another kind has its name.
     """
     add_kind(kind)
-    known = _FUNCTIONS.get(kind.name)
-    if known is not None and _name(known) != _name(function):
+    present = _FUNCTIONS.get(kind.name)
+    if present is not None and _name(present) != _name(function):
         raise ValueError(f"stages of kind '{kind.name}' are computed by another function")
-    if known is None:
+    if present is None:
         _registered.append((kind, function))
     _FUNCTIONS[kind.name] = function
 

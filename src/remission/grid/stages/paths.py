@@ -1,4 +1,4 @@
-"""The stage that looks at the weight space between models: walks, distances and the plane."""
+"""The stage that measures weight space between models: paths, distances and the plane."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _KEYS = (
 
 
 def path(inputs: StageInputs) -> StageResult:
-    """Measures what lies between a victim and a purified model, as the spec's [path] asks."""
-    walks = _Walks(inputs)
-    victim, purified, asked = walks.victim, walks.purified, inputs.path
-    walks.line("line", victim, purified)
+    """Measures the models between a victim and a purified model, as the spec's [path] asks."""
+    stage = _PathStage(inputs)
+    victim, purified, section = stage.victim, stage.purified, inputs.path
+    stage.line("line", victim, purified)
     grid: Plane | None = None
     flat: str | None = None
-    if asked.retuned is not None:
-        retuned = walks.retuned(asked.retuned)
-        walks.line("retuned", purified, retuned)
-        if asked.plane:
-            grid = walks.plane(retuned, asked.retuned)
+    if section.retuned is not None:
+        retuned = stage.retuned(section.retuned)
+        stage.line("retuned", purified, retuned)
+        if section.plane:
+            grid = stage.plane(retuned, section.retuned)
             flat = None if grid else "the three models lie on one line"
-    if asked.curve:
-        walks.bezier()
+    if section.curve:
+        stage.bezier()
     return StageResult(
-        paths=tuple(walks.curves),
+        paths=tuple(stage.curves),
         plane=grid,
-        details=PathDetails(layers=walks.layers, plane=flat),
+        details=PathDetails(layers=stage.layers, plane=flat),
     )
 
 
-class _Walks:
-    """The models of a path stage and the walks that are measured between them."""
+class _PathStage:
+    """The models of a path stage, and the paths that are measured between them."""
 
     def __init__(self, inputs: StageInputs) -> None:
         self.inputs, self.asked = inputs, inputs.path
@@ -59,10 +59,10 @@ class _Walks:
         self.curves: list[PathCurve] = []
 
     def line(self, name: str, start: Classifier, end: Classifier) -> None:
-        """Walks the straight line, once for each policy of batch normalisation."""
-        apart = weight_distance(start, end)
-        # a list: the keys of a record are sorted, and layers have an order
-        self.layers[name] = [(layer, *both) for layer, both in apart.layers.items()]
+        """Measures the straight line, once for each policy of batch normalisation."""
+        distance = weight_distance(start, end)
+        # A list keeps the order of the layers; the keys of a record are sorted.
+        self.layers[name] = [(layer, *values) for layer, values in distance.layers.items()]
         for policy in self.asked.batchnorm:
             points = linear_path(
                 start,
@@ -78,12 +78,12 @@ class _Walks:
                 points,
                 walk=name,
                 batchnorm=policy,
-                distance=apart.total,
-                relative_distance=apart.relative,
+                distance=distance.total,
+                relative_distance=distance.relative,
             )
 
     def bezier(self) -> None:
-        """Walks the curve from victim to purified model; statistics are collected at each point."""
+        """Measures the curve from victim to purified model; collects statistics at each point."""
         points = bezier_path(
             self.victim,
             self.purified,
@@ -101,7 +101,7 @@ class _Walks:
     def retuned(self, budget: int) -> Classifier:
         """Retunes the purified model as the spec's first retuning does in its own stage.
 
-        That model is not stored there; the same seed and budget make it again.
+        That stage stores no weights; the same seed and budget give the same model.
         """
         retuning = self.inputs.retuning
         assert isinstance(retuning, Retuning)

@@ -1,4 +1,4 @@
-"""Perturbations of images: made for a model, and measured on others."""
+"""Perturbations of images, made for one model and measured on several."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def perturbed(inputs: StageInputs, method: InputReactivation) -> StageResult:
         seed=inputs.seed.child("reactivation", method.name),
         **{role: models[role] for role in method.borrows()},
     )
-    reached = {
+    measured = {
         role: measure(
             model,
             inputs.split.test,
@@ -53,16 +53,16 @@ def perturbed(inputs: StageInputs, method: InputReactivation) -> StageResult:
         )
         for role, model in models.items()
     }
-    rates = reached["model"].rates
+    rates = measured["model"].rates
     return StageResult(
         rates=rates,
         cell_fields={
-            "asr_clean": reached["model"].asr_clean.value,
-            "control_asr": reached["control"].rates.asr.value,
-            "control_asr_clean": reached["control"].asr_clean.value,
+            "asr_clean": measured["model"].asr_clean.value,
+            "control_asr": measured["control"].rates.asr.value,
+            "control_asr_clean": measured["control"].asr_clean.value,
             "queries": outcome.queries,
         },
-        details=_details(reached),
+        details=_details(measured),
         files={
             "perturbation.safetensors": pack(outcome.perturbation),
             **_strips(inputs, method, outcome.perturbation, trigger, target),
@@ -70,14 +70,14 @@ def perturbed(inputs: StageInputs, method: InputReactivation) -> StageResult:
     )
 
 
-def _details(reached: Mapping[str, PerturbedRates]) -> ReactivatedDetails:
-    control, victim = reached["control"], reached["victim"]
+def _details(measured: Mapping[str, PerturbedRates]) -> ReactivatedDetails:
+    control, victim = measured["control"], measured["victim"]
     return ReactivatedDetails(
         control_clean_acc=control.rates.clean_acc.value,
         victim_asr=victim.rates.asr.value,
         victim_asr_clean=victim.asr_clean.value,
         victim_clean_acc=victim.rates.clean_acc.value,
-        preview_count=min(COUNT, reached["model"].rates.asr.total),
+        preview_count=min(COUNT, measured["model"].rates.asr.total),
     )
 
 
@@ -94,14 +94,14 @@ def _strips(
     with torch.inference_mode():
         before = _in_files(trigger)(images) if method.triggered else images
         after = perturbation(before)
-    # named as the strips of a victim are: what is changed, then what it becomes
+    # The names follow the strips of a victim: first the images, then the changed images.
     name = "triggered" if method.triggered else "clean"
     return {f"preview_{name}.png": strip(before), "preview_perturbed.png": strip(after)}
 
 
 @dataclass(frozen=True)
 class PerturbedRates:
-    """What perturbed images do to a model.
+    """Rates of a model on perturbed images.
 
     Args:
         rates: accuracy on perturbed clean images; ASR and robust accuracy on the images that the
@@ -128,9 +128,9 @@ def measure(
         model: images in [0, 1] -> logits.
         test: on the model's device.
         perturbation: image -> perturbed image.
-        trigger: the attacker's.
+        trigger: the attacker's trigger.
         target: the attacker's; images of that class do not count for ASR and robust accuracy.
-        triggered: the attack submits perturbed triggered images; else perturbed clean ones.
+        triggered: whether the attack submits perturbed triggered images; else they are clean.
     """
     places, labels, wanted = counted(test.labels, target, model.classes)
     clean = predict(model, test, trigger=_in_files(perturbation))
@@ -165,11 +165,11 @@ def asr_under(
 
 
 def _in_files(*maps: _Map) -> _Map:
-    """Returns the maps one after the other, the image rounded to 8 bits after each."""
+    """Returns the composition of the maps, with images rounded to 8 bits after each."""
 
     def chained(images: Tensor) -> Tensor:
-        for one in maps:
-            images = as_float(as_bytes(one(images)))
+        for change in maps:
+            images = as_float(as_bytes(change(images)))
         return images
 
     return chained

@@ -1,4 +1,4 @@
-"""Pictures beside a record: a few test images before and after a change."""
+"""Preview pictures of a record: a few test images before and after a change."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def previews(
 
     Args:
         test: where the images come from.
-        name: of the second file: ``preview_<name>.png``.
+        name: of the second file, ``preview_<name>.png``.
         change: image -> image, (N, C, H, W) in [0, 1].
-        target: the attacker's; images that have its class already are left out. None: nobody's.
+        target: the attacker's target; images of that class are left out. None: nobody attacked.
         classes: number of classes.
 
     Returns:
@@ -43,7 +43,7 @@ def previews(
 def shown(test: LabelledImages, target: Target | None, classes: int, most: int) -> Tensor:
     """Returns (n,) indices of at most ``most`` test images behind the ASR, evenly spaced.
 
-    Not the first ones: the test images of a folder lie class by class.
+    They are not the first ones, as the test images of a folder are sorted by class.
     """
     places = torch.arange(len(test), device=test.labels.device)
     if target is not None:

@@ -1,4 +1,4 @@
-"""Stages that purify: a victim, or the control in its place."""
+"""Stages that purify a victim, or the control in its place."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from remission.training import evaluate, predict
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Purification:
-    """A purified model and how it came about.
+    """A purified model, its cost, and the answers of the inversions behind it.
 
     Args:
         model: the purified model.
-        cost: of the purifier alone; None where there was none.
-        before: cost of the inversion that it started from.
-        first: what that inversion said; None without one.
-        later: what the inversions of further rounds said, in order.
+        cost: cost of the purifier alone; None where no purifier ran.
+        before: cost of the first inversion.
+        first: the answer of the first inversion; None without one.
+        later: the answers of the inversions of further rounds, in order.
     """
 
     model: Classifier

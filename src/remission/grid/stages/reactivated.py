@@ -1,4 +1,4 @@
-"""Stages that reactivate a model, and that carry perturbations over to other models."""
+"""Stages that reactivate a model, and that try perturbations on other models."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def reactivated(inputs: StageInputs) -> StageResult:
 
 
 _TRIED = 2000
-"""Test images, at most, behind a number of a transfer matrix: a standard error of one point."""
+"""The most test images behind a number of a transfer matrix: a standard error of one point."""
 
 _SETTING = (
     *("dataset", "arch", "attack", "attack_params", "poison_rate", "target"),
@@ -46,9 +46,9 @@ _SETTING = (
 def transfer(inputs: StageInputs) -> StageResult:
     """Measures the ASR of every perturbation on every model.
 
-    What a reactivation's own cell has not measured is measured on up to 2,000 test images. The ASR
-    without the trigger is known where that cell measured it: on the model that the perturbation
-    was made for, and on the control.
+    A reactivation's own cell holds the ASR on the model that the perturbation was made for, and on
+    the control, with and without the trigger. On every other model the ASR is measured on up to
+    2,000 test images, and not measured without the trigger.
 
     Args:
         inputs: parents ``model0`` ..., the first of them the control, and ``trained0`` ..., the
@@ -83,9 +83,9 @@ def transfer(inputs: StageInputs) -> StageResult:
 def _measured_already(
     records: Sequence[Record],
 ) -> tuple[list[list[float]], list[list[float | None]]]:
-    """Returns what the reactivations' own cells say: ASR with and without the trigger.
+    """Returns the ASR with and without the trigger that the reactivations' own cells hold.
 
-    Each cell says it of its own model, and of the control, which is the first one.
+    Each cell holds them for its own model, and for the control, which is the first model.
     """
     count = len(records)
     asr = [[0.0] * count for _ in range(count)]

@@ -1,4 +1,4 @@
-"""What a stage leaves behind, what it cost, and the cell that is made of both."""
+"""The result of a stage, its cost, and the cell that is made from both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cost:
         return cls(record.seconds, record.cpu_seconds)
 
     def __sub__(self, earlier: Cost) -> Cost:
-        """Returns what passed between an earlier reading of the clocks and this one."""
+        """Returns the time between an earlier reading of the clocks and this one."""
         cpu = None if self.cpu is None or earlier.cpu is None else self.cpu - earlier.cpu
         return Cost(self.seconds - earlier.seconds, cpu)
 
@@ -44,18 +44,18 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StageResult:
-    """What a stage leaves behind; whoever executes the stage writes it into the store.
+    """The result of a stage, which :mod:`remission.grid.stages.execute` writes into the store.
 
     Args:
         files: name of an artefact, with its ending -> content.
-        details: what the record notes beside its cell and its curves.
+        details: what the record notes in addition to its cell and its curves.
         rates: of the measured model; clean accuracy alone where nobody attacked; None if the stage
             measures no model.
-        paths: walks between models.
-        plane: between three models.
+        paths: measurements along paths between models.
+        plane: measurements on the plane through three models.
         cell_fields: further fields of the cell.
         cost: of the method alone; None: that of the stage, loading and measuring included.
-        before: cost of earlier stages that this cell's model alone has to answer for.
+        before: cost of earlier stages that is added to that of this cell's model.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class StageResult:
         """Returns the details as a record holds them.
 
         Args:
-            facts: of the method that was run; empty where none was.
+            facts: of the method that the stage ran; empty where it ran none.
         """
         values = self.details
         details = values.to_json() if isinstance(values, Details) else dict(values)

@@ -1,4 +1,4 @@
-"""Stages that train: victim and control. And the baseline, which measures the control."""
+"""Stages that train victim and control, and the baseline, which measures the control."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from remission.triggers import Trigger
 from remission.types import Target
 
 _COMPARED = 500
-"""Test images behind the stealth of a trigger, at the most."""
+"""The most test images behind the stealth of a trigger."""
 _COMPARED_PIXELS = 2_000_000
-"""Pixels behind it, at the most: fewer images where they are large, 40 of 224x224."""
+"""The most pixels behind it, so that large images are fewer: 40 of 224x224 pixels."""
 
 
 def victim(inputs: StageInputs) -> StageResult:

@@ -1,9 +1,9 @@
 """An SVG picture that is written element by element: paths, marks and text.
 
-Matplotlib gives what takes knowledge of graphics: the shapes of marks, the widths of texts, ticks,
-colours and contours. Its figures are not used. They consist of five artists for every tick, each of
-which is laid out twice: the 60 figures of one report took 15 s of processor time, and take 0.3 s
-as they are written here.
+Matplotlib provides the shapes of marks, the widths of texts, ticks, colours and contours. Its
+figures are not used, as they are slow: each tick consists of five artists, and each artist is laid
+out twice. The 60 figures of one report took 15 s of processor time with matplotlib, and take 0.3 s
+here.
 
 Lengths are in points (1/72 inch), x goes to the right and y goes down.
 """
@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 FONT = "DejaVu Sans"
 SIZE = 9.5
-"""The size of text where nothing else is said."""
+"""The default size of text."""
 
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
@@ -28,7 +28,7 @@ _DASHES = {"-": (), "--": (3.7, 1.6), ":": (1.0, 1.65), "-.": (6.4, 1.6, 1.0, 1.
 
 
 class Canvas:
-    """An SVG picture; it holds no identifiers, so that several can stand in one page."""
+    """An SVG picture without identifiers, so that one page can hold several."""
 
     def __init__(self, width: float, height: float) -> None:
         self.width, self.height = width, height
@@ -69,7 +69,7 @@ class Canvas:
         dash: str = "-",
         opacity: float = 1.0,
     ) -> None:
-        """Draws several lines alike, as one element."""
+        """Draws several lines of the same style, as one element."""
         path = " ".join(filter(None, map(_open, lines)))
         if not path:
             return
@@ -89,7 +89,7 @@ class Canvas:
         stroke: str = "none",
         width: float = 0.8,
     ) -> None:
-        """Fills what lies within outlines; an outline within another one cuts a hole."""
+        """Fills the area within outlines; an outline within another one cuts a hole."""
         path = " ".join(f"{_open(outline)} Z" for outline in outlines)
         style = {"fill": fill, "stroke": stroke, "fill-rule": "evenodd"}
         if stroke != "none":
@@ -97,7 +97,7 @@ class Canvas:
         self._path(path, style, opacity)
 
     def box(self, corner: Point, width: float, height: float, fill: str, **style: float) -> None:
-        """Fills a rectangle whose upper left corner is given."""
+        """Fills the rectangle with the upper left corner ``corner``."""
         x, y = corner
         outline = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
         self.area([outline], fill, **style)  # type: ignore[arg-type]
@@ -115,11 +115,11 @@ class Canvas:
         """Draws a mark at each point that is a number.
 
         Args:
-            points: their centres.
-            marker: as matplotlib names it, for example ``"o"``; empty: none is drawn.
+            points: the centres of the marks.
+            marker: as matplotlib names it, for example ``"o"``; empty: no mark is drawn.
             colour: of the outline.
-            fill: None: as the outline.
-            size: width.
+            fill: colour of the inside; None: that of the outline.
+            size: width of a mark.
             opacity: in [0, 1].
         """
         if not marker:
@@ -143,13 +143,12 @@ class Canvas:
         """Writes one line of text.
 
         Args:
-            at: where it starts, has its middle or ends, by ``anchor``; always half-way up its
-                letters.
+            at: the start, middle or end of the text, by ``anchor``; half-way up its letters.
             text: what to write.
             colour: of the letters.
             size: of the font.
             anchor: which part of the text lies at ``at``.
-            bold: whether it is bold.
+            bold: whether the text is bold.
             angle: in degrees, counter-clockwise.
         """
         x, y = at
@@ -171,7 +170,7 @@ class Canvas:
 
 
 def _open(points: Iterable[Point]) -> str:
-    """The path through points, interrupted where one is not a number."""
+    """Returns the path through points, interrupted where a point is not a number."""
     parts, pen = [], "M"
     for point in points:
         if _known(point):
@@ -202,7 +201,7 @@ def _mark(marker: str, size: float, x: float, y: float) -> str:
 
 @cache
 def _corners(marker: str) -> Sequence[Point]:
-    """The corners of a mark of matplotlib of width 1 about the origin."""
+    """Returns the corners of a mark of matplotlib, of width 1 about the origin."""
     import numpy as np
     from matplotlib.markers import MarkerStyle
 

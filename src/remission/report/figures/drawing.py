@@ -1,4 +1,4 @@
-"""A figure with its words."""
+"""A figure with its title and its caption."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from remission.report.groups.labels import printable
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure, what to call it and how to read it.
+    """A figure with its title and its caption.
 
     Args:
         svg: the picture, beginning with its ``<svg`` tag and without identifiers.
@@ -24,6 +24,6 @@ class Drawing:
 
     @property
     def inline(self) -> str:
-        """The picture for an HTML page, with a label that a screen reader says."""
+        """The picture for an HTML page, with a label for screen readers."""
         label = escape(printable(f"{self.title}. {self.caption}"))
         return self.svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -1,4 +1,4 @@
-"""The relapse gap against what was measured before the reactivation."""
+"""The relapse gap against measurements before the reactivation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GAP = 14.0
 
 
 def explanation_figure(explanation: Explanation, look: Look) -> str:
-    """Draws a panel per predictor; marks are hollow where nothing was purified.
+    """Draws a panel per predictor; marks are hollow where the backdoor survived purification.
 
     Args:
         explanation: has at most six predictors.
@@ -28,24 +28,24 @@ def explanation_figure(explanation: Explanation, look: Look) -> str:
     height = (_HEIGHT - top) / _DOWN - NAMED - 6
     for number, predictor in enumerate(explanation.predictors):
         row, column = divmod(number, _ACROSS)
-        known = [
+        pairs = [
             (case, value)
             for case in explanation.cases
             if (value := case.values[predictor.key]) is not None
         ]
         corner = (left + column * (width + _GAP), top + row * (height + NAMED + 6))
-        x = Scale.around([value for _, value in known])
+        x = Scale.around([value for _, value in pairs])
         frame = Frame(canvas, corner, width, height, x, y)
         frame.draw_y("" if column else "relapse gap", texts=column == 0)
         frame.draw_x(predictor.title, most=5)
         canvas.line(frame.points([x.low, x.high], [0, 0]), GREY)
         for attack, style in look.items():
             for purified in (True, False):
-                some = [
-                    (v, c.gap) for c, v in known if (c.attack, c.purified) == (attack, purified)
+                points = [
+                    (v, c.gap) for c, v in pairs if (c.attack, c.purified) == (attack, purified)
                 ]
                 canvas.marks(
-                    [frame.at(*pair) for pair in some],
+                    [frame.at(*pair) for pair in points],
                     style.marker,
                     style.colour,
                     fill=style.colour if purified else "white",

@@ -1,4 +1,4 @@
-"""A frame on a canvas: two scales with their ticks, labels and grid, and lines drawn in it."""
+"""A frame on a canvas: two scales with their ticks, labels and grid."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ GREY = "#6b6b6b"
 _GRID = "#e4e4e4"
 _TICK = "#333333"
 _LENGTH = 3.5
-"""Of a tick, and between a tick and its label."""
+"""The length of a tick, and of the gap between a tick and its label."""
 TITLE = 10.0
 """The size of a title."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where values lie between the two ends of an axis.
+    """A scale, which places values between the two ends of an axis.
 
     Args:
         low: the value at the left or lower end.
@@ -37,16 +37,16 @@ class Scale:
 
     @classmethod
     def around(cls, values: Iterable[float], kind: Literal["linear", "log"] = "linear") -> Scale:
-        """Returns a scale that has a twentieth of its span left at either side of the values."""
-        known = [value for value in values if math.isfinite(value)]
-        known = [value for value in known if kind == "linear" or value > 0] or [1.0]
-        ends = [cls(0, 1, kind).forward(end) for end in (min(known), max(known))]
+        """Returns a scale with a margin of a twentieth of the values' span at either side."""
+        finite = [value for value in values if math.isfinite(value)]
+        finite = [value for value in finite if kind == "linear" or value > 0] or [1.0]
+        ends = [cls(0, 1, kind).forward(end) for end in (min(finite), max(finite))]
         pad = 0.05 * (ends[1] - ends[0]) or 0.05
         low, high = ends[0] - pad, ends[1] + pad
         return cls(low, high) if kind == "linear" else cls(10**low, 10**high, kind)
 
     def forward(self, value: float) -> float:
-        """Returns the value on a linear axis; NaN for what has no place on it."""
+        """Returns the value on a linear axis; NaN where it has no place there."""
         if self.kind == "linear" or math.isnan(value):
             return value
         if self.kind == "log":
@@ -73,7 +73,7 @@ class Scale:
 
 
 def rounded(ticks: Sequence[float]) -> list[str]:
-    """Returns round values as text, all with as many digits as the finest of them needs."""
+    """Returns round values as text, all with as many digits as the longest of them needs."""
     for digits in range(12):
         texts = [f"{tick + 0.0:.{digits}f}" for tick in ticks]
         steps = zip(ticks, texts, strict=True)
@@ -87,12 +87,12 @@ class Frame:
     """A rectangle of a canvas with an x and a y scale.
 
     Args:
-        canvas: to draw on.
-        corner: the upper left one.
+        canvas: the canvas to draw on.
+        corner: the upper left corner.
         width: in points.
         height: in points.
-        x: from left to right.
-        y: from the lower to the upper end.
+        x: the scale from left to right.
+        y: the scale from the lower to the upper end.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Frame:
         """Draws the left axis.
 
         Args:
-            label: its name, turned upwards; one line per line.
+            label: the name of the axis, turned upwards; it may have several lines.
             grid: whether lines go across the frame.
             texts: whether the ticks have labels.
             write: ticks -> labels.
@@ -134,10 +134,10 @@ class Frame:
         names = write(ticks) if texts else []
         for y, name in zip(places, names, strict=False):
             self.canvas.text((self.left - 2 * _LENGTH, y), name, colour=_TICK, anchor="end")
-        wide = max(map(text_width, names), default=0.0)
+        text_space = max(map(text_width, names), default=0.0)
         lines = label.split("\n") if label else []
         for number, line in enumerate(reversed(lines)):
-            x = self.left - 2 * _LENGTH - wide - 4 - SIZE * (0.5 + 1.25 * number)
+            x = self.left - 2 * _LENGTH - text_space - 4 - SIZE * (0.5 + 1.25 * number)
             self.canvas.text((x, self.top + self.height / 2), line, anchor="middle", angle=90)
 
     def draw_x(
@@ -152,10 +152,10 @@ class Frame:
         """Draws the lower axis.
 
         Args:
-            label: its name.
+            label: the name of the axis.
             ticks: values with a tick; None: round values.
             texts: whether the ticks have labels.
-            most: how many ticks at most, less one.
+            most: the largest number of ticks, less one.
             write: ticks -> labels.
         """
         if ticks is None:
@@ -172,18 +172,18 @@ class Frame:
             self.canvas.text((middle, below + SIZE + 4), label, anchor="middle")
 
     def draw_names(self, names: Sequence[str], *, step: int = 1, size: float = 7.5) -> None:
-        """Draws the lower axis with names at 0, 1, ..., written upwards, of which it shows some.
+        """Draws the lower axis with names at 0, 1, ..., written upwards, or with some of them.
 
         Args:
             names: one per whole number.
-            step: the first of so many is shown.
+            step: every ``step``-th name is shown.
             size: of the font.
         """
-        shown = range(0, len(names), step)
-        places = [self.at(number, self.y.low)[0] for number in shown]
+        numbers = range(0, len(names), step)
+        places = [self.at(number, self.y.low)[0] for number in numbers]
         self._axis([(self.left, self.bottom), (self.right, self.bottom)],
                    [[(x, self.bottom), (x, self.bottom + _LENGTH)] for x in places])  # fmt: skip
-        for number, x in zip(shown, places, strict=True):
+        for number, x in zip(numbers, places, strict=True):
             at = (x, self.bottom + 2 * _LENGTH)
             self.canvas.text(at, names[number], colour=_TICK, size=size, anchor="end", angle=90)
 
@@ -196,7 +196,7 @@ class Frame:
             self.canvas.text((self.left - 2 * _LENGTH, y), name, colour=_TICK, anchor="end")
 
     def title(self, text: str) -> None:
-        """Writes above the frame, from its left side on."""
+        """Writes a title above the frame, starting at its left side."""
         self.canvas.text((self.left, self.top - 6 - TITLE / 2), text, size=TITLE)
 
     def _axis(self, line: list[Point], ticks: list[list[Point]]) -> None:
@@ -205,13 +205,13 @@ class Frame:
 
 
 def margin(ticks: Iterable[str], label: str = "") -> float:
-    """Returns the room that the left axis takes with these labels and this name."""
-    wide = max(map(text_width, ticks), default=0.0)
+    """Returns the width of the left axis with these tick labels and this name."""
+    width = max(map(text_width, ticks), default=0.0)
     lines = len(label.split("\n")) if label else 0
-    return 3 + 2 * _LENGTH + wide + (4 + SIZE + 1.25 * SIZE * (lines - 1) if lines else 0)
+    return 3 + 2 * _LENGTH + width + (4 + SIZE + 1.25 * SIZE * (lines - 1) if lines else 0)
 
 
 BELOW = 3 + 2 * _LENGTH + SIZE
-"""The room that the lower axis takes without a name."""
+"""The height of the lower axis without a name."""
 NAMED = BELOW + SIZE + 4
-"""The room that it takes with one."""
+"""The height of the lower axis with a name."""

@@ -1,4 +1,4 @@
-"""What the figures draw: lines with their intervals in percent, taken from a group."""
+"""Lines with their intervals in percent, taken from a group for the figures to draw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCHNORM = ("interpolated", "recalibrated")
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line. All lists have the same length; rates in percent, NaN where it failed."""
+    """One line. All lists have the same length; rates are in percent, NaN where a cell failed."""
 
     label: str
     x: list[float]
@@ -31,7 +31,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """Walks of one kind with one batch-norm policy: rates against t."""
+    """Paths of one kind with one batch-norm policy: rates against t."""
 
     title: str
     error: list[Series]
@@ -48,19 +48,19 @@ def reactivations(group: Group) -> dict[str, list[Column]]:
 
 
 def relapse(group: Group, columns: Sequence[Column]) -> list[Series]:
-    """Returns ASR against the number of poisoned images; n = 0: the model before reactivation.
+    """Returns ASR against the number n of poisoned images; n = 0 is the model before reactivation.
 
-    Rows without a single point behind n = 0 are left out, the victim too: it is a reference line.
-    Budgets that a row was not run at are passed over.
+    Rows without a point at n > 0 are left out. So is the victim, which is drawn as a reference
+    line. Budgets without a cell of the row are left out, too.
     """
-    drawn = []
+    series = []
     for row in group.rows:
         points = [(0.0, row.number("asr"))]
         points += [(float(c.budget), row.number("asr", c)) for c in columns if c.budget]
         points = [(x, number) for x, number in points if number.known or number.failed]
         if row.purifier.name != VICTIM and any(x > 0 and number.known for x, number in points):
-            drawn.append(_series(row, points))
-    return drawn
+            series.append(_series(row, points))
+    return series
 
 
 def before_after(group: Group, column: Column) -> list[tuple[Series, Series]]:
@@ -84,24 +84,24 @@ def victim_asr(group: Group) -> float | None:
 
 def panels(group: Group) -> list[Panel]:
     """Returns the straight lines from victim to purified, interpolated first, then the curves."""
-    drawn = []
+    result = []
     for policy in BATCHNORM:
         lines = {label: curves for (label, name), curves in group.paths.items() if name == policy}
         if lines:
-            drawn.append(_panel(f"batch norm {policy}", lines))
+            result.append(_panel(f"batch norm {policy}", lines))
     if bent := _others(group, "bezier", "recalibrated"):
-        drawn.append(_panel("Bezier curve, recalibrated", bent))
-    return drawn
+        result.append(_panel("Bezier curve, recalibrated", bent))
+    return result
 
 
 def onward(group: Group) -> list[Panel]:
     """Returns the straight lines from the purified to the retuned model."""
-    walks = [(policy, _others(group, "retuned", policy)) for policy in BATCHNORM]
-    return [_panel(f"batch norm {policy}", lines) for policy, lines in walks if lines]
+    other_paths = [(policy, _others(group, "retuned", policy)) for policy in BATCHNORM]
+    return [_panel(f"batch norm {policy}", lines) for policy, lines in other_paths if lines]
 
 
 def losses(group: Group) -> Panel | None:
-    """Returns losses along the straight line, in nats and not in percent, with one batch norm.
+    """Returns losses along the straight line, in nats and not in percent.
 
     ``error`` holds the backdoor loss and ``clean_acc`` the clean one. Older records have neither.
     """
@@ -111,12 +111,16 @@ def losses(group: Group) -> Panel | None:
             for (label, name), curves in group.paths.items()
             if name == policy
         }
-        known = {label: curves for label, curves in lines.items() if curves}
-        if known:
+        with_losses = {label: curves for label, curves in lines.items() if curves}
+        if with_losses:
             return Panel(
                 title=f"batch norm {policy}",
-                error=[_loss(label, curves, "backdoor_loss") for label, curves in known.items()],
-                clean_acc=[_loss(label, curves, "clean_loss") for label, curves in known.items()],
+                error=[
+                    _loss(label, curves, "backdoor_loss") for label, curves in with_losses.items()
+                ],
+                clean_acc=[
+                    _loss(label, curves, "clean_loss") for label, curves in with_losses.items()
+                ],
             )
     return None
 
@@ -124,15 +128,15 @@ def losses(group: Group) -> Panel | None:
 def _panel(title: str, lines: Mapping[str, Sequence[PathCurve]]) -> Panel:
     return Panel(
         title=title,
-        error=[_walk(k, v, backdoor_error=True) for k, v in lines.items()],
-        clean_acc=[_walk(k, v, backdoor_error=False) for k, v in lines.items()],
+        error=[_mean_rate(k, v, backdoor_error=True) for k, v in lines.items()],
+        clean_acc=[_mean_rate(k, v, backdoor_error=False) for k, v in lines.items()],
     )
 
 
 def _others(group: Group, walk: str, policy: str) -> dict[str, Sequence[PathCurve]]:
     return {
         label: curves
-        for (label, name, batchnorm), curves in group.walks.items()
+        for (label, name, batchnorm), curves in group.other_paths.items()
         if (name, batchnorm) == (walk, policy)
     }
 
@@ -163,8 +167,8 @@ def _series(row: Row, points: Sequence[tuple[float, Estimate]]) -> Series:
     )
 
 
-def _walk(label: str, curves: Sequence[PathCurve], *, backdoor_error: bool) -> Series:
-    """The mean over the seeds that share the first one's values of t."""
+def _mean_rate(label: str, curves: Sequence[PathCurve], *, backdoor_error: bool) -> Series:
+    """Returns the mean rate over the seeds that have the same values of t as the first seed."""
     t = curves[0].t
     curves = [curve for curve in curves if curve.t == t]
     y, low, high = [], [], []

@@ -1,4 +1,4 @@
-"""The transfer matrix: perturbations made for one model, tried on all."""
+"""The transfer matrix: the ASR of perturbations that are made for one model and tried on all."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from remission.report.figures.canvas import SIZE, Canvas, text_width
 from remission.report.measures.transfer import Matrix
 
 _COLOURS = ((0xFF, 0xFF, 0xFF), (0xF3, 0xC4, 0xA0), (0xD5, 0x5E, 0x00))
-"""At an ASR of 0, of one half and of 1."""
+"""The colours at an ASR of 0, of one half and of 1."""
 _SIDE = 0.7 * 72
 """The width of a cell."""
 _ANGLE = 40
-"""Of the names above the columns, in degrees."""
+"""The angle of the names above the columns, in degrees."""
 
 
 def transfer_figure(matrix: Matrix) -> str:
-    """Draws rows, made for, and columns, tried on; numbers in percent, darker where higher."""
+    """Draws a matrix: a row per model made for, a column per model tried on; darker is higher."""
     count, tall = len(matrix.labels), 0.66 * _SIDE
-    wide = max(map(text_width, matrix.labels))
-    left, slope = SIZE + 16 + wide, math.radians(_ANGLE)
-    top = SIZE + 16 + wide * math.sin(slope) + SIZE
+    names_width = max(map(text_width, matrix.labels))
+    left, slope = SIZE + 16 + names_width, math.radians(_ANGLE)
+    top = SIZE + 16 + names_width * math.sin(slope) + SIZE
     beyond = text_width(matrix.labels[-1]) * math.cos(slope) - _SIDE / 2
     canvas = Canvas(left + count * _SIDE + max(8, beyond + 8), top + count * tall + 8)
     for i, row in enumerate(matrix.asr):
@@ -48,7 +48,7 @@ def transfer_figure(matrix: Matrix) -> str:
 
 
 def _colour(value: float) -> str:
-    """White at 0, dark orange at 1, light orange half-way."""
+    """Returns white at 0, dark orange at 1, light orange half-way."""
     place = 2 * min(1.0, max(0.0, value))
     low, high = (_COLOURS[:2], _COLOURS[1:])[place > 1]
     share = place - (place > 1)

@@ -18,12 +18,14 @@ def relapse_figure(series: Sequence[Series], look: Look, victim: float | None) -
     height = 72 * max(3.9, 0.23 * len(series) + 1.2)
     canvas = Canvas(_WIDTH, height)
     label, left = "ASR (%)", margin(["100"], "ASR (%)")
-    beside = max((text_width(line.label, 9, bold=line.control) for line in series), default=0.0)
+    names_width = max(
+        (text_width(line.label, 9, bold=line.control) for line in series), default=0.0
+    )
     budgets = sorted({x for line in series for x in line.x} | {0.0})
     frame = Frame(
         canvas,
         (left, 6),
-        (_WIDTH - left - beside - 6) / 1.035,
+        (_WIDTH - left - names_width - 6) / 1.035,
         height - 6 - NAMED,
         Scale(-0.12, max(budgets) * 1.12, "symlog"),
         _PERCENT,
@@ -52,9 +54,9 @@ def before_after_figure(
     """Draws one line per model: a hollow mark for O-ASR, a full one for P-ASR.
 
     Args:
-        rows: before and after.
+        rows: the values before and after.
         look: label -> style.
-        control: label -> ASR in percent that the same perturbation has on the control: a black bar.
+        control: label -> ASR in percent of the same perturbation on the control, a black bar.
     """
     height = 72 * (0.32 * len(rows) + 1.1)
     canvas = Canvas(_WIDTH, height)
@@ -90,16 +92,16 @@ def before_after_figure(
 
 
 def _thinned(budgets: Sequence[float]) -> list[float]:
-    """Budgets whose labels do not touch on a logarithmic axis; the largest always stays."""
-    shown: list[float] = []
+    """Returns budgets whose labels do not touch on a logarithmic axis, the largest included."""
+    ticks: list[float] = []
     for budget in sorted(budgets, reverse=True):
-        if not shown or shown[-1] > 1.35 * budget:
-            shown.append(budget)
-    return shown
+        if not ticks or ticks[-1] > 1.35 * budget:
+            ticks.append(budget)
+    return ticks
 
 
 def _label_ends(frame: Frame, series: Sequence[Series], look: Look) -> None:
-    """Writes names beside the ends of the lines, pushed apart where they would overlap."""
+    """Writes names at the ends of the lines, and moves them where they would overlap."""
     ends = {
         line.label: next(p for p in zip(line.x[::-1], line.y[::-1], strict=True) if p[1] == p[1])
         for line in series
@@ -117,7 +119,7 @@ def _label_ends(frame: Frame, series: Sequence[Series], look: Look) -> None:
 
 
 def _spread(values: Sequence[float], step: float, top: float) -> list[float]:
-    """Ascending ``values`` moved as little as two passes can, at least ``step`` apart."""
+    """Returns ascending ``values`` that two passes have moved at least ``step`` apart."""
     places = list(values)
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + step)

@@ -32,7 +32,7 @@ CONTROL_STYLE = Style("#000000", "", "--", 2.6)
 
 
 def styles(labels: Iterable[str]) -> dict[str, Style]:
-    """Returns label -> style, all different: where colours come round again, lines are dashed."""
+    """Returns label -> style, all different: where colours repeat, lines are dashed."""
     colours, markers, dashes = len(_COLOURS), len(_MARKERS), len(_DASHES)
     return {
         label: Style(_COLOURS[i % colours], _MARKERS[i % markers], _DASHES[i // colours % dashes])
@@ -53,10 +53,10 @@ def draw(
     bars: bool,
     width: float | None = None,
 ) -> None:
-    """Draws lines with bars or bands for their intervals, the control's above all others.
+    """Draws lines with bars or bands for their intervals, the control's on top.
 
     Args:
-        frame: to draw in.
+        frame: the frame to draw in.
         lines: values and intervals.
         look: label -> style.
         bars: whether intervals are vertical bars; else they are bands.
@@ -70,8 +70,8 @@ def draw(
             frame.canvas.area([[*low, *reversed(high)]], style.colour, opacity=0.15)
         frame.canvas.line(points, style.colour, width or style.width, dash=style.dash)
         if width is None:
-            every = 1 if bars else max(1, len(points) // 7)
-            frame.canvas.marks(points[::every], style.marker, style.colour)
+            step = 1 if bars else max(1, len(points) // 7)
+            frame.canvas.marks(points[::step], style.marker, style.colour)
         if bars:
             frame.canvas.strokes(zip(low, high, strict=True), style.colour, 1)
 
@@ -80,7 +80,7 @@ _HANDLE, _GAP, _BETWEEN, _ROW = 2 * SIZE, 0.8 * SIZE, 2 * SIZE, 1.55 * SIZE
 
 
 def _columns(names: Sequence[str], width: float) -> list[Sequence[str]]:
-    """The columns of a legend: as many as fit beside each other, five at most."""
+    """Returns the columns of a legend: as many as fit side by side, at most five."""
     for count in range(min(5, len(names)), 0, -1):
         rows = math.ceil(len(names) / count)
         columns = [names[start : start + rows] for start in range(0, len(names), rows)]
@@ -94,7 +94,7 @@ def _width(column: Sequence[str]) -> float:
 
 
 def legend_height(names: Sequence[str], width: float) -> float:
-    """Returns the room that a legend takes at the top of a figure of some width."""
+    """Returns the height of a legend at the top of a figure of a width."""
     columns = _columns(names, width)
     return len(columns[0]) * _ROW + 10 if columns else 0.0
 
@@ -103,7 +103,7 @@ def legend(canvas: Canvas, look: Look, *, lines: bool = True) -> None:
     """Draws the names of lines at the top of a figure.
 
     Args:
-        canvas: to draw on.
+        canvas: the canvas to draw on.
         look: name -> style.
         lines: whether the line is shown behind the mark.
     """

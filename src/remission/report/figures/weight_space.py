@@ -18,13 +18,13 @@ from remission.report.figures.style import Look, draw, legend, legend_height, st
 _NORMALISES = re.compile(r"(^|\.)(bn|norm)[^.]*$|(shortcut|downsample)\.1$")
 _MARKS = {"victim": ("X", "victim"), "purified": ("o", "purified"), "retuned": ("^", "retuned")}
 _GAP = 14.0
-"""Between panels beside each other."""
+"""The gap between neighbouring panels."""
 _UNIT = Scale(-0.02, 1.02)
 _PERCENT = Scale(-3, 103)
 _SLACK = 1e-6
-"""By which contours overlap, so that the lowest and the highest points lie within one."""
+"""The overlap of contours, so that the lowest and the highest points lie within one."""
 _ABOVE = TITLE + 10
-"""The room that the title of a panel takes."""
+"""The height of the title of a panel."""
 
 
 def path_figure(
@@ -60,7 +60,7 @@ def _all(line: Series) -> list[float]:
 
 
 def _at_least_ten(values: Sequence[float]) -> Scale:
-    """A scale of percent that spans ten points or more: a flat line shall look flat."""
+    """Returns a scale of at least ten points, on which a flat line looks flat."""
     scale = Scale.around(values)
     if scale.high - scale.low < 10:
         middle = (scale.low + scale.high) / 2
@@ -69,13 +69,13 @@ def _at_least_ten(values: Sequence[float]) -> Scale:
 
 
 def _legend(canvas: Canvas, lines: Sequence[Series], look: Look) -> float:
-    """Draws the names of lines and returns how much room they take."""
+    """Draws the names of lines and returns their height."""
     legend(canvas, {line.label: style_of(line, look) for line in lines})
     return legend_height([line.label for line in lines], canvas.width)
 
 
 def loss_figure(panel: Panel, look: Look) -> str:
-    """Draws backdoor loss beside clean loss along the line."""
+    """Draws backdoor loss and clean loss along the line, side by side."""
     canvas = Canvas(634, 259)
     top = _legend(canvas, panel.error, look) + _ABOVE
     parts = (
@@ -100,20 +100,20 @@ def loss_figure(panel: Panel, look: Look) -> str:
 def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> str:
     """Draws the relative distance of each layer, first to last, on a logarithmic axis.
 
-    Layers that normalise, by their names, have a panel of their own: their few weights move by
-    less than those between which they lie, and one line through both would go up and down.
+    Layers that normalise, by their names, have a panel of their own: their few weights move less
+    than those of their neighbours, and one line through both would go up and down.
     """
     numbers = range(len(layers))
-    apart = [k for k in numbers if normalises(layers[k])]
-    parts = [[k for k in numbers if k not in apart], apart]
+    normalising = [k for k in numbers if normalises(layers[k])]
+    parts = [[k for k in numbers if k not in normalising], normalising]
     parts = [part for part in parts if part]
     canvas = Canvas(634, 72 * (3.4 * len(parts) + 0.6))
     top = _legend(canvas, lines, look) + 4
     share = (canvas.height - top) / len(parts)
     for number, part in enumerate(parts):
         step = math.ceil(len(part) / 40)
-        shown = [layers[k] for k in part]
-        below = 13 + max(text_width(name, 7.5) for name in shown[::step])
+        names_shown = [layers[k] for k in part]
+        below = 13 + max(text_width(name, 7.5) for name in names_shown[::step])
         y = Scale.around([line.y[k] for line in lines for k in part], "log")
         names = _plain(y.ticks(9))
         left = margin(names, "distance (% of the norm)")
@@ -126,12 +126,12 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
             y,
         )
         frame.draw_y("distance (% of the norm)", write=_plain)
-        frame.draw_names(shown, step=step)
-        picked = [[line.y[k] for k in part] for line in lines]
+        frame.draw_names(names_shown, step=step)
+        values = [[line.y[k] for k in part] for line in lines]
         x = [float(place) for place in range(len(part))]
         draw(
             frame,
-            [replace(o, x=x, y=y, low=y, high=y) for o, y in zip(lines, picked, strict=True)],
+            [replace(o, x=x, y=y, low=y, high=y) for o, y in zip(lines, values, strict=True)],
             look,
             bars=False,
         )
@@ -143,7 +143,7 @@ def _plain(ticks: Sequence[float]) -> list[str]:
 
 
 def normalises(layer: str) -> bool:
-    """Returns whether a layer normalises, by its name; the names in vgg19_bn do not say."""
+    """Returns whether a layer normalises, by its name; names in vgg19_bn do not show it."""
     return _NORMALISES.search(layer) is not None
 
 
@@ -170,7 +170,7 @@ def plane_figure(plane: Plane) -> str:
 
 
 def _contours(frame: Frame, plane: Plane, values: Sequence[Sequence[float]], colours: str) -> str:
-    """Draws one panel and returns what its title says where all values are alike, else nothing."""
+    """Draws one panel; returns a remark for its title where all values are alike, else ``""``."""
     import numpy as np
     from contourpy import contour_generator
     from matplotlib import colormaps
@@ -192,21 +192,21 @@ def _contours(frame: Frame, plane: Plane, values: Sequence[Sequence[float]], col
         frame.canvas.area([frame.points(*o) for o in outlines], shade, stroke=shade, width=0.3)
     lines = chain.from_iterable(contours.lines(level) for level in levels[1:-1])
     frame.canvas.strokes([frame.points(*np.array(line).T) for line in lines], "white", 0.3)
-    if not even:  # else every mark of the scale would read alike
+    if not even:  # else every mark of the scale would have the same label
         _colour_bar(frame, shades, levels)
     return remark
 
 
-def _outlines(filled: Any) -> Iterator[tuple[list[float], list[float]]]:  # noqa: ANN401
-    """The x and the y of every outline and hole in what contourpy calls ``OuterOffset``."""
-    for points, offsets in zip(*filled, strict=True):
+def _outlines(contours: Any) -> Iterator[tuple[list[float], list[float]]]:  # noqa: ANN401
+    """Yields the x and the y of every outline and hole in contourpy's ``OuterOffset``."""
+    for points, offsets in zip(*contours, strict=True):
         for start, end in pairwise(offsets.tolist()):
             x, y = points[start:end].T.tolist()
             yield x, y
 
 
 def _colour_bar(frame: Frame, shades: Sequence[str], levels: Sequence[float]) -> None:
-    """Draws what the colours mean at the right of a frame: losses, on a logarithmic scale."""
+    """Draws the colour scale of losses at the right of a frame, logarithmic."""
     height = 0.9 * frame.height
     top, left, step = frame.top + 0.05 * frame.height, frame.right + 9, height / len(shades)
     for number, shade in enumerate(shades):
@@ -223,8 +223,8 @@ def _models(frame: Frame, plane: Plane) -> None:
         marker, text = _MARKS[name]
         at = frame.at(x, y)
         frame.canvas.marks([at], marker, "black", fill="white", size=8)
-        wide = text_width(text, 8.5)
+        width = text_width(text, 8.5)
         middle = at[1] - 8 - 8.5 / 2
-        corner = (at[0] - wide / 2 - 1, middle - 8.5 / 2 - 1)
-        frame.canvas.box(corner, wide + 2, 8.5 + 2, "white", opacity=0.75)
+        corner = (at[0] - width / 2 - 1, middle - 8.5 / 2 - 1)
+        frame.canvas.box(corner, width + 2, 8.5 + 2, "white", opacity=0.75)
         frame.canvas.text((at[0], middle), text, size=8.5, anchor="middle")

@@ -1,1 +1,1 @@
-"""Records grouped into the rows and columns that people compare."""
+"""Records in groups, with the rows and columns that people compare."""

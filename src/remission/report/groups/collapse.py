@@ -1,7 +1,7 @@
-"""Models that are no better than one answer for all images: nothing is judged on them.
+"""Collapsed models, which are no better than one answer for all images, and are not judged.
 
-Such a model puts triggered images into the target class as often as all others, so that its ASR
-says nothing of a backdoor: 100 % where it answers the target class, 0 % where another.
+Such a model puts triggered images into the target class as often as all other images, so that its
+ASR says nothing about a backdoor: it is 100 % where the one answer is the target class, else 0 %.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class ConstantAnswer:
 
     Args:
         accuracy: its clean accuracy, the share of the largest class, in [0, 1].
-        classes: how many there are; None where the records do not say it.
+        classes: the number of classes; None where no record holds it.
     """
 
     accuracy: float
     classes: int | None
 
     def beats(self, cell: Cell) -> bool:
-        """Returns whether a model is not better, beyond the interval of its clean accuracy."""
+        """Returns whether the interval of a model's clean accuracy starts at or below this one."""
         ends = cell.clean_acc_interval or wilson_of_rate(cell.clean_acc, cell.n_clean)
         return ends is not None and ends[0] <= self.accuracy
 
@@ -34,13 +34,13 @@ class ConstantAnswer:
 def constant_answers(cells: Iterable[Cell], records: Iterable[Record]) -> dict[int, ConstantAnswer]:
     """Returns the best constant answer per seed, as far as it is known.
 
-    Records of victims hold the share of the largest class. Older ones do not; there it is the
-    share of the target class, whose images do not count for the ASR: the largest class is at least
-    as large.
+    Records of victims hold the share of the largest class. Where an older record lacks it, the
+    share of the target class takes its place, which follows from the images that do not count for
+    the ASR; the largest class is at least as large.
 
     Args:
-        cells: those of one group.
-        records: any, of which the victims of the same cells are used.
+        cells: the cells of one group.
+        records: any records; only those of the victims among ``cells`` are used.
     """
     answers: dict[int, ConstantAnswer] = {}
     shares: dict[int, float] = {}
@@ -51,14 +51,14 @@ def constant_answers(cells: Iterable[Cell], records: Iterable[Record]) -> dict[i
     for seed, share in shares.items():
         answers[seed] = ConstantAnswer(accuracy=share, classes=None)
     for record in records:
-        found = _noted(record.details.get("test_classes"))
-        if found and record.cell and record.cell.id in by_id:
-            answers[record.cell.seed] = found
+        answer = _noted(record.details.get("test_classes"))
+        if answer and record.cell and record.cell.id in by_id:
+            answers[record.cell.seed] = answer
     return answers
 
 
 def _noted(entry: object) -> ConstantAnswer | None:
-    """The answer that a victim's record holds."""
+    """Returns the answer that a victim's record holds; None without one."""
     if not isinstance(entry, Mapping):
         return None
     classes, largest = entry.get("number"), entry.get("largest")
@@ -68,14 +68,14 @@ def _noted(entry: object) -> ConstantAnswer | None:
 
 
 def reason(model: str, cells: Iterable[Cell], answers: Mapping[int, ConstantAnswer]) -> str:
-    """Returns a clause that says which model collapsed and what it can do.
+    """Returns a clause that says which model collapsed, and how accurate it is.
 
     Args:
         model: ``victim``, ``control`` or ``purified model``.
-        cells: of that model, those of the seeds with which it collapsed.
+        cells: the cells of that model and of the seeds with which it collapsed.
         answers: as :func:`constant_answers` returns them.
     """
-    cell = min(cells, key=lambda each: each.seed)
+    cell = min(cells, key=lambda cell: cell.seed)
     answer = answers[cell.seed]
     of = "" if answer.classes is None else f" of {answer.classes} classes"
     return (

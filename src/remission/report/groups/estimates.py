@@ -33,8 +33,8 @@ class Estimate:
     Args:
         mean: mean over the seeds, None if no seed has the number.
         half_width: half width of the 95 % Student-t interval of the mean; None below two seeds.
-        n: seeds behind ``mean``.
-        failed: cells that failed.
+        n: number of seeds behind ``mean``.
+        failed: number of cells that failed.
         interval: where the true value lies with 95 % confidence: Student-t over the seeds or, with
             one seed, what the number of test images allows (Wilson, Newcombe); None if unknown.
     """
@@ -118,7 +118,7 @@ def _from_values(values: list[float], failed: int) -> Estimate:
 
 
 def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
-    """The interval that the number of test images allows, if exactly one finished cell has it."""
+    """Returns the interval from the number of test images, if exactly one finished cell has one."""
     done = [cell for cell in cells if cell.status == "done"]
     if measure in ("asr_clean", "control_asr", "control_asr_clean"):
         intervals = [wilson_of_rate(getattr(cell, measure), cell.n_triggered) for cell in done]
@@ -133,7 +133,7 @@ def _wilson(cells: Sequence[Cell], measure: Measure) -> Interval | None:
 
 
 def over_seeds(count: int) -> str:
-    """Returns a clause on what the numbers of a table with that many seeds are."""
+    """Returns a clause that says what the numbers of a table over ``count`` seeds are."""
     if count < 2:
         return "one seed"
     return (
@@ -154,13 +154,13 @@ def mean_known(values: Iterable[float | None]) -> float | None:
 def show_mean(
     values: Iterable[float | None], scale: float = 1.0, digits: int = 1, *, rate: bool = False
 ) -> str:
-    """Returns the mean of the known values, with its half width if there are several, for people.
+    """Returns the mean of the known values as text, with its half width if there are several.
 
     Args:
         values: None stands for a value that is not known.
         scale: the factor that turns them into the unit of the table.
         digits: digits behind the decimal point.
-        rate: the values lie in [0, 1], so that a half width above 1 says nothing.
+        rate: whether the values lie in [0, 1], so that a half width above 1 says nothing.
     """
     known = [scale * value for value in _known(values)]
     if not known:
@@ -171,7 +171,7 @@ def show_mean(
 
 
 def _half(width: float, digits: int, most: float) -> str:
-    """`` ± 2.1``; of rates, whose interval two seeds may put far outside them, ``most`` at most."""
+    """Returns `` ± 2.1``, or `` ± >100`` where the width is above ``most``."""
     return f" ± >{most:.0f}" if width > most else f" ± {width:.{digits}f}"
 
 
@@ -188,12 +188,12 @@ def show(
     digits: int = 1,
     signed: bool = False,
 ) -> str:
-    """Returns an estimate for people, in percent unless ``scale`` says otherwise.
+    """Returns an estimate as text, in percent unless ``scale`` is given.
 
     Args:
         number: the estimate.
-        seeds: the number of seeds that the table names once. An estimate over fewer names its own
-            number; one over a single seed has no half width.
+        seeds: the number of seeds that the table names once. An estimate over fewer seeds names
+            its own number; an estimate over a single seed has no half width.
         scale: the factor that turns the estimate into the unit of the table.
         digits: digits behind the decimal point.
         signed: whether a positive number has a sign.

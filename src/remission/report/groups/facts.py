@@ -1,4 +1,4 @@
-"""What tables know of methods: facts that records hold, never a list of names."""
+"""Facts about methods for tables, from records and not from a list of names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from remission.records.kinds import KINDS
 class MethodFacts:
     """The facts of the methods of a store, by role and name.
 
-    Records of methods say them. Records of before that lack them: there the catalogue knows those
-    of the package, and the pictures of a perturbation show what it was added to.
+    Records hold them. Where older records lack them, the catalogue has the facts of the package's
+    own methods, and the preview pictures of a perturbation show which images it changes.
 
     Args:
         records: of one store.
@@ -25,8 +25,8 @@ class MethodFacts:
         self._shown: dict[tuple[str, str], Json] = {}
         for record in sorted(records, key=lambda record: record.finished):
             if method := _method_of(record):
-                if isinstance(said := record.details.get("facts"), dict):
-                    self._recorded[method] = said
+                if isinstance(entries := record.details.get("facts"), dict):
+                    self._recorded[method] = entries
                 if "preview_perturbed" in record.artefacts:
                     triggered = "preview_triggered" in record.artefacts
                     self._shown[method] = {"changes": "images", "triggered": triggered}
@@ -43,7 +43,7 @@ class MethodFacts:
 
 
 def _method_of(record: Record) -> tuple[str, str] | None:
-    """Role and name of the method whose code made a record."""
+    """Returns role and name of the method whose code computed a record; None without one."""
     role = KINDS[record.kind].runs if record.kind in KINDS else ""
     table: Any = record.settings.get(role)
     if role and isinstance(table, dict) and "method" in table:

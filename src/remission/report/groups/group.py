@@ -29,21 +29,21 @@ from remission.report.groups.verdict import (
 class Group:
     """One table: victim and control first, then the purifiers.
 
-    What is derived of it is computed once, when it is first asked for.
+    Derived values are computed once, when they are first used.
     """
 
     key: GroupKey
     title: str
     setting: str
-    """What tells it from a group that reads alike but for the data or the recipe; mostly empty."""
+    """The difference to groups that are equal but for the data or the recipe; mostly empty."""
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     paths: Mapping[tuple[str, str], Sequence[PathCurve]] = field(repr=False)
     """(purifier label, batch-norm policy) -> one straight line per seed, victim to purified."""
-    walks: Mapping[tuple[str, str, str], Sequence[PathCurve]] = field(repr=False)
-    """(purifier label, walk, batch-norm policy) -> one per seed, of the other walks."""
+    other_paths: Mapping[tuple[str, str, str], Sequence[PathCurve]] = field(repr=False)
+    """(purifier label, ``PathCurve.walk``, batch-norm policy) -> one other path per seed."""
     seeds: int
-    """Most seeds that any number of the group rests on."""
+    """The largest number of seeds behind any number of the group."""
     repeated: int
     """Cells that share row, column and seed with another one."""
     constant: Mapping[int, ConstantAnswer] = field(repr=False)
@@ -74,12 +74,16 @@ class Group:
         return self._verdicts[row.purifier]
 
     def comparison(self, row: Row, column: Column | None) -> Comparison:
-        """Returns a row beside the control after ``column``; None: before any reactivation."""
+        """Compares a row with the control after ``column``; None: before any reactivation."""
         return self._comparisons[row.purifier, column]
 
     def judged(self, row: Row) -> list[Comparison]:
-        """Returns the comparisons of a row whose gaps tell something, in order of columns."""
-        return [one for column in self.columns if (one := self.comparison(row, column)).judged]
+        """Returns the comparisons of a row whose gaps can be judged, in order of columns."""
+        return [
+            comparison
+            for column in self.columns
+            if (comparison := self.comparison(row, column)).judged
+        ]
 
     def gap(self, row: Row, column: Column | None, measure: Measure = "asr") -> Estimate:
         """Returns how far a row lies above the control after the same reactivation."""
@@ -88,12 +92,12 @@ class Group:
         return gap(row.at(column), self._control(column), measure)
 
     def losses(self, row: Row) -> dict[int, float]:
-        """Returns seed -> clean accuracy that purification cost, against the victim's."""
+        """Returns seed -> clean accuracy that purification cost, compared with the victim's."""
         victim = self.row(VICTIM)
         before = victim.at(None) if victim else ()
         changes = gap_by_seed(row.at(None), before, "clean_acc")
-        apart = self.collapsed_seeds(victim) if victim else frozenset()
-        return {seed: -change for seed, change in changes.items() if seed not in apart}
+        collapsed = self.collapsed_seeds(victim) if victim else frozenset()
+        return {seed: -change for seed, change in changes.items() if seed not in collapsed}
 
     def broken_seeds(self, row: Row) -> set[int]:
         """Returns the seeds with which purification broke the model."""
@@ -111,14 +115,14 @@ class Group:
 
     def unusable_seeds(self, row: Row) -> frozenset[int]:
         """Returns the seeds with which the victim, the control or the model collapsed or broke."""
-        models = [row, *(each for each in self.rows if each.reference)]
+        models = [row, *(other for other in self.rows if other.reference)]
         collapsed = (self.collapsed_seeds(model) for model in models)
         return frozenset(self.broken_seeds(row)).union(*collapsed)
 
     def breaks(self, row: Row, column: Column) -> bool:
         """Returns whether a reactivation broke the model of a row.
 
-        Where images are perturbed no model is changed.
+        A reactivation that perturbs images changes no model.
         """
         change = gap(row.at(column), row.at(None), "clean_acc").mean
         return not self.perturbed(column) and change is not None and -change > LOSS
@@ -128,7 +132,7 @@ class Group:
 
         It is unknown where the group has no row of plain fine-tuning.
         """
-        tuned = next((each for each in self.rows if each.unit_of_cost), None)
+        tuned = next((other for other in self.rows if other.unit_of_cost), None)
         seconds = tuned.number("cpu_seconds").mean if tuned else None
         epochs = tuned.purifier.parameters.get("epochs") if tuned else None
         if row.reference or not seconds or not isinstance(epochs, int):
@@ -140,14 +144,15 @@ class Group:
         return column.perturbs
 
     def in_place(self, column: Column) -> bool:
-        """Returns whether a perturbation takes the trigger's place."""
+        """Returns whether a perturbation replaces the trigger."""
         return column.in_place
 
     @cached_property
     def saturated(self) -> list[Column]:
-        """The columns where the attack implants the backdoor even in the control.
+        """The columns where the reactivation implants the backdoor even in the control.
 
-        Without those that perturb images: these teach nothing, and have a control of their own.
+        Reactivations that perturb images are left out: they train nothing, and are compared with
+        the control under the same perturbation.
         """
         control = self.row(CONTROL)
         if control is None:
@@ -175,7 +180,7 @@ class Group:
     def _evidence(self, row: Row) -> Evidence:
         victim, control = self.row(VICTIM), self.row(CONTROL)
         models = {VICTIM_MODEL: victim, CONTROL_MODEL: control, PURIFIED_MODEL: row}
-        collapsed = {name: self.collapsed_seeds(each) for name, each in models.items() if each}
+        collapsed = {name: self.collapsed_seeds(model) for name, model in models.items() if model}
         return Evidence(
             victim=self.comparison(victim, None) if victim else None,
             before=self.comparison(row, None),
@@ -185,15 +190,15 @@ class Group:
             seeds=frozenset(cell.seed for cells in row.cells.values() for cell in cells),
             collapsed=collapsed,
             reasons={
-                name: self._reason(name, each)
-                for name, each in models.items()
-                if each and collapsed[name]
+                name: self._reason(name, model)
+                for name, model in models.items()
+                if model and collapsed[name]
             },
         )
 
     @property
     def reasons(self) -> list[str]:
-        """Clauses on the victim and the control, where one is no better than one answer for all."""
+        """Clauses on the victim and the control, where they are no better than one answer."""
         models = {VICTIM_MODEL: self.row(VICTIM), CONTROL_MODEL: self.row(CONTROL)}
         texts = [self._reason(name, row) for name, row in models.items() if row]
         return [text for text in texts if text]
@@ -206,30 +211,31 @@ class Group:
 
     def _compare(self, row: Row, column: Column | None) -> Comparison:
         models = (row, *self._controls)
-        apart = frozenset[int]().union(
-            *(self.collapsed_seeds(each) for each in (*models, self.row(VICTIM)) if each)
+        collapsed = frozenset[int]().union(
+            *(self.collapsed_seeds(model) for model in (*models, self.row(VICTIM)) if model)
         )
-        ours = [cell for cell in row.at(column) if cell.seed not in apart]
-        control = [cell for cell in self._beside(row, column) if cell.seed not in apart]
+        ours = [cell for cell in row.at(column) if cell.seed not in collapsed]
+        control = [cell for cell in self._beside(row, column) if cell.seed not in collapsed]
         return Comparison(
             row=row,
             column=column,
             ours=ours,
             control=control,
             gap=gap(ours, control),
-            broken=column is not None and any(self._spoils(each, column) for each in models),
+            broken=column is not None and any(self._spoils(model, column) for model in models),
         )
 
     def _spoils(self, row: Row, column: Column) -> bool:
-        """Whether a reactivation broke the model of a row, or left nothing but one answer."""
+        """Returns whether a reactivation broke the model of a row, or collapsed it."""
         collapsed = self.collapsed_seeds(row, column) - self.collapsed_seeds(row)
         return self.breaks(row, column) or bool(collapsed)
 
     def _beside(self, row: Row, column: Column | None) -> list[Cell]:
-        """The control's cells that those of a row are compared with.
+        """Returns the control's cells that the cells of a row are compared with.
 
-        After a reactivation that perturbs images the control has two figures, under the very same
-        perturbation and under the one made for itself: the one of higher ASR counts.
+        After a reactivation that perturbs images the control has two ASRs: under the very same
+        perturbation, and under the perturbation that was made for the control. The higher one
+        counts.
         """
         ours, control = row.at(column), self._control(column)
         if all(cell.control_asr is None for cell in ours):
@@ -245,8 +251,8 @@ class Group:
 
 
 def _on_control(cell: Cell, control: Sequence[Cell]) -> Cell:
-    """The cell of the control with the higher ASR: the same perturbation's, or its own."""
+    """Returns the control's cell of higher ASR: under the same perturbation, or under its own."""
     interval = wilson_of_rate(cell.control_asr, cell.n_triggered)
     same = replace(cell, asr=cell.control_asr, asr_interval=interval)
     own = [other for other in control if other.seed == cell.seed and other.asr is not None]
-    return max([same, *own], key=lambda each: each.asr or 0.0)
+    return max([same, *own], key=lambda candidate: candidate.asr or 0.0)

@@ -1,4 +1,4 @@
-"""Records -> groups, rows and columns: the one aggregation behind the tables and the page."""
+"""Groups records into rows and columns: the one aggregation behind the tables and the page."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from remission.report.groups.targets import class_text, target_name
 
 _Lines = dict[tuple[str, str], list[PathCurve]]
 """(label of a purifier, batch-norm policy) -> one per seed."""
-_Walks = dict[tuple[str, str, str], list[PathCurve]]
-"""(label of a purifier, walk, batch-norm policy) -> one per seed."""
+_OtherPaths = dict[tuple[str, str, str], list[PathCurve]]
+"""(label of a purifier, ``PathCurve.walk``, batch-norm policy) -> one per seed."""
 
 
 def group_records(records: Sequence[Record]) -> list[Group]:
     """Groups the measured models and the paths, in a stable order.
 
-    The models that were never backdoored, which purifiers were handed as well, are groups of
-    their own: their attack is ``NOBODY``.
+    Models that were never backdoored, which purifiers are tried on as well, form groups of their
+    own: their attack is ``NOBODY``.
     """
     paths: dict[GroupKey, list[PathCurve]] = {}
     for record in sorted(records, key=lambda record: record.finished):
@@ -50,14 +50,14 @@ def group_records(records: Sequence[Record]) -> list[Group]:
 
 
 class _Names:
-    """Labels over a whole store, so that a method has one name and one colour in it, and facts."""
+    """Labels and facts of the methods of a store, so that each has one name and one colour."""
 
     def __init__(self, records: Sequence[Record], keys: Collection[GroupKey]) -> None:
         measured = cells(records)
-        used = [*measured, *path_curves(records)]
+        items = [*measured, *path_curves(records)]
         self.purifiers = {
             method: label.replace(VICTIM, "victim", 1) if method.name == VICTIM else label
-            for method, label in label_methods(purifier_of(item) for item in used).items()
+            for method, label in label_methods(purifier_of(item) for item in items).items()
         }
         reactivated = [cell for cell in measured if cell.reactivation != BEFORE]
         self.reactivations = label_methods(map(reactivation_of, reactivated))
@@ -65,11 +65,11 @@ class _Names:
         self.victims = [record for record in records if record.kind == "victim"]
         self.settings = setting_labels(keys)
         self.facts = MethodFacts(records)
-        # Whatever perturbs images is measured without the trigger as well.
+        # Every reactivation that perturbs images is measured without the trigger as well.
         self.perturbing = {cell.reactivation for cell in measured if cell.asr_clean is not None}
 
     def column(self, cell: Cell) -> Column | None:
-        """The column of a cell; None before any reactivation."""
+        """Returns the column of a cell; None before any reactivation."""
         if cell.reactivation == BEFORE:
             return None
         method = reactivation_of(cell)
@@ -84,19 +84,19 @@ class _Names:
         )
 
     def row(self, purifier: MethodKey, measured: Mapping[Column | None, Sequence[Cell]]) -> Row:
-        """The row of a purifier."""
+        """Builds the row of a purifier."""
         unit = self.facts.of("purifier", purifier.name).get("unit_of_cost", False)
         label = self.purifiers[purifier]
         return Row(purifier=purifier, label=label, cells=measured, unit_of_cost=unit)
 
     def group(self, key: GroupKey, members: Sequence[Cell], paths: Sequence[PathCurve]) -> Group:
-        """A group of its cells and its paths, these in the order in which they were made."""
+        """Builds a group from its cells and its paths, which are in the order of their records."""
         table: dict[MethodKey, dict[Column | None, list[Cell]]] = {}
         for cell in sorted(members, key=lambda c: (c.seed, c.id)):
             row = table.setdefault(purifier_of(cell), {})
             row.setdefault(self.column(cell), []).append(cell)
         columns = {column for row in table.values() for column in row if column is not None}
-        lines, walks = self.walks(paths)
+        lines, other_paths = self.other_paths(paths)
         slots = [slot for row in table.values() for slot in row.values()]
         seeds = [len({cell.seed for cell in slot if cell.status == "done"}) for slot in slots]
         purifiers = sorted(table, key=lambda purifier: rank(purifier, self.purifiers))
@@ -108,16 +108,16 @@ class _Names:
             columns=tuple(sorted(columns, key=lambda c: (c.reactivation, _budget(c)))),
             rows=tuple(self.row(purifier, table[purifier]) for purifier in purifiers),
             paths=lines,
-            walks=walks,
+            other_paths=other_paths,
             seeds=max(seeds, default=0),
             constant=constant_answers(members, self.victims),
             repeated=sum(len(slot) - len({cell.seed for cell in slot}) for slot in slots),
         )
 
-    def walks(self, paths: Sequence[PathCurve]) -> tuple[_Lines, _Walks]:
-        """The straight lines from victim to purified, and the other walks; the last per seed."""
+    def other_paths(self, paths: Sequence[PathCurve]) -> tuple[_Lines, _OtherPaths]:
+        """Returns the straight lines from victim to purified, and the other paths."""
         lines: _Lines = {}
-        walks: _Walks = {}
+        other_paths: _OtherPaths = {}
         last = {(purifier_of(p), p.seed, p.walk, p.batchnorm): p for p in paths}
         order = sorted(last.values(), key=lambda p: (rank(purifier_of(p), self.purifiers), p.seed))
         for path in order:
@@ -125,8 +125,8 @@ class _Names:
             if path.walk == "line":
                 lines.setdefault((label, path.batchnorm), []).append(path)
             else:
-                walks.setdefault((label, path.walk, path.batchnorm), []).append(path)
-        return lines, walks
+                other_paths.setdefault((label, path.walk, path.batchnorm), []).append(path)
+        return lines, other_paths
 
 
 def failures(records: Iterable[Record]) -> list[tuple[str, str]]:
@@ -142,15 +142,15 @@ def failures(records: Iterable[Record]) -> list[tuple[str, str]]:
 
 def ancestors(record: Record, by_id: Mapping[str, Record]) -> list[Record]:
     """Returns the records whose results ``record`` used, nearest first."""
-    used: dict[str, Record] = {}
+    sources: dict[str, Record] = {}
     waiting = [record]
     while waiting:
         for parent_id in waiting.pop(0).parents.values():
             parent = by_id.get(parent_id)
-            if parent is not None and parent_id not in used:
-                used[parent_id] = parent
+            if parent is not None and parent_id not in sources:
+                sources[parent_id] = parent
                 waiting.append(parent)
-    return list(used.values())
+    return list(sources.values())
 
 
 def _budget(column: Column) -> float:

@@ -1,4 +1,4 @@
-"""What measurements are grouped and sorted by."""
+"""The keys by which measurements are grouped and sorted."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from remission.records.settings import setting_of
 from remission.report.groups.labels import MethodKey, canonical
 
 VICTIM, CONTROL = "none", "control"
-"""What cells call the purifier of a model that nobody purified: of the victim, of the control."""
+"""The ``purifier`` in cells of models that nobody purified: of the victim, of the control."""
 BEFORE = "none"
-"""What cells call the reactivation of a model before any."""
+"""The ``reactivation`` in cells of models before any reactivation."""
 NOBODY = "none"
-"""What cells call the attack on a model that was never backdoored."""
+"""The ``attack`` in cells of models that were never backdoored."""
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
 """Parameters that tables show in columns of their own, so that no key holds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupKey:
-    """What the rows of one table have in common.
+    """The attack, data and model that the rows of one table have in common.
 
-    ``setting`` is canonical JSON of the data, split, recipe and precision behind them, see
+    ``setting`` is canonical JSON of their data, split, recipe and precision, see
     :mod:`remission.records.settings`.
     """
 
@@ -48,7 +48,7 @@ class GroupKey:
 
     @classmethod
     def of_columns(cls, columns: Json, record: Record) -> GroupKey:
-        """Returns the same of the columns ``ATTACKED`` of a table."""
+        """Returns the group of a row of a table, from its columns ``ATTACKED``."""
         params = columns["attack_params"]
         return cls(
             dataset=columns["dataset"],
@@ -83,7 +83,7 @@ class GroupKey:
 
 
 def attack_of(item: Subject) -> MethodKey:
-    """Returns the attack as a key, without what tables show in columns of their own."""
+    """Returns the attack as a key, without parameters that have columns of their own."""
     return MethodKey.of(item.attack, item.attack_params, without=SHOWN_APART)
 
 
@@ -104,7 +104,7 @@ def rank(method: MethodKey, labels: Mapping[MethodKey, str]) -> tuple[int, str, 
 
 
 def place(item: Cell | PathCurve) -> tuple[object, ...]:
-    """Returns a key that sorts single measurements as the rows and columns of the summary."""
+    """Returns a key that sorts single measurements like the rows and columns of the summary."""
     attack = MethodKey.of(item.attack, item.attack_params)
     shared = (item.dataset, item.arch, attack)
     first = rank(purifier_of(item), {purifier_of(item): item.purifier})

@@ -1,4 +1,4 @@
-"""The records of a store with what is grouped from them, each computed once and when asked for."""
+"""The records of a store with the groups made from them, which are computed once and lazily."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from remission.report.groups.settings import label_settings
 
 
 class Results(Sequence[Record]):
-    """The records of a store, grouped once however many tables are made of them.
+    """The records of a store, grouped once for any number of tables.
 
     Args:
-        records: of one store, in any order.
-        hidden: how many more the store holds, of other data or settings.
+        records: the records of one store, in any order.
+        hidden: the number of other records in the store, of other data or settings.
     """
 
     def __init__(self, records: Sequence[Record], hidden: int = 0) -> None:
@@ -29,7 +29,7 @@ class Results(Sequence[Record]):
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Results:
-        """Returns ``records`` as results; those that are results already, as they are."""
+        """Returns ``records`` as results; unchanged if they are results already."""
         return records if isinstance(records, cls) else cls(records)
 
     @classmethod
@@ -38,8 +38,8 @@ class Results(Sequence[Record]):
 
         Args:
             folder: the store, or a folder of records in git.
-            all_settings: also what was measured on other data or with other settings than the
-                last runs used.
+            all_settings: whether to include results of other data or other settings than those of
+                the last runs.
 
         Raises:
             StoreError: it cannot be read, or holds no records.
@@ -52,14 +52,14 @@ class Results(Sequence[Record]):
 
     @property
     def note(self) -> str:
-        """A sentence on what is hidden; empty where nothing is."""
+        """A sentence on the hidden records; empty where there are none."""
         if not self.hidden:
             return ""
         records = "1 record" if self.hidden == 1 else f"{self.hidden} records"
         verb = "is" if self.hidden == 1 else "are"
         return (
             f"{records} of other data or other settings than the last run's {verb} not shown: "
-            "--all-settings shows all of them, told apart."
+            "--all-settings shows all of them, each with its setting."
         )
 
     @cached_property
@@ -77,7 +77,7 @@ class Results(Sequence[Record]):
 
     @cached_property
     def overview_settings(self) -> list[str]:
-        """What tells each overview from those of the same data set and model; mostly empty."""
+        """The difference of each overview to those of the same data set and model; mostly empty."""
         pairs = [((k.dataset, k.arch), k.setting) for k in (g[0].key for g in self.overviews)]
         labels = label_settings(pairs)
         return [labels[pair] for pair in pairs]
@@ -114,10 +114,9 @@ class Results(Sequence[Record]):
 
     @cached_property
     def overviews(self) -> list[list[Group]]:
-        """The groups that hold purified models; those of one data set and model together.
+        """The groups that hold purified models, in one list per data set, model and setting.
 
-        Groups of different settings are apart, since what is computed over several attacks is
-        never computed over several settings.
+        Numbers over several attacks are never computed over several settings.
         """
         overviews: dict[tuple[str, str, str], list[Group]] = {}
         for group in self.groups:
@@ -130,7 +129,6 @@ class Results(Sequence[Record]):
 def summarise(records: Sequence[Record]) -> list[Group]:
     """Groups the measured models and the paths, in a stable order.
 
-    Without the models without a backdoor that purifiers were tried on: see
-    :attr:`Results.innocents`.
+    Models without a backdoor are not among them, see :attr:`Results.innocents`.
     """
     return Results.of(records).groups

@@ -1,4 +1,4 @@
-"""The rows and columns of a table, and what a row says beside the control."""
+"""The rows and columns of a table, and the comparison of a row with the control."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class Column:
         reactivation: the method.
         label: its name among the others of the store.
         budget: number of poisoned images; None: the method takes none.
-        perturbs: it changes the images and leaves the weights as they are.
-        in_place: its perturbation takes the trigger's place: both ASR are of clean images.
+        perturbs: whether it changes the images and leaves the weights as they are.
+        in_place: whether its perturbation replaces the trigger, so that both ASRs are of clean
+            images.
     """
 
     reactivation: MethodKey
@@ -44,7 +45,7 @@ class Row:
         purifier: the method.
         label: its name among the others of the store.
         cells: the measured models after each column; None: before any reactivation.
-        unit_of_cost: it is the plain fine-tuning in whose epochs costs are counted.
+        unit_of_cost: whether it is the plain fine-tuning in whose epochs costs are counted.
     """
 
     purifier: MethodKey
@@ -68,15 +69,16 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A row beside the control, both after the same reactivation with the same budget.
+    """A row and the control, both after the same reactivation with the same budget.
 
     Args:
         row: the victim, the control or a purifier.
         column: the reactivation; None: both models as they are.
         ours: the cells of the row.
         control: the cells that they are compared with.
-        gap: ASR of the row above that of the control.
-        broken: the reactivation broke the model or the control, so that the gap tells nothing.
+        gap: how far the ASR of the row lies above that of the control.
+        broken: whether the reactivation broke the model or the control, so that the gap says
+            nothing.
     """
 
     row: Row
@@ -88,7 +90,7 @@ class Comparison:
 
     @property
     def judged(self) -> bool:
-        """Whether the gap is known and tells something."""
+        """Whether the gap is known and can be judged."""
         return self.gap.known and not self.broken
 
     @property

@@ -1,4 +1,4 @@
-"""What the numbers say, in plain English: sentences on a group and on a whole store."""
+"""Sentences in plain English on a group and on a whole store."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def headline(groups: Sequence[Group]) -> str:
 
 
 def _unpurified(groups: Sequence[Group]) -> str:
-    """A sentence on victims that nobody has purified."""
-    nothing = "The store holds no purified model yet: there is nothing to judge."
-    every = [(group, row) for group in groups if (row := group.row(VICTIM))]
-    collapsed = sum(bool(group.collapsed_seeds(row)) for group, row in every)
-    victims = [(group, row) for group, row in every if not group.collapsed_seeds(row)]
+    """Returns a sentence on victims that nobody has purified."""
+    fallback = "The store holds no purified model yet: there is nothing to judge."
+    pairs = [(group, row) for group in groups if (row := group.row(VICTIM))]
+    collapsed = sum(bool(group.collapsed_seeds(row)) for group, row in pairs)
+    victims = [(group, row) for group, row in pairs if not group.collapsed_seeds(row)]
     measured = [(group, row) for group, row in victims if row.number("asr").known]
     rates = [row.number("asr").mean or 0.0 for _, row in measured]
     if len(rates) < 2:
-        return nothing
+        return fallback
     low, high = (f"{100 * rate:.1f}" for rate in (min(rates), max(rates)))
     between = f"is {low} %" if low == high else f"lies between {low} and {high} %"
     attacks = len({group.key.attack for group, _ in measured})
@@ -78,7 +78,7 @@ def _unpurified(groups: Sequence[Group]) -> str:
 def sentence(group: Group) -> str:
     """Returns one or more sentences on a group.
 
-    Of one without purified models: that nothing can be judged, where a model collapsed; or nothing.
+    Without purified models there is a sentence only where a model collapsed.
     """
     if group.purified:
         return _sentence(group, group.purified)
@@ -94,8 +94,8 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
     relapsing, survived = names.get("relapse", []), names.get("survived", [])
     survival = f"The backdoor survived purification itself with {listed(survived)}"
     if relapsing:
-        shown = "is only" if len(relapsing) == 1 else "are only"
-        count = f"{len(relapsing)} of {len(rows)} purified models {shown} in remission"
+        are = "is only" if len(relapsing) == 1 else "are only"
+        count = f"{len(relapsing)} of {len(rows)} purified models {are} in remission"
         first = f"{count}: {listed(relapsing)}."
     elif survived:  # worse than a relapse, so it comes first
         first = f"{survival}."
@@ -110,11 +110,11 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
 
 
 def _clauses(names: Mapping[VerdictName, list[str]], survived: str) -> list[str]:
-    """What there is to say of the models that do not relapse.
+    """Returns clauses on the models that do not relapse.
 
     Args:
         names: outcome -> labels of the models.
-        survived: of those that the backdoor survived in, where that was not said before.
+        survived: the clause on models in which the backdoor survived; empty if it came before.
     """
     texts: dict[VerdictName, str] = {
         "none found": (
@@ -146,7 +146,7 @@ def _clauses(names: Mapping[VerdictName, list[str]], survived: str) -> list[str]
 
 
 def _collapsed(verdicts: Iterable[tuple[Row, Verdict]]) -> dict[str, list[str]]:
-    """Why nothing can be judged -> labels of the models."""
+    """Returns reason why nothing can be judged -> labels of the models."""
     reasons: dict[str, list[str]] = {}
     for row, verdict in verdicts:
         if verdict.outcome == "collapsed":
@@ -157,7 +157,7 @@ def _collapsed(verdicts: Iterable[tuple[Row, Verdict]]) -> dict[str, list[str]]:
 def broken(group: Group) -> str:
     """Returns a clause on the models that a reactivation broke; empty where it broke none.
 
-    Where images are perturbed no model is changed: that has a table of its own.
+    Reactivations that perturb images change no model, and have a table of their own.
     """
     models = list(_broken(group))
     if not models:

@@ -1,4 +1,4 @@
-"""What tells groups apart that differ in nothing but the data or the recipe behind them."""
+"""Labels for groups that differ only in the data or the recipe behind them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from remission.report.groups.labels import flat, printable
 _Place = TypeVar("_Place", bound=Hashable)
 
 _DIGITS = 8
-"""Hexadecimal digits of the data's digest that people see."""
+"""The number of hexadecimal digits of the data's digest in a label."""
 
 
 def setting_labels(keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
-    """Returns what tells each group apart from those that read alike: ``epochs = 6``.
+    """Returns the difference of each group to similar ones: ``epochs = 6``.
 
-    Empty for a group whose data set, architecture, attack, poison rate and target no other has.
+    It is empty for a group whose data set, architecture, attack, poison rate and target no other
+    group has.
     """
     keys = list(keys)
     labels = label_settings((key.place, key.setting) for key in keys)
@@ -26,7 +27,7 @@ def setting_labels(keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
 
 
 def label_settings(pairs: Iterable[tuple[_Place, str]]) -> dict[tuple[_Place, str], str]:
-    """Returns what tells each setting apart from the others in its place; empty: there are none.
+    """Returns the difference of each setting to the others in its place; empty without others.
 
     Args:
         pairs: a place, and a setting as :attr:`GroupKey.setting` has it.
@@ -52,8 +53,8 @@ def _differences(settings: Iterable[str]) -> Mapping[str, str]:
 
 
 def _entry(key: str, value: str | None) -> str:
-    """``epochs = 6`` of the victim's recipe, ``split.test = 60``, ``data a06d3266``."""
+    """Returns one difference: ``epochs = 6``, ``split.test = 60`` or ``data a06d3266``."""
     if key == "data":
         return printable(f"data {(value or 'unknown')[:_DIGITS]}")
-    shown = "default" if value in (None, "null") else value
-    return printable(f"{key.removeprefix('recipe.')} = {shown}")
+    text = "default" if value in (None, "null") else value
+    return printable(f"{key.removeprefix('recipe.')} = {text}")

@@ -1,4 +1,4 @@
-"""How people are told which class is the target: by its number and, where it is known, its name."""
+"""Classes as people read them: by number and, where it is known, by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from remission.report.groups.labels import printable
 
 
 def class_text(index: int | str | None, name: str | None) -> str:
-    """A class as tables write it: ``2 (bag)``; without a name that says more, ``2``.
+    """Returns a class as tables write it: ``2 (bag)``, or ``2`` without a name.
 
     Args:
         index: its number, or the word for a goal that is no single class.
@@ -20,8 +20,8 @@ def class_text(index: int | str | None, name: str | None) -> str:
 
 
 def target_name(measured: Iterable[Cell | PathCurve]) -> str | None:
-    """The name of the target that some measurements have in common.
+    """Returns the name of the target that some measurements have in common.
 
-    Records of before the names were noted have none: they take those of the others.
+    Older records lack it; the first measurement that has it counts for all.
     """
-    return next((one.target_name for one in measured if one.target_name is not None), None)
+    return next((item.target_name for item in measured if item.target_name is not None), None)

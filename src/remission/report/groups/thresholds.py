@@ -1,4 +1,4 @@
-"""The limits that the verdicts are made with. All are fractions of images."""
+"""The thresholds of the verdicts. All are fractions of images."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ IMPLANTED = 0.50
 SATURATED = 0.50
 """Above this ASR of the control a reactivation teaches the backdoor anew."""
 LOSS = 0.10
-"""A model counts as broken that lost more clean accuracy than this."""
+"""A model that lost more clean accuracy than this counts as broken."""

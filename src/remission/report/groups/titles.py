@@ -1,4 +1,4 @@
-"""What to call groups that stand in one table."""
+"""Titles of groups within one table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remission.report.groups.targets import class_text
 
 
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
-    """Returns the attack of each group, with what else tells it from a group of the same attack."""
+    """Returns the attack of each group, with its difference to groups of the same attack."""
     labels = label_methods(group.key.attack for group in groups)
     settings = setting_labels(group.key for group in groups)
     places = {group.key.place for group in groups}

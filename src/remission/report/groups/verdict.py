@@ -27,18 +27,18 @@ VICTIM_MODEL, CONTROL_MODEL, PURIFIED_MODEL = "victim", "control", "purified mod
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything that a row is judged by.
+    """The measurements that the verdict on a row rests on.
 
     Args:
-        victim: the backdoored model beside the control; None where it was not measured.
-        before: the purified model beside the control, before any reactivation.
-        after: the same after each reactivation, in the order of the columns.
+        victim: the backdoored model compared with the control; None where it was not measured.
+        before: the purified model compared with the control, before any reactivation.
+        after: the same comparison after each reactivation, in the order of the columns.
         losses: seed -> clean accuracy that purification cost, against the victim of that seed.
         control: whether there is a control.
-        seeds: those that the row was measured with.
-        collapsed: of ``victim``, ``control`` and ``purified model``: the seeds with which it is no
+        seeds: the seeds that the row was measured with.
+        collapsed: ``victim``, ``control`` or ``purified model`` -> the seeds with which it is no
             better than one answer for all images. They are in no comparison.
-        reasons: the same -> a clause that says it, where there are such seeds.
+        reasons: the same keys -> a clause that says so, where there are such seeds.
     """
 
     victim: Comparison | None
@@ -53,13 +53,13 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What became of the backdoor in one purified model; ``text`` says it in a clause.
+    """The verdict on one purified model; ``text`` puts it into a clause.
 
     Args:
-        outcome: the verdict in a word or two.
+        outcome: the verdict in one or two words.
         columns: the reactivations and budgets that it rests on: where the backdoor is back
-            (``relapse``), where the interval of the gap reaches too far (``unclear``), or all that
-            were judged (``none found``).
+            (``relapse``), where the interval of the gap reaches too far (``unclear``), or all
+            comparisons that were judged (``none found``).
         largest: the judged comparison with the largest gap; None where nothing can be judged.
         number: the fraction that decides: how far the intervals of the gaps reach (``unclear``),
             how far the O-ASR lies above the control's (``survived``), how far clean accuracy lies
@@ -122,30 +122,30 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Returns the verdict on one purifier of a group."""
-    judged = [one for one in evidence.after if one.judged]
-    nothing = Verdict(
+    judged = [comparison for comparison in evidence.after if comparison.judged]
+    base = Verdict(
         outcome="untested",
-        largest=max(judged, key=lambda one: one.gap.mean or 0.0, default=None),
+        largest=max(judged, key=lambda comparison: comparison.gap.mean or 0.0, default=None),
         not_purified=seeds_beyond(evidence.before),
         broken=(len(_broken_seeds(evidence)), len(evidence.losses)),
         collapsed=(len(_collapsed(evidence)), len(evidence.seeds)),
     )
-    return _before_reactivation(evidence, nothing) or _after_reactivation(evidence, nothing)
+    return _before_reactivation(evidence, base) or _after_reactivation(evidence, base)
 
 
-def _after_reactivation(evidence: Evidence, nothing: Verdict) -> Verdict:
-    """The verdict where the purified model has to be reactivated to know; else ``nothing``."""
-    judged = [one for one in evidence.after if one.judged]
+def _after_reactivation(evidence: Evidence, base: Verdict) -> Verdict:
+    """Returns the verdict from the reactivations; ``untested`` where none can be judged."""
+    judged = [comparison for comparison in evidence.after if comparison.judged]
     if not judged:
-        if any(one.gap.failed for one in (evidence.before, *evidence.after)):
-            return replace(nothing, outcome="failed")
-        return replace(nothing, reason=_why_untested(evidence))
-    if back := [one for one in judged if one.beyond_control]:
-        return replace(nothing, outcome="relapse", columns=_columns(back))
-    if wide := [one for one in judged if one.highest > MARGIN]:
-        most = max(one.highest for one in wide)
-        return replace(nothing, outcome="unclear", columns=_columns(wide), number=most)
-    return replace(nothing, outcome="none found", columns=_columns(judged))
+        if any(comparison.gap.failed for comparison in (evidence.before, *evidence.after)):
+            return replace(base, outcome="failed")
+        return replace(base, reason=_why_untested(evidence))
+    if relapses := [comparison for comparison in judged if comparison.beyond_control]:
+        return replace(base, outcome="relapse", columns=_columns(relapses))
+    if uncertain := [comparison for comparison in judged if comparison.highest > MARGIN]:
+        most = max(comparison.highest for comparison in uncertain)
+        return replace(base, outcome="unclear", columns=_columns(uncertain), number=most)
+    return replace(base, outcome="none found", columns=_columns(judged))
 
 
 def seeds_beyond(before: Comparison) -> tuple[int, int]:
@@ -154,27 +154,27 @@ def seeds_beyond(before: Comparison) -> tuple[int, int]:
     return sum(gap > MARGIN for gap in gaps.values()), len(gaps)
 
 
-def _before_reactivation(evidence: Evidence, nothing: Verdict) -> Verdict | None:
-    """The verdict where reactivations have nothing to add; None where they have."""
+def _before_reactivation(evidence: Evidence, base: Verdict) -> Verdict | None:
+    """Returns the verdict where reactivations cannot change it; None where they decide it."""
     if why := _why_collapsed(evidence, VICTIM_MODEL, CONTROL_MODEL):
-        return replace(nothing, outcome="collapsed", reason=why)
+        return replace(base, outcome="collapsed", reason=why)
     if evidence.victim and evidence.victim.gap.known:
         asr = estimate(evidence.victim.ours, "asr").mean or 0.0
         if asr < IMPLANTED or not _stands_out(evidence.victim):
-            return replace(nothing, outcome="no backdoor", number=asr)
-    lost = evidence.losses
-    if lost and _broken_seeds(evidence) == set(lost):
-        return replace(nothing, outcome="broken", number=sum(lost.values()) / len(lost))
+            return replace(base, outcome="no backdoor", number=asr)
+    losses = evidence.losses
+    if losses and _broken_seeds(evidence) == set(losses):
+        return replace(base, outcome="broken", number=sum(losses.values()) / len(losses))
     if why := _why_collapsed(evidence, *evidence.collapsed):
-        return replace(nothing, outcome="collapsed", reason=why)
+        return replace(base, outcome="collapsed", reason=why)
     if _stands_out(evidence.before):
         gap = evidence.before.gap.mean or 0.0
-        return replace(nothing, outcome="survived", number=gap)
+        return replace(base, outcome="survived", number=gap)
     return None
 
 
 def _collapsed(evidence: Evidence, *models: str) -> set[int]:
-    """The seeds with which one of these models collapsed; of all models without any named."""
+    """Returns the seeds with which one of ``models`` collapsed; without names any model."""
     return {
         seed
         for model, seeds in evidence.collapsed.items()
@@ -184,14 +184,14 @@ def _collapsed(evidence: Evidence, *models: str) -> set[int]:
 
 
 def _why_collapsed(evidence: Evidence, *models: str) -> str:
-    """Why nothing can be judged, where one of these models collapsed with each seed; or nothing."""
+    """Returns why nothing can be judged where, with each seed, one of ``models`` collapsed."""
     if not evidence.seeds or _collapsed(evidence, *models) != evidence.seeds:
         return ""
     return next(evidence.reasons[model] for model in models if evidence.collapsed.get(model))
 
 
 def _why_untested(evidence: Evidence) -> str:
-    if any(one.gap.known for one in evidence.after):
+    if any(comparison.gap.known for comparison in evidence.after):
         return "every reactivation broke the model or the control"
     return "no reactivation" if evidence.control else "no control to compare with"
 
@@ -201,17 +201,17 @@ def _broken_seeds(evidence: Evidence) -> set[int]:
 
 
 def _stands_out(before: Comparison) -> bool:
-    """Whether the O-ASR lies beyond the control's: for certain, or with each of several seeds."""
+    """Returns whether the O-ASR is above the control's, certainly or with each of several seeds."""
     count, seeds = seeds_beyond(before)
     return before.beyond_control or 1 < seeds == count
 
 
 def _columns(comparisons: Sequence[Comparison]) -> tuple[Column, ...]:
-    return tuple(one.column for one in comparisons if one.column is not None)
+    return tuple(comparison.column for comparison in comparisons if comparison.column is not None)
 
 
 def _budgets(columns: Sequence[Column]) -> str:
-    """``retuning at n=5, 20``: all budgets, for a gap may close again where the control learns."""
+    """Returns all budgets, since a gap may close where the control learns: ``retuning at n=5``."""
     budgets: dict[str, list[str]] = {}
     for column in columns:
         numbers = budgets.setdefault(column.label, [])
@@ -222,7 +222,7 @@ def _budgets(columns: Sequence[Column]) -> str:
 
 
 def _last_budgets(columns: Sequence[Column]) -> str:
-    """``retuning, up to n=100``."""
+    """Returns the largest budgets: ``retuning, up to n=100``."""
     largest = {column.label: column for column in columns}
     parts = [
         label if column.budget is None else f"{label}, up to n={column.budget}"

@@ -1,11 +1,11 @@
-"""Does the path explain the relapse? Rank correlations of the relapse gap with what was measured.
+"""Does the path explain the relapse? Rank correlations of the relapse gap with its predictors.
 
 Min et al. (NeurIPS 2024, section 4) explain relapse by the straight line between the backdoored and
-the purified model: where the backdoor is back right beside the purified model, a few poisoned
-images bring it back. If so, the relapse gap falls with the backdoor error along the line and with
-``t_back``, and these tell more than the O-ASR does. Every purified model of a store that has both a
-relapse curve and a path is one observation; models of one attack and seed share a victim and are
-drawn together in the bootstrap.
+the purified model: where the backdoor is back close to the purified model, a few poisoned images
+bring it back. If so, the relapse gap falls with the backdoor error along the line and with
+``t_back``, and these predict it better than the O-ASR does. Every purified model of a store that
+has both a relapse curve and a path is one observation; models of one attack and seed share a victim
+and are drawn together in the bootstrap.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Sign = Literal["+", "-"]
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """What may tell how soon a purified model relapses.
+    """A measurement that may predict how soon a purified model relapses.
 
     Args:
-        key: of :attr:`Case.values`.
-        title: of a column.
+        key: its key in :attr:`Case.values`.
+        title: the title of its column.
         expected: sign of the correlation if the explanation holds.
     """
 
@@ -47,7 +47,7 @@ class Predictor:
 PREDICTORS = (
     Predictor(key="o_asr", title="O-ASR", expected="+"),
     Predictor(key="backdoor_error", title="mean backdoor error on the line", expected="-"),
-    Predictor(key="t_back", title="t_back (way to ASR 50 %)", expected="-"),
+    Predictor(key="t_back", title="t_back (distance to ASR 50 %)", expected="-"),
     Predictor(key="distance", title="weight distance (L2)", expected="-"),
     Predictor(key="clean_barrier", title="clean-error barrier", expected="-"),
 )
@@ -58,11 +58,11 @@ class Case:
     """One purified model of one seed, retuned at every budget of its group.
 
     Args:
-        attack: its title.
-        purifier: its label.
-        seed: of the grid.
+        attack: the title of the attack.
+        purifier: the label of the purifier.
+        seed: the seed of the grid.
         gap: the relapse gap.
-        purified: its O-ASR is at most ``MARGIN`` above the control's.
+        purified: whether its O-ASR is at most ``MARGIN`` above the control's.
         values: key of a predictor -> value, None where it was not measured.
     """
 
@@ -89,21 +89,22 @@ class Explanation:
     """The test for one data set, architecture, setting and retuning.
 
     Args:
-        dataset: its name.
-        arch: of the models.
+        dataset: name of the data set.
+        arch: architecture of the models.
         setting: canonical JSON of the data and the recipe behind them.
-        apart: what tells this setting from others of the same data set and model; mostly empty.
+        difference: what distinguishes this setting from others of the same data set and model;
+            mostly empty.
         reactivation: label of the retuning.
-        batchnorm: how statistics are made on the lines.
+        batchnorm: the batch-norm policy of the lines.
         cases: the observations.
         scopes: the correlations.
-        predictors: what may tell how soon a model relapses.
+        predictors: the measurements that may predict how soon a model relapses.
     """
 
     dataset: str
     arch: str
     setting: str
-    apart: str
+    difference: str
     reactivation: str
     batchnorm: str
     cases: list[Case]
@@ -114,11 +115,11 @@ class Explanation:
     def title(self) -> str:
         """For example ``fashion-mnist · resnet18:16 · what predicts relapse``."""
         what = f"what predicts relapse ({self.reactivation})"
-        return printable(" · ".join(filter(None, [self.dataset, self.arch, what, self.apart])))
+        return printable(" · ".join(filter(None, [self.dataset, self.arch, what, self.difference])))
 
     @property
     def attacks(self) -> list[str]:
-        """In the order of the store."""
+        """The titles of the attacks, in the order of the store."""
         return list(dict.fromkeys(case.attack for case in self.cases))
 
 
@@ -128,7 +129,7 @@ def explanations(results: Results) -> list[Explanation]:
     A retuning is any reactivation that trains the model on a number of poisoned images.
     """
     tests = []
-    for groups, apart in zip(results.overviews, results.overview_settings, strict=True):
+    for groups, difference in zip(results.overviews, results.overview_settings, strict=True):
         labels = {
             column.label: None
             for group in groups
@@ -145,7 +146,7 @@ def explanations(results: Results) -> list[Explanation]:
                         dataset=key.dataset,
                         arch=key.arch,
                         setting=key.setting,
-                        apart=apart,
+                        difference=difference,
                         reactivation=label,
                         batchnorm=policy,
                         cases=cases,
@@ -156,19 +157,19 @@ def explanations(results: Results) -> list[Explanation]:
 
 
 def _policy(groups: Sequence[Group]) -> str:
-    """Recalibrated lines if there are any: interpolated statistics have barriers of their own."""
+    """Returns the policy of the lines: recalibrated if possible, as interpolation adds barriers."""
     policies = {policy for group in groups for _, policy in group.paths}
     return "recalibrated" if "recalibrated" in policies else "interpolated"
 
 
 def _cases(groups: Sequence[Group], label: str, policy: str) -> list[Case]:
-    named, cases = titles(groups), list[Case]()
+    names, cases = titles(groups), list[Case]()
     for group in groups:
         columns = [c for c in group.columns if c.label == label and c.budget]
         for row in group.rows:
             if not row.reference and not any(group.comparison(row, c).broken for c in columns):
                 lines = {line.seed: line for line in group.paths.get((row.label, policy), ())}
-                cases += _of_row(group, row, columns, lines, named[group.key])
+                cases += _of_row(group, row, columns, lines, names[group.key])
     return cases
 
 
@@ -224,12 +225,12 @@ def _scope(
 ) -> Scope:
     of = {}
     for predictor in PREDICTORS:
-        known = [(case, v) for case in cases if (v := case.values[predictor.key]) is not None]
+        pairs = [(case, v) for case in cases if (v := case.values[predictor.key]) is not None]
         of[predictor.key] = correlate(
-            [value for _, value in known],
-            [case.gap for case, _ in known],
-            [(c.attack, c.seed) if by == "victim" else (c.purifier, 0) for c, _ in known],
-            [case.attack for case, _ in known] if within else None,
+            [value for _, value in pairs],
+            [case.gap for case, _ in pairs],
+            [(c.attack, c.seed) if by == "victim" else (c.purifier, 0) for c, _ in pairs],
+            [case.attack for case, _ in pairs] if within else None,
         )
     resampled = "attack and seed" if by == "victim" else "purifier"
     return Scope(name=name, resampled=resampled, n=len(cases), of=of)

@@ -1,4 +1,4 @@
-"""What an inversion says of one model: the one reading of it for tables, objects and captions."""
+"""The answer of an inversion about one model, for tables, objects and captions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from remission.report.groups.targets import class_text
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What an inversion says of one model.
+    """The answer of an inversion about one model.
 
     Args:
-        target: the class that it names, None if it names none.
-        target_name: what that class is called; None in older records.
-        share: of the images of other classes that its trigger sends there; None without a class.
-        change: root mean square of what it changes in pixels of [0, 1].
-        lead: how many times as much the next class needs; None where the method compares none.
+        target: the class that it names; None if it names none.
+        target_name: the name of that class; None in older records.
+        share: share of the images of other classes that its trigger moves into the class that it
+            names; None without a class.
+        change: root mean square of the change of pixels in [0, 1].
+        lead: how many times as large a change the next class needs; None where the method compares
+            no classes.
     """
 
     target: int | None
@@ -32,11 +34,11 @@ class Finding:
     def of(cls, details: Mapping[str, Any]) -> Finding:
         """Reads the details of an inversion's record; what they lack is None."""
         target = details.get("target")
-        named, name = isinstance(target, int), details.get("target_name")
+        names_class, name = isinstance(target, int), details.get("target_name")
         return cls(
-            target=target if named else None,
-            target_name=name if named and isinstance(name, str) else None,
-            share=_number(details.get("target_share")) if named else None,
+            target=target if names_class else None,
+            target_name=name if names_class and isinstance(name, str) else None,
+            share=_number(details.get("target_share")) if names_class else None,
             change=_number(details.get("change")),
             lead=_number(details.get("lead")),
         )
@@ -47,12 +49,12 @@ class Finding:
         return "none" if self.target is None else class_text(self.target, self.target_name)
 
     def caption(self) -> str:
-        """Returns what to put behind the inversion's name in the title of a picture."""
+        """Returns the text that follows the inversion's name in the title of a picture."""
         text = f": names {'no class' if self.target is None else f'class {self.shown}'}"
         if self.share is not None:
-            text += f", into which {100 * self.share:.1f} % of the images fall with it"
+            text += f", into which its trigger moves {100 * self.share:.1f} % of the images"
         if self.lead is not None:
-            text += f"; the next class needs {self.lead:.1f} times as much"
+            text += f"; the next class needs a change {self.lead:.1f} times as large"
         return text
 
 
@@ -61,21 +63,21 @@ def _number(value: object) -> float | None:
 
 
 def named(findings: Iterable[Finding]) -> str:
-    """Returns the classes that were named, seed by seed."""
-    return ", ".join(one.shown for one in findings)
+    """Returns the classes that the inversions name, seed by seed."""
+    return ", ".join(finding.shown for finding in findings)
 
 
 def reached(findings: Iterable[Finding]) -> str:
-    """Returns the mean share of images that fall into the class that was named, in percent."""
-    return show_mean((one.share for one in findings), 100, rate=True)
+    """Returns the mean share of images that the triggers move into the class named, in percent."""
+    return show_mean((finding.share for finding in findings), 100, rate=True)
 
 
 def moved(findings: Iterable[Finding]) -> str:
     """Returns the mean change."""
-    return show_mean((one.change for one in findings), digits=3)
+    return show_mean((finding.change for finding in findings), digits=3)
 
 
 def standing_out(findings: Iterable[Finding]) -> str:
-    """Returns the leads seed by seed: one that is near 1 must not vanish in a mean."""
-    leads = [MISSING if one.lead is None else f"{one.lead:.1f}" for one in findings]
+    """Returns the leads seed by seed, as a mean would hide a lead near 1."""
+    leads = [MISSING if finding.lead is None else f"{finding.lead:.1f}" for finding in findings]
     return MISSING if set(leads) <= {MISSING} else ", ".join(leads)

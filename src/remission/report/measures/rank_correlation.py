@@ -1,9 +1,9 @@
 """Spearman's rank correlation with bootstrap intervals over clusters.
 
 Observations of one victim are not independent, so whole clusters are drawn with replacement (Field
-and Welsh, JRSS B 2007), and the interval is what lies between the 2.5 % and the 97.5 % point of the
-correlations of the samples. With few clusters such intervals
-are too narrow. Samples in which a side is constant have no correlation and are left out.
+and Welsh, JRSS B 2007), and the interval reaches from the 2.5 % to the 97.5 % quantile of the
+correlations of the samples. With few clusters such intervals are too narrow. Samples in which a
+side is constant have no correlation and are left out.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 SAMPLES = 2000
 FEWEST = 4
-"""Observations, below which no correlation is told."""
+"""The fewest observations for a correlation."""
 FEWEST_CLUSTERS = 3
-"""Clusters, below which no interval is told."""
+"""The fewest clusters for an interval."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ class Correlation:
     Args:
         rho: None with too few observations, or where a side is constant.
         interval: 95 %, from the bootstrap; None with too few clusters.
-        n: observations.
-        clusters: that were drawn.
+        n: number of observations.
+        clusters: number of clusters.
     """
 
     rho: float | None
@@ -48,12 +48,12 @@ class Correlation:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Spearman's rho, ties at their mean rank; None below ``FEWEST`` or for a constant side."""
+    """Returns Spearman's rho, ties at their mean rank; None if too few or constant."""
     import numpy as np
 
     if len(x) < FEWEST or min(x) == max(x) or min(y) == max(y):
         return None
-    # as in the bootstrap: scipy.stats would take longer to import than a page takes to draw
+    # Importing scipy.stats would take longer than drawing a page.
     once = np.ones((1, len(x)))
     return float(_weighted(np.array(x, dtype=float), np.array(y, dtype=float), once)[0])
 
@@ -64,29 +64,33 @@ def correlate(
     clusters: Sequence[Hashable],
     within: Sequence[Hashable] | None = None,
 ) -> Correlation:
-    """The rank correlation of ``x`` and ``y`` with its interval.
+    """Returns the rank correlation of ``x`` and ``y`` with its interval.
 
     Args:
-        x: one number an observation.
-        y: as many.
-        clusters: which of them are drawn together.
-        within: strata: rho is taken in each by itself, and their mean, weighted by the number of
-            observations, is told; None: one stratum.
+        x: one number per observation.
+        y: one number per observation.
+        clusters: one key per observation; those of the same key are drawn together.
+        within: one stratum per observation: rho is computed within each stratum, and the result is
+            their mean, weighted by the number of observations; None: one stratum.
     """
     strata = within or [0] * len(x)
     parts = [
-        [i for i, stratum in enumerate(strata) if stratum == each] for each in dict.fromkeys(strata)
+        [i for i, stratum in enumerate(strata) if stratum == name] for name in dict.fromkeys(strata)
     ]
-    found = [(spearman([x[i] for i in part], [y[i] for i in part]), len(part)) for part in parts]
-    known = [(rho, n) for rho, n in found if rho is not None]
-    if not known:
+    correlations = [
+        (spearman([x[i] for i in part], [y[i] for i in part]), len(part)) for part in parts
+    ]
+    finite = [(rho, n) for rho, n in correlations if rho is not None]
+    if not finite:
         return Correlation(rho=None, interval=None, n=len(x), clusters=len(set(clusters)))
-    rho = math.fsum(rho * n for rho, n in known) / sum(n for _, n in known)
-    used = [part for part, (value, _) in zip(parts, found, strict=True) if value is not None]
-    n, count = sum(map(len, used)), len({clusters[i] for part in used for i in part})
+    rho = math.fsum(rho * n for rho, n in finite) / sum(n for _, n in finite)
+    usable = [
+        part for part, (value, _) in zip(parts, correlations, strict=True) if value is not None
+    ]
+    n, count = sum(map(len, usable)), len({clusters[i] for part in usable for i in part})
     return Correlation(
         rho=rho,
-        interval=_interval(x, y, clusters, used) if count >= FEWEST_CLUSTERS else None,
+        interval=_interval(x, y, clusters, usable) if count >= FEWEST_CLUSTERS else None,
         n=n,
         clusters=count,
     )
@@ -98,20 +102,20 @@ def _interval(
     clusters: Sequence[Hashable],
     parts: Sequence[Sequence[int]],
 ) -> tuple[float, float] | None:
-    """From ``SAMPLES`` samples; None if fewer than half of them have a correlation."""
+    """Returns the bootstrap interval; None if fewer than half of the samples have a correlation."""
     import numpy as np
     from numpy.random import default_rng
 
     names = list(dict.fromkeys(clusters[i] for part in parts for i in part))
-    drawn = default_rng(0).integers(len(names), size=(SAMPLES, len(names)))
-    times = np.stack([(drawn == k).sum(axis=1) for k in range(len(names))], axis=1)
+    draws = default_rng(0).integers(len(names), size=(SAMPLES, len(names)))
+    times = np.stack([(draws == k).sum(axis=1) for k in range(len(names))], axis=1)
     total, weight = np.zeros(SAMPLES), np.zeros(SAMPLES)
     for part in parts:
-        chosen = times[:, [names.index(clusters[i]) for i in part]].astype(float)
-        rho = _weighted(np.array([x[i] for i in part]), np.array([y[i] for i in part]), chosen)
-        known = np.isfinite(rho)
-        total[known] += (rho * chosen.sum(axis=1))[known]
-        weight[known] += chosen.sum(axis=1)[known]
+        counts = times[:, [names.index(clusters[i]) for i in part]].astype(float)
+        rho = _weighted(np.array([x[i] for i in part]), np.array([y[i] for i in part]), counts)
+        finite = np.isfinite(rho)
+        total[finite] += (rho * counts.sum(axis=1))[finite]
+        weight[finite] += counts.sum(axis=1)[finite]
     samples = total[weight > 0] / weight[weight > 0]
     if 2 * len(samples) < SAMPLES:
         return None
@@ -120,10 +124,11 @@ def _interval(
 
 
 def _weighted(x: Floats, y: Floats, counts: Floats) -> Floats:
-    """(B,) Spearman's rho of samples that hold observation i ``counts[b, i]`` times; NaN: none.
+    """Returns (B,) Spearman's rho of samples that hold observation i ``counts[b, i]`` times.
 
-    An observation's mean rank is the number of those below it and half of those equal to it, up
-    to a constant: a product of matrices for all samples at once.
+    It is NaN for samples without a correlation. The mean rank of an observation is, up to a
+    constant, the number of observations below it plus half the number of those equal to it: one
+    product of matrices for all samples.
     """
     import numpy as np
 
@@ -137,5 +142,7 @@ def _weighted(x: Floats, y: Floats, counts: Floats) -> Floats:
     a, b = ranks(x), ranks(y)
     spread = (counts * a * a).sum(axis=1) * (counts * b * b).sum(axis=1)
     together = (counts * a * b).sum(axis=1)
-    found: Floats = np.where(spread > 1e-9, together / np.sqrt(np.maximum(spread, 1e-9)), np.nan)
-    return found
+    correlations: Floats = np.where(
+        spread > 1e-9, together / np.sqrt(np.maximum(spread, 1e-9)), np.nan
+    )
+    return correlations

@@ -1,4 +1,4 @@
-"""The numbers that sum up a relapse curve: the relapse gap and the budget of an ASR of one half.
+"""Two numbers that sum up a relapse curve: the relapse gap and the budget of an ASR of one half.
 
 With P(n) and C(n) the ASR of the purified model and of the control after the same reactivation
 with n poisoned images, measured at n_1 < ... < n_K (all above 0) and taken as linear in ln n
@@ -7,8 +7,9 @@ between them:
     relapse gap = 1 / (ln n_K - ln n_1) * integral of P - C over ln n, from n_1 to n_K,
 
 which lies in [-1, 1]: 0 where the purified model learns the backdoor as slowly as one that never
-had it, 1 where it has all of it back at once and the control nothing. Beside it the smallest n at
-which either reaches an ASR of one half, and the control's over the purified model's.
+had it, 1 where it has all of it back at once and the control nothing. The second number is the
+smallest n at which a curve reaches an ASR of one half; the ratio is the control's n over the
+purified model's.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ _SIGNS: dict[Relation, str] = {"=": "", "<": "<", "<=": "≤", ">": ">", ">=": "
 
 @dataclass(frozen=True)
 class Bound:
-    """A number, or what it is known to lie below or above."""
+    """A number, or a bound that it is known to lie below or above."""
 
     value: float
     relation: Relation = "="
 
     def __str__(self) -> str:
-        """For people: ``17``, ``>100``, ``≤1``."""
+        """Returns the bound for people: ``17``, ``>100``, ``≤1``."""
         return f"{_SIGNS[self.relation]}{self.value:.3g}"
 
 
@@ -62,7 +63,7 @@ def area_between(
 
 
 def reach(budgets: Sequence[float], asr: Sequence[float], level: float = HALF) -> Bound:
-    """Returns the smallest budget at which a curve reaches ``level``; it is linear in ln n."""
+    """Returns the smallest budget at which a curve, linear in ln n, reaches ``level``."""
     if asr[0] >= level:
         return Bound(budgets[0], "<=")
     for k in range(1, len(budgets)):

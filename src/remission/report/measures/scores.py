@@ -1,12 +1,13 @@
-"""Scores of a relapse curve: single numbers that say what a reactivation brought back.
+"""Scores of relapse curves: how much of the backdoor a reactivation brought back.
 
 The relapse gap and the budget that brings half of the backdoor back are those of
 :mod:`remission.report.measures.relapse_gap`; here they are taken from the cells of a group.
 
-Intervals (95 %). Over seeds: Student t of the seeds' gaps. Of one seed: Newcombe's interval of each
-difference P(n_k) - C(n_k), from the two Wilson intervals, goes through the same sum; its ends add
-up as if the errors of all budgets were fully correlated, for one set of test images is behind all
-of them. That is never narrower than it would be with independent errors.
+Intervals (95 %). Over seeds it is the Student-t interval of the seeds' gaps. For one seed the sum
+of the relapse gap is taken over the ends of Newcombe's intervals of the differences
+P(n_k) - C(n_k), which come from two Wilson intervals each. This treats the errors of all budgets as
+fully correlated, since one set of test images is behind all of them, and gives an interval that is
+never narrower than with independent errors.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ class Reach:
     """The smallest number of poisoned images with an ASR of one half.
 
     Args:
-        at: of the mean curve; ``<=`` the smallest measured budget, ``>`` the largest one.
-        first: where the upper ends of the 95 % intervals of the points get there.
-        last: where the lower ends get there.
+        at: for the mean curve; ``<=`` the smallest measured budget, ``>`` the largest one.
+        first: for the upper ends of the 95 % intervals of the points.
+        last: for the lower ends of these intervals.
     """
 
     at: Bound
@@ -41,15 +42,15 @@ class Reach:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One purified model's relapse curve under one reactivation, beside the control's.
+    """The relapse curve of one purified model under one reactivation, compared with the control's.
 
     Args:
         row: the purifier.
         column: the reactivation, at any of its budgets.
-        budgets: that both curves were measured at.
+        budgets: the budgets at which both curves were measured.
         gap: the relapse gap; unknown without a control.
-        purified: budget that reaches one half.
-        control: the same of the control on the same seeds; None without one.
+        purified: the budget at which the purified model reaches one half.
+        control: the same for the control on the same seeds; None without one.
     """
 
     row: Row
@@ -72,14 +73,14 @@ def scores(group: Group) -> list[Score]:
         if column.budget:
             families.setdefault(column.label, []).append(column)
     rows = [row for row in group.rows if not row.reference]
-    every = [score(group, row, columns) for columns in families.values() for row in rows]
-    return [one for one in every if one is not None]
+    candidates = [score(group, row, columns) for columns in families.values() for row in rows]
+    return [candidate for candidate in candidates if candidate is not None]
 
 
 def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
     """Returns the score of a purifier under one reactivation; None below two budgets.
 
-    Seeds with which a model collapsed or purification broke it are left out, and budgets with
+    Seeds with which a model collapsed, or purification broke it, are left out. So are budgets with
     which the reactivation broke the model or the control.
     """
     columns = [column for column in columns if not group.comparison(row, column).broken]
@@ -106,21 +107,21 @@ def seed_gaps(
 ) -> dict[int, float]:
     """Returns seed -> relapse gap over the budgets that the model and the control both have.
 
-    Only seeds with the same budgets are counted, those that most of them were measured at, of
-    these the most budgets: an area over others is another number.
+    Only seeds with the same set of budgets count, as areas over different budgets cannot be
+    compared: the set that most seeds have, and the largest of such sets.
 
     Args:
-        group: that the row belongs to.
+        group: the group that the row belongs to.
         row: a purifier.
         columns: one reactivation at its budgets, which are above 0.
-        whole: count only seeds that have all of these budgets.
+        whole: whether only seeds that have all of these budgets count.
     """
-    apart = group.unusable_seeds(row)
+    unusable = group.unusable_seeds(row)
     curves: dict[int, list[tuple[int, float, float]]] = {}
     for column in sorted(columns, key=lambda c: c.budget or 0):
         ours = by_seed(row.cells.get(column, ()), "asr")
         theirs = by_seed(group.comparison(row, column).control, "asr")
-        for seed in (ours.keys() & theirs.keys()) - apart:
+        for seed in (ours.keys() & theirs.keys()) - unusable:
             assert column.budget, "a relapse curve is over budgets"
             curves.setdefault(seed, []).append((column.budget, ours[seed], theirs[seed]))
     long = {seed: points for seed, points in curves.items() if len(points) > 1}
@@ -154,7 +155,7 @@ def _relapse_gap(
 def _from_test_images(
     seed: int, group: Group, row: Row, columns: Sequence[Column]
 ) -> tuple[float, float] | None:
-    """The interval of one seed's relapse gap, see above; None where a cell has no interval."""
+    """Returns the interval of one seed's relapse gap; None where a cell has no interval."""
 
     def of(cells: Sequence[Cell]) -> list[Cell]:
         return [cell for cell in cells if cell.seed == seed]
@@ -166,8 +167,8 @@ def _from_test_images(
         )
         for column in sorted(columns, key=lambda c: c.budget or 0)
     ]
-    points = [(budget, each) for budget, each in gaps if each.known]
-    intervals = [each.interval for _, each in points if each.interval is not None]
+    points = [(budget, number) for budget, number in gaps if number.known]
+    intervals = [number.interval for _, number in points if number.interval is not None]
     if len(intervals) < len(points):
         return None
     scale = weights([budget for budget, _ in points])
@@ -177,7 +178,7 @@ def _from_test_images(
 
 
 def _curve(cells: Mapping[Column, Sequence[Cell]], seeds: set[int]) -> dict[int, Estimate]:
-    """Budget -> ASR over some seeds, where it is known, in order of budget."""
+    """Returns budget -> ASR over some seeds, where it is known, in order of budget."""
     rates = {}
     for column in sorted(cells, key=lambda c: c.budget or 0):
         number = estimate([cell for cell in cells[column] if cell.seed in seeds], "asr")
@@ -187,10 +188,10 @@ def _curve(cells: Mapping[Column, Sequence[Cell]], seeds: set[int]) -> dict[int,
 
 
 def _reached(curve: dict[int, Estimate]) -> Reach:
-    """Of the mean curve, and of the ends of its intervals (a point without one is its own)."""
+    """Returns the budgets at which the mean curve and the ends of its intervals reach one half."""
     budgets = list(curve)
-    mean = [each.mean or 0.0 for each in curve.values()]
-    ends = [each.interval or (m, m) for each, m in zip(curve.values(), mean, strict=True)]
+    mean = [number.mean or 0.0 for number in curve.values()]
+    ends = [number.interval or (m, m) for number, m in zip(curve.values(), mean, strict=True)]
     return Reach(
         at=reach(budgets, mean),
         first=reach(budgets, [high for _, high in ends]),

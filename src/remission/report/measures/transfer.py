@@ -1,4 +1,4 @@
-"""How perturbations that were made for one model do on all others."""
+"""The ASR of perturbations that were made for one model on all others."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from remission.report.groups.labels import MethodKey, canonical
 from remission.report.groups.rows import Column
 
 RATES = ("models", "asr", "asr_clean", "n_triggered")
-"""What the details of a transfer hold beside the columns that say what was transferred."""
+"""Keys of the details of a transfer that are not columns saying what was transferred."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """How the perturbations of one reactivation carry over; the first model is the control.
+    """The transfer of the perturbations of one reactivation; the first model is the control.
 
     Args:
         title: the reactivation and its budget.
-        labels: of the models.
+        labels: the labels of the models.
         asr: one row per model that a perturbation was made for, one column per model that it was
             tried on; fractions, the mean over the seeds that have the same models.
-        seeds: how many of them there are.
+        seeds: the number of these seeds.
         images: triggered images per seed behind the rates that no cell of a reactivation holds.
     """
 
@@ -41,13 +41,13 @@ class Matrix:
 
 def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
     """Returns the transfers of a group, one per reactivation and budget."""
-    tables, every = [], transfers(records)
+    tables, all_transfers = [], transfers(records)
     for column in group.columns:
-        of_column = [r.details["transfer"] for r in every if _belongs(r, group, column)]
+        of_column = [r.details["transfer"] for r in all_transfers if _belongs(r, group, column)]
         of_column.sort(key=lambda d: -len(d["models"]))
         models = [[_model(m) for m in d["models"]] for d in of_column]
-        alike = [d for d, named in zip(of_column, models, strict=True) if named == models[0]]
-        same = [d["asr"] for d in alike]
+        same_models = [d for d, keys in zip(of_column, models, strict=True) if keys == models[0]]
+        same = [d["asr"] for d in same_models]
         if not same:
             continue
         labels = {row.purifier: row.label for row in group.rows}
@@ -58,14 +58,14 @@ def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
                 labels=[labels.get(model, model.name) for model in models[0]],
                 asr=[[math.fsum(a[i][j] for a in same) / len(same) for j in size] for i in size],
                 seeds=len(same),
-                images=min(d["n_triggered"] for d in alike),
+                images=min(d["n_triggered"] for d in same_models),
             )
         )
     return tables
 
 
 def transfers(records: Sequence[Record]) -> list[Record]:
-    """Returns one record per transfer and seed: the last of those with the most models."""
+    """Returns one record per transfer and seed: the last among those with the most models."""
     last: dict[str, Record] = {}
     for record in records:
         if details := record.details.get("transfer"):
@@ -92,5 +92,5 @@ def _belongs(record: Record, group: Group, column: Column) -> bool:
     )
 
 
-def _model(named: dict[str, Any]) -> MethodKey:
-    return purifier_key(named["purifier"], named["purifier_params"])
+def _model(details: dict[str, Any]) -> MethodKey:
+    return purifier_key(details["purifier"], details["purifier_params"])

@@ -1,4 +1,4 @@
-"""The victims of a store: each beside its control, with what its trigger changes."""
+"""The victims of a store, each with its control and the changes that its trigger makes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from remission.report.groups.settings import setting_labels
 
 @dataclass(frozen=True, kw_only=True)
 class Attacked:
-    """A victim, its control, and what its trigger changes.
+    """A victim, its control, and the changes that its trigger makes.
 
     Args:
-        record: of the victim.
-        cell: the victim's; may have failed.
+        record: the record of the victim.
+        cell: the cell of the victim, which may have failed.
         label: the attack, with the parameters in which it differs from others of its name.
-        setting: what tells it from a victim of other data or settings; mostly empty.
-        threat: what the attacker must control; empty where nothing says it.
-        control: the model trained without poison, measured with this trigger; None if not there.
-        psnr: mean in dB; None where it was not measured or nothing changes.
-        ssim: mean.
-        largest_change: share of the range of a pixel.
-        compared: images behind these three; 0 if they were not measured.
-        unchanged: how many of them the trigger leaves as they are.
-        collapsed: the victim is no better than one answer for all images, so that its ASR says
-            nothing of a backdoor.
+        setting: the difference to victims of other data or settings; mostly empty.
+        threat: what the attacker must control; empty where it is not known.
+        control: the model trained without poison, measured with this trigger; None without one.
+        psnr: mean PSNR in dB; None where it was not measured or nothing changes.
+        ssim: mean SSIM; None where it was not measured.
+        largest_change: largest change of a pixel, as a share of its range.
+        compared: number of images behind these three; 0 if they were not measured.
+        unchanged: the number of these images that the trigger does not change.
+        collapsed: whether the victim is no better than one answer for all images, so that its ASR
+            says nothing about a backdoor.
     """
 
     record: Record
@@ -54,7 +54,7 @@ class Attacked:
 
     @property
     def steps(self) -> int | None:
-        """The largest change in steps of 8 bits: 0 to 255."""
+        """The largest change in steps of 8 bits, from 0 to 255."""
         return None if self.largest_change is None else round(255 * self.largest_change)
 
 
@@ -89,7 +89,7 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 collapsed=any(a.beats(cell) for a in constant_answers([cell], [record]).values()),
             )
         )
-    return sorted(rows, key=lambda one: (one.key.order(), one.cell.seed, one.record.id))
+    return sorted(rows, key=lambda row: (row.key.order(), row.cell.seed, row.record.id))
 
 
 def _number(numbers: Mapping[str, Any], name: str) -> float | None:

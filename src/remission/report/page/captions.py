@@ -1,4 +1,4 @@
-"""How to read each figure of the page. What a caption says depends on what was recorded alone."""
+"""The captions of the page's figures, which depend on the records alone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from remission.records import Plane
 from remission.report.groups.group import Group
 
 EXPLANATION = (
-    "The relapse gap of every purified model of each seed against each predictor; hollow where the "
-    "O-ASR lies more than 10 points above the control's."
+    "The relapse gap of every purified model of each seed against each predictor. Marks are hollow "
+    "where the O-ASR lies more than 10 points above the control's."
 )
-_BANDS = " Lines are means over seeds, bands 95 % Student-t intervals."
+_BANDS = " Lines are means over seeds, and bands are 95 % Student-t intervals."
 
 
 def intervals(group: Group) -> str:
-    """Returns what the intervals of a group are over."""
+    """Returns what the intervals of a group rest on."""
     if group.seeds > 1:
         return f"{group.seeds} seeds (Student t)"
     return "the test images (Wilson)"
@@ -24,20 +24,20 @@ def intervals(group: Group) -> str:
 def relapse_curves(group: Group, reactivation: str) -> str:
     """Returns the caption of relapse curves."""
     return (
-        f"Reactivation by {reactivation}: ASR of each purified model against the number of "
-        "poisoned images that the reactivation used; the leftmost point is the purified "
-        "model as it is (O-ASR). What counts is the distance to the thick dashed line, "
-        "the control that never held a backdoor: a line that climbs earlier hides one. "
-        f"Vertical bars: 95 % intervals over {intervals(group)}."
+        f"Reactivation by {reactivation}: the ASR of each purified model against the number of "
+        "poisoned images that the reactivation used. The leftmost point is the purified "
+        "model as it is (O-ASR). The thick dashed line is the control, which never held a "
+        "backdoor: a model whose line rises earlier still holds its own. "
+        f"Vertical bars are 95 % intervals over {intervals(group)}."
     )
 
 
 def before_and_after(group: Group, reactivation: str) -> str:
     """Returns the caption of ASR before and after a reactivation without poisoned images."""
     return (
-        f"Reactivation by {reactivation}, without poisoned images: ASR before "
-        "(hollow) and after (full). The longer the line, the more of the backdoor came "
-        "back; compare with the control's. Shaded: 95 % intervals over "
+        f"Reactivation by {reactivation}, without poisoned images: the ASR before "
+        "(hollow mark) and after it (full mark). The longer the line, the more of the backdoor "
+        "came back; compare it with the control's line. Shaded bars are 95 % intervals over "
         f"{intervals(group)}."
     )
 
@@ -46,28 +46,30 @@ def perturbed_images(reactivation: str) -> str:
     """Returns the caption of ASR before and under a perturbation of triggered images."""
     return (
         f"Reactivation by {reactivation}, which leaves the models as they are and perturbs the "
-        "images: ASR before (hollow) and under the perturbation made for each model (full), "
-        "shaded its 95 % interval. Black bars: the same perturbation on the control. Where the bar "
-        "lies near the full mark it is an adversarial example for any model, and wakes nothing."
+        "images: the ASR before it (hollow mark) and under the perturbation that was made for each "
+        "model (full mark, with its 95 % interval shaded). A black bar shows the same "
+        "perturbation on the control. Where the bar lies near the full mark, the perturbation is "
+        "an adversarial example for any model, and reactivates no backdoor."
     )
 
 
 def image_in_place(reactivation: str) -> str:
-    """Returns the caption of ASR where the perturbation takes the trigger's place."""
+    """Returns the caption of ASR where the perturbation replaces the trigger."""
     return (
-        f"Reactivation by {reactivation}, whose image takes the trigger's place: ASR of clean "
-        "images under the one made for each model, shaded its 95 % interval. Black bars: the "
-        "same on the control. Where the bar lies near the mark it wakes nothing."
+        f"Reactivation by {reactivation}, whose image replaces the trigger: the ASR of clean "
+        "images with the image that was made for each model (mark, with its 95 % interval "
+        "shaded). A black bar shows the same image on the control. Where the bar lies near the "
+        "mark, the image reactivates no backdoor."
     )
 
 
 def transfer(reactivation: str) -> str:
     """Returns the caption of a transfer matrix."""
     return (
-        f"Transfer of {reactivation}: ASR in percent of perturbations made for one model (a "
-        "row) and tried on another (a column); in bold where both are the same. A row that is "
-        "dark throughout needs no access to the model that it fools; where the control's "
-        "column is dark, it is an adversarial example for any model."
+        f"Transfer of {reactivation}: the ASR in percent of perturbations that were made for one "
+        "model (row) and tried on another (column); bold where both are the same. A perturbation "
+        "whose row is dark throughout needs no access to the models that it fools. Where the "
+        "control's column is dark, it is an adversarial example for any model."
     )
 
 
@@ -75,17 +77,18 @@ def path_curves(group: Group) -> str:
     """Returns the caption of the lines and curves from the backdoored to the purified models."""
     caption = (
         "The straight line in weight space from the backdoored model (t = 0) to the purified one "
-        "(t = 1). Above: the share of triggered images that no longer reach the target class. A "
-        "line that stays low until close to t = 1 says that the purified model lies at the edge of "
-        "the backdoored region, a small step from relapse. Below: clean accuracy on the way. "
-        "Interpolated batch-norm statistics can break both curves for reasons that have nothing to "
-        "do with the backdoor; recalibrated ones are measured anew at every t."
+        "(t = 1). The upper panels show the share of triggered images that no longer reach the "
+        "target class. A curve that stays low until close to t = 1 means that the purified model "
+        "lies at the edge of the backdoored region, a small step from relapse. The lower panels "
+        "show clean accuracy. Interpolated batch-norm statistics can distort both for reasons that "
+        "have nothing to do with the backdoor; recalibrated statistics are collected anew at every "
+        "t."
     )
-    if any(walk == "bezier" for _, walk, _ in group.walks):
+    if any(kind == "bezier" for _, kind, _ in group.other_paths):
         caption += (
-            " Beside the lines a quadratic Bezier curve between the same ends, whose bend was "
-            "trained on the defender's clean images: whether a way of low clean error is there "
-            "where the line has a barrier, and where the backdoor is on it."
+            " The last panel shows a quadratic Bezier curve between the same ends, whose bend was "
+            "trained on the defender's clean images: whether there is a path of low clean error "
+            "where the line has a barrier, and where the backdoor is on that path."
         )
     several = any(len(curves) > 1 for curves in group.paths.values())
     return caption + _BANDS if several else caption
@@ -94,9 +97,9 @@ def path_curves(group: Group) -> str:
 def path_losses(batchnorm: str) -> str:
     """Returns the caption of the losses along the straight line."""
     return (
-        f"Cross entropy along the straight line, {batchnorm}: left of triggered images and the "
-        "class that the attacker wants (low: the backdoor works), right of clean images and their "
-        "labels. Means over seeds."
+        f"Cross entropy along the straight line, {batchnorm}: on the left of triggered images with "
+        "the class that the attacker wants (low where the backdoor works), on the right of clean "
+        "images with their labels. Lines are means over seeds."
     )
 
 
@@ -109,12 +112,12 @@ def path_onward(group: Group, budgets: Sequence[int]) -> str:
     """
     images = f" with {' or '.join(map(str, budgets))} poisoned images" if budgets else ""
     caption = (
-        "The straight line on, from the purified model (t = 0) to the same after the first "
+        "The straight line from the purified model (t = 0) to the same model after the first "
         f"retuning of the spec{images} (t = 1): how far the retuning has to go before the backdoor "
-        "is back. Above the share of triggered images that do not reach the target class, below "
-        "clean accuracy."
+        "is back. The upper panels show the share of triggered images that do not reach the target "
+        "class, the lower panels clean accuracy."
     )
-    several = any(len(curves) > 1 for curves in group.walks.values())
+    several = any(len(curves) > 1 for curves in group.other_paths.values())
     return caption + _BANDS if several else caption
 
 
@@ -125,11 +128,15 @@ def layers(*, normalising: bool) -> str:
         normalising: whether layers that normalise have a panel of their own.
     """
     caption = (
-        "How far each layer of the purified model lies from the backdoored one's, as a share of "
-        "that one's norm, from the first layer to the last, on a logarithmic axis (first seed)."
+        "The distance of each layer of the purified model from the same layer of the backdoored "
+        "model, relative to the norm of the latter, from the first layer to the last, on a "
+        "logarithmic axis (first seed)."
     )
     if normalising:
-        caption += " Above layers with weights, below those that normalise, as their names tell."
+        caption += (
+            " The upper panel shows layers that do not normalise, the lower panel those that do, "
+            "according to their names."
+        )
     return caption
 
 
@@ -138,8 +145,8 @@ def plane_through(purifier: str, plane: Plane) -> str:
     return (
         f"{purifier}: the plane through the backdoored, the purified and the retuned model "
         f"({plane.budget} poisoned images; first seed), {len(plane.x)} × {len(plane.y)} "
-        f"points, batch norm recalibrated at each, losses over {plane.n_clean} clean and "
-        f"{plane.n_triggered} triggered test images, on a logarithmic scale. Dark is low: on "
+        f"points, with batch norm recalibrated at each point and losses over {plane.n_clean} clean "
+        f"and {plane.n_triggered} triggered test images, on a logarithmic scale. Dark is low: on "
         "the left where the model works, on the right where the backdoor does. The axes are "
         "distances in weight space, drawn to different scales."
     )

@@ -16,19 +16,19 @@ from remission.report.page.pictures import Pictures, compare
 from remission.report.tables.attacks import percent
 
 SHOWN = 5
-"""Images in a strip of a card."""
+"""The number of images in a strip of a card."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What the gallery shows of one attack.
+    """The content of one attack's card.
 
     Args:
         title: the attack.
-        setting: poison rate, target and what else tells it from the other cards.
+        setting: poison rate, target and other differences to the other cards.
         threat: what the attacker controls.
         section: number of the group's section in the page.
-        pictures: clean, triggered, difference; or why there are none.
+        pictures: clean, triggered and difference strips, or why there are none.
         numbers: (name, value, remark).
     """
 
@@ -43,78 +43,79 @@ class Card:
 def firsts(victims: Sequence[Attacked]) -> list[Attacked]:
     """Returns the first victim of each group, if possible one that did not fail."""
     first: dict[GroupKey, Attacked] = {}
-    for one in sorted(victims, key=lambda one: one.cell.status == "failed"):
-        first.setdefault(one.key, one)
-    return [one for one in victims if first[one.key] is one]
+    for victim in sorted(victims, key=lambda victim: victim.cell.status == "failed"):
+        first.setdefault(victim.key, victim)
+    return [victim for victim in victims if first[victim.key] is victim]
 
 
 def gallery(groups: Sequence[Group], victims: Sequence[Attacked], folder: Path) -> list[Card]:
-    """Makes a card for the first victim of each group; none below two, which compare nothing.
+    """Makes a card for the first victim of each group; no cards where there is only one victim.
 
     Args:
-        groups: of the store.
-        victims: of the store.
+        groups: the groups of the store.
+        victims: the victims of the store.
         folder: where artefacts lie.
     """
-    first = {one.key: one for one in firsts(victims)}
-    shown = [(n, first[g.key]) for n, g in enumerate(groups, start=1) if g.key in first]
-    if len(shown) < 2:
+    first = {victim.key: victim for victim in firsts(victims)}
+    pairs = [(n, first[g.key]) for n, g in enumerate(groups, start=1) if g.key in first]
+    if len(pairs) < 2:
         return []
     several = {
-        name: len({getattr(one.cell, name) for _, one in shown}) > 1 for name in ("dataset", "arch")
+        name: len({getattr(victim.cell, name) for _, victim in pairs}) > 1
+        for name in ("dataset", "arch")
     }
     return [
         Card(
-            title=one.label,
-            setting=_setting(one, several),
-            threat=", ".join(one.threat),
+            title=victim.label,
+            setting=_setting(victim, several),
+            threat=", ".join(victim.threat),
             section=section,
             pictures=compare(
                 folder,
-                one.record,
+                victim.record,
                 other="preview_triggered",
                 other_title="triggered",
-                title=one.label,
+                title=victim.label,
                 first=SHOWN,
             ),
-            numbers=_numbers(one),
+            numbers=_numbers(victim),
         )
-        for section, one in shown
+        for section, victim in pairs
     ]
 
 
-def _setting(one: Attacked, several: dict[str, bool]) -> str:
-    parts = [str(getattr(one.cell, name)) for name, shown in several.items() if shown]
-    target = class_text(one.cell.target, one.cell.target_name)
-    parts += [f"{100 * one.cell.poison_rate:g} % poisoned", f"target {target}"]
-    parts += [one.setting] if one.setting else []
+def _setting(victim: Attacked, several: dict[str, bool]) -> str:
+    parts = [str(getattr(victim.cell, name)) for name, shown in several.items() if shown]
+    target = class_text(victim.cell.target, victim.cell.target_name)
+    parts += [f"{100 * victim.cell.poison_rate:g} % poisoned", f"target {target}"]
+    parts += [victim.setting] if victim.setting else []
     return printable(" · ".join(parts))
 
 
-def _numbers(one: Attacked) -> list[tuple[str, str, str]]:
-    """The rates with the control's, then what the trigger changes as far as it was measured."""
+def _numbers(victim: Attacked) -> list[tuple[str, str, str]]:
+    """Returns the rates and the control's, then the changes by the trigger that were measured."""
     numbers = []
     for name, measure in (("ASR", "asr"), ("C-Acc", "clean_acc")):
-        value, control = percent(one.cell, measure), percent(one.control, measure)
+        value, control = percent(victim.cell, measure), percent(victim.control, measure)
         known = control not in (MISSING, FAILED)
         numbers.append((name, value, f"control {control}" if known else ""))
-    if one.psnr is not None:
-        unchanged = f"{one.unchanged} of {one.compared} unchanged" if one.unchanged else ""
-        numbers.append(("PSNR", f"{one.psnr:.1f} dB", unchanged))
-    if one.ssim is not None:
-        numbers.append(("SSIM", f"{one.ssim:.3f}", ""))
-    if one.steps is not None:
-        numbers.append(("max. Δ", f"{one.steps}/255", ""))
+    if victim.psnr is not None:
+        unchanged = f"{victim.unchanged} of {victim.compared} unchanged" if victim.unchanged else ""
+        numbers.append(("PSNR", f"{victim.psnr:.1f} dB", unchanged))
+    if victim.ssim is not None:
+        numbers.append(("SSIM", f"{victim.ssim:.3f}", ""))
+    if victim.steps is not None:
+        numbers.append(("max. Δ", f"{victim.steps}/255", ""))
     return numbers
 
 
-def stealth_text(one: Attacked) -> str:
-    """Returns the same numbers as the end of a sentence; empty where they were not measured."""
+def stealth_text(victim: Attacked) -> str:
+    """Returns the stealth of a trigger as the end of a sentence; empty if it was not measured."""
     parts = []
-    if one.psnr is not None:
-        parts.append(f"PSNR {one.psnr:.1f} dB")
-    if one.ssim is not None:
-        parts.append(f"SSIM {one.ssim:.3f}")
-    if one.steps is not None:
-        parts.append(f"largest change of a pixel {one.steps} of 255")
+    if victim.psnr is not None:
+        parts.append(f"PSNR {victim.psnr:.1f} dB")
+    if victim.ssim is not None:
+        parts.append(f"SSIM {victim.ssim:.3f}")
+    if victim.steps is not None:
+        parts.append(f"largest change of a pixel {victim.steps} of 255")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Everything that the page shows of one group, as its template takes it."""
+"""The content of one group's section of the page, for its template."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from remission.report.tables.summary import COLUMNS, GroupRow
 def group_section(
     group: Group, results: Results, victims: Sequence[Attacked], folder: Path, look: Look
 ) -> dict[str, Any]:
-    """Collects what the template ``group.html.j2`` shows.
+    """Collects the content of the template ``group.html.j2``.
 
     Args:
-        group: to show.
-        results: of the store.
-        victims: of the store.
+        group: the group to show.
+        results: the results of the store.
+        victims: the victims of the store.
         folder: where artefacts lie.
         look: label of a purifier -> how its lines are drawn.
     """
@@ -104,9 +104,9 @@ def _after(group: Group, row: Row, column: Column) -> dict[str, Any]:
 def _pictures(
     group: Group, records: Sequence[Record], victims: Sequence[Attacked], folder: Path
 ) -> list[Pictures]:
-    """The triggers of the group's first victim, the true one and those that were inverted."""
+    """Returns pictures of the first victim's trigger, of its inversions and of perturbations."""
     by_id = {record.id: record for record in records}
-    first = next((one for one in victims if one.key == group.key), None)
+    first = next((candidate for candidate in victims if candidate.key == group.key), None)
     if first is None:
         return []
     victim, measured = first.record, stealth_text(first)

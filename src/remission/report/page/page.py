@@ -33,7 +33,7 @@ from remission.report.tables.overview import overview_tables
 _TEMPLATES = Path(__file__).parent / "templates"
 
 Say = Callable[[str], None]
-"""Takes what is being done, in a few words."""
+"""Takes a few words on the work in progress."""
 
 
 def _silent(_: str) -> None:
@@ -43,14 +43,14 @@ def _silent(_: str) -> None:
 def write_report(
     folder: Path, out: Path, say: Say = _silent, *, all_settings: bool = False
 ) -> None:
-    """Writes the records below ``folder`` as one HTML page; the old page stays until it is whole.
+    """Writes the records below ``folder`` as one HTML page, which replaces the old one when whole.
 
     Args:
         folder: a store, or a folder of records in git.
         out: the page.
-        say: is told what is being done.
-        all_settings: also what was measured on other data or with other settings than the last
-            runs used.
+        say: takes a few words on each step of the work.
+        all_settings: whether to include results of other data or other settings than those of the
+            last runs.
 
     Raises:
         StoreError: the store cannot be read, or the page cannot be written.
@@ -81,9 +81,9 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
     """Returns the page as HTML text.
 
     Args:
-        records: of one store.
+        records: the records of one store.
         folder: where their artefacts lie.
-        say: is told what is being done.
+        say: takes a few words on each step of the work.
     """
     results = Results.of(records)
     groups, victims = results.groups, attacked(results)
@@ -99,11 +99,11 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
         purified=bool(purifiers),
         cards=gallery(groups, victims, folder),
         seeds=max((group.seeds for group in groups), default=0),
-        stealth=any(one.compared for one in victims),
+        stealth=any(victim.compared for victim in victims),
         margin=f"{100 * MARGIN:.0f}",
         loss=f"{100 * LOSS:.0f}",
         perturbed=any(section["perturbs"] for section in sections),
-        walks=any(group.paths for group in groups),
+        paths=any(group.paths for group in groups),
         groups=sections,
         overviews=[table for table in overview_tables(results) if len(table.header) > 5],
         explained=_explained(results),
@@ -133,26 +133,26 @@ def _template(**content: Any) -> str:  # noqa: ANN401  # whatever the templates 
 
 
 def _as_sentence(note: str) -> str:
-    """A note with a capital letter, a full stop, and minus signs before numbers."""
+    """Returns a note with a capital letter, a full stop, and minus signs before numbers."""
     text = re.sub(r"(?<!\w)-(?=\d)", "−", note)
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def _signed(number: str) -> str:
-    """A number with a sign, with a minus instead of a hyphen; other text as it is."""
+    """Returns a signed number with a minus instead of a hyphen; other text as it is."""
     return number.replace("-", "−") if number[:1] in ("+", "-") else number
 
 
 def _explained(results: Results) -> list[dict[str, Any]]:
-    """The test of the explanation: what follows, its table, its picture."""
+    """Returns table and drawing of each test of the explanation by the path."""
     return [
         {
-            "table": explanation_table(one),
+            "table": explanation_table(test),
             "drawing": Drawing(
-                svg=explanation_figure(one, styles(one.attacks)),
-                title=one.title,
+                svg=explanation_figure(test, styles(test.attacks)),
+                title=test.title,
                 caption=captions.EXPLANATION,
             ),
         }
-        for one in explanations(results)
+        for test in explanations(results)
     ]

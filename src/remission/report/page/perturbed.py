@@ -22,14 +22,14 @@ from remission.report.page.pictures import Pictures, compare
 
 
 def perturbed_drawing(group: Group, column: Column, look: Look) -> Drawing | None:
-    """Draws O-ASR and P-ASR of every model, and what the same perturbation does to the control."""
+    """Draws O-ASR and P-ASR of every model, and the ASR of the same perturbation on the control."""
     pairs = lines.before_after(group, column)
     if not pairs:
         return None
     rates = {
         row.label: row.number("control_asr", column).mean
         for row in group.rows
-        if row.purifier.name != CONTROL  # there it is the full mark itself
+        if row.purifier.name != CONTROL  # the control's own full mark shows it
     }
     control = {label: 100 * rate for label, rate in rates.items() if rate is not None}
     if group.in_place(column):
@@ -48,7 +48,7 @@ def perturbed_drawing(group: Group, column: Column, look: Look) -> Drawing | Non
 def perturbation_pictures(
     records: Sequence[Record], victim: Record, folder: Path
 ) -> list[Pictures]:
-    """Shows what each reactivation does to images, for the first purified model of a victim."""
+    """Returns pictures of each reactivation's perturbation of a victim's first purified model."""
     by_id = {record.id: record for record in records}
     first: dict[tuple[MethodKey, int | None], Record] = {}
     for record in records:
@@ -70,7 +70,7 @@ def perturbation_pictures(
 
 
 def _before(record: Record) -> str:
-    """The strip of what was perturbed: triggered images, or clean ones in the trigger's place."""
+    """Returns the role of the strip before the perturbation: triggered or clean images."""
     return "preview_triggered" if "preview_triggered" in record.artefacts else "preview_clean"
 
 

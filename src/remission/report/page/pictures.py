@@ -16,23 +16,23 @@ from remission.records import Artefact, Record
 from remission.records.artefacts import read_artefact
 
 MAX_BYTES = 1 << 24
-"""Files with more bytes are not read: so many hold a picture of the most pixels, uncompressed."""
+"""Larger files are not read; ``MAX_PIXELS`` pixels fit into this size without compression."""
 MAX_PIXELS = 4_000_000
-"""Larger files are not opened: a strip of eight ImageNet images has a tenth of that."""
+"""Pictures with more pixels are not shown; a strip of eight ImageNet images has a tenth of it."""
 _HEIGHT = 88
-"""Height in CSS pixels that small images are enlarged to, by a whole factor."""
+"""Height in CSS pixels to which small images are enlarged, by a whole factor."""
 _COMPACT = 64
-"""The same for compact strips, to which large images are shrunk."""
+"""The same for compact strips, where large images are shrunk to it."""
 _GAP = 2  # CSS pixels between the images of a compact strip, a little less or more
 
 
 @dataclass(frozen=True, kw_only=True)
 class StripComparison:
-    """The same images clean and changed, side by side in strips.
+    """Strips of the same images, clean and changed.
 
     Args:
         clean: grey or RGB.
-        changed: of the same size and mode.
+        changed: a strip of the same size and mode.
         difference: |changed - clean| times ``factor``.
         factor: makes the largest difference white; 0 where there is none.
         count: images in a strip; 0 if unknown.
@@ -54,12 +54,12 @@ class Strip:
     width: int
     height: int
     smooth: bool
-    """Whether the picture is shrunk; pixels of one that is enlarged stay squares."""
+    """Whether the picture is shrunk; in an enlarged picture pixels stay squares."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """The strips of one record, or the sentence that stands in their place."""
+    """The strips of one record, or a sentence that says why there are none."""
 
     title: str
     strips: tuple[Strip, ...] = ()
@@ -77,28 +77,28 @@ def compare(
     first: int | None = None,
     before: str = "preview_clean",
 ) -> Pictures:
-    """Returns clean images, the same with a trigger, and what the trigger changed.
+    """Returns strips of clean images, of the same images with a trigger, and of the difference.
 
     Args:
         folder: the store.
         record: has the artefacts ``before`` and ``other``, PNG strips of equal size.
         other: role of the strip with the trigger.
-        other_title: what to call it.
-        title: what to call the whole.
-        first: show compact strips of so many images; None: all images, as large as they are.
-        before: role of the strip with what was changed: ``preview_`` and what to call it.
+        other_title: title of that strip.
+        title: title of the pictures.
+        first: number of images in compact strips; None: full strips of all images.
+        before: role of the strip before the change: ``preview_`` and its title.
     """
     compared = comparison(folder, record, other=other, first=first, before=before)
     if isinstance(compared, str):
         return Pictures(title=title, note=f"No pictures: {compared}.")
-    shown = f"difference ×{compared.factor:g}" if compared.factor else "no difference"
-    named = {
+    name_of_difference = f"difference ×{compared.factor:g}" if compared.factor else "no difference"
+    images = {
         before.removeprefix("preview_"): compared.clean,
         other_title: compared.changed,
-        shown: compared.difference,
+        name_of_difference: compared.difference,
     }
     make = _compact if first else _strip
-    strips = tuple(make(name, image, compared.count) for name, image in named.items())
+    strips = tuple(make(name, image, compared.count) for name, image in images.items())
     return Pictures(title=title, strips=strips, count=compared.count)
 
 
@@ -110,7 +110,7 @@ def comparison(
     first: int | None = None,
     before: str = "preview_clean",
 ) -> StripComparison | str:
-    """Returns the strips of a record, or why they cannot be shown; arguments: :func:`compare`."""
+    """Returns the strips of a record, or why there are none; arguments as for :func:`compare`."""
     loaded = []
     for role in (before, other):
         image = _load(folder, record.artefacts.get(role))
@@ -149,7 +149,7 @@ def sheet(strips: StripComparison, scale: int) -> bytes:
 
 
 def _load(folder: Path, artefact: Artefact | None) -> Image.Image | str:
-    """Reads a picture, grey or RGB, or says why there is none.
+    """Reads a picture, grey or RGB, or returns why there is none.
 
     It must have the checksum in the record: a store may come from somebody else, and no link in it
     must pull another file into the page.
@@ -174,11 +174,11 @@ def _load(folder: Path, artefact: Artefact | None) -> Image.Image | str:
 
 
 def _magnified(clean: Image.Image, changed: Image.Image) -> tuple[Image.Image, float]:
-    """|changed - clean| times the factor that makes the largest difference white; 0 if equal."""
+    """Returns |changed - clean| times a factor that makes its maximum white, and that factor."""
     difference = ImageChops.difference(clean, changed)
     extrema = difference.getextrema()
     ends = [extrema] if clean.mode == "L" else list(extrema)
-    largest = max(int(end[1]) for end in ends)  # type: ignore[index]  # (low, high) a channel
+    largest = max(int(end[1]) for end in ends)  # type: ignore[index]  # (low, high) per channel
     if largest == 0:
         return difference, 0.0
     factor = float(f"{255 / largest:.2g}")
@@ -186,17 +186,17 @@ def _magnified(clean: Image.Image, changed: Image.Image) -> tuple[Image.Image, f
 
 
 def _strip(title: str, image: Image.Image, count: int) -> Strip:
-    """A strip as it is, ``count`` images wide, small ones enlarged."""
+    """Returns a strip whose images are enlarged if they are small."""
     return _shown(title, image, max(1, _HEIGHT // image.height))
 
 
 def _compact(title: str, image: Image.Image, count: int) -> Strip:
-    """A strip of one height whatever the images', with white between them."""
+    """Returns a strip of a fixed height, with white between its ``count`` images."""
     if image.height <= _COMPACT:
         scale: float = _COMPACT // image.height
     else:
         scale = _COMPACT / image.height
-    if scale < 0.5:  # twice the pixels of the page are enough for any screen
+    if scale < 0.5:  # two pixels per CSS pixel are enough for any screen
         width = max(1, round(2 * _COMPACT / image.height * image.width / max(count, 1)))
         image = image.resize((max(count, 1) * width, 2 * _COMPACT), Image.Resampling.BOX)
         scale = 0.5
@@ -204,14 +204,14 @@ def _compact(title: str, image: Image.Image, count: int) -> Strip:
 
 
 def _parted(image: Image.Image, count: int, gap: int) -> Image.Image:
-    """A strip with ``gap`` white pixels between its ``count`` images; as it is if 0."""
+    """Returns a strip with ``gap`` white pixels between its ``count`` images."""
     if count < 2:
         return image
     width = image.width // count
     parted = Image.new(image.mode, (image.width + (count - 1) * gap, image.height), "white")
     for i in range(count):
-        one = image.crop((i * width, 0, (i + 1) * width, image.height))
-        parted.paste(one, (i * (width + gap), 0))
+        part = image.crop((i * width, 0, (i + 1) * width, image.height))
+        parted.paste(part, (i * (width + gap), 0))
     return parted
 
 

@@ -14,7 +14,7 @@ from remission.report.page.perturbed import perturbed_drawing
 
 
 def relapse_drawings(group: Group, look: Look) -> Iterator[Drawing]:
-    """Draws what each reactivation of a group brought back, in the order of its columns."""
+    """Draws the relapse under each reactivation of a group, in the order of its columns."""
     for label, columns in lines.reactivations(group).items():
         perturbed = [column for column in columns if group.perturbed(column)]
         others = [column for column in columns if column not in perturbed]
@@ -25,8 +25,8 @@ def relapse_drawings(group: Group, look: Look) -> Iterator[Drawing]:
                 title=f"Relapse curves, {label}",
                 caption=captions.relapse_curves(group, label),
             )
-        drawn = (perturbed_drawing(group, column, look) for column in perturbed)
-        yield from filter(None, drawn)
+        drawings = (perturbed_drawing(group, column, look) for column in perturbed)
+        yield from filter(None, drawings)
         for column in others:
             if not column.budget and (pairs := lines.before_after(group, column)):
                 yield Drawing(

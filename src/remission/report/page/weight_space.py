@@ -1,4 +1,4 @@
-"""The page's drawings of weight space: walks, distances, planes, each with its caption."""
+"""The page's drawings of weight space: paths, distances and planes, with their captions."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ PathStages = Sequence[tuple[str, Record]]
 
 
 def weight_space_drawings(group: Group, records: Sequence[Record], look: Look) -> list[Drawing]:
-    """Draws everything that was measured in weight space between the models of a group."""
-    walks = _walks_of(group, records)
+    """Draws all measurements in weight space between the models of a group."""
+    stages = _stages_of(group, records)
     single = [
         _line(group, look),
         _losses(group, look),
-        _onward(group, walks, look),
-        _layers(walks, look),
+        _onward(group, stages, look),
+        _layers(stages, look),
     ]
-    return [*filter(None, single), *_planes(walks)]
+    return [*filter(None, single), *_planes(stages)]
 
 
 def _line(group: Group, look: Look) -> Drawing | None:
@@ -52,11 +52,11 @@ def _losses(group: Group, look: Look) -> Drawing | None:
     )
 
 
-def _onward(group: Group, walks: PathStages, look: Look) -> Drawing | None:
+def _onward(group: Group, stages: PathStages, look: Look) -> Drawing | None:
     panels = series.onward(group)
     if not panels:
         return None
-    settings = [record.settings.get("path", {}) for _, record in walks]
+    settings = [record.settings.get("path", {}) for _, record in stages]
     budgets = sorted({path["retuned"] for path in settings if "retuned" in path})
     return Drawing(
         svg=figures.path_figure(panels, look, "t (0: purified, 1: retuned)"),
@@ -65,31 +65,31 @@ def _onward(group: Group, walks: PathStages, look: Look) -> Drawing | None:
     )
 
 
-def _walks_of(group: Group, records: Sequence[Record]) -> PathStages:
-    """The path stages of a group: of one seed per purifier."""
+def _stages_of(group: Group, records: Sequence[Record]) -> PathStages:
+    """Returns the path stages of a group, one seed per purifier."""
     labels = {
         curve.id: label
         for (label, _), curves in group.paths.items()
         for curve in curves
         if curve.seed == min(other.seed for other in curves)
     }
-    walks: dict[str, Record] = {}
+    stages: dict[str, Record] = {}
     for record in records:
-        ours = [path for path in record.paths if GroupKey.of(path, record) == group.key]
-        if ours and ours[0].id in labels:
-            walks.setdefault(labels[ours[0].id], record)
-    return sorted(walks.items())
+        own_curves = [path for path in record.paths if GroupKey.of(path, record) == group.key]
+        if own_curves and own_curves[0].id in labels:
+            stages.setdefault(labels[own_curves[0].id], record)
+    return sorted(stages.items())
 
 
-def _layers(walks: PathStages, look: Look) -> Drawing | None:
+def _layers(stages: PathStages, look: Look) -> Drawing | None:
     lines, names = [], list[str]()
-    for label, record in walks:
+    for label, record in stages:
         layers = record.details.get("layers, line")
         if not isinstance(layers, list) or not layers:
             continue
-        ours = [str(name) for name, _, _ in layers]
-        if not names or ours == names:
-            names = ours
+        own_names = [str(name) for name, _, _ in layers]
+        if not names or own_names == names:
+            names = own_names
             y = [100 * share if share else math.nan for _, _, share in layers]
             x = [float(k) for k in range(len(y))]
             lines.append(Series(label=label, x=x, y=y, low=y, high=y))
@@ -102,13 +102,13 @@ def _layers(walks: PathStages, look: Look) -> Drawing | None:
     )
 
 
-def _planes(walks: PathStages) -> list[Drawing]:
+def _planes(stages: PathStages) -> list[Drawing]:
     return [
         Drawing(
             svg=figures.plane_figure(record.plane),
             title=f"Plane of {label}",
             caption=captions.plane_through(label, record.plane),
         )
-        for label, record in walks
+        for label, record in stages
         if record.plane is not None
     ]

@@ -1,7 +1,7 @@
 """Views of a store as text, Markdown, CSV and JSON.
 
-A view is one file of this folder: it registers itself when it is imported
-(:func:`remission.report.tables.views.register_view`), and all files are imported here.
+Each view is one file of this folder, which registers the view when it is imported
+(:func:`remission.report.tables.views.register_view`). All files are imported here.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 _NOTE = (
-    "percent; PSNR in dB and SSIM of triggered against clean test images; largest change of a "
-    "pixel in steps of 1/255; control: the same model trained without poison"
+    "rates in percent; PSNR in dB and SSIM of triggered against clean test images; largest change "
+    "of a pixel in steps of 1/255; control: the same model trained without poison"
 )
 
 
@@ -31,107 +31,112 @@ def percent(cell: Cell | None, measure: str) -> str:
     return MISSING if rate is None else f"{100 * rate:.1f}"
 
 
-def _controls(one: Attacked, measure: str) -> float | None:
-    return getattr(one.control, measure) if one.control else None
+def _controls(victim: Attacked, measure: str) -> float | None:
+    return getattr(victim.control, measure) if victim.control else None
 
 
 AttackColumn = TableColumn[Attacked, Attacked]
 COLUMNS: list[AttackColumn] = [
-    AttackColumn(key="dataset", value=lambda one: one.cell.dataset),
-    AttackColumn(key="arch", value=lambda one: one.cell.arch),
-    AttackColumn(key="attack", value=lambda one: one.cell.attack),
-    AttackColumn(key="attack_params", value=lambda one: one.cell.attack_params),
+    AttackColumn(key="dataset", value=lambda victim: victim.cell.dataset),
+    AttackColumn(key="arch", value=lambda victim: victim.cell.arch),
+    AttackColumn(key="attack", value=lambda victim: victim.cell.attack),
+    AttackColumn(key="attack_params", value=lambda victim: victim.cell.attack_params),
     AttackColumn(
-        header="attack", text=lambda one: one.label, key="label", value=lambda one: one.label
+        header="attack",
+        text=lambda victim: victim.label,
+        key="label",
+        value=lambda victim: victim.label,
     ),
-    AttackColumn(header="attacker controls", text=lambda one: ", ".join(one.threat) or MISSING),
+    AttackColumn(
+        header="attacker controls", text=lambda victim: ", ".join(victim.threat) or MISSING
+    ),
     AttackColumn(
         header="poison rate",
-        text=lambda one: f"{100 * one.cell.poison_rate:g} %",
+        text=lambda victim: f"{100 * victim.cell.poison_rate:g} %",
         key="poison_rate",
-        value=lambda one: one.cell.poison_rate,
+        value=lambda victim: victim.cell.poison_rate,
     ),
     AttackColumn(
         header="target",
-        text=lambda one: class_text(one.cell.target, one.cell.target_name),
+        text=lambda victim: class_text(victim.cell.target, victim.cell.target_name),
         key="target",
-        value=lambda one: one.cell.target,
+        value=lambda victim: victim.cell.target,
     ),
-    AttackColumn(key="target_name", value=lambda one: one.cell.target_name),
+    AttackColumn(key="target_name", value=lambda victim: victim.cell.target_name),
     AttackColumn(
         header="setting",
-        text=lambda one: one.setting,
+        text=lambda victim: victim.setting,
         key="setting",
-        value=lambda one: one.key.subject()["setting"],
+        value=lambda victim: victim.key.subject()["setting"],
         varies=True,
     ),
     AttackColumn(
         header="seed",
-        text=lambda one: str(one.cell.seed),
+        text=lambda victim: str(victim.cell.seed),
         key="seed",
-        value=lambda one: one.cell.seed,
+        value=lambda victim: victim.cell.seed,
     ),
-    AttackColumn(key="threat", value=lambda one: list(one.threat)),
+    AttackColumn(key="threat", value=lambda victim: list(victim.threat)),
     AttackColumn(
         header="C-Acc",
-        text=lambda one: percent(one.cell, "clean_acc"),
+        text=lambda victim: percent(victim.cell, "clean_acc"),
         key="clean_acc",
-        value=lambda one: one.cell.clean_acc,
+        value=lambda victim: victim.cell.clean_acc,
     ),
     AttackColumn(
         header="control C-Acc",
-        text=lambda one: percent(one.control, "clean_acc"),
+        text=lambda victim: percent(victim.control, "clean_acc"),
         key="control_clean_acc",
-        value=lambda one: _controls(one, "clean_acc"),
+        value=lambda victim: _controls(victim, "clean_acc"),
     ),
     AttackColumn(
         header="ASR",
-        text=lambda one: percent(one.cell, "asr"),
+        text=lambda victim: percent(victim.cell, "asr"),
         key="asr",
-        value=lambda one: one.cell.asr,
+        value=lambda victim: victim.cell.asr,
     ),
     AttackColumn(
         header="control ASR",
-        text=lambda one: percent(one.control, "asr"),
+        text=lambda victim: percent(victim.control, "asr"),
         key="control_asr",
-        value=lambda one: _controls(one, "asr"),
+        value=lambda victim: _controls(victim, "asr"),
     ),
     AttackColumn(
         header="PSNR",
-        text=lambda one: MISSING if one.psnr is None else f"{one.psnr:.1f}",
+        text=lambda victim: MISSING if victim.psnr is None else f"{victim.psnr:.1f}",
         key="psnr",
-        value=lambda one: one.psnr,
+        value=lambda victim: victim.psnr,
     ),
     AttackColumn(
         header="SSIM",
-        text=lambda one: MISSING if one.ssim is None else f"{one.ssim:.3f}",
+        text=lambda victim: MISSING if victim.ssim is None else f"{victim.ssim:.3f}",
         key="ssim",
-        value=lambda one: one.ssim,
+        value=lambda victim: victim.ssim,
     ),
     AttackColumn(
         header="largest change",
-        text=lambda one: MISSING if one.steps is None else str(one.steps),
+        text=lambda victim: MISSING if victim.steps is None else str(victim.steps),
         key="largest_change",
-        value=lambda one: one.largest_change,
+        value=lambda victim: victim.largest_change,
     ),
-    AttackColumn(key="compared", value=lambda one: one.compared),
-    AttackColumn(key="unchanged", value=lambda one: one.unchanged),
+    AttackColumn(key="compared", value=lambda victim: victim.compared),
+    AttackColumn(key="unchanged", value=lambda victim: victim.unchanged),
     AttackColumn(
         header="seconds",
-        text=lambda one: f"{one.cell.seconds:.1f}",
+        text=lambda victim: f"{victim.cell.seconds:.1f}",
         key="seconds",
-        value=lambda one: one.cell.seconds,
+        value=lambda victim: victim.cell.seconds,
     ),
-    AttackColumn(key="collapsed", value=lambda one: one.collapsed),
-    AttackColumn(key="status", value=lambda one: one.cell.status),
-    AttackColumn(key="error", value=lambda one: one.cell.error),
-    AttackColumn(key="id", value=lambda one: one.cell.id),
+    AttackColumn(key="collapsed", value=lambda victim: victim.collapsed),
+    AttackColumn(key="status", value=lambda victim: victim.cell.status),
+    AttackColumn(key="error", value=lambda victim: victim.cell.error),
+    AttackColumn(key="id", value=lambda victim: victim.cell.id),
 ]
 
 
 def _tables(results: Results) -> list[Table]:
-    """One table per data set and architecture."""
-    places = groupby(attacked(results), key=lambda one: one.key.order()[:2])
+    """Builds one table per data set and architecture."""
+    places = groupby(attacked(results), key=lambda victim: victim.key.order()[:2])
     tables = [
         _table(list(members), title=printable(" · ".join(place))) for place, members in places
     ]
@@ -139,11 +144,13 @@ def _tables(results: Results) -> list[Table]:
 
 
 def _table(victims: list[Attacked], title: str) -> Table:
-    collapsed = [f"{one.label} (seed {one.cell.seed})" for one in victims if one.collapsed]
+    collapsed = [
+        f"{victim.label} (seed {victim.cell.seed})" for victim in victims if victim.collapsed
+    ]
     notes = [_NOTE]
     if collapsed:
         notes.append(
-            f"no better than one answer for all images, so that the ASR says nothing of a "
+            f"no better than one answer for all images, so that the ASR says nothing about a "
             f"backdoor: {listed(collapsed)}"
         )
     return table_of(COLUMNS, victims, title=title, notes=notes)

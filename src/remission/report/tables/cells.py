@@ -18,7 +18,7 @@ from remission.report.tables.views import View, register_view
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledCell:
-    """A measured model with its methods' labels, which depend on the other models of the store."""
+    """A measured model with the labels of its methods, which depend on the whole store."""
 
     cell: Cell
     attack: str
@@ -35,30 +35,32 @@ class LabelledCell:
 
 CellColumn = TableColumn[LabelledCell, Cell]
 COLUMNS: list[CellColumn] = [
-    CellColumn(header="dataset", text=lambda one: one.cell.dataset),
-    CellColumn(header="arch", text=lambda one: one.cell.arch),
-    CellColumn(header="attack", text=lambda one: one.attack),
-    CellColumn(header="poison rate", text=lambda one: f"{100 * one.cell.poison_rate:g} %"),
-    CellColumn(header="target", text=lambda one: class_text(one.cell.target, one.cell.target_name)),
-    CellColumn(header="setting", text=lambda one: one.setting, varies=True),
-    CellColumn(header="seed", text=lambda one: str(one.cell.seed)),
-    CellColumn(header="purifier", text=lambda one: one.purifier),
-    CellColumn(header="reactivation", text=lambda one: one.reactivation),
+    CellColumn(header="dataset", text=lambda model: model.cell.dataset),
+    CellColumn(header="arch", text=lambda model: model.cell.arch),
+    CellColumn(header="attack", text=lambda model: model.attack),
+    CellColumn(header="poison rate", text=lambda model: f"{100 * model.cell.poison_rate:g} %"),
+    CellColumn(
+        header="target", text=lambda model: class_text(model.cell.target, model.cell.target_name)
+    ),
+    CellColumn(header="setting", text=lambda model: model.setting, varies=True),
+    CellColumn(header="seed", text=lambda model: str(model.cell.seed)),
+    CellColumn(header="purifier", text=lambda model: model.purifier),
+    CellColumn(header="reactivation", text=lambda model: model.reactivation),
     CellColumn(
         header="budget",
-        text=lambda one: MISSING if one.cell.budget is None else str(one.cell.budget),
+        text=lambda model: MISSING if model.cell.budget is None else str(model.cell.budget),
     ),
-    CellColumn(header="C-Acc", text=lambda one: one.percent(one.cell.clean_acc)),
-    CellColumn(header="ASR", text=lambda one: one.percent(one.cell.asr)),
-    CellColumn(header="RobustAcc", text=lambda one: one.percent(one.cell.robust_acc)),
-    CellColumn(header="seconds", text=lambda one: f"{one.cell.seconds:.1f}"),
-    CellColumn(header="id", text=lambda one: one.cell.id[:12]),
+    CellColumn(header="C-Acc", text=lambda model: model.percent(model.cell.clean_acc)),
+    CellColumn(header="ASR", text=lambda model: model.percent(model.cell.asr)),
+    CellColumn(header="RobustAcc", text=lambda model: model.percent(model.cell.robust_acc)),
+    CellColumn(header="seconds", text=lambda model: f"{model.cell.seconds:.1f}"),
+    CellColumn(header="id", text=lambda model: model.cell.id[:12]),
 ]
-"""What people see. Programs get every field of a cell, and then what is registered here."""
+"""Columns for people. Programs get every field of a cell, then the columns with a ``value``."""
 
 
 def _ordered(results: Results) -> list[Cell]:
-    """The measured models in the order of the summary."""
+    """Returns the measured models in the order of the summary."""
     return sorted(cells(results), key=place)
 
 

@@ -1,4 +1,4 @@
-"""Columns of tables of numbers: each says in one place what people and what programs see."""
+"""Columns of tables: each describes in one place what people and what programs see."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from remission.records import Json
 from remission.report.tables.formats import Table
 
 Line = TypeVar("Line")
-"""What one row for people shows."""
+"""The content of one row for people."""
 Item = TypeVar("Item")
-"""What one object for programs describes: often the same, or one seed of it."""
+"""The content of one object for programs: often the same, or one seed of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableColumn(Generic[Line, Item]):
-    """One column. What has no ``text`` is for programs alone, what has no ``value`` for people.
+    """One column. Without ``text`` it is for programs alone, without ``value`` for people alone.
 
     Args:
         header: its name for people.
-        text: what a row shows, numbers in percent.
+        text: returns the text of a row, rates in percent.
         key: its name for programs.
-        value: what an object holds: a JSON value, rates as fractions.
-        shade: how dark the cell is drawn on the page, in [0, 1]; None: not at all.
-        varies: shown to people only in tables whose rows differ in it.
+        value: returns the JSON value of an object, rates as fractions.
+        shade: returns how dark the page draws the cell, in [0, 1]; None: no shading.
+        varies: whether people see it only in tables whose rows differ in it.
     """
 
     header: str = ""
@@ -45,19 +45,20 @@ def table_of(
 ) -> Table:
     """Builds a table for people: one row per line."""
     written = [(c, [c.text(line) for line in lines]) for c in columns if c.text]
-    shown = [(c, texts) for c, texts in written if not c.varies or len(set(texts)) > 1]
+    visible = [(c, texts) for c, texts in written if not c.varies or len(set(texts)) > 1]
     return Table(
         title=title,
         notes=notes,
-        header=[column.header for column, _ in shown],
-        rows=[[texts[k] for _, texts in shown] for k in range(len(lines))],
+        header=[column.header for column, _ in visible],
+        rows=[[texts[k] for _, texts in visible] for k in range(len(lines))],
         shading=[
-            [column.shade(line) if column.shade else None for column, _ in shown] for line in lines
+            [column.shade(line) if column.shade else None for column, _ in visible]
+            for line in lines
         ],
     )
 
 
 def objects_of(columns: Iterable[TableColumn[Line, Item]], items: Iterable[Item]) -> list[Json]:
     """Builds the objects for programs: one per item."""
-    named = [(column.key, column.value) for column in columns if column.value]
-    return [{key: value(item) for key, value in named} for item in items]
+    columns_of_programs = [(column.key, column.value) for column in columns if column.value]
+    return [{key: value(item) for key, value in columns_of_programs} for item in items]

@@ -1,4 +1,4 @@
-"""The view ``explanation``: what predicts relapse, in the words that the intervals allow."""
+"""The view ``explanation``: what predicts relapse, as far as the intervals show it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from remission.report.measures.rank_correlation import FEWEST_CLUSTERS, SAMPLES,
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
-_FEW = 10  # clusters, below which intervals are known to be too narrow
+_FEW = 10  # with fewer clusters the intervals are known to be too narrow
 
 
 def explanation_table(explanation: Explanation) -> Table:
-    """One row per scope, one column per predictor: rho, its interval, n where it differs."""
+    """Builds a row per scope and a column per predictor: rho, its interval, n where it differs."""
     predictors = explanation.predictors
     return Table(
         title=explanation.title,
@@ -49,49 +49,49 @@ def _cell(scope: Scope, predictor: Predictor) -> str:
 
 
 def note(explanation: Explanation) -> str:
-    """Says what the columns are."""
+    """Returns a sentence on the columns."""
     return (
-        "Spearman's rank correlation of the relapse gap with each predictor, a purified model of "
-        f"one seed an observation; in brackets the 95 % interval of a bootstrap ({SAMPLES} "
-        "samples) that draws whole clusters: all models of one attack and seed, or, within one "
-        "attack, all of one purifier; [–]: none can be given. In the header the sign that the "
-        f"explanation by the path expects. Lines with batch norm {explanation.batchnorm}. "
-        "Purified: O-ASR at most 10 points above the control's. "
-        f"{len(explanation.predictors)} predictors are tested, and no interval is "
-        "widened for that. Without models that purification or a "
-        f"retuning cost more than {100 * LOSS:.0f} points of clean accuracy"
+        "Spearman's rank correlation of the relapse gap with each predictor, with one observation "
+        "per purified model and seed. In brackets is the 95 % interval of a bootstrap "
+        f"({SAMPLES} samples) that draws whole clusters: all models of one attack and seed or, "
+        "within one attack, all models of one purifier; [–]: there are too few clusters. The "
+        "header shows the sign that the explanation by the path expects. The lines have batch norm "
+        f"{explanation.batchnorm}. Purified cells have an O-ASR at most 10 points above the "
+        f"control's. {len(explanation.predictors)} predictors are tested, and no interval is "
+        "widened for that. Models that lost more than "
+        f"{100 * LOSS:.0f} points of clean accuracy to purification or to a retuning are left out"
     )
 
 
 def conclusion(explanation: Explanation) -> str:
-    """Says what predicts relapse and what does not, from the intervals alone."""
+    """Returns sentences on what predicts relapse and what does not, from the intervals alone."""
     return " ".join(_follows(scope, explanation.predictors) for scope in explanation.scopes[:2])
 
 
 def _follows(scope: Scope, predictors: Sequence[Predictor]) -> str:
     where = f"Over {scope.name} (n = {scope.n})"
-    known = [p for p in predictors if scope.of[p.key].interval is not None]
+    with_interval = [p for p in predictors if scope.of[p.key].interval is not None]
     clusters = max(correlation.clusters for correlation in scope.of.values())
-    if not known:
+    if not with_interval:
         if clusters >= FEWEST_CLUSTERS:
             return f"{where} nothing follows: no correlation has an interval."
         return (
-            f"{where} nothing follows: an interval takes {FEWEST_CLUSTERS} clusters at least, an "
-            f"attack and seed each, and there {'is' if clusters == 1 else 'are'} {clusters}."
+            f"{where} nothing follows: an interval needs at least {FEWEST_CLUSTERS} clusters, "
+            f"each an attack and seed, and there {'is' if clusters == 1 else 'are'} {clusters}."
         )
-    certain = [p for p in known if scope.of[p.key].certain]
-    others = [p for p in known if not scope.of[p.key].certain]
+    certain = [p for p in with_interval if scope.of[p.key].certain]
+    others = [p for p in with_interval if not scope.of[p.key].certain]
     if not certain:
         text = f"{where} no predictor's interval excludes 0: none is shown to predict relapse."
     else:
-        shown = "; ".join(_with_interval(p, scope.of[p.key]) for p in certain)
-        text = f"{where} the interval excludes 0 for {shown}."
+        texts = "; ".join(_with_interval(p, scope.of[p.key]) for p in certain)
+        text = f"{where} the interval excludes 0 for {texts}."
         if others:
             text += f" It does not for {', '.join(p.title for p in others)}."
-    if silent := [p.title for p in predictors if p not in known]:
-        text += f" No interval for {', '.join(silent)}."
+    if silent := [p.title for p in predictors if p not in with_interval]:
+        text += f" There is no interval for {', '.join(silent)}."
     if clusters < _FEW:
-        text += f" With {clusters} clusters these intervals are too narrow."
+        text += f" With only {clusters} clusters these intervals are too narrow."
     return text
 
 
@@ -105,18 +105,18 @@ def _with_interval(predictor: Predictor, correlation: Correlation) -> str:
 
 
 def _tables(results: Results) -> list[Table]:
-    """One table per test, and what follows from it."""
-    return [explanation_table(one) for one in explanations(results)]
+    """Builds one table per test, with the conclusion from it."""
+    return [explanation_table(test) for test in explanations(results)]
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per test, scope and predictor."""
+    """Builds one object per test, scope and predictor."""
     return [
         {
-            "dataset": one.dataset,
-            "arch": one.arch,
-            "reactivation": one.reactivation,
-            "batchnorm": one.batchnorm,
+            "dataset": test.dataset,
+            "arch": test.arch,
+            "reactivation": test.reactivation,
+            "batchnorm": test.batchnorm,
             "cells": scope.name,
             "predictor": predictor.key,
             "expected": predictor.expected,
@@ -126,11 +126,11 @@ def _objects(results: Results) -> list[Json]:
             "n": correlation.n,
             "clusters": correlation.clusters,
             "resampled": scope.resampled,
-            "setting": json.loads(one.setting),
+            "setting": json.loads(test.setting),
         }
-        for one in explanations(results)
-        for scope in one.scopes
-        for predictor in one.predictors
+        for test in explanations(results)
+        for scope in test.scopes
+        for predictor in test.predictors
     ]
 
 

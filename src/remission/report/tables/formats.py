@@ -20,15 +20,15 @@ class Table:
     """A table for people.
 
     Args:
-        title: stands above it; may be empty.
-        notes: say how to read it; no full stop at their ends.
+        title: the text above it; may be empty.
+        notes: how to read it; no full stop at their ends.
         header: names of the columns; empty where there are only notes.
         rows: the cells, as many per row as the header has names.
         items: a bulleted list below the table.
-        shading: for each cell how dark the page draws it, in [0, 1], None for cells that are not
-            shaded; empty: none is.
-        kinds: what each row is, ``"victim"``, ``"control"`` or ``"purifier"``, for tables of the
-            page that draw them differently; empty: all alike.
+        shading: for each cell how dark the page draws it, in [0, 1], None for cells without
+            shading; empty: no cell is shaded.
+        kinds: the kind of each row, ``"victim"``, ``"control"`` or ``"purifier"``, for tables of
+            the page that draw them differently; empty: all rows look alike.
     """
 
     title: str = ""
@@ -41,9 +41,9 @@ class Table:
 
 
 _LINE = 100
-"""The most columns that a note takes as text."""
+"""The longest line of a note, in characters."""
 _WIDE = 100_000
-"""Columns of the console that rich draws on: a table is as wide as its content, never cut."""
+"""The width of rich's console in characters: a table is as wide as its content, never cut."""
 
 
 def json_text(value: Sequence[object]) -> str:

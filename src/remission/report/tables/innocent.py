@@ -1,4 +1,4 @@
-"""The view ``innocent``: what purifiers do to a model that was never backdoored."""
+"""The view ``innocent``: purifiers on a model that was never backdoored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from remission.report.measures.findings import Finding, named, reached, standing
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
-_NOTE = "what an inversion names here is a false alarm"
+_NOTE = "every class that an inversion names here is a false alarm"
 _HEADER = [
     *("purifier", "C-Acc", "C-Acc change", "class named", "images reached", "lead"),
     "seconds",
@@ -23,11 +23,11 @@ _HEADER = [
 
 
 def findings(records: Sequence[Record]) -> dict[str, Finding]:
-    """Returns what the inversion of a purifier says, by the id of the purified model."""
+    """Returns id of a purified model -> the answer of the purifier's inversion."""
     return {
-        record.id: Finding.of(said)
+        record.id: Finding.of(details)
         for record in records
-        if isinstance(said := record.details.get("inversion"), dict)
+        if isinstance(details := record.details.get("inversion"), dict)
     }
 
 
@@ -37,7 +37,7 @@ def innocent_tables(results: Results) -> list[Table]:
     return [
         Table(
             title=_title(group),
-            notes=[f"percent; {over_seeds(group.seeds)}; {_NOTE}"],
+            notes=[f"rates in percent; {over_seeds(group.seeds)}; {_NOTE}"],
             header=_HEADER,
             rows=[_row(group, row, by_id) for row in group.rows],
         )
@@ -51,14 +51,14 @@ def _title(group: Group) -> str:
 
 
 def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:
-    ours = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
+    inversions = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
     return [
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        named(ours) or MISSING,
-        reached(ours),
-        standing_out(ours),
+        named(inversions) or MISSING,
+        reached(inversions),
+        standing_out(inversions),
         MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
 
@@ -72,7 +72,7 @@ def _seconds(group: Group, row: Row) -> str:
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per model that a purifier was tried on, rates as fractions."""
+    """Builds one object per model that a purifier was tried on, rates as fractions."""
     by_id = findings(results)
     objects: list[Json] = []
     for group in results.innocents:

@@ -1,4 +1,4 @@
-"""The view ``inversions``: what they found in each victim, beside the true target class."""
+"""The view ``inversions``: the class that each inversion names, and the true target class."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 _NOTE = (
-    "images reached: percent of those of other classes that the inverted trigger sends to the "
-    "class named; change: the root mean square by which it moves pixels in [0, 1]; lead: how many "
-    "times as large a change the next class needs for each image that arrives, for inversions that "
-    "search all classes; where it is near 1 no class stands out, and the one named may be any"
+    "images reached: percent of the images of other classes that the inverted trigger moves into "
+    "the class named; change: the root mean square change of pixels in [0, 1]; lead: how many "
+    "times as large a change the next class needs per image that arrives, for inversions that "
+    "search all classes; where it is near 1, no class stands out, and the class named may be any"
 )
 
 
@@ -35,7 +35,7 @@ class GridInversion:
         cell: the first purified model that used it.
         key: the group of that model.
         method: the inversion with its parameters.
-        finding: what it says of the victim.
+        finding: its answer about the victim.
     """
 
     cell: Cell
@@ -45,7 +45,7 @@ class GridInversion:
 
     @property
     def innocent(self) -> bool:
-        """Whether there was no backdoor to find."""
+        """Whether the model was never backdoored."""
         return self.cell.attack == NOBODY
 
 
@@ -60,47 +60,47 @@ class InversionLine:
 
     @property
     def findings(self) -> list[Finding]:
-        """What it says, seed by seed."""
-        return [one.finding for one in self.seeds]
+        """Its answers, seed by seed."""
+        return [inversion.finding for inversion in self.seeds]
 
     @property
     def true_class(self) -> str:
         """The class that the attacker wants."""
         if self.seeds[0].innocent:
             return "none: never backdoored"
-        cells = [one.cell for one in self.seeds]
+        cells = [inversion.cell for inversion in self.seeds]
         return class_text(cells[0].target, target_name(cells))
 
 
 InversionColumn = TableColumn[InversionLine, GridInversion]
 COLUMNS: list[InversionColumn] = [
-    InversionColumn(key="dataset", value=lambda one: one.cell.dataset),
-    InversionColumn(key="arch", value=lambda one: one.cell.arch),
+    InversionColumn(key="dataset", value=lambda inversion: inversion.cell.dataset),
+    InversionColumn(key="arch", value=lambda inversion: inversion.cell.arch),
     InversionColumn(
         header="attack",
         text=lambda line: line.attack,
         key="attack",
-        value=lambda one: one.cell.attack,
+        value=lambda inversion: inversion.cell.attack,
     ),
-    InversionColumn(key="attack_params", value=lambda one: one.cell.attack_params),
-    InversionColumn(key="poison_rate", value=lambda one: one.cell.poison_rate),
+    InversionColumn(key="attack_params", value=lambda inversion: inversion.cell.attack_params),
+    InversionColumn(key="poison_rate", value=lambda inversion: inversion.cell.poison_rate),
     InversionColumn(
         header="setting",
         text=lambda line: line.setting,
         key="setting",
-        value=lambda one: one.key.subject()["setting"],
+        value=lambda inversion: inversion.key.subject()["setting"],
         varies=True,
     ),
-    InversionColumn(key="true_target", value=lambda one: one.cell.target),
-    InversionColumn(key="true_target_name", value=lambda one: one.cell.target_name),
-    InversionColumn(key="seed", value=lambda one: one.cell.seed),
+    InversionColumn(key="true_target", value=lambda inversion: inversion.cell.target),
+    InversionColumn(key="true_target_name", value=lambda inversion: inversion.cell.target_name),
+    InversionColumn(key="seed", value=lambda inversion: inversion.cell.seed),
     InversionColumn(
         header="inversion",
         text=lambda line: line.inversion,
         key="inversion",
-        value=lambda one: one.method.name,
+        value=lambda inversion: inversion.method.name,
     ),
-    InversionColumn(key="inversion_params", value=lambda one: one.method.parameters),
+    InversionColumn(key="inversion_params", value=lambda inversion: inversion.method.parameters),
     InversionColumn(header="class named", text=lambda line: named(line.findings)),
     InversionColumn(header="true class", text=lambda line: line.true_class),
     InversionColumn(header="images reached", text=lambda line: reached(line.findings)),
@@ -111,7 +111,7 @@ COLUMNS: list[InversionColumn] = [
 
 
 def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
-    """Returns the inversions that purified models rest on, in a stable order."""
+    """Returns the inversions that purified models build upon, in a stable order."""
     cells = {
         record.parents["inversion"]: (record.cell, GroupKey.of(record.cell, record))
         for record in reversed(records)
@@ -134,17 +134,24 @@ def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
     return sorted(inversions, key=_order)
 
 
-def _order(one: GridInversion) -> tuple[Any, ...]:
-    key = one.key
-    return key.dataset, key.arch, one.innocent, key.order(), one.method, one.cell.seed
+def _order(inversion: GridInversion) -> tuple[Any, ...]:
+    key = inversion.key
+    return (
+        key.dataset,
+        key.arch,
+        inversion.innocent,
+        key.order(),
+        inversion.method,
+        inversion.cell.seed,
+    )
 
 
 def inversion_tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture."""
     inversions = grid_inversions(results)
-    methods = label_methods(one.method for one in inversions)
-    attacks = label_methods(one.key.attack for one in inversions)
-    settings = setting_labels(one.key for one in inversions)
+    methods = label_methods(inversion.method for inversion in inversions)
+    attacks = label_methods(inversion.key.attack for inversion in inversions)
+    settings = setting_labels(inversion.key for inversion in inversions)
 
     def line(seeds: list[GridInversion]) -> InversionLine:
         first = seeds[0]
@@ -160,13 +167,15 @@ def inversion_tables(results: Results) -> list[Table]:
             COLUMNS,
             [
                 line(list(seeds))
-                for _, seeds in groupby(part, key=lambda one: (one.key, one.method))
+                for _, seeds in groupby(
+                    part, key=lambda inversion: (inversion.key, inversion.method)
+                )
             ],
             title=printable(f"{dataset} · {arch} · what the inversions found"),
             notes=[_NOTE],
         )
         for (dataset, arch), part in groupby(
-            inversions, key=lambda one: (one.cell.dataset, one.cell.arch)
+            inversions, key=lambda inversion: (inversion.cell.dataset, inversion.cell.arch)
         )
     ]
 
@@ -174,8 +183,8 @@ def inversion_tables(results: Results) -> list[Table]:
 def _objects(results: Results) -> list[Json]:
     inversions = grid_inversions(results)
     return [
-        entries | asdict(one.finding)
-        for one, entries in zip(inversions, objects_of(COLUMNS, inversions), strict=True)
+        entries | asdict(inversion.finding)
+        for inversion, entries in zip(inversions, objects_of(COLUMNS, inversions), strict=True)
     ]
 
 

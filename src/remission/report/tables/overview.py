@@ -13,30 +13,33 @@ from remission.report.groups.results import Results
 from remission.report.groups.rows import Column
 from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.groups.titles import titles
-from remission.report.measures.standings import LOST, UNTOLD, Standing, Worst, standings
+from remission.report.measures.standings import LOST, NOT_JUDGED, Standing, Worst, standings
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 KNOWS = " †"
-"""Behind a purifier that is given the attacker's own trigger."""
+"""The mark of a purifier that is given the attacker's own trigger."""
 _NOTE = (
-    "in points, {seeds}; under each attack the P-ASR farthest above the control's after the same "
-    "reactivation, and which: a relapse if more than {margin:.0f} points and the interval of the "
-    "gap excludes 0; “not purified” where the O-ASR already lies more than "
-    "{margin:.0f} points above the control's, [1/3] where it does with one seed of three; “broken” "
-    "where clean accuracy lies more than {loss:.0f} points below the victim's; retunings that cost "
-    "as much are left out; “attack failed” where the victim has no backdoor. First the "
-    "control's own highest ASR, in percent: where it is high, the reactivation teaches the "
-    "backdoor anew, and a small gap says little"
+    "in points, {seeds}. For each attack the table shows the largest gap between the P-ASR and the "
+    "control's after the same reactivation, and the reactivation where it is largest: it is "
+    "a relapse if the gap is more than {margin:.0f} points and its interval excludes 0. The word "
+    "“not purified” means that the O-ASR already lies more than {margin:.0f} points above the "
+    "control's ([1/3]: with one seed of three), “broken” that clean accuracy lies more than "
+    "{loss:.0f} points below the victim's (retunings that cost as much are left out), and “attack "
+    "failed” that the victim has no backdoor. The first row is the control's own highest ASR, in "
+    "percent: where it is high, the reactivation teaches the backdoor anew, and a small gap says "
+    "little"
 )
 _COLUMNS = (
-    "Largest O-ASR: of an attack, mean over its seeds. C-Acc change: against the victim, mean over "
-    "the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same clean images by "
-    "processor time, inversion included, mean over the attacks, where the store holds ft. Ordered "
-    "by the mean gap over the attacks that were measured, 100 where the model was not purified or "
-    "is broken"
+    "Largest O-ASR: the highest mean over seeds among the attacks. C-Acc change: compared with the "
+    "victim, mean over the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same "
+    "clean images by processor time, inversion included, mean over the attacks, where the store "
+    "holds ft. Rows are ordered by the mean gap over the attacks that were measured, which counts "
+    "as 100 where the model was not purified or is broken"
 )
-_TOLD = "† is given the attacker's own trigger: what a perfect inversion would allow, no defence"
+_KNOWS_NOTE = (
+    "†: given the attacker's own trigger, as from a perfect inversion, so that it is no defence"
+)
 
 
 def overview_tables(results: Results) -> list[Table]:
@@ -46,7 +49,7 @@ def overview_tables(results: Results) -> list[Table]:
 
 
 def _table(groups: Sequence[Group], setting: str) -> Table:
-    named = list(titles(groups).values())
+    names = list(titles(groups).values())
     purifiers = standings(groups)
     several = len({column.label for group in groups for column in group.columns}) > 1
     control = [_control(group, several=several) for group in groups]
@@ -56,30 +59,30 @@ def _table(groups: Sequence[Group], setting: str) -> Table:
         notes=[
             _NOTE.format(seeds=_seeds(purifiers), margin=100 * MARGIN, loss=100 * LOSS),
             _COLUMNS,
-            *([_TOLD] if any(one.told for one in purifiers) else []),
+            *([_KNOWS_NOTE] if any(standing.knows_trigger for standing in purifiers) else []),
         ],
-        header=["purifier", *named, "largest O-ASR", "C-Acc change", "ft epochs"],
+        header=["purifier", *names, "largest O-ASR", "C-Acc change", "ft epochs"],
         rows=[
             ["control", *control, *[MISSING] * 3],
-            *(_row(one, named, several=several) for one in purifiers),
+            *(_row(standing, names, several=several) for standing in purifiers),
         ],
         shading=[
-            [None] * (len(named) + 4),
+            [None] * (len(names) + 4),
             *(
-                [None, *(_shade(one.under.get(name)) for name in named), *[None] * 3]
-                for one in purifiers
+                [None, *(_shade(standing.under.get(name)) for name in names), *[None] * 3]
+                for standing in purifiers
             ),
         ],
     )
 
 
-def _row(one: Standing, named: Sequence[str], *, several: bool) -> list[str]:
-    change = mean_known([worst.change.mean for worst in one.worked])
-    cost = mean_known([worst.epochs for worst in one.worked])
-    o_asr = [worst.o_asr.mean for worst in one.worked if worst.o_asr.mean is not None]
+def _row(standing: Standing, names: Sequence[str], *, several: bool) -> list[str]:
+    change = mean_known([worst.change.mean for worst in standing.worked])
+    cost = mean_known([worst.epochs for worst in standing.worked])
+    o_asr = [worst.o_asr.mean for worst in standing.worked if worst.o_asr.mean is not None]
     return [
-        one.label + (KNOWS if one.told else ""),
-        *(_cell(one.under.get(name), several=several) for name in named),
+        standing.label + (KNOWS if standing.knows_trigger else ""),
+        *(_cell(standing.under.get(name), several=several) for name in names),
         f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
         MISSING if change is None else points(change),
         MISSING if cost is None else f"{cost:.0f}",
@@ -87,8 +90,8 @@ def _row(one: Standing, named: Sequence[str], *, several: bool) -> list[str]:
 
 
 def _seeds(purifiers: Sequence[Standing]) -> str:
-    """Says how many seeds the gaps rest on."""
-    counts = sorted({w.gap.n for one in purifiers for w in one.under.values() if w.gap.n})
+    """Returns how many seeds the gaps rest on."""
+    counts = sorted({w.gap.n for standing in purifiers for w in standing.under.values() if w.gap.n})
     if not counts or counts == [1]:
         return "one seed"
     if len(counts) == 1:
@@ -97,12 +100,12 @@ def _seeds(purifiers: Sequence[Standing]) -> str:
 
 
 def _control(group: Group, *, several: bool) -> str:
-    """The control's highest ASR: ``97.4 (n=100)``."""
+    """Returns the control's highest ASR: ``97.4 (n=100)``."""
     row = group.row(CONTROL)
     places = [None, *group.columns]
-    known = [(row.number("asr", p).mean, p) for p in places] if row else []
+    rates = [(row.number("asr", p).mean, p) for p in places] if row else []
     rate, column = max(
-        ((rate, p) for rate, p in known if rate is not None),
+        ((rate, p) for rate, p in rates if rate is not None),
         key=lambda pair: pair[0],
         default=(None, None),
     )
@@ -112,7 +115,7 @@ def _control(group: Group, *, several: bool) -> str:
 
 
 def _place(column: Column | None, *, several: bool) -> str:
-    """The reactivation, in full where the table is about ``several``."""
+    """Returns the budget of a reactivation, with its name where the table has ``several``."""
     if column is None:
         return ""
     if several:
@@ -120,36 +123,36 @@ def _place(column: Column | None, *, several: bool) -> str:
     return "" if column.budget is None else f" (n={column.budget})"
 
 
-def _shade(one: Worst | None) -> float | None:
-    if one is None or one.gap.mean is None or one.verdict.outcome in UNTOLD:
+def _shade(worst: Worst | None) -> float | None:
+    if worst is None or worst.gap.mean is None or worst.verdict.outcome in NOT_JUDGED:
         return None
-    return 1.0 if one.lost else max(0.0, one.gap.mean)
+    return 1.0 if worst.lost else max(0.0, worst.gap.mean)
 
 
-def _cell(one: Worst | None, *, several: bool) -> str:
-    if one is None:
+def _cell(worst: Worst | None, *, several: bool) -> str:
+    if worst is None:
         return MISSING
-    if word := LOST.get(one.verdict.outcome) or UNTOLD.get(one.verdict.outcome):
+    if word := LOST.get(worst.verdict.outcome) or NOT_JUDGED.get(worst.verdict.outcome):
         return word
-    if one.gap.mean is None or one.column is None:
-        if one.gap.failed or one.o_asr.failed:
+    if worst.gap.mean is None or worst.column is None:
+        if worst.gap.failed or worst.o_asr.failed:
             return FAILED
-        return "not judged" if one.skipped else MISSING
-    count, seeds = one.verdict.not_purified
-    some = f" [{count}/{seeds}]" if 0 < count < seeds else ""
-    return points(one.gap.mean) + _place(one.column, several=several) + some
+        return "not judged" if worst.skipped else MISSING
+    count, seeds = worst.verdict.not_purified
+    share = f" [{count}/{seeds}]" if 0 < count < seeds else ""
+    return points(worst.gap.mean) + _place(worst.column, several=several) + share
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per purifier and attack, rates as fractions."""
+    """Builds one object per purifier and attack, rates as fractions."""
     return [
         {
             "dataset": groups[0].key.dataset,
             "arch": groups[0].key.arch,
             "attack": name,
-            "purifier": one.purifier.name,
-            "purifier_params": one.purifier.parameters,
-            "label": one.label,
+            "purifier": standing.purifier.name,
+            "purifier_params": standing.purifier.parameters,
+            "label": standing.label,
             "gap_to_control": worst.gap.mean,
             "gap_half_width": worst.gap.half_width,
             "seeds": worst.gap.n,
@@ -165,15 +168,15 @@ def _objects(results: Results) -> list[Json]:
             "setting": groups[0].key.subject()["setting"],
         }
         for groups in results.overviews
-        for one in standings(groups)
-        for name, worst in one.under.items()
+        for standing in standings(groups)
+        for name, worst in standing.under.items()
     ]
 
 
 register_view(
     View(
         name="overview",
-        summary="one row per purifier, all attacks beside each other",
+        summary="one row per purifier, one column per attack",
         empty="no purified model is measured yet",
         tables=overview_tables,
         objects=_objects,

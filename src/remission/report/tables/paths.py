@@ -1,4 +1,4 @@
-"""The view ``paths``: walks in weight space, their barriers and distances, and every point."""
+"""The view ``paths``: paths in weight space, their barriers and distances, and every point."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _STEPS: tuple[tuple[Quantity, str, float], ...] = (
 )
 _NOTE = (
     "batch norm {batchnorm}; errors in percent, losses in nats, means over seeds ± half width "
-    "of the 95 % Student-t interval. t_back: the way from the purified end, in t, until "
-    "the ASR is above 50 %: 0 where it is there already, – where it never is, (1 of 3) "
-    "where it is with one seed of three, whose mean it is. "
+    "of the 95 % Student-t interval. t_back: the distance in t from the purified end at which the "
+    "ASR first exceeds 50 %: 0 if it does so at that end, – if it never does; (1 of 3): it does "
+    "with one seed of three, and the mean is over such seeds. "
     "Barrier: the largest excess over the straight line between the values at the two "
     "ends. Relative: distance over the norm of the model at t = 0, in percent"
 )
@@ -39,10 +39,10 @@ _ORDER = list(_NAMES)
 
 def _numbers(curves: Sequence[PathCurve]) -> list[str]:
     ways = [curve.t_back for curve in curves]
-    back, known = show_mean(ways, 1, 2), sum(way is not None for way in ways)
+    text, count = show_mean(ways, 1, 2), sum(way is not None for way in ways)
     return [
         show_mean([curve.mean_backdoor_error for curve in curves], 100, 1, rate=True),
-        back if known in (0, len(ways)) else f"{back} ({known} of {len(ways)})",
+        text if count in (0, len(ways)) else f"{text} ({count} of {len(ways)})",
         *(
             show_mean([curve.barrier(of) for curve in curves], scale, 1 if scale > 1 else 2)
             for of, _, scale in _STEPS
@@ -53,25 +53,25 @@ def _numbers(curves: Sequence[PathCurve]) -> list[str]:
 
 
 def barrier_table(group: Group) -> Table | None:
-    """Builds a row per purifier and walk, with recalibrated statistics where there are any.
+    """Builds a row per purifier and path, with recalibrated statistics where there are any.
 
-    Returns None where no walk was measured.
+    Returns None where no path was measured.
     """
-    walks = _walks(group)
-    if not walks:
+    paths = _all_paths(group)
+    if not paths:
         return None
-    best = "recalibrated" if any(walk[2] == "recalibrated" for walk in walks) else "interpolated"
+    best = "recalibrated" if any(walk[2] == "recalibrated" for walk in paths) else "interpolated"
     return Table(
         title=printable(f"{group.title} · barriers and distances"),
         notes=[_NOTE.format(batchnorm=best)],
         header=[
-            *("purifier", "walk", "mean backdoor error", "t_back"),
+            *("purifier", "path", "mean backdoor error", "t_back"),
             *(f"barrier: {title}" for _, title, _ in _STEPS),
             *("distance (L2)", "relative"),
         ],
         rows=[
             [label, _NAMES[walk], *_numbers(curves)]
-            for label, walk, policy, curves in walks
+            for label, walk, policy, curves in paths
             if policy == best
         ],
     )
@@ -82,12 +82,12 @@ def _point_table(group: Group) -> Table:
         title=printable(f"{group.title} · points"),
         notes=[
             "rates in percent, losses in nats, of each seed; t: 0 at the first and 1 at "
-            "the second of the two models of the walk; batch norm interpolated: running "
-            "statistics lie between those of the two, recalibrated: they are collected "
-            "anew on the defender's images at every point, the ends included"
+            "the second of the two models of the path; batch norm interpolated: running "
+            "statistics are interpolated between those of the two models; recalibrated: they "
+            "are collected anew on the defender's images at every point, the ends included"
         ],
         header=[
-            *("purifier", "seed", "walk", "batch norm", "t", "ASR", "C-Acc"),
+            *("purifier", "seed", "path", "batch norm", "t", "ASR", "C-Acc"),
             *("backdoor loss", "clean loss"),
         ],
         rows=_points(group),
@@ -96,10 +96,10 @@ def _point_table(group: Group) -> Table:
 
 def _points(group: Group) -> Rows:
     rows = []
-    for label, walk, policy, curves in _walks(group):
+    for label, walk, policy, curves in _all_paths(group):
         for curve in curves:
-            nothing = [None] * len(curve.t)
-            lists = (curve.backdoor_loss or nothing, curve.clean_loss or nothing)
+            blank = [None] * len(curve.t)
+            lists = (curve.backdoor_loss or blank, curve.clean_loss or blank)
             for t, asr, clean, *losses in zip(
                 curve.t, curve.asr, curve.clean_acc, *lists, strict=True
             ):
@@ -109,15 +109,17 @@ def _points(group: Group) -> Rows:
     return rows
 
 
-def _walks(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
-    """(purifier, walk, batch norm, one curve per seed), in the order of the purifiers' labels."""
+def _all_paths(group: Group) -> list[tuple[str, str, str, Sequence[PathCurve]]]:
+    """Returns (purifier, ``PathCurve.walk``, batch norm, one curve per seed), sorted by label."""
     rows = [(label, "line", policy, curves) for (label, policy), curves in group.paths.items()]
-    rows += [(label, walk, policy, curves) for (label, walk, policy), curves in group.walks.items()]
+    rows += [
+        (label, walk, policy, curves) for (label, walk, policy), curves in group.other_paths.items()
+    ]
     return sorted(rows, key=lambda r: (r[0], _ORDER.index(r[1])))
 
 
 def _tables(results: Results) -> list[Table]:
-    """For each group its barriers and distances, then its points, one row each."""
+    """Builds for each group a table of barriers and distances, then one of points."""
     tables = []
     for group in results.groups:
         if barriers := barrier_table(group):
@@ -126,12 +128,12 @@ def _tables(results: Results) -> list[Table]:
 
 
 def _ordered(results: Results) -> list[PathCurve]:
-    """The walks in the order of the summary."""
+    """Returns the paths in the order of the summary."""
     return sorted(path_curves(results), key=place)
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per walk, with what is derived from its lists."""
+    """Builds one object per path, with numbers derived from its lists."""
     return [
         dataclasses.asdict(path)
         | {
@@ -145,13 +147,13 @@ def _objects(results: Results) -> list[Json]:
 
 
 def _flat(results: Results) -> list[Json]:
-    """One object per point of a walk."""
+    """Builds one object per point of a path."""
     points = []
     for path in _ordered(results):
         curve = dataclasses.asdict(path) | {"setting": results.settings[path.id]}
-        nothing = [None] * len(path.t)
+        blank = [None] * len(path.t)
         names = ("t", "asr", "clean_acc", "clean_loss", "backdoor_loss")
-        lists = {name: curve.pop(name) or nothing for name in names}
+        lists = {name: curve.pop(name) or blank for name in names}
         rows = zip(*lists.values(), strict=True)
         points += [curve | dict(zip(lists, values, strict=True)) for values in rows]
     return points

@@ -25,10 +25,11 @@ _MEASURES: tuple[Measure, ...] = (
 
 _NOTE = (
     "ASR of perturbed triggered and of perturbed clean images of other classes on each model, and "
-    "of the very same images on the control: what is high there too is an adversarial example and "
-    "no reactivation. Queries: images that the attack asked the model about."
+    "of the very same images on the control: where it is high there, too, the perturbation is an "
+    "adversarial example and no reactivation. Queries: images that the attack asked the model "
+    "about."
 )
-_IN_PLACE = " Here the perturbation takes the trigger's place: both ASR are of clean images."
+_IN_PLACE = " Here the perturbation replaces the trigger: both ASRs are of clean images."
 
 
 def perturbed_tables(group: Group) -> list[Table]:
@@ -55,7 +56,7 @@ def _table(group: Group, column: Column, *, first: bool) -> Table:
         )
     return Table(
         title=printable(f"Perturbed images: {column.title}"),
-        notes=[f"Percent; {over}. {note}"],
+        notes=[f"Rates are in percent; {over}. {note}"],
         header=_HEADER,
         rows=texts,
         kinds=["control" if row.reference else "purifier" for row in rows],

@@ -1,4 +1,4 @@
-"""Records -> a view as one string, in one of the formats."""
+"""Renders a view of records as one string, in one of the formats."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render(records: Sequence[Record], view: str, format: str) -> str:
     """Returns the results as one string, without a newline at its end.
 
     Args:
-        records: of one store.
+        records: the records of one store.
         view: a name in :data:`remission.report.tables.views.VIEWS`.
         format: ``text`` and ``markdown`` show percentages to people, ``csv`` and ``json`` hold
             fractions.
@@ -43,12 +43,12 @@ def render(records: Sequence[Record], view: str, format: str) -> str:
 
 
 def _tables(view: View, results: Results) -> list[Table]:
-    """The tables of a view, and below them a sentence on the records that are not in them."""
+    """Returns the tables of a view, and then a sentence on the records that are not in them."""
     note = results.note
     return [*view.tables(results), *([Table(notes=[note])] if note else [])]
 
 
 def check_view(name: str) -> None:
-    """Raises a ``UserError`` that names the closest view where there is none of that name."""
+    """Raises a ``UserError`` with the closest name where there is no such view."""
     if name not in VIEWS:
         raise UserError(f"--view {name} is unknown", closest(name, VIEWS))

@@ -1,4 +1,4 @@
-"""The view ``scores``: relapse curves in single numbers, one row per purifier."""
+"""The view ``scores``: each relapse curve in single numbers, one row per purifier."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ ScoreColumn = TableColumn[GroupScore, GroupScore]
 
 
 def _bound(key: str, bound: Callable[[Score], Bound | None]) -> list[ScoreColumn]:
-    """The two entries of a number that may be known as a bound alone."""
+    """Returns the two columns of a number that may be known as a bound alone."""
 
-    def value(one: GroupScore) -> float | None:
-        return known.value if (known := bound(one.score)) else None
+    def value(line: GroupScore) -> float | None:
+        return number.value if (number := bound(line.score)) else None
 
-    def relation(one: GroupScore) -> str | None:
-        return known.relation if (known := bound(one.score)) else None
+    def relation(line: GroupScore) -> str | None:
+        return number.relation if (number := bound(line.score)) else None
 
     return [
         ScoreColumn(key=key, value=value),
@@ -69,7 +69,7 @@ def _bound(key: str, bound: Callable[[Score], Bound | None]) -> list[ScoreColumn
 
 
 def _reaches(key: str, reach: Callable[[Score], Reach | None]) -> list[ScoreColumn]:
-    """The entries of a budget: of the mean curve, and of the ends of the intervals."""
+    """Returns the columns of a budget: for the mean curve, and for the ends of the intervals."""
 
     def of(name: str) -> Callable[[Score], Bound | None]:
         return lambda score: getattr(reach(score), name) if reach(score) else None
@@ -82,42 +82,42 @@ def _reaches(key: str, reach: Callable[[Score], Reach | None]) -> list[ScoreColu
 
 
 COLUMNS: list[ScoreColumn] = [
-    ScoreColumn(key="purifier", value=lambda one: one.score.row.purifier.name),
-    ScoreColumn(key="purifier_params", value=lambda one: one.score.row.purifier.parameters),
+    ScoreColumn(key="purifier", value=lambda line: line.score.row.purifier.name),
+    ScoreColumn(key="purifier_params", value=lambda line: line.score.row.purifier.parameters),
     ScoreColumn(
         header="purifier",
-        text=lambda one: one.score.row.label,
+        text=lambda line: line.score.row.label,
         key="label",
-        value=lambda one: one.score.row.label,
+        value=lambda line: line.score.row.label,
     ),
     ScoreColumn(
         header="reactivation",
-        text=lambda one: one.score.column.label,
+        text=lambda line: line.score.column.label,
         varies=True,
         key="reactivation",
-        value=lambda one: one.score.column.reactivation.name,
+        value=lambda line: line.score.column.reactivation.name,
     ),
     ScoreColumn(
-        key="reactivation_params", value=lambda one: one.score.column.reactivation.parameters
+        key="reactivation_params", value=lambda line: line.score.column.reactivation.parameters
     ),
-    ScoreColumn(key="budgets", value=lambda one: list(one.score.budgets)),
+    ScoreColumn(key="budgets", value=lambda line: list(line.score.budgets)),
     ScoreColumn(
         header="relapse gap",
-        text=lambda one: _gap(one.score.gap, one.group.seeds),
+        text=lambda line: _gap(line.score.gap, line.group.seeds),
         key="relapse_gap",
-        value=lambda one: one.score.gap.mean,
+        value=lambda line: line.score.gap.mean,
     ),
-    ScoreColumn(key="relapse_gap_half_width", value=lambda one: one.score.gap.half_width),
-    ScoreColumn(key="relapse_gap_low", value=lambda one: _end(one.score.gap, 0)),
-    ScoreColumn(key="relapse_gap_high", value=lambda one: _end(one.score.gap, 1)),
-    ScoreColumn(key="seeds", value=lambda one: one.score.gap.n),
-    ScoreColumn(key="failed", value=lambda one: one.score.gap.failed),
-    ScoreColumn(header="n at ASR 50 %", text=lambda one: _reach(one.score.purified)),
+    ScoreColumn(key="relapse_gap_half_width", value=lambda line: line.score.gap.half_width),
+    ScoreColumn(key="relapse_gap_low", value=lambda line: _end(line.score.gap, 0)),
+    ScoreColumn(key="relapse_gap_high", value=lambda line: _end(line.score.gap, 1)),
+    ScoreColumn(key="seeds", value=lambda line: line.score.gap.n),
+    ScoreColumn(key="failed", value=lambda line: line.score.gap.failed),
+    ScoreColumn(header="n at ASR 50 %", text=lambda line: _reach(line.score.purified)),
     *_reaches("half_at", lambda score: score.purified),
-    ScoreColumn(header="control's n", text=lambda one: _reach(one.score.control)),
+    ScoreColumn(header="control's n", text=lambda line: _reach(line.score.control)),
     *_reaches("control_half_at", lambda score: score.control),
     ScoreColumn(
-        header="ratio", text=lambda one: str(one.score.ratio) if one.score.ratio else MISSING
+        header="ratio", text=lambda line: str(line.score.ratio) if line.score.ratio else MISSING
     ),
     *_bound("ratio", lambda score: score.ratio),
 ]
@@ -128,19 +128,19 @@ def _end(number: Estimate, side: int) -> float | None:
 
 
 def _note(lines: Sequence[GroupScore]) -> str:
-    budgets = [one.score.budgets for one in lines]
-    spans = sorted({f"{known[0]} to {known[-1]}" for known in budgets})
+    budgets = [line.score.budgets for line in lines]
+    spans = sorted({f"{row[0]} to {row[-1]}" for row in budgets})
     over = (
         "± half width of the 95 % Student-t interval over the seeds"
-        if any(one.score.gap.half_width is not None for one in lines)
+        if any(line.score.gap.half_width is not None for line in lines)
         else "in brackets the 95 % interval from the number of test images"
     )
     return (
         "relapse gap: mean distance of the ASR above the control's over the logarithm of the "
         f"number of poisoned images n (n = {', '.join(spans)}), between -1 and 1, {over}; "
-        "n at ASR 50 %: the smallest that brings half of the backdoor back, interpolated, in "
-        "brackets where the ends of the ASRs' intervals get there; ratio: the control's over it; "
-        f"without models that lost more than {100 * LOSS:.0f} points of clean accuracy"
+        "n at ASR 50 %: the smallest n that brings half of the backdoor back, interpolated, and in "
+        "brackets the same for the ends of the ASRs' intervals; ratio: the control's n over it; "
+        f"models that lost more than {100 * LOSS:.0f} points of clean accuracy are left out"
     )
 
 
@@ -155,12 +155,12 @@ def score_table(group: Group) -> Table | None:
 
 
 def _tables(results: Results) -> list[Table]:
-    """One table per group."""
+    """Builds one table per group."""
     return [table for group in results.groups if (table := score_table(group))]
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per purifier, attack and reactivation."""
+    """Builds one object per purifier, attack and reactivation."""
     return [
         group.subject() | entries
         for group in results.groups

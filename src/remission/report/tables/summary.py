@@ -42,16 +42,16 @@ SummaryColumn = TableColumn[GroupRow, GroupRow]
 def _measured(
     header: str, key: str, measure: Measure, scale: float = 100, *, shaded: bool = False
 ) -> SummaryColumn:
-    """The column of a mean over seeds before any reactivation."""
+    """Returns the column of a mean over seeds before any reactivation."""
 
-    def shade(one: GroupRow) -> float | None:
-        return one.row.number(measure).mean or 0.0
+    def shade(line: GroupRow) -> float | None:
+        return line.row.number(measure).mean or 0.0
 
     return SummaryColumn(
         header=header,
-        text=lambda one: show(one.row.number(measure), seeds=one.group.seeds, scale=scale),
+        text=lambda line: show(line.row.number(measure), seeds=line.group.seeds, scale=scale),
         key=key,
-        value=lambda one: one.row.number(measure),
+        value=lambda line: line.row.number(measure),
         shade=shade if shaded else None,
     )
 
@@ -61,26 +61,25 @@ COLUMNS: list[SummaryColumn] = [
     _measured("O-ASR", "o_asr", "asr", shaded=True),
     _measured("O-RobustAcc", "o_robust_acc", "robust_acc"),
 ]
-"""Of the models before any reactivation; a value that is an ``Estimate`` goes into several fields.
-"""
+"""Columns of the models before any reactivation. An ``Estimate`` gives several JSON fields."""
 SECONDS = _measured("seconds", "seconds", "seconds", 1)
 EPOCHS = SummaryColumn(
     header="ft epochs",
-    text=lambda one: show(one.group.cost(one.row), seeds=one.group.seeds, scale=1),
+    text=lambda line: show(line.group.cost(line.row), seeds=line.group.seeds, scale=1),
     key="ft_epochs",
-    value=lambda one: one.group.cost(one.row),
+    value=lambda line: line.group.cost(line.row),
 )
 
 
 def _after(column: Column) -> SummaryColumn:
     return SummaryColumn(
         header=f"P-ASR {printable(column.title)}",
-        text=lambda one: _with_gap(one.group, one.row, column),
+        text=lambda line: _with_gap(line.group, line.row, column),
     )
 
 
 def _with_gap(group: Group, row: Row, column: Column) -> str:
-    """P-ASR and, in brackets, how far it lies above the control's: ``88.4 (+85.5)``."""
+    """Returns P-ASR and, in brackets, how far it lies above the control's: ``88.4 (+85.5)``."""
     rate = show(row.number("asr", column), seeds=group.seeds)
     if row.reference or rate in (MISSING, FAILED):
         return rate
@@ -94,7 +93,7 @@ def _table(group: Group) -> Table:
         return Table(title=group.title, notes=notes)
     priced = any(group.cost(row).known for row in group.rows)
     columns = [
-        SummaryColumn(header="purifier", text=lambda one: one.row.label),
+        SummaryColumn(header="purifier", text=lambda line: line.row.label),
         *COLUMNS,
         *map(_after, group.columns),
         SECONDS,
@@ -105,26 +104,28 @@ def _table(group: Group) -> Table:
 
 
 def _notes(group: Group) -> list[str]:
-    notes = [f"percent; {over_seeds(group.seeds)}"]
+    notes = [f"rates in percent; {over_seeds(group.seeds)}"]
     if group.columns and group.row(CONTROL):
-        notes[0] += "; in brackets: above the control after the same reactivation, in points"
+        notes[0] += (
+            "; in brackets: how far above the control after the same reactivation, in points"
+        )
         if any(group.perturbed(column) for column in group.columns):
             notes[0] += (
-                ", of perturbed images above the higher of two: the control's row, and the control "
-                "under the very same perturbation"
+                "; for perturbed images the control counts with the higher of two ASRs, that of "
+                "its own row and that under the very same perturbation"
             )
     notes += [text for text in (sentence(group).removesuffix("."), broken(group)) if text]
     if group.repeated:
-        cells = "cell" if group.repeated == 1 else "cells"
+        cells = "cell is" if group.repeated == 1 else "cells are"
         notes.append(
-            f"averaged with another of the same row, column and seed: {group.repeated} {cells}; "
+            f"{group.repeated} {cells} averaged with another of the same row, column and seed: "
             "this store mixes runs with different settings"
         )
     return notes
 
 
 def _tables(results: Results) -> list[Table]:
-    """One table per group, those of models without a backdoor, of the inversions, and failures."""
+    """Builds the tables of groups, of models without a backdoor, of inversions and of failures."""
     failed = [f"{label}: {error}" for label, error in failures(results)]
     return [
         *map(_table, results.groups),
@@ -135,7 +136,7 @@ def _tables(results: Results) -> list[Table]:
 
 
 def _entry(value: object) -> object:
-    """A number for JSON: an estimate with its half width and what it rests on."""
+    """Returns a number for JSON: an estimate with its half width and numbers of cells."""
     if not isinstance(value, Estimate):
         return value
     return {
@@ -146,8 +147,8 @@ def _entry(value: object) -> object:
     }
 
 
-def _values(columns: Sequence[SummaryColumn], one: GroupRow) -> Json:
-    return {column.key: _entry(column.value(one)) for column in columns if column.value}
+def _values(columns: Sequence[SummaryColumn], line: GroupRow) -> Json:
+    return {column.key: _entry(column.value(line)) for column in columns if column.value}
 
 
 def _row(group: Group, row: Row) -> Json:
@@ -174,7 +175,7 @@ def _row(group: Group, row: Row) -> Json:
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per group, with a list of its rows."""
+    """Builds one object per group, with a list of its rows."""
     return [
         {
             **group.subject(),
@@ -187,7 +188,7 @@ def _objects(results: Results) -> list[Json]:
 
 
 def _flat(results: Results) -> list[Json]:
-    """One object per row of a group, its numbers side by side."""
+    """Builds one flat object per row of a group."""
     lines = []
     for group in results.groups:
         for row in group.rows:

@@ -1,4 +1,4 @@
-"""The view ``transfer``: perturbations made for one model, tried on all."""
+"""The view ``transfer``: perturbations that are made for one model and tried on all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from remission.report.tables.views import View, register_view
 
 
 def _tables(results: Results) -> list[Table]:
-    """One matrix per reactivation, in percent."""
+    """Builds one matrix per reactivation, in percent."""
     tables = []
     for group in results.groups:
         for matrix in matrices(group, results):
@@ -20,9 +20,9 @@ def _tables(results: Results) -> list[Table]:
                 Table(
                     title=printable(f"{group.title} · {matrix.title}"),
                     notes=[
-                        f"ASR in percent; rows: made for, columns: tried on; {over}; triggered "
-                        f"images behind a number: {matrix.images:,}, and all that there are in the "
-                        "control's column and where both are the same"
+                        f"ASR in percent; rows: model made for, columns: model tried on; {over}; "
+                        f"triggered images behind a number: {matrix.images:,}, but all of them in "
+                        "the control's column and where both models are the same"
                     ],
                     header=["made for", *matrix.labels],
                     rows=[
@@ -35,7 +35,7 @@ def _tables(results: Results) -> list[Table]:
 
 
 def _objects(results: Results) -> list[Json]:
-    """One object per perturbation and model that it was tried on, rates as fractions."""
+    """Builds one object per perturbation and model that it was tried on, rates as fractions."""
     objects: list[Json] = []
     for record in transfers(results):
         details = record.details["transfer"]
@@ -63,7 +63,7 @@ def _objects(results: Results) -> list[Json]:
 register_view(
     View(
         name="transfer",
-        summary="perturbations made for one model, tried on all",
+        summary="perturbations that are made for one model and tried on all",
         empty="the spec has no `transfer = true`, or no reactivation that perturbs images",
         tables=_tables,
         objects=_objects,

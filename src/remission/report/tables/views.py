@@ -1,4 +1,4 @@
-"""The registry of views: what ``remission table --view`` can show, each described in one place."""
+"""The registry of views for ``remission table --view``, each described in one place."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class View:
     Args:
         name: what ``--view`` takes.
         summary: what a row of it is, for help and documentation; no full stop at its end.
-        empty: why a store may have nothing to show here; no full stop at its end.
-        tables: for people, numbers in percent: text and Markdown.
-        objects: for programs, rates as fractions: JSON, and CSV with one line per object.
-        flat: the lines of CSV where they are not the objects of JSON; None: they are.
-        columns: of a view that has the same columns for every store. A column that is registered
-            here is shown in every format, and on the page where the page shows the view.
+        empty: why the view of a store may be empty; no full stop at its end.
+        tables: returns the tables for people, rates in percent: text and Markdown.
+        objects: returns the objects for programs, rates as fractions: JSON, and CSV with one line
+            per object.
+        flat: returns the lines of CSV; None: they are the objects of JSON.
+        columns: the columns of a view that has the same columns for every store. A column that is
+            registered here is shown in every format, and on the page where it shows the view.
     """
 
     name: str

@@ -10,7 +10,7 @@ from remission.models import Classifier
 
 
 class Clock:
-    """Seconds that pass only when somebody says so."""
+    """A clock that moves only when it is told to."""
 
     now = 0.0
 
@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def passes(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """A clock on which a forward pass of a classifier takes a second, and nothing else any time."""
+    """Returns a clock on which a forward pass of a classifier takes a second, all else none."""
     features = Classifier.features
 
     def counted(self: Classifier, images: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ from tests.unit.grid.small import SPEC
 
 @dataclass
 class Stopwatch(SilentReporter):
-    """What each stage took."""
+    """Records how long each stage takes."""
 
     clock: Clock
     took: dict[str, float] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Stopwatch(SilentReporter):
 
 
 def every_method() -> Spec:
-    """A grid in which each registered method occurs, with the parameters of the contract tests."""
+    """Returns a grid of all registered methods, with the parameters of the contract tests."""
     tables: dict[str, list[dict[str, object]]] = {"attack": [], "purifier": [], "reactivation": []}
     for case in CASES:
         if case.kind in tables:
@@ -70,7 +70,7 @@ def seconds_by_label(found: DryRun) -> dict[str, float]:
 def test_every_method_takes_as_long_as_was_estimated(
     passes: Clock, tmp_path: Path, kind: str
 ) -> None:
-    """All of a kind, with one of the kinds that they build upon and none of those after them."""
+    """All stages of a kind run, with one stage of each kind that they build upon."""
     whole = every_method()
     kept: dict[str, dict[str, object]] = {
         "attack": {"purifier": [], "reactivation": [], "path": None},
@@ -142,7 +142,7 @@ def test_an_attack_more_is_rehearsed_where_the_trigger_is_used(tmp_path: Path) -
         }
     )
     told = list[Stage]()
-    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=1, tell=told.append)
+    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=1, announce=told.append)
     assert None not in found.seconds.values()
     rehearsed = [stage.label for stage in told if stage.kind in ("victim", "purified")]
     assert sorted(rehearsed) == [
@@ -166,7 +166,7 @@ def test_processes_share_the_work(finished: Path) -> None:
 
 
 def longest(plan: list[Stage]) -> int:
-    """The number of stages in the longest chain of parents and children."""
+    """Returns the number of stages in the longest chain of parents and children."""
     depth: dict[str, int] = {}
     for stage in plan:
         depth[stage.id] = 1 + max((depth[parent] for parent in stage.parents.values()), default=0)

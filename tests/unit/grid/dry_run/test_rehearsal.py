@@ -1,4 +1,4 @@
-"""Loops are timed and cut short, and counted as if they had run to their end."""
+"""Rehearsed loops are timed and cut short, and count as if they had run to their end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_loop_is_cut_short_and_counted_in_full(clock: Clock) -> None:
     with cutting(rehearsal):
         assert work(1000, 0.5) == 4
         assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5)
-        assert rehearsal.known == {"work": pytest.approx(0.5)}
+        assert rehearsal.step_seconds == {"work": pytest.approx(0.5)}
         assert work(600, 7) == 0, "timed before"
         assert rehearsal.seconds == pytest.approx(0.9 + 999 * 0.5 + 600 * 0.5)
     assert work(20, 0.5) == 20, "and outside of a rehearsal it is a loop like any other"
@@ -68,7 +68,7 @@ def test_a_part_of_each_batch_counts_for_all_of_it(clock: Clock) -> None:
         work()
     assert set(met) == {20}
     assert rehearsal.seconds == pytest.approx(6 + 10 * 1 + 5)
-    assert rehearsal.known == {"work": pytest.approx(1), "no batches": pytest.approx(1)}
+    assert rehearsal.step_seconds == {"work": pytest.approx(1), "no batches": pytest.approx(1)}
 
 
 def test_a_loop_over_parts_of_batches_around_another_loop(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""A failing stage, a damaged store, a full disk: the rest goes on, and the next run mends it."""
+"""A failing stage, a damaged store or a full disk: the next run repairs the results."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FT_BRANCH = [
 
 
 def without_ft(store: Path) -> None:
-    """Removes what a store holds of the branch of fine-tuning."""
+    """Removes the results of fine-tuning, and those that build upon them, from a store."""
     for label, record in by_label(store).items():
         if label in FT_BRANCH:
             (store / "records" / record.kind / f"{record.id}.json").unlink()
@@ -247,7 +247,7 @@ def test_a_record_of_another_model_in_its_place_is_computed_anew(
 
 
 class FullDisk:
-    """Lets some files through, then has no space left."""
+    """A disk that takes some files and then has no space left."""
 
     def __init__(self, files: int, number: int) -> None:
         self.left, self.number, self.fsync = files, number, os.fsync

@@ -1,4 +1,4 @@
-"""What the store holds is not computed again; what it lacks is, and nothing else."""
+"""A second run computes the results that the store lacks, and nothing else."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_only_computes_what_matches_what_that_builds_upon_and_the_control(tmp_pa
     assert sorted(results(tmp_path / "store")) == sorted(wanted)
     missing = f'{len(LABELS) - len(wanted)} of {len(LABELS)} stages of "small" are not computed'
     told = remission("table", tmp_path / "store")
-    rest = "run the spec again, or remove its file in plans/ if it is given up"
+    rest = "run the spec again, or remove its file in plans/ if you no longer use it"
     assert (told.status, told.err) == (0, f"remission: {missing}; {rest}\n")
     page = tmp_path / "page.html"
     assert remission("report", tmp_path / "store", "-o", page).status == 0

@@ -81,13 +81,13 @@ INTERRUPTED = "remission: interrupted; all finished stages are stored, and the s
 def running(
     folder: Path, jobs: int, *, starting: bool = False, elsewhere: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
-    """The small grid in processes of their own, which end with the test at the latest.
+    """Runs the small grid in processes of its own, which end with the test at the latest.
 
     Args:
-        folder: of the spec and the store.
+        folder: the folder of the spec and the store.
         jobs: processes that compute.
-        starting: it is the start of those processes that takes long, else fine-tuning.
-        elsewhere: once that has begun, another thread than the main one receives Ctrl-C.
+        starting: whether the start of those processes takes long; else fine-tuning does.
+        elsewhere: whether another thread than the main one then receives Ctrl-C.
     """
     script = folder / "slow.py"
     script.write_text(SLOW.format(starting=starting, elsewhere=elsewhere), encoding="utf-8")
@@ -107,7 +107,7 @@ def interrupt(process: subprocess.Popen[str]) -> Told:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie has)."""
+    """Returns whether a process has ended (a zombie has)."""
     try:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -115,7 +115,7 @@ def gone(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """Returns the processes that a process has started."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
     return [int(number) for number in found.split()]
 

@@ -1,4 +1,4 @@
-"""The plan without any training: order, labels, and which stages a change reaches."""
+"""The plan, without any training: order, labels, and the stages that a change affects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Reached = Callable[[Stage], bool]
 
 
 def tables() -> dict[str, Any]:
-    """The small spec, with a further purifier, as nested tables."""
+    """Returns the small spec, with a further purifier, as nested tables."""
     return tomllib.loads(SPEC + FURTHER_PURIFIER)
 
 
@@ -105,7 +105,7 @@ FIELDS: list[tuple[tuple[str | int, ...], st.SearchStrategy[Any], Reached]] = [
 
 
 def changed(spec: dict[str, Any], place: tuple[str | int, ...], value: object) -> dict[str, Any]:
-    """A copy of a spec with another value at one place."""
+    """Returns a copy of a spec with another value at one place."""
     made = copy.deepcopy(spec)
     table: Any = made
     for key in place[:-1]:

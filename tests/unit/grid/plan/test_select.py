@@ -1,4 +1,4 @@
-"""``--only``: what a table shows as the label of a row names that row's stages."""
+"""``--only`` with the label of a row in a table names that row's stages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREFIX = "badnets/seed0"
 
 
 def tables() -> dict[str, Any]:
-    """Rows that differ in the inversion, in several parameters, and in nested brackets."""
+    """Returns rows that differ in the inversion, in several parameters, and in nested brackets."""
     spec = tomllib.loads(SPEC)
     spec["inversion"] = [{"method": "universal"}, spec["inversion"]]
     spec["purifier"] = [
@@ -44,7 +44,7 @@ def plan() -> list[Stage]:
 
 
 def rows_of_the_table(plan: list[Stage]) -> dict[str, str]:
-    """Identity -> label of its row in the table of all cells, as it is printed."""
+    """Returns identity -> label of its row in the table of all cells, as printed."""
     records = []
     for stage in plan:
         if stage.kind in ("victim", "baseline", "purified", "reactivated"):

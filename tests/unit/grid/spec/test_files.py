@@ -21,7 +21,7 @@ CLASSES = ("ant", "bee", "cow")
 
 
 def draw(folder: Path, first: int = 0, classes: tuple[str, ...] = CLASSES) -> Path:
-    """Grey images of 8x8 pixels, 40 of each class."""
+    """Draws grey images of 8x8 pixels, 40 of each class."""
     for place, name in enumerate(classes):
         (folder / name).mkdir(parents=True)
         for i in range(40):
@@ -31,7 +31,7 @@ def draw(folder: Path, first: int = 0, classes: tuple[str, ...] = CLASSES) -> Pa
 
 
 def spec_in(folder: Path, dataset: str, target: object = 1) -> Path:
-    """A spec of one attack in a folder."""
+    """Writes a spec of one attack into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "spec.toml"
     shown = f'"{target}"' if isinstance(target, str) else target

@@ -1,4 +1,4 @@
-"""Whether a data set fits a spec is found out from its labels: no image is copied."""
+"""The check whether a data set fits a spec reads its labels and copies no image."""
 
 from __future__ import annotations
 

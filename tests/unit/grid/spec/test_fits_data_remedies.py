@@ -1,4 +1,4 @@
-"""A remedy helps: what a message proposes is tried, and where nothing helps nothing is proposed."""
+"""Remedies help: each proposal is tried, and a message proposes nothing where nothing helps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A method is built once from its table, and handed on to everybody who needs it."""
+"""A method is built once from its table, and every user of it gets the same object."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[4]
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each method was built from a table, by its name."""
+    """Counts how often each method is built from a table, by its name."""
     count: Counter[str] = Counter()
 
     def counted(cls: type[Method], table: Mapping[str, Any], where: str) -> Method:

@@ -1,4 +1,4 @@
-"""A picture that a spec names: kept by what it shows, shown by a short name."""
+"""A picture in a spec is stored by its content, and shown by a short name."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def paint(file: Path, number: int) -> None:
 
 
 def stages(spec: Path) -> dict[str, str]:
-    """Label -> identity."""
+    """Returns label -> identity."""
     return {stage.label: stage.id for stage in make_plan(read_spec(spec), "data")}
 
 

@@ -1,4 +1,4 @@
-"""The keys of a purifier's table that say for what it is computed; the versions of methods."""
+"""Keys of a purifier's table for its seeds and its inversion; the versions of methods."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.unit.grid.small import FURTHER_PURIFIER, SPEC
 
 
 def tables() -> dict[str, Any]:
-    """The small spec, with a further purifier, as nested tables."""
+    """Returns the small spec, with a further purifier, as nested tables."""
     return tomllib.loads(SPEC + FURTHER_PURIFIER)
 
 
 def plan() -> dict[str, Stage]:
-    """Its stages, by their labels."""
+    """Returns the stages of a spec, by their labels."""
     return {stage.label: stage for stage in make_plan(parse_spec(tables()), "0123456789abcdef")}
 
 

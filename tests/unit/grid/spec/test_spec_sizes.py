@@ -1,4 +1,4 @@
-"""Keys of a spec that say how images come to their size: what they change, and what not."""
+"""Keys of a spec for the size of images: what they change, and what they leave."""
 
 from __future__ import annotations
 

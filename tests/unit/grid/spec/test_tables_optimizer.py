@@ -1,4 +1,4 @@
-"""The victim's optimiser in a spec: what it changes, and that stored results keep their names."""
+"""The victim's optimiser in a spec: its effect, and the identities of stored results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_unknown_optimiser() -> None:
 
 
 def test_a_transformer_is_trained_with_adam(tmp_path: Path) -> None:
-    """The whole way through the command: other losses than with SGD, and nothing diverges."""
+    """The whole command runs: losses differ from those with SGD, and nothing diverges."""
     losses = []
     for optimizer in ("sgd", "adam"):
         text = spec_with(

@@ -1,4 +1,4 @@
-"""The later keys of [path]: identities stay without them, and everything they ask for is there."""
+"""The later keys of [path]: identities stay without them, and each gives its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a finished grid shows: the contract's keys, the control, every budget."""
+"""The cells of a finished grid: the contract's keys, the control, every budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stage works on is read from the store once, however often it is asked for."""
+"""The inputs of a stage are read from the store once, however often they are used."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ epochs = 1
 
 @pytest.fixture
 def plan(tmp_path: Path) -> dict[str, Stage]:
-    """The small grid and a reactivation that perturbs images, by labels."""
+    """Returns the small grid and a reactivation that perturbs images, by labels."""
     return {stage.label: stage for stage in plan_of(read_spec(write_spec(tmp_path, more=MORE)))}
 
 
 @pytest.fixture
 def found(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often the record of each identity was read from a store."""
+    """Counts how often the record of each identity is read from a store."""
     count: Counter[str] = Counter()
     find = Store.find
 

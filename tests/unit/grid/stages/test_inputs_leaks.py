@@ -1,4 +1,4 @@
-"""What each method of a grid is handed: purifiers and inversions the defender's images alone."""
+"""The inputs of each method of a grid: purifiers and inversions get the defender's images alone."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def told(store: Store) -> Heard:
-    """What every spy was handed in a grid of two seeds, one of them with an innocent model."""
+    """Returns the reports of all spies in a grid of two seeds, one with an innocent model."""
     text = SPEC[: SPEC.index("[inversion]")].replace(
         "seeds = [0]", "seeds = [0, 1]\ninnocent = [1]"
     )
@@ -83,7 +83,7 @@ def told(store: Store) -> Heard:
 
 @cache
 def split(number: int) -> Split:
-    """The split of a seed, made anew."""
+    """Returns the split of a seed, made anew."""
     sizes = {"defender": 40, "attacker": 40, "victim": 120, "test": 60}
     return split_dataset(load_dataset("digits"), Seed(number).child("split"), **sizes)
 
@@ -129,7 +129,7 @@ def test_a_defender_sees_no_image_of_anyone_else(told: Heard) -> None:
 
 
 def test_a_purifier_gets_the_trigger_that_its_row_asks_for(told: Heard) -> None:
-    """Each time as the first round stamps it, and as a second round does."""
+    """It gets it both from the first round and from a second one."""
     asked = 0
     for stage, handed in told:
         if handed.who != "purifier" or not handed.stamped:

@@ -1,6 +1,6 @@
 """A kind of stage from outside the package: one file, and it is seen everywhere.
 
-It measures how sure the control is of clean images. Nothing in the package knows of it.
+It measures how confident the control is on clean images. The package does not mention it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ LABEL = "badnets/seed0/ft/hesitation"
 
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
-    """The kind is known within a test of this file alone."""
+    """Registers the kind within the tests of this file alone."""
     register_kind(HESITATION, hesitate)
     yield
     del kinds._KINDS[HESITATION.name], stage_kinds._FUNCTIONS[HESITATION.name]
@@ -66,7 +66,7 @@ def _registered() -> Iterator[None]:
 
 
 def plan_with(folder: Path, **more: object) -> list[Stage]:
-    """The plan of the small grid, and a stage of that kind for its fine-tuned model."""
+    """Returns the plan of the small grid with a stage of that kind for its fine-tuned model."""
     plan = plan_of(read_spec(write_spec(folder)))
     tuned = next(stage for stage in plan if stage.label == "badnets/seed0/ft")
     settings = {**tuned.settings, **more}
@@ -133,7 +133,7 @@ def test_a_dry_run_estimates_it(tmp_path: Path) -> None:
     other = replace(plan[-1], settings={**plan[-1].settings, "budget": 3})
     broken = plan_with(tmp_path, broken=True)[-1]
     stages = [plan[-1], other, broken]
-    seconds = estimate(stages, load_dataset("digits"), torch.device("cpu"), tell=told.append)
+    seconds = estimate(stages, load_dataset("digits"), torch.device("cpu"), announce=told.append)
     assert (seconds[plan[-1].id] or 0) > 0
     assert seconds[other.id] == seconds[plan[-1].id], "the budget changes nothing"
     assert seconds[broken.id] is None

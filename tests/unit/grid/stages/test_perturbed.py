@@ -1,4 +1,4 @@
-"""Reactivations that perturb images, in a grid: cells, what is kept, transfer, tables, pages."""
+"""Reactivations that perturb images, in a grid: cells, artefacts, transfer, tables, pages."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_a_dry_run_estimates_them(tmp_path: Path) -> None:
 
 
 class Brighter(Perturbation):
-    """Adds 0.3 of a step of 8 bits less than 100 of them to every pixel."""
+    """Adds 99.7 steps of 8 bits to every pixel."""
 
     def delta(self, images: torch.Tensor) -> torch.Tensor:
         return torch.full_like(images, 99.7 / 255)

@@ -1,4 +1,4 @@
-"""Which test images the pictures and the stealth of a trigger are taken from."""
+"""The test images behind the pictures and the stealth of a trigger."""
 
 from __future__ import annotations
 

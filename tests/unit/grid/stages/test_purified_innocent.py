@@ -1,4 +1,4 @@
-"""A never-backdoored model handed to the purifiers, and purifiers with seeds of their own."""
+"""Purifiers on a never-backdoored model, and purifiers with seeds of their own."""
 
 from __future__ import annotations
 

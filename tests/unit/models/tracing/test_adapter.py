@@ -1,4 +1,4 @@
-"""Somebody's network, cut into features and head by structure."""
+"""A user's network, split into features and head by its structure."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_another_type_and_another_device(make: Callable[[], nn.Module]) -> None:
 
 @every_network
 def test_grey_images(make: Callable[[], nn.Module]) -> None:
-    """As the network answers to the grey image in each of its channels."""
+    """The network gets the grey image in each of its channels."""
     colour, grey = adapted(made(make)).eval(), adapted(made(make), (1, 16, 16)).eval()
     grey.final_linear.load_state_dict(colour.final_linear.state_dict())
     with torch.no_grad():
@@ -141,7 +141,7 @@ def test_structure_is_found() -> None:
 
 
 class Odd(nn.Module):
-    """A body and whatever comes then."""
+    """A body, followed by any other layers."""
 
     def __init__(self, end: Callable[[Any, Tensor], Any], **layers: nn.Module) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ class Odd(nn.Module):
             self.add_module(name, layer)
 
     def forward(self, x: Tensor) -> Any:  # noqa: ANN401
-        """Images -> whatever."""
+        """Returns the output of the layers."""
         return self.end(self, self.conv(x))
 
 

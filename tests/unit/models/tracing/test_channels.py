@@ -1,4 +1,4 @@
-"""Which convolution feeds which batch norm, on networks where the order of layers misleads."""
+"""The convolution behind each batch norm, on networks where the order of layers misleads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.models.zoo import SMALL, TRANSFORMERS, built
 
 
 def pairs(model: Classifier) -> dict[str, str]:
-    """Batch norm -> convolution, by name."""
+    """Returns batch norm -> convolution, by name."""
     names = {layer: name for name, layer in model.named_modules()}
     return {names[norm]: names[conv] for conv, norm in normalised_convolutions(model)}
 
@@ -85,7 +85,7 @@ class Tricky(nn.Module):
         self.fc = nn.Linear(4, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         logits: Tensor = self.fc(self.norm(self.between(self.conv(x))).mean((2, 3)))
         return logits
 
@@ -110,7 +110,7 @@ def test_only_what_comes_as_it_is_counts(between: Callable[[Tensor], Tensor], pa
 
 
 class Shared(nn.Module):
-    """A batch norm used twice, and a convolution whose result two batch norms are given."""
+    """A batch norm that is used twice, and a convolution before two batch norms."""
 
     def __init__(self, same: bool) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Shared(nn.Module):
         self.same = same
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = F.relu(self.twice(self.a(x)))
         x = F.relu(self.twice(self.a(x) if self.same else self.b(x)))
         x = self.b(x)
@@ -134,7 +134,7 @@ def test_layers_that_are_used_more_than_once() -> None:
 
 
 class Odd(nn.Module):
-    """Batch norms that keep no statistics, have no scale, or are given what a linear layer made."""
+    """Batch norms without statistics, without scale, or behind a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Odd(nn.Module):
         self.mix, self.flat, self.fc = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.forgetful(self.b(self.plain(self.a(x)))).mean((2, 3))
         logits: Tensor = self.fc(self.flat(self.mix(x)))
         return logits

@@ -1,4 +1,4 @@
-"""The last map of each resolution is found in whatever network, and seen in every forward pass."""
+"""The last map of each resolution is found in any network, and seen in every forward pass."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_somebodys_networks(make: Callable[[], nn.Module], shapes: list[tuple[in
 
 
 class Branching(nn.Module):
-    """What flows around a layer flows on: its own output is no map of the network."""
+    """A network with a path around a layer, whose own output is no map of the network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Branching(nn.Module):
         self.both, self.fc = nn.Conv2d(10, 7, 3, 2, 1), nn.Linear(7, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images -> logits."""
+        """Returns logits for images."""
         x = self.stem(x)
         x = self.both(torch.cat([x, self.aside(x).relu_()], dim=1)).relu()
         logits: Tensor = self.fc(x.mean((2, 3)))
@@ -140,7 +140,7 @@ def test_gradients_flow_through_the_maps(arch: str) -> None:
 
 
 def test_growth_that_equals_a_side_of_the_map() -> None:
-    """A dense layer's few channels tell nothing about the dimension of all channels."""
+    """A dense layer's few channels say nothing about the dimension of all channels."""
     model = build_model("densenet161:2", classes=4, shape=(1, 8, 8), mean=(0.5,), std=(0.3,))
     assert [site.channels for site in stage_maps(model)] == [1, 1, 1]
 

@@ -45,7 +45,7 @@ def wrapped(net: nn.Module) -> Classifier:
 
 
 def shaken(model: Classifier) -> Classifier:
-    """In float64, with batch norm that treats every channel differently."""
+    """Returns a model in float64 with a different batch norm per channel."""
     generator = torch.Generator().manual_seed(0)
     for layer in model.double().modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -58,7 +58,7 @@ def shaken(model: Classifier) -> Classifier:
 
 
 def assert_same_function(model: Classifier) -> list[ChannelGroup]:
-    """Under a random order of every group's channels; returns the groups."""
+    """Checks the function under a random order of every group's channels; returns the groups."""
     model = shaken(model)
     groups = channel_groups(model)
     moved, generator = copy.deepcopy(model), torch.Generator().manual_seed(1)

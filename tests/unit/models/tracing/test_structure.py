@@ -1,4 +1,4 @@
-"""What models are made of, and methods that are refused where something is missing."""
+"""The structure of models, and the refusal of methods where a model lacks a part."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.models.zoo import SMALL, TRANSFORMERS, built
 
 @method
 class Pruning(CleanPurifier):
-    """Sets the first scale of batch norm to zero."""
+    """A method that sets the first scale of batch norm to zero."""
 
     name: ClassVar[str] = "pruning"
     paper: ClassVar[str] = "none"
@@ -43,7 +43,7 @@ class Pruning(CleanPurifier):
 
 @method
 class Filtering(Pruning):
-    """The same, of a method about filters."""
+    """The same for a method about filters."""
 
     name: ClassVar[str] = "filtering"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "convolutions")
@@ -107,7 +107,7 @@ def test_a_spec_is_refused_before_anything_is_computed(
 
 
 def test_an_attacker_without_images_outside_the_target_class_is_refused() -> None:
-    """Where nearly all images are of the target class, so are the few that he gets."""
+    """Where nearly all images are of the target class, so are the attacker's few."""
     digits = load_dataset("digits")
     others = (digits.train.labels != 3).nonzero().flatten()[:5]
     some = torch.cat([(digits.train.labels == 3).nonzero().flatten(), others])

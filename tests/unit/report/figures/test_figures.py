@@ -1,4 +1,4 @@
-"""Every figure, with short names and long ones: nothing is cut, no two labels overlap."""
+"""Every figure, with short and long names: nothing is cut, and no two labels overlap."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def every_figure(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def boxes(svg: str) -> Iterator[tuple[str, float, float, float, float]]:
-    """(text, left, top, right, bottom) of each text that is not turned at a slant."""
+    """Returns (text, left, top, right, bottom) of each text that is not turned at a slant."""
     for text in ElementTree.fromstring(svg).iter(f"{SVG}text"):
         size = float(text.get("font-size", SIZE))
         content = text.text or ""

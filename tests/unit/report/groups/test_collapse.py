@@ -1,4 +1,4 @@
-"""A model that is no better than one answer for all images tells nothing of a backdoor."""
+"""A model that is no better than one answer for all images says nothing about a backdoor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTED = {"test_classes": {"number": 4, "largest": 0.25}}
 
 
 def model(hits: int, total: int, target: int, asr: float, **changes: Any) -> Cell:  # noqa: ANN401
-    """A model with so many right of ``total`` test images, ``target`` of them of class 0."""
+    """Returns a model with ``right`` of ``total`` test images, ``target`` of them of class 0."""
     triggered = total - target
     return cell(
         clean_acc=hits / total,
@@ -40,7 +40,7 @@ Hits = tuple[int, float]
 
 
 def store(victim: Hits, control: Hits, purified: Hits, seed: int = 0) -> list[Cell]:
-    """Four classes of 25 test images; a victim, a control, and a retuned model."""
+    """Returns a victim, a control and a retuned model on four classes of 25 test images."""
     four: dict[str, Any] = {"total": 100, "target": 25, "seed": seed}
     ft: dict[str, Any] = {"purifier": "ft"}
     none: dict[str, Any] = {"purifier": "control"}
@@ -61,7 +61,7 @@ def verdict(made: list[Record]) -> Verdict:
 
 
 def noted(cells: list[Cell]) -> list[Record]:
-    """Records as they are made today, with the classes of the test images."""
+    """Returns records that hold the classes of the test images, as present ones do."""
     return [
         record(one, kind="victim" if one.purifier == "none" else "purified", details=NOTED)
         for one in cells
@@ -102,7 +102,7 @@ def test_nothing_is_judged_beside_a_collapsed_model(
     assert "| ft | collapsed |" in render(made, "overview", "markdown")
     attacks = json.loads(render(noted(cells[:1]), "attacks", "json"))
     assert [one["collapsed"] for one in attacks] == [who == "victim"]
-    note = "the ASR says nothing of a backdoor: badnets (seed 0)"
+    note = "the ASR says nothing about a backdoor: badnets (seed 0)"
     assert (note in render(noted(cells[:1]), "attacks", "markdown")) == (who == "victim")
     assert "Nothing can be judged here: the" in render(made[:2], "summary", "markdown")
     (row,) = (r for r in json.loads(render(made, "summary", "json"))[0]["rows"] if r["outcome"])

@@ -1,4 +1,4 @@
-"""Where tables take the facts of methods from."""
+"""The sources of facts about methods."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_pictures_tell_of_ones_own_method_in_an_older_record() -> None:
 
 
 def test_a_method_named_like_one_of_the_package_is_what_its_records_say() -> None:
-    """A record's word counts more than the catalogue's: names alone decide nothing."""
+    """Facts in records take precedence over the catalogue: names alone decide nothing."""
     made = record(
         cell(purifier="ft", reactivation="alternative"),
         kind="reactivated",

@@ -1,4 +1,4 @@
-"""Numbers of different data or recipes are told apart in every view and every format."""
+"""Numbers of different data or recipes are separate in every view and every format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RELABELLED = {**BEFORE, "data": "b17e4"}
 
 
 def grid(folder: Path, setting: dict[str, Any], *, seed: int, day: int) -> list[Record]:
-    """A grid with every view's content, as one setting and one seed leave it."""
+    """Returns a grid with content for every view, of one setting and one seed."""
     made = [json.loads(one.to_json()) for one in perturbed(folder)]
     text = json.dumps(made)
     ids = {one["id"] for one in made}
@@ -49,7 +49,7 @@ def grid(folder: Path, setting: dict[str, Any], *, seed: int, day: int) -> list[
 
 @pytest.fixture(scope="module", params=[AFTER, RELABELLED], ids=["recipe", "data"])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
-    """Seed 0 with one setting, and later seed 1 with another (of data: the same seed)."""
+    """Returns seed 0 with one setting, and later seed 1 with another (same seed for data)."""
     folder = tmp_path_factory.mktemp("store")
     seed = 1 if request.param is AFTER else 0
     return [
@@ -59,7 +59,7 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def told_apart(both: list[Record]) -> tuple[str, str]:
-    """What titles say of the two."""
+    """Returns the difference of the two in titles."""
     if any("b17e4" in json.dumps(one.settings) for one in both):
         return "data a06d3266", "data b17e4"
     return "epochs = 6", "epochs = 1"
@@ -82,7 +82,7 @@ def test_one_setting_is_not_said(both: list[Record]) -> None:
 
 @pytest.mark.parametrize("view", [name for name in VIEWS if name != "innocent"])
 def test_no_view_mixes_them(both: list[Record], view: str) -> None:
-    """All formats: people read what tells them apart, programs find it in each object."""
+    """People read the difference, and programs find it in each object, in all formats."""
     first, second = told_apart(both)
     for form in ("text", "markdown"):
         text = render(both, view, form)

@@ -1,4 +1,4 @@
-"""Which class is target 2: its name stands wherever its number does."""
+"""The name of the target class is shown wherever its number is."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.unit.report.report_factory import grid
 
 @pytest.fixture
 def whole(tmp_path: Path) -> list[Record]:
-    """A finished grid."""
+    """Returns a finished grid."""
     return grid(tmp_path)
 
 
 def named(records: list[Record], name: str | None) -> list[Record]:
-    """The same records with a name for the target in every cell and path."""
+    """Returns the same records with a name for the target in every cell and path."""
     return [
         replace(
             record,
@@ -92,7 +92,11 @@ def test_older_records_stand_in_one_table_with_new_ones(whole: list[Record]) -> 
 
 def test_what_an_inversion_names() -> None:
     details = {"target": 3, "target_name": "bag", "target_share": 0.5, "change": 0.1}
-    assert Finding.of(details).caption().startswith(": names class 3 (bag), into which 50.0 %")
+    assert (
+        Finding.of(details)
+        .caption()
+        .startswith(": names class 3 (bag), into which its trigger moves 50.0 %")
+    )
     assert Finding.of({"target": 3}).caption() == ": names class 3"
     assert Finding.of({"target": None, "target_name": None}).caption() == ": names no class"
     assert Finding.of({"target": None}).shown == "none"

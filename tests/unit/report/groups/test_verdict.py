@@ -32,7 +32,7 @@ BEFORE = cell(purifier="ft", asr=0.02)
 def over_seeds(
     *models: dict[str, float], controls: Sequence[float] = (0.01, 0.01, 0.01), retuned: bool = True
 ) -> list[Cell]:
-    """For each seed a victim, a control, and fields of a purified model that retuning wakes."""
+    """Returns a victim, a control, and fields of a purified model that relapses, per seed."""
     made = []
     for seed, model in enumerate(models):
         made += [
@@ -186,7 +186,7 @@ def test_a_model_that_purification_broke_is_no_relapse() -> None:
 
 
 def test_what_a_reactivation_broke_is_not_judged() -> None:
-    """The model itself at one budget, the control at another; the third tells."""
+    """One budget breaks the model, another the control; the third is judged."""
     retuned = {"reactivation": "retuning"}
     made = [cell(asr=0.99), cell(purifier="control", asr=0.01), BEFORE]
     for n, ours, theirs in ((1, 0.91, 0.91), (5, 0.6, 0.91), (20, 0.91, 0.6)):

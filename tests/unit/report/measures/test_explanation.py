@@ -21,7 +21,7 @@ from tests.unit.report.report_factory import cell, curve, grid, record, write_st
 
 
 def ranks(values: list[float]) -> list[float]:
-    """Mean ranks, counted one by one."""
+    """Returns mean ranks, counted one by one."""
     return [
         sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
         for value in values
@@ -102,7 +102,7 @@ def test_clusters_of_strata_without_a_correlation_are_not_drawn() -> None:
 
 
 def store(tells: bool, *, attacks: int = 4, distance: bool = True) -> list[Record]:
-    """Purifiers whose relapse follows the distance of their line, or has nothing to do with it."""
+    """Returns purifiers whose relapse follows the distance of their line, or does not."""
     made: list[Record] = []
     for a in range(attacks):
         named: dict[str, Any] = {"attack": f"attack{a}"}
@@ -137,8 +137,8 @@ def test_a_predictor_that_predicts_and_those_that_do_not() -> None:
     assert whole.of["t_back"].rho is None, "the same everywhere"
     told = conclusion(found)
     assert "excludes 0 for weight distance (L2) (-1.00" in told
-    assert "No interval for" in told
-    assert "With 4 clusters these intervals are too narrow" in told
+    assert "There is no interval for" in told
+    assert "With only 4 clusters these intervals are too narrow" in told
     assert [scope.name for scope in found.scopes[2:]] == [
         "within attacks, mean",
         *(f"attack{a}" for a in range(4)),
@@ -154,7 +154,7 @@ def test_nothing_predicts() -> None:
 def test_one_victim_gives_no_interval() -> None:
     found = only(store(tells=True, attacks=1))
     assert [scope.name for scope in found.scopes] == ["all cells", "purified cells alone"]
-    assert "takes 3 clusters at least, an attack and seed each, and there is 1." in conclusion(
+    assert "needs at least 3 clusters, each an attack and seed, and there is 1." in conclusion(
         found
     )
 

@@ -1,4 +1,4 @@
-"""How people are told what an inversion says."""
+"""The answer of an inversion in captions."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
     [
         (
             WHOLE,
-            ": names class 3, into which 95.3 % of the images fall with it; the next class needs "
-            "2.2 times as much",
+            ": names class 3, into which its trigger moves 95.3 % of the images; the next class "
+            "needs a change 2.2 times as large",
         ),
         ({"target": 0}, ": names class 0"),
         (NOTHING, ": names no class"),

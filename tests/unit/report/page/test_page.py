@@ -113,7 +113,7 @@ def test_the_page_says_what_failed_and_who_relapses(page: Path) -> None:
     text = page.read_text()
     assert "only in remission: anp (retuning at n=5, 100)" in text
     assert "anp retuning n=20 seed 0</strong>: the loss became NaN in step 7" in text
-    assert "names class 0, into which 97.3 % of the images fall" in text
+    assert "names class 0, into which its trigger moves 97.3 % of the images" in text
 
 
 def test_the_same_records_give_the_same_page(store: Path, page: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_same_records_give_the_same_page(store: Path, page: Path, tmp_path: 
 
 
 def written(folder: Path, file: str, content: bytes) -> Artefact:
-    """An artefact with this content, written into a store."""
+    """Writes an artefact with this content into a store."""
     (folder / file).write_bytes(content)
     return Artefact(file=file, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 

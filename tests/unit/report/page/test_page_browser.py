@@ -79,7 +79,7 @@ def test_a_browser_lays_the_cards_of_a_gallery_side_by_side(tmp_path: Path) -> N
 
 
 def browse(page: Path, tmp_path: Path) -> tuple[str, dict[str, Any]]:
-    """The page's elements after loading and what it measured; a console message fails the test."""
+    """Returns elements and measurements of the loaded page; a console message fails the test."""
     assert BROWSER is not None
     done = subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""What is done for a page: each thing once, and with progress."""
+"""The work for a page: each step happens once, and reports progress."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_the_view_of_paths_says_which_walk(tmp_path: Path) -> None:
     assert len(lines) == 5 * 5 * 21
     text = render(made, "paths", "text")
     assert text.count("curve, victim to purified") == 5 + 5 * 21, "in both tables"
-    assert "t_back: the way from the purified end" in " ".join(text.split())
+    assert "t_back: the distance in t from the purified end" in " ".join(text.split())
     (line,) = [
         line.split()
         for line in text.splitlines()

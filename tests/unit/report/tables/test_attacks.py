@@ -60,7 +60,7 @@ def victim(  # what a test may change
     stealth: dict[str, Any] | None = STEALTH,
     **changes: Any,  # noqa: ANN401  # any field of a cell
 ) -> list[Record]:
-    """A victim with its previews, and its control."""
+    """Returns a victim with its previews, and its control."""
     measured = cell(attack=attack, **changes)
     name = f"{attack}-{measured.id[:8]}"
     artefacts = {
@@ -80,7 +80,7 @@ def victim(  # what a test may change
 
 
 def store(folder: Path) -> list[Record]:
-    """Four victims: grey, two of one attack in colour, an older one of large images; one failed."""
+    """Returns four victims: grey, two in colour, an older one of large images; one failed."""
     made = victim(folder, "badnets", asr=0.985, clean_acc=0.904)
     for alpha in (0.1, 0.2):
         params = {"alpha": alpha, "pattern": None}
@@ -101,7 +101,7 @@ def page(made: tuple[Path, list[Record]]) -> str:
 
 
 def cards(page: str) -> dict[str, str]:
-    """Title -> the HTML of each card."""
+    """Returns title -> HTML of each card."""
     found = re.findall(r'<article class="card".*?</article>', page, re.DOTALL)
     return {re.sub("<[^>]*>", "", card.split("</a>")[0]).strip(): card for card in found}
 

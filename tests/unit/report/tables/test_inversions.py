@@ -1,4 +1,4 @@
-"""The table of what the inversions found."""
+"""The table of the answers of inversions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def inverted(
     details: dict[str, Any],
     **purified: Any,  # noqa: ANN401  # any field
 ) -> list[Record]:
-    """The record of an inversion and of a purified model that rests on it."""
+    """Returns the records of an inversion and of a purified model that builds upon it."""
     (user,) = records(cell(purifier="pam", purifier_params={"trigger": "inverted"}, **purified))
     made = dataclasses.replace(user, parents={"victim": victim, "inversion": number})
     found = dataclasses.replace(

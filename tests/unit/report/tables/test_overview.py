@@ -1,4 +1,4 @@
-"""All attacks beside each other, what a purifier costs, and models that were never backdoored."""
+"""All attacks in one table, the cost of purifiers, and models that were never backdoored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAM: dict[str, Any] = {"purifier": "pam"}
 def attacked(
     attack: str, *, ft: dict[int, float], pam: dict[int, float], seed: int = 0
 ) -> list[Cell]:
-    """P-ASR by budget of two purifiers beside a control that gives in at 20."""
+    """Returns two purifiers' P-ASR by budget, and a control that learns the backdoor at 20."""
     common: dict[str, Any] = {"attack": attack, "seed": seed, "attack_params": {}}
     control = {5: 0.02, 20: 0.50}
     made = [

@@ -68,7 +68,7 @@ def test_what_an_attack_reaches_on_the_control_itself_is_no_relapse() -> None:
     assert group.saturated == [], "the control was attacked itself: nothing was taught"
     text = render(records(*cells), "summary", "text")
     assert "80.0 (-10.0)" in text
-    assert "above the higher of two" in " ".join(text.split())
+    assert "with the higher of two ASRs" in " ".join(text.split())
 
 
 def test_a_perturbation_that_fools_the_control_as_well_is_no_relapse() -> None:
@@ -183,7 +183,7 @@ def test_the_page_shows_tables_and_heat_maps(tmp_path: Path) -> None:
     assert "Transfer of qra n=5" in page
     assert page.count("ASR before and after") == 3
     assert page.count("ASR under alternative") == 1, "no image carries the trigger there"
-    assert page.count("Here the perturbation takes the trigger") == 1
+    assert page.count("Here the perturbation replaces the trigger") == 1
     assert page.count(">perturbed</span>") == 4, "the first purified model of each method"
     assert "<strong>ft qra.</strong>" in page
     assert "<image" not in page, "heat maps are drawn as shapes"

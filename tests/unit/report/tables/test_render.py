@@ -74,7 +74,7 @@ def test_cells_of_one_seed_count_once_and_are_told() -> None:
     assert number.n == 2
     assert number.mean == pytest.approx(0.6)
     assert group.repeated == 1
-    assert "averaged with another of the same row, column and seed: 1 cell;" in render(
+    assert "1 cell is averaged with another of the same row, column and seed:" in render(
         made, "summary", "text"
     )
 

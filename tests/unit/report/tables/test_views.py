@@ -1,4 +1,4 @@
-"""A view and a column are each described in one place: here they come from outside the package."""
+"""A view and a column are each described in one place; here they are outside the package."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def on_page(text: str, header: str, value: str) -> bool:
 
 
 def value_of(view: str, one: Any) -> int:  # noqa: ANN401  # what a row is depends on the view
-    """A number that no other column has: the seed of what the row shows, and 7000."""
+    """Returns a number that no other column has: 7000 and the seed of the row."""
     first = {
         "summary": lambda: one.row.cells[None][0].seed,
         "scores": lambda: one.score.row.cells[None][0].seed,

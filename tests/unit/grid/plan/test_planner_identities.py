@@ -1,4 +1,4 @@
-"""Stored results keep their names: the identities of all recipes, and of all records in git."""
+"""The identities of all recipes and of all records in git stay, so that results are found."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EARLIER = {"pam-recalibration"}
     "folder", [f for f in STORES if f.name not in EARLIER], ids=lambda folder: folder.name
 )
 def test_the_plan_of_a_recipe_is_what_its_records_are(folder: Path) -> None:
-    """With the digest and the precision of the records, the recipe's plan names these records."""
+    """With the digest and the precision of the records, the recipe's plan has their identities."""
     records = {record.id: record for record in read_records(folder)}
     context = next(iter(records.values())).settings["context"]
     spec = read_spec(ROOT / "recipes" / f"{folder.name}.toml")

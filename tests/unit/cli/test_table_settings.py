@@ -11,7 +11,7 @@ ONLY_FT = ("--only", "badnets/seed*/ft")
 
 
 def shown(store: Path, *options: str) -> tuple[list[tuple[int, int]], Told]:
-    """(seed, epochs of the recipe) of each cell that a table shows."""
+    """Returns (seed, epochs of the recipe) of each cell that a table shows."""
     told = remission("table", store, "--view", "cells", "--format", "json", *options)
     assert told.status == 0, told
     cells = json.loads(told.out)

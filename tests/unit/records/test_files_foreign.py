@@ -1,4 +1,4 @@
-"""Files in a store that remission did not write are named once and passed over."""
+"""Files in a store that remission did not write are named once and ignored."""
 
 from __future__ import annotations
 

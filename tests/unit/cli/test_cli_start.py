@@ -1,4 +1,4 @@
-"""What must start at once: no torch where none is needed."""
+"""Commands that must start at once: they import no torch."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_no_torch_is_imported(command: list[str], finished: Path, tmp_path: Path
 
 
 def test_help_comes_within_a_second() -> None:
-    """Half a second on a quiet machine; the best of three, since tests share theirs."""
+    """It takes half a second on an idle machine; the best of three runs counts."""
     taken = []
     for _ in range(3):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Whatever the user gets wrong: one line with a remedy, exit status 2, and nothing is touched."""
+"""Every mistake of a user gives one line with a remedy and exit status 2, and changes nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.unit.grid.small import (
 
 @pytest.fixture
 def untouched(finished: Path) -> Callable[[], bool]:
-    """Whether the finished store is as it was at the beginning of the test."""
+    """Checks that the finished store is unchanged at the end of the test."""
     before: Snapshot = snapshot(finished)
     return lambda: snapshot(finished) == before
 
 
 def setting(line: str) -> tuple[str, str]:
-    """An edit that puts a line behind the name of the spec."""
+    """Returns an edit that adds a line after the name of the spec."""
     return ('name = "small"', f'name = "small"\n{line}')
 
 

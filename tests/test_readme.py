@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -20,7 +20,7 @@ def test_it_is_short() -> None:
 
 
 def test_its_python_prints_what_it_says() -> None:
-    """Twelve lines: a victim that follows the trigger, asleep once purified, awake once retuned."""
+    """In twelve lines the backdoor works, is gone once purified, and returns once retuned."""
     block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
     assert len([line for line in block.splitlines() if line.strip()]) <= 12
     code = f"import torch; torch.set_num_threads(1)\n{block}"
@@ -46,7 +46,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Returns the anchors of a page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
 

@@ -1,4 +1,4 @@
-"""Stores that are damaged or may not be written: one line with a remedy, and nothing touched."""
+"""A damaged or read-only store gives one line with a remedy, and nothing changes."""
 
 from __future__ import annotations
 

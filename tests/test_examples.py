@@ -9,7 +9,7 @@ import pytest
 
 from tests.margins import above
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("audit_*.py"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("audit_*.py"))
 
 
 def test_there_are_examples() -> None:

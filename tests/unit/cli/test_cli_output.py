@@ -1,4 +1,4 @@
-"""Results on standard output, everything else on standard error, nothing when asked for nothing."""
+"""Results go to standard output, everything else to standard error, nothing with --quiet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody's own images, from a folder of PNGs to a table."""
+"""A user's own images, from a folder of PNGs to a table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.grid.small import (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Colour images of three classes, 9 pixels wide and 8 high, told apart by their colour."""
+    """Colour images of three classes, 9 pixels wide and 8 high, which differ in their colour."""
     rng = np.random.default_rng(0)
     for index, name in enumerate(("bee", "ant", "cow")):
         (tmp_path / "images" / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A store whose folders lie elsewhere, behind links, works as one that lies in one place."""
+"""A store with folders behind links works like one without links."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ STRANGER = 54321
 
 @functools.cache
 def unknown_user() -> tuple[str, ...]:
-    """The command before a command that runs it as that user, with the rights of this one."""
+    """Returns the prefix that runs a command as that user, with the rights of this one."""
     command = shutil.which("unshare")
     options = ("--user", f"--map-user={STRANGER}", f"--map-group={STRANGER}", "--")
     if command is None:
@@ -34,7 +34,7 @@ def unknown_user() -> tuple[str, ...]:
 
 
 def homeless(folder: Path, *arguments: str | Path, **environment: str) -> Told:
-    """``remission`` in a folder, with an empty environment but for what is given."""
+    """Runs ``remission`` in a folder, with no environment but the given variables."""
     told = subprocess.run(
         [*unknown_user(), sys.executable, "-m", "remission", *map(str, arguments)],
         env={"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", **environment},
@@ -48,7 +48,7 @@ def homeless(folder: Path, *arguments: str | Path, **environment: str) -> Told:
 
 @pytest.fixture
 def without_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process, as if its user had neither name nor home."""
+    """Lets this process see a user without name and home."""
     for name in ("HOME", "USERPROFILE", "REMISSION_DATA", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("os.path.expanduser", lambda path: path)

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def table(store: Path, form: str, **environment: str) -> bytes:
-    """What ``remission table`` writes into a pipe."""
+    """Returns what ``remission table`` writes into a pipe."""
     command = [sys.executable, "-m", "remission", "table", str(store), "--view", "cells"]
     own = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG", "PYTHONIO"))}
     told = subprocess.run(
