@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from remission.errors import SpecError, closest
 from remission.grid.spec.tables import TomlTable
-from remission.names import find_name
+from remission.names import find_name, printable
 
 
 def numbered(
@@ -46,5 +46,8 @@ def _index(attack: TomlTable, classes: Sequence[str], dataset: str) -> int:
     name = find_name(target, classes)
     if name is None:
         remedy = closest(target, [*classes, "all-to-all"])
+        if target.isdecimal() and int(target) < len(classes):
+            called = printable(classes[int(target)])
+            remedy = f"for class number {int(target)}, '{called}', write {int(target)} unquoted"
         raise SpecError(f"{where}: '{dataset}' has no class '{target}'", remedy)
     return list(classes).index(name)

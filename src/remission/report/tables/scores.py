@@ -172,7 +172,7 @@ register_view(
     View(
         name="scores",
         summary="relapse curves in single numbers",
-        empty="no purified model is retuned yet",
+        empty="no purified model is retuned at two budgets yet, which a curve needs",
         tables=_tables,
         objects=_objects,
         columns=COLUMNS,

@@ -76,6 +76,13 @@ def test_a_view_from_outside_says_why_it_is_empty(tmp_path: Path) -> None:
     assert told.err == "remission: nothing to show: no seed is run yet\n"
 
 
+def test_scores_of_one_budget_say_that_a_curve_needs_two(tmp_path: Path) -> None:
+    made = [one for one in grid(tmp_path) if one.cell is None or one.cell.budget in (None, 5)]
+    assert any(one.cell is not None and one.cell.budget == 5 for one in made)
+    told = remission("table", write_store(tmp_path / "store", made), "--view", "scores")
+    assert "no purified model is retuned at two budgets yet" in told.err
+
+
 def test_every_view_says_what_it_shows_and_why_it_may_be_empty() -> None:
     shown = " ".join(remission("table", "--help").out.replace("│", " ").split())
     for name, view in VIEWS.items():
