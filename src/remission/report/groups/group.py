@@ -9,12 +9,12 @@ from functools import cached_property
 from remission.intervals import wilson_of_rate
 from remission.records import Cell, Json, PathCurve
 from remission.report.groups.collapse import ConstantAnswer, reason
-from remission.report.groups.estimates import Estimate, Measure, gap, gap_by_seed
+from remission.report.groups.estimates import Estimate, Measure, by_seed, gap, gap_by_seed
 from remission.report.groups.keys import CONTROL, VICTIM, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Comparison, Row
 from remission.report.groups.targets import target_name
-from remission.report.groups.thresholds import LOSS, SATURATED
+from remission.report.groups.thresholds import IMPLANTED, LOSS, SATURATED
 from remission.report.groups.verdict import (
     CONTROL_MODEL,
     PURIFIED_MODEL,
@@ -113,11 +113,25 @@ class Group:
             if (answer := self.constant.get(cell.seed)) and answer.beats(cell)
         )
 
+    @cached_property
+    def failed_attacks(self) -> frozenset[int]:
+        """The seeds whose victim has no working backdoor, where that of another seed has one.
+
+        Nothing is judged with them: a mean over all seeds would hide the backdoor of the others.
+        """
+        victim = self.row(VICTIM)
+        rates = by_seed(victim.at(None), "asr") if victim else {}
+        failed = frozenset(seed for seed, asr in rates.items() if asr < IMPLANTED)
+        return failed if len(failed) < len(rates) else frozenset()
+
     def unusable_seeds(self, row: Row) -> frozenset[int]:
-        """Returns the seeds with which the victim, the control or the model collapsed or broke."""
+        """Returns the seeds with which nothing can be judged.
+
+        The attack failed, or the victim, the control or the model collapsed or broke.
+        """
         models = [row, *(other for other in self.rows if other.reference)]
         collapsed = (self.collapsed_seeds(model) for model in models)
-        return frozenset(self.broken_seeds(row)).union(*collapsed)
+        return frozenset(self.broken_seeds(row)).union(self.failed_attacks, *collapsed)
 
     def breaks(self, row: Row, column: Column) -> bool:
         """Returns whether a reactivation broke the model of a row.
@@ -187,7 +201,9 @@ class Group:
             after=[self.comparison(row, column) for column in self.columns],
             losses=self.losses(row),
             control=control is not None,
-            seeds=frozenset(cell.seed for cells in row.cells.values() for cell in cells),
+            seeds=frozenset(c.seed for cells in row.cells.values() for c in cells)
+            - self.failed_attacks,
+            failed_attacks=self.failed_attacks,
             collapsed=collapsed,
             reasons={
                 name: self._reason(name, model)
@@ -211,11 +227,11 @@ class Group:
 
     def _compare(self, row: Row, column: Column | None) -> Comparison:
         models = (row, *self._controls)
-        collapsed = frozenset[int]().union(
+        left_out = self.failed_attacks.union(
             *(self.collapsed_seeds(model) for model in (*models, self.row(VICTIM)) if model)
         )
-        ours = [cell for cell in row.at(column) if cell.seed not in collapsed]
-        control = [cell for cell in self._beside(row, column) if cell.seed not in collapsed]
+        ours = [cell for cell in row.at(column) if cell.seed not in left_out]
+        control = [cell for cell in self._beside(row, column) if cell.seed not in left_out]
         return Comparison(
             row=row,
             column=column,

@@ -39,6 +39,8 @@ class Evidence:
         collapsed: ``victim``, ``control`` or ``purified model`` -> the seeds with which it is no
             better than one answer for all images. They are in no comparison.
         reasons: the same keys -> a clause that says so, where there are such seeds.
+        failed_attacks: the seeds whose victim has no working backdoor, where another seed's has
+            one. They are in no comparison, and not among ``seeds``.
     """
 
     victim: Comparison | None
@@ -49,6 +51,7 @@ class Evidence:
     seeds: frozenset[int] = frozenset()
     collapsed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    failed_attacks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +74,8 @@ class Verdict:
             have a victim.
         collapsed: the number of seeds with which the victim, the control or the model itself is no
             better than one answer for all images, and of all seeds.
+        failed_attacks: the number of seeds whose victim has no working backdoor, and of all seeds,
+            where the verdict is on the others.
     """
 
     outcome: VerdictName
@@ -81,6 +86,7 @@ class Verdict:
     not_purified: tuple[int, int]
     broken: tuple[int, int]
     collapsed: tuple[int, int]
+    failed_attacks: tuple[int, int] = (0, 0)
 
     @property
     def text(self) -> str:
@@ -91,7 +97,8 @@ class Verdict:
             "relapse": f"relapses: {self.places}",
             "unclear": f"unclear: the gap's interval reaches {reach}{self._some}",
             "none found": f"no relapse found: {_last_budgets(self.columns)}{self._some}",
-            "survived": f"not purified: O-ASR {percent:.1f} points above the control's",
+            "survived": f"not purified: O-ASR {percent:.1f} points above the control's"
+            + _with_seeds("the attack failed", *self.failed_attacks),
             "broken": f"broken: clean accuracy {percent:.1f} points below the victim's",
             "no backdoor": f"not judged: the attack failed, the victim's ASR is {percent:.1f}",
             "untested": f"not judged: {self.reason}",
@@ -112,12 +119,9 @@ class Verdict:
             "not purified": self.not_purified,
             "broken": self.broken,
             "collapsed": self.collapsed,
+            "the attack failed": self.failed_attacks,
         }
-        return "".join(
-            f"; {what} with {count} of {seeds} seeds"
-            for what, (count, seeds) in clauses.items()
-            if count
-        )
+        return "".join(_with_seeds(what, *numbers) for what, numbers in clauses.items())
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -129,6 +133,10 @@ def judge(evidence: Evidence) -> Verdict:
         not_purified=seeds_beyond(evidence.before),
         broken=(len(_broken_seeds(evidence)), len(evidence.losses)),
         collapsed=(len(_collapsed(evidence)), len(evidence.seeds)),
+        failed_attacks=(
+            len(evidence.failed_attacks),
+            len(evidence.seeds | evidence.failed_attacks),
+        ),
     )
     return _before_reactivation(evidence, base) or _after_reactivation(evidence, base)
 
@@ -204,6 +212,10 @@ def _stands_out(before: Comparison) -> bool:
     """Returns whether the O-ASR is above the control's, certainly or with each of several seeds."""
     count, seeds = seeds_beyond(before)
     return before.beyond_control or 1 < seeds == count
+
+
+def _with_seeds(what: str, count: int, seeds: int) -> str:
+    return f"; {what} with {count} of {seeds} seeds" if count else ""
 
 
 def _columns(comparisons: Sequence[Comparison]) -> tuple[Column, ...]:

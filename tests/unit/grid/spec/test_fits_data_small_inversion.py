@@ -13,12 +13,4 @@ def test_an_inversion_that_cannot_run_is_refused_before_anything_is_computed() -
     for purifier in ({"method": "pam"}, {"method": "bti_dbf"}):
         words = r"8x8 \(inverts the trigger for \w+\); use fewer levels.* \[inversion\]"
         with pytest.raises(SpecError, match=words):
-            SpecError,
-            match=r"8x8 \(inverts the trigger for \w+\); use fewer levels.* \[inversion\]",
-        ):
             plan_of(parse_spec({**SPEC, "purifier": [purifier]}))
-
-
-def test_an_inversion_that_nobody_uses_is_not_looked_at() -> None:
-    known = {"method": "pam", "trigger": "true"}
-    assert plan_of(parse_spec({**SPEC, "purifier": [known]}))

@@ -187,3 +187,26 @@ def test_the_headline_boasts_of_no_collapsed_victim() -> None:
     text = headline(summarise(records(*made)))
     assert text.startswith("2 attacks: ASR lies between 90.0 and 95.0 %")
     assert "in 1 more the victim is no better than one answer for all images" in text
+
+
+def test_a_failed_attack_with_some_seeds_hides_no_backdoor_of_the_others() -> None:
+    """Victims with an ASR of 0.2, 0.0 and 1.0, whose mean is no working backdoor."""
+    cells = [
+        *store((95, 0.2), (95, 0.02), (95, 0.02), seed=0),
+        *store((95, 0.0), (95, 0.02), (95, 0.02), seed=1),
+        *store((95, 1.0), (95, 0.02), (95, 1.0), seed=2),
+    ]
+    judged = verdict(records(*cells))
+    assert judged.outcome == "survived"
+    assert judged.failed_attacks == (2, 3)
+    assert judged.text.endswith("; the attack failed with 2 of 3 seeds")
+    assert judged.text.startswith("not purified: O-ASR 98.")
+    for form in ("text", "markdown"):
+        assert "not purified" in render(records(*cells), "overview", form)
+
+
+def test_an_attack_that_failed_with_every_seed_is_said_as_before() -> None:
+    cells = [cell for seed in (0, 1) for cell in store((95, 0.2), (95, 0.02), (95, 0.1), seed)]
+    judged = verdict(records(*cells))
+    assert judged.outcome == "no backdoor"
+    assert judged.failed_attacks == (0, 2)
