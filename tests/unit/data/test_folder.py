@@ -264,13 +264,13 @@ def test_permissions(tree: Tree) -> None:
 
 
 def test_names_that_are_not_utf_8_are_names(tmp_path: Path) -> None:
-    for name in (b"caf\xe9", b"plain"):
-        folder = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
-        try:
-            os.mkdir(folder)  # noqa: PTH102
-        except OSError:
-            pytest.skip("this file system takes UTF-8 names only")
+    for name in ("cafe", "plain"):
+        (tmp_path / name).mkdir()
         for number in range(5):
-            Image.new("L", (8, 8), number).save(f"{folder}/{number}.png")
+            file = os.fsdecode(os.fsencode(tmp_path / name) + b"/caf\xe9%d.png" % number)
+            try:
+                Image.new("L", (8, 8), number).save(file)
+            except OSError:
+                pytest.skip("this file system takes UTF-8 names only")
     found = load_dataset(str(tmp_path))
     assert (len(found.train), len(found.test)) == (8, 2)
