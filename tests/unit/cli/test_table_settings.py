@@ -55,5 +55,5 @@ def test_a_victim_that_says_one_class_to_everything(tmp_path: Path) -> None:
     run(spec, store, "--only", "badnets/seed0/ft*")
     text = " ".join(remission("table", store).out.split())
     assert "survived" not in text
-    assert "is no better than one answer for all images: clean accuracy" in text
+    assert "is not shown to be better than one answer for all images: clean accuracy" in text
     assert "of 10 classes" in text

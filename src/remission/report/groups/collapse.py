@@ -1,4 +1,4 @@
-"""Collapsed models, which are no better than one answer for all images, and are not judged.
+"""Collapsed models: they are not shown to be better than one answer for all images.
 
 Such a model puts triggered images into the target class as often as all other images, so that its
 ASR says nothing about a backdoor: it is 100 % where the one answer is the target class, else 0 %.
@@ -79,7 +79,7 @@ def reason(model: str, cells: Iterable[Cell], answers: Mapping[int, ConstantAnsw
     answer = answers[cell.seed]
     of = "" if answer.classes is None else f" of {answer.classes} classes"
     return (
-        f"the {model} is no better than one answer for all images: clean accuracy "
-        f"{100 * (cell.clean_acc or 0.0):.1f}{of}, where the largest class makes up "
-        f"{100 * answer.accuracy:.1f}"
+        f"the {model} is not shown to be better than one answer for all images: clean accuracy "
+        f"{100 * (cell.clean_acc or 0.0):.1f} %, and the largest{of} makes up "
+        f"{100 * answer.accuracy:.1f} % of the images"
     )

@@ -104,7 +104,7 @@ class Group:
         return {seed for seed, loss in self.losses(row).items() if loss > LOSS}
 
     def collapsed_seeds(self, row: Row, column: Column | None = None) -> frozenset[int]:
-        """Returns the seeds with which a model is no better than one answer for all images."""
+        """Returns the seeds with which a model is not shown to be better than one answer."""
         if column is not None and column.perturbs:  # the accuracy is that on perturbed images
             return frozenset()
         return frozenset(
@@ -214,7 +214,7 @@ class Group:
 
     @property
     def reasons(self) -> list[str]:
-        """Clauses on the victim and the control, where they are no better than one answer."""
+        """Clauses on the victim and the control, where they collapsed."""
         models = {VICTIM_MODEL: self.row(VICTIM), CONTROL_MODEL: self.row(CONTROL)}
         texts = [self._reason(name, row) for name, row in models.items() if row]
         return [text for text in texts if text]

@@ -20,7 +20,8 @@ _REST: dict[VerdictName, str] = {
     "failed": "failed",
     "no backdoor": "of victims without a working backdoor",
     "broken": f"with clean accuracy more than {100 * LOSS:.0f} points below the victim's",
-    "collapsed": "not judged, since a model is no better than one answer for all images",
+    "collapsed": "not judged, since a model is not shown to be better than one answer for all "
+    "images",
 }
 
 
@@ -71,7 +72,8 @@ def _unpurified(groups: Sequence[Group]) -> str:
     if failed := len(victims) - len(measured):
         text += f"; {failed} more failed"
     if collapsed:
-        text += f"; in {collapsed} more the victim is no better than one answer for all images"
+        text += f"; in {collapsed} more the victim is not shown to be better than one answer for "
+        text += "all images"
     return f"{text}. The store holds no purified model yet."
 
 

@@ -30,7 +30,7 @@ class Attacked:
         largest_change: largest change of a pixel, as a share of its range.
         compared: number of images behind these three; 0 if they were not measured.
         unchanged: the number of these images that the trigger does not change.
-        collapsed: whether the victim is no better than one answer for all images, so that its ASR
+        collapsed: whether the victim is not shown to be better than one answer, so that its ASR
             says nothing about a backdoor.
     """
 

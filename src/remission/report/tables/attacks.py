@@ -150,8 +150,8 @@ def _table(victims: list[Attacked], title: str) -> Table:
     notes = [_NOTE]
     if collapsed:
         notes.append(
-            f"no better than one answer for all images, so that the ASR says nothing about a "
-            f"backdoor: {listed(collapsed)}"
+            "not shown to be better than one answer for all images, so that the ASR says nothing "
+            f"about a backdoor: {listed(collapsed)}"
         )
     return table_of(COLUMNS, victims, title=title, notes=notes)
 

@@ -1,4 +1,4 @@
-"""A model that is no better than one answer for all images says nothing about a backdoor."""
+"""A model that gives one answer for all images says nothing about a backdoor."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_nothing_is_judged_beside_a_collapsed_model(
     made = noted(cells) if today else records(*cells)
     found = verdict(made)
     assert found.outcome == "collapsed"
-    assert f"the {who} is no better than one answer for all images" in found.text
+    assert f"the {who} is not shown to be better than one answer for all images" in found.text
     assert ("of 4 classes" in found.text) == today
     assert "where the largest class makes up 25.0" in found.text
     text = render(made, "summary", "text")
@@ -186,7 +186,7 @@ def test_the_headline_boasts_of_no_collapsed_victim() -> None:
     ]
     text = headline(summarise(records(*made)))
     assert text.startswith("2 attacks: ASR lies between 90.0 and 95.0 %")
-    assert "in 1 more the victim is no better than one answer for all images" in text
+    assert "in 1 more the victim is not shown to be better than one answer for all images" in text
 
 
 def test_a_failed_attack_with_some_seeds_hides_no_backdoor_of_the_others() -> None:
