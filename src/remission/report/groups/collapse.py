@@ -77,9 +77,9 @@ def reason(model: str, cells: Iterable[Cell], answers: Mapping[int, ConstantAnsw
     """
     cell = min(cells, key=lambda cell: cell.seed)
     answer = answers[cell.seed]
-    of = "" if answer.classes is None else f" of {answer.classes} classes"
+    largest = "class" if answer.classes is None else f"of {answer.classes} classes"
     return (
         f"the {model} is not shown to be better than one answer for all images: clean accuracy "
-        f"{100 * (cell.clean_acc or 0.0):.1f} %, and the largest{of} makes up "
+        f"{100 * (cell.clean_acc or 0.0):.1f} %, and the largest {largest} makes up "
         f"{100 * answer.accuracy:.1f} % of the images"
     )

@@ -91,7 +91,7 @@ def test_nothing_is_judged_beside_a_collapsed_model(
     assert found.outcome == "collapsed"
     assert f"the {who} is not shown to be better than one answer for all images" in found.text
     assert ("of 4 classes" in found.text) == today
-    assert "where the largest class makes up 25.0" in found.text
+    assert "makes up 25.0 % of the images" in found.text
     text = render(made, "summary", "text")
     assert "survived" not in text
     assert "no working backdoor" not in text
@@ -125,7 +125,7 @@ def test_a_collapsed_purified_model_is_not_judged_by_its_asr() -> None:
     """25 of a victim's 34 %: too small a loss to count as broken."""
     found = verdict(records(*store((40, 1.0), (40, 0.0), (32, 0.0))))
     assert found.outcome == "collapsed"
-    assert "the purified model is no better" in found.text
+    assert "the purified model is not shown to be better" in found.text
     found = verdict(records(*store(GOOD, INNOCENT, CONSTANT)))
     assert found.outcome == "broken", "from 95 to 25 % it is said as what it is"
 
