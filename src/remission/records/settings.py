@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from remission.records.cell import Json
-from remission.records.files import PLANS
 from remission.records.record import Record
+from remission.records.unfinished import stored_plans
 
 _APART = ("dataset", "arch", "seed")
 """Keys that tables show in columns of their own."""
@@ -39,12 +38,10 @@ def last_runs(folder: Path) -> dict[str, str]:
     The result is empty for an older store, whose plans do not say when they were made.
     """
     times: dict[str, str] = {}
-    for file in sorted((folder / PLANS).glob("*.json")):
-        with suppress(OSError, ValueError, TypeError, KeyError):  # no result depends on a plan
-            plan = json.loads(file.read_text(encoding="utf-8"))
-            for stage in plan["stages"]:
-                identity = str(stage).rpartition("/")[2]
-                times[identity] = max(times.get(identity, ""), str(plan["run"]))
+    for plan in stored_plans(folder)[0]:
+        for stage in plan.stages if plan.run else ():
+            identity = stage.rpartition("/")[2]
+            times[identity] = max(times.get(identity, ""), plan.run)
     return times
 
 

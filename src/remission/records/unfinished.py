@@ -18,10 +18,12 @@ class StoredPlan:
     Args:
         name: the name of the spec.
         stages: ``kind/identity`` of each stage of its grid.
+        run: when the run began, ISO 8601 in UTC; empty in plans of older stores.
     """
 
     name: str
     stages: tuple[str, ...]
+    run: str = ""
 
 
 def plan_text(name: str, stages: Iterable[tuple[str, str]]) -> str:
@@ -53,7 +55,7 @@ def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
                 broken.append(file)
             continue
         if spec_file_name(name) == file.stem:
-            plans.append(StoredPlan(name, tuple(stages)))
+            plans.append(StoredPlan(name, tuple(stages), str(content.get("run", ""))))
     return plans, broken
 
 
