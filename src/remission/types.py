@@ -111,12 +111,13 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Four disjoint sets of images, drawn with one seed.
+    """Disjoint sets of images, drawn with one seed.
 
     Args:
         victim: the training images of victim and control; the victim's are poisoned.
         defender: the clean images that purifiers get.
         attacker: the images that reactivations get, from which they make poisoned ones too.
+        validation: the images on which models are compared before a choice; None: there are none.
         test: the images on which models are measured; nothing is ever chosen by them.
     """
 
@@ -124,12 +125,14 @@ class Split:
     defender: LabelledImages
     attacker: LabelledImages
     test: LabelledImages
+    validation: LabelledImages | None = None
 
     def to(self, device: torch.device | str) -> Split:
-        """Returns the same four sets on ``device``."""
+        """Returns the same sets on ``device``."""
         return Split(
             victim=self.victim.to(device),
             defender=self.defender.to(device),
             attacker=self.attacker.to(device),
             test=self.test.to(device),
+            validation=self.validation.to(device) if self.validation else None,
         )

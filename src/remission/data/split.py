@@ -1,10 +1,11 @@
-"""The seeded split into victim, defender, attacker and test: disjoint and stratified."""
+"""The seeded split into victim, defender, attacker, validation and test: disjoint, stratified."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -15,41 +16,48 @@ from remission.seeding import Seed
 from remission.types import Dataset, Split
 
 
+class SplitSizes(TypedDict, total=False):
+    """The sizes of the sets of a split; every key may be left out.
+
+    Keys:
+        defender: clean images that every purifier gets: a fraction of the training set in (0, 1),
+            or a number of images; without the key 0.05.
+        attacker: images that the retuning attack draws from: a fraction or a number; 0.02.
+        victim: number of images to train the victim on; None, as without the key: all that are
+            left.
+        validation: number of training images on which models are compared before a choice; 0, as
+            without the key: none.
+        test: number of test images; None, as without the key: all. They keep the published order.
+    """
+
+    defender: float | int
+    attacker: float | int
+    victim: int | None
+    validation: int
+    test: int | None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SplitIndices:
     """Which images belong to which set of a split.
 
     Args:
-        victim: indices of training images, as of ``defender`` and ``attacker``.
+        victim: indices of training images, as of ``defender``, ``attacker`` and ``validation``.
         defender: see :class:`remission.types.Split`.
         attacker: see there.
+        validation: see there; empty where there are none.
         test: indices of test images, or the slice of all of them.
     """
 
     victim: Tensor
     defender: Tensor
     attacker: Tensor
+    validation: Tensor
     test: Tensor | slice
 
 
-def split_indices(
-    dataset: Dataset,
-    seed: Seed,
-    *,
-    defender: float | int = 0.05,
-    attacker: float | int = 0.02,
-    victim: int | None = None,
-    test: int | None = None,
-) -> SplitIndices:
-    """The sets of :func:`split_dataset` as indices: looks at labels alone and copies no image.
-
-    Args:
-        dataset: the labels of its images are looked at.
-        seed: as of :func:`split_dataset`, and the sizes as well.
-        defender: a fraction in (0, 1) or a number of training images.
-        attacker: a fraction in (0, 1) or a number of training images.
-        victim: number of training images; None: all that are left.
-        test: number of test images; None: all.
+def split_indices(dataset: Dataset, seed: Seed, **sizes: Unpack[SplitSizes]) -> SplitIndices:
+    """Returns the sets of :func:`split_dataset` as indices: reads labels alone, copies no image.
 
     Raises:
         DataError: a size is out of range, or there are not as many images.
@@ -62,44 +70,43 @@ def split_indices(
             "attacker",
             "add images",
         )
-    sizes = [_size("defender", defender, total), _size("attacker", attacker, total)]
-    left = total - sum(sizes)
+    defender, attacker = sizes.get("defender", 0.05), sizes.get("attacker", 0.02)
+    first = [_size("defender", defender, total), _size("attacker", attacker, total)]
+    left = total - sum(first)
     if left < 1:
         raise DataError(
-            f"defender={defender} and attacker={attacker} take {sum(sizes)} of the {total} "
+            f"defender={defender} and attacker={attacker} take {sum(first)} of the {total} "
             f"training images of '{dataset.name}' and leave none for the victim",
             f"ask for fewer: at least one each, together at most {total - 1}",
         )
+    validation = sizes.get("validation", 0)
+    if validation:
+        _count("validation", validation, left - 1, "training images left beside one for the victim")
+    victim, left = sizes.get("victim"), left - validation
     wanted = left if victim is None else _count("victim", victim, left, "training images left")
     drawn = seed.child("split", "train")
     if dataset.copies is None:
-        parts = _divide(labels, [*sizes, wanted], drawn)
+        parts = _divide(labels, [*first, wanted, validation], drawn)
     else:
-        parts = _divide_groups(labels, dataset.copies, sizes, victim, drawn)
+        parts = _divide_groups(labels, dataset.copies, first, victim, validation, drawn)
+    test = sizes.get("test")
     return SplitIndices(
         defender=parts[0],
         attacker=parts[1],
         victim=parts[2],
+        validation=parts[3],
         test=slice(None) if test is None else _test_subset(dataset, test, seed),
     )
 
 
-def split_dataset(
-    dataset: Dataset,
-    seed: Seed,
-    *,
-    defender: float | int = 0.05,
-    attacker: float | int = 0.02,
-    victim: int | None = None,
-    test: int | None = None,
-) -> Split:
+def split_dataset(dataset: Dataset, seed: Seed, **sizes: Unpack[SplitSizes]) -> Split:
     """Makes the split that all measurements with ``seed`` share.
 
-    The training images are divided into the defender's, the attacker's and the victim's: disjoint,
-    each in an order shuffled by ``seed``, each with the class proportions of the whole to within
-    one image per class (with very unequal classes two, for the victim). Who belongs to the defender
-    and the attacker depends on ``seed``, ``defender`` and ``attacker`` alone, never on ``victim``
-    or ``test``.
+    The training images are divided into the defender's, the attacker's, the victim's and those of
+    the validation: disjoint, each in an order shuffled by ``seed``, each with the class proportions
+    of the whole to within one image per class (with very unequal classes two, for the last sets).
+    Who belongs to the defender and the attacker depends on ``seed``, ``defender`` and ``attacker``
+    alone, and a victim of a number of images does not depend on ``validation``.
 
     Where the data set says that training images are copies of each other (``Dataset.copies``), they
     are disjoint by content too: equal images go to one set. Where the size of a set cuts through a
@@ -109,22 +116,17 @@ def split_dataset(
     Args:
         dataset: images uint8 (N, C, H, W).
         seed: the same seed gives the same split on every computer.
-        defender: clean images that every purifier gets: a fraction of the training set in (0, 1),
-            or a number of images.
-        attacker: images that the retuning attack draws from: a fraction or a number.
-        victim: number of images to train the victim on; all that are left, if not given.
-        test: number of test images; all, if not given. They keep the published order.
+        **sizes: see :class:`SplitSizes`.
 
     Raises:
         DataError: a size is out of range, or there are not as many images.
     """
-    indices = split_indices(
-        dataset, seed, defender=defender, attacker=attacker, victim=victim, test=test
-    )
+    indices = split_indices(dataset, seed, **sizes)
     return Split(
         defender=dataset.train[indices.defender],
         attacker=dataset.train[indices.attacker],
         victim=dataset.train[indices.victim],
+        validation=dataset.train[indices.validation] if len(indices.validation) else None,
         test=dataset.test[indices.test],
     )
 
@@ -192,7 +194,12 @@ def _divide(labels: Tensor, sizes: Sequence[int], seed: Seed) -> list[Tensor]:
 
 
 def _divide_groups(
-    labels: Tensor, groups: Tensor, sizes: Sequence[int], victim: int | None, seed: Seed
+    labels: Tensor,
+    groups: Tensor,
+    sizes: Sequence[int],
+    victim: int | None,
+    validation: int,
+    seed: Seed,
 ) -> list[Tensor]:
     """Divides as :func:`_divide` does, but no group has images in two sets.
 
@@ -200,7 +207,8 @@ def _divide_groups(
         labels: (N,).
         groups: (N,), equal for images that belong together.
         sizes: of the first sets, in whole groups and the part of one that is needed to fill a set.
-        victim: size of the last set; None: what is left.
+        victim: size of the next set; None: what is left beside the validation.
+        validation: size of the last set.
         seed: decides.
     """
     classes = labels.tolist()
@@ -218,22 +226,25 @@ def _divide_groups(
         part, waiting = fill(waiting, classes, quota, all_of=False)
         parts.append(part)
     left = Counter(classes[i] for unit in waiting for i in unit)
-    wanted = left.total() if victim is None else victim
-    if not 1 <= wanted <= left.total():
+    wanted = left.total() - validation if victim is None else victim
+    if not 1 <= wanted <= left.total() - validation:
         raise DataError(
             f"beside the defender's and the attacker's images and copies of them, {left.total()} "
-            f"training images are left, and the victim needs {max(wanted, 1)}",
+            f"training images are left, and the victim needs {max(wanted, 1)}"
+            + (f", the validation {validation}" if validation else ""),
             "ask for fewer in all",
         )
-    (row,) = _allocate([left[name] for name in names], [wanted], ties)
-    parts.append(fill(waiting, classes, dict(zip(names, row, strict=True)), all_of=True)[0])
+    row, last = _allocate([left[name] for name in names], [wanted, validation], ties)
+    part, waiting = fill(waiting, classes, dict(zip(names, row, strict=True)), all_of=True)
+    parts.append(part)
     if not all(parts):
         raise DataError(
             "the training images are copies of so few pictures that the defender or the attacker "
             "has none of its own",
             "add different images",
         )
-    wholes = [torch.tensor(part) for part in parts]
+    parts.append(fill(waiting, classes, dict(zip(names, last, strict=True)), all_of=True)[0])
+    wholes = [torch.tensor(part, dtype=torch.int64) for part in parts]
     return [whole[_order(len(whole), seed.child("set", i))] for i, whole in enumerate(wholes)]
 
 

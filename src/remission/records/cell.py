@@ -70,6 +70,15 @@ class Cell(Subject):
     """The number of test images behind ``clean_acc``."""
     n_triggered: int = 0
     """The number of triggered test images behind ``asr`` and ``robust_acc``."""
+    validation_clean_acc: Fraction | None = None
+    """``clean_acc`` on the images of the validation; None where the split has none, and after a
+    reactivation that perturbs images."""
+    validation_asr: Fraction | None = None
+    """``asr`` on the same images."""
+    n_validation: int = 0
+    """The number of images behind ``validation_clean_acc``."""
+    n_validation_triggered: int = 0
+    """The number of triggered images behind ``validation_asr``."""
     asr_clean: Fraction | None = None
     """After a reactivation that perturbs images: the share of perturbed test images of other
     classes, without the trigger, that the model assigns to the attacker's class. ``clean_acc`` is

@@ -78,7 +78,7 @@ class VictimDetails(Details):
         losses: mean training loss of each epoch.
         stealth: how visible the trigger is.
         preview_count: images in each of its pictures.
-        split: the name of each of the four sets of images -> number of images.
+        split: the name of each set of images -> number of images.
         test_classes: ``number`` of classes, and share in (0, 1] of the ``largest`` among the test
             images.
     """

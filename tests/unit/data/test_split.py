@@ -80,6 +80,32 @@ def test_the_split(case: tuple[list[int], int, int, int, int]) -> None:
     assert set(indices(fewer.victim)) <= set(parts[2])
     assert error(fewer.victim, counts) <= 2
 
+    if (left := len(whole.victim) - victim) > 0:
+        seen = split_dataset(
+            data, Seed(number), defender=defender, attacker=attacker, victim=victim, validation=left
+        )
+        assert seen.validation is not None
+        assert same(seen, fewer) == [True] * 3
+        everything = (*parts[:2], indices(fewer.victim), indices(seen.validation))
+        assert sorted(chain(*everything)) == list(range(sum(counts)))
+        assert error(seen.validation, counts) <= 2
+
+
+def test_the_validation_is_taken_from_what_the_victim_would_have() -> None:
+    whole = split_dataset(dataset([100] * 4), Seed(0))
+    split = split_dataset(dataset([100] * 4), Seed(0), validation=40)
+    assert whole.validation is None
+    assert split.validation is not None
+    assert [len(split.victim), len(split.validation)] == [332, 40]
+    assert split.validation.labels.bincount().tolist() == [10] * 4
+    assert set(indices(split.victim)) | set(indices(split.validation)) == set(indices(whole.victim))
+    with pytest.raises(DataError) as caught:
+        split_dataset(dataset([100] * 4), Seed(0), validation=372)
+    assert str(caught.value) == (
+        "validation=372, but there are 371 training images left beside one for the victim; "
+        "give a number from 1 to 371"
+    )
+
 
 @given(st.integers(1, 10), st.integers(4, 50), st.data())
 @settings(max_examples=60, deadline=None)
@@ -227,6 +253,14 @@ def test_copies_go_to_one_set(case: tuple[list[int], list[int], int, int, int]) 
     assert len(fewer.victim) == 3
     assert set(fewer.victim.tolist()) <= set(parts[2])
 
+    if len(parts[2]) > 2:
+        seen = split_indices(
+            data, Seed(number), defender=defender, attacker=attacker, victim=1, validation=1
+        )
+        (alone,) = seen.validation.tolist()
+        others = (seen.defender, seen.attacker, seen.victim)
+        assert groups[alone] not in {groups[i] for part in others for i in part.tolist()}
+
 
 def test_what_copies_leave_for_the_victim() -> None:
     data = dataclasses.replace(dataset([6]), copies=torch.tensor([0, 0, 0, 1, 1, 1]))
@@ -249,7 +283,7 @@ def test_what_copies_leave_for_the_victim() -> None:
 
 
 def digest(data: Dataset, number: int, **sizes: int) -> str:
-    """Returns a digest of 16 digits of the indices of the four sets."""
+    """Returns a digest of 16 digits of the indices of four sets."""
     sets = split_indices(data, Seed(number).child("split"), **sizes)
     test = torch.arange(len(data.test))[sets.test]
     found = hashlib.sha256()

@@ -62,7 +62,7 @@ class RehearsedInputs(StageInputs):
 
     @property
     def split(self) -> Split:
-        """The four sets of images."""
+        """The sets of images."""
         return self._split
 
     def parent(self, role: str, *among: Kind) -> Record:

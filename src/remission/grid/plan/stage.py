@@ -35,7 +35,7 @@ class Context:
         arch: the model, as a spec names it.
         seed: the spec's seed.
         precision: of forward passes; ``"auto"`` until the device is known.
-        split: the sizes of the four sets of images, as :func:`remission.data.split_dataset` takes
+        split: the sizes of the sets of images, as :func:`remission.data.split_dataset` takes
             them.
         recipe: how victim and control are trained, as :class:`remission.training.Recipe` takes it.
         resize: how images are brought to ``size``.

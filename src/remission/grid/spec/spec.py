@@ -55,7 +55,7 @@ class Spec(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of forward passes; auto: bf16 where the processor multiplies it faster."""
     split: SplitSection = SplitSection()
-    """Sizes of the four disjoint sets of images."""
+    """Sizes of the disjoint sets of images."""
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
     attack: list[TomlTable] = Field(min_length=1)

@@ -63,7 +63,7 @@ class VictimSection(_Section):
 
 
 class SplitSection(_Section):
-    """Sizes of the four disjoint sets: shares of the training images, or counts."""
+    """Sizes of the disjoint sets: shares of the training images, or counts."""
 
     defender: Several | Share = 0.05
     """Clean images for every purifier."""
@@ -71,8 +71,19 @@ class SplitSection(_Section):
     """Images for every reactivation, which uses some as they are and poisons others."""
     victim: Several | None = None
     """Largest number of the remaining images that the victim is trained on; None: all of them."""
+    validation: Annotated[int, Field(ge=0)] = 0
+    """Training images, given to nobody, on which victims, controls and purified models are measured
+    as well, so that a choice among them needs no test image; 0: none."""
     test: Count | None = None
     """Test images behind every cell, stratified; None: all."""
+
+    @model_serializer(mode="wrap")
+    def _without_empty_validation(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
+        """Leaves 0 out: the key is younger than stored results, whose identities must stay."""
+        dumped: TomlTable = handler(self)
+        if not dumped["validation"]:
+            del dumped["validation"]
+        return dumped
 
 
 class PathSection(_Section):

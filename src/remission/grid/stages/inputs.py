@@ -147,7 +147,7 @@ class StageInputs:
 
     @property
     def split(self) -> Split:
-        """The four sets of images of this seed."""
+        """The sets of images of this seed."""
         counts = tuple(self.context.split.items())
         return _split_of(self._place, self.seed.root, counts, str(self.device))
 

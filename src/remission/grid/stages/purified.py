@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from remission.grid.plan.stage import PURIFIER, THE_CONTROL
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.inverted import named_class
+from remission.grid.stages.rates import backdoor_rates, clean_rates
 from remission.grid.stages.result import Cost, StageResult
 from remission.inversion import InvertedSource, KnownSource, TriggerSource
-from remission.metrics import accuracy
 from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.purifiers import TriggerPurifier, inverts
 from remission.records import kinds
 from remission.records.details import InnocentDetails, NamedClass, PurifiedDetails
-from remission.training import evaluate, predict
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +40,7 @@ def purified(inputs: StageInputs) -> StageResult:
     """Purifies a victim and measures the purified model."""
     purification = _purify(inputs)
     return StageResult(
-        rates=evaluate(purification.model, inputs.split.test, *inputs.trigger()),
+        **backdoor_rates(inputs, purification.model, *inputs.trigger()),
         files={"weights.safetensors": pack(purification.model)},
         details=PurifiedDetails(later_inversions=purification.later),
         cost=purification.cost,
@@ -55,9 +54,8 @@ def innocent(inputs: StageInputs) -> StageResult:
         purification = _Purification(model=inputs.model("victim"))
     else:
         purification = _purify(inputs)
-    test = inputs.split.test
     return StageResult(
-        rates=accuracy(predict(purification.model, test), test.labels),
+        **clean_rates(inputs, purification.model),
         details=InnocentDetails(inversion=purification.first, later_inversions=purification.later),
         cost=purification.cost,
         before=purification.before,

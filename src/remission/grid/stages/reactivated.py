@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.perturbed import asr_under, perturbed
+from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import StageResult
 from remission.progress import tracked
 from remission.reactivations import InputReactivation, WeightReactivation
 from remission.records import Record
 from remission.records.details import TransferDetails, TriedModel
 from remission.records.kinds import REACTIVATED, TRANSFER
-from remission.training import evaluate
 
 
 def reactivated(inputs: StageInputs) -> StageResult:
@@ -30,7 +30,7 @@ def reactivated(inputs: StageInputs) -> StageResult:
         budget=inputs.stage.budget or 0,
         seed=inputs.seed.child("reactivation", method.name),
     )
-    return StageResult(rates=evaluate(model, inputs.split.test, trigger, target))
+    return StageResult(**backdoor_rates(inputs, model, trigger, target))
 
 
 _TRIED = 2000

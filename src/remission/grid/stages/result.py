@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from remission.grid.plan.cell_keys import cell_keys
@@ -51,6 +51,7 @@ class StageResult:
         details: what the record notes in addition to its cell and its curves.
         rates: of the measured model; clean accuracy alone where nobody attacked; None if the stage
             measures no model.
+        validation: the same on the images of the validation; None if there are none.
         paths: measurements along paths between models.
         plane: measurements on the plane through three models.
         cell_fields: further fields of the cell.
@@ -61,6 +62,7 @@ class StageResult:
     files: Mapping[str, bytes] = field(default_factory=dict)
     details: Details | Mapping[str, Any] = field(default_factory=dict)
     rates: Rates | Rate | None = None
+    validation: Rates | Rate | None = None
     paths: tuple[PathCurve, ...] = ()
     plane: Plane | None = None
     cell_fields: Mapping[str, Any] = field(default_factory=dict)
@@ -86,22 +88,42 @@ class StageResult:
         """
         if self.rates is None:
             return None
-        clean = self.rates if isinstance(self.rates, Rate) else self.rates.clean_acc
         cost = (self.cost or whole) + self.before
-        cell = Cell(
+        return Cell(
             **cell_keys(stage),
-            clean_acc=clean.value,
-            clean_acc_interval=clean.interval,
-            n_clean=clean.total,
+            **_fields(self.rates),
+            **_validation_fields(self.validation),
             seconds=cost.seconds,
             cpu_seconds=cost.cpu,
+            **self.cell_fields,
         )
-        if isinstance(self.rates, Rates):
-            cell = replace(
-                cell,
-                asr=self.rates.asr.value,
-                robust_acc=self.rates.robust_acc.value,
-                asr_interval=self.rates.asr.interval,
-                n_triggered=self.rates.asr.total,
-            )
-        return replace(cell, **self.cell_fields)
+
+
+def _fields(rates: Rates | Rate) -> dict[str, Any]:
+    """Returns the fields of a cell that hold rates on test images."""
+    if isinstance(rates, Rate):
+        return {
+            "clean_acc": rates.value,
+            "clean_acc_interval": rates.interval,
+            "n_clean": rates.total,
+        }
+    return {
+        **_fields(rates.clean_acc),
+        "asr": rates.asr.value,
+        "robust_acc": rates.robust_acc.value,
+        "asr_interval": rates.asr.interval,
+        "n_triggered": rates.asr.total,
+    }
+
+
+def _validation_fields(rates: Rates | Rate | None) -> dict[str, Any]:
+    """Returns the fields of a cell that hold rates on the images of the validation."""
+    if rates is None:
+        return {}
+    if isinstance(rates, Rate):
+        return {"validation_clean_acc": rates.value, "n_validation": rates.total}
+    return {
+        **_validation_fields(rates.clean_acc),
+        "validation_asr": rates.asr.value,
+        "n_validation_triggered": rates.asr.total,
+    }

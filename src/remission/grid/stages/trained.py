@@ -9,12 +9,14 @@ from torch import Tensor
 
 from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
+from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import Cost, StageResult
+from remission.metrics import counted
 from remission.models.checkpoint import pack
 from remission.records.details import ControlDetails, StealthDetails, VictimDetails
 from remission.records.kinds import BASELINE, CONTROL, VICTIM
 from remission.stealth import Stealth, measure_stealth
-from remission.training import evaluate, fit
+from remission.training import fit
 from remission.triggers import Trigger
 from remission.types import Target
 
@@ -31,9 +33,10 @@ def victim(inputs: StageInputs) -> StageResult:
         inputs.new_model(), split.victim, inputs.recipe, seed=inputs.attack_seed
     )
     attacked.model.eval()
-    rates = evaluate(attacked.model, split.test, attacked.trigger, attacked.target)
+    measured = backdoor_rates(inputs, attacked.model, attacked.trigger, attacked.target)
+    triggered = counted(split.test.labels, attacked.target, inputs.classes).places
     return StageResult(
-        rates=rates,
+        **measured,
         files={
             "weights.safetensors": pack(attacked.model),
             "trigger.safetensors": pack(attacked.trigger),
@@ -44,10 +47,11 @@ def victim(inputs: StageInputs) -> StageResult:
             poisoned=len(attacked.poisoned),
             losses=attacked.trained.losses,
             stealth=StealthDetails(**asdict(_stealth(inputs, attacked.trigger, attacked.target))),
-            preview_count=min(previews.COUNT, rates.asr.total),
+            preview_count=min(previews.COUNT, len(triggered)),
             split={
-                name: len(getattr(split, name))
-                for name in ("victim", "defender", "attacker", "test")
+                name: len(images)
+                for name in ("victim", "defender", "attacker", "validation", "test")
+                if (images := getattr(split, name))
             },
             test_classes=_test_classes(split.test.labels, inputs.classes),
         ),
@@ -88,7 +92,7 @@ def baseline(inputs: StageInputs) -> StageResult:
     """Measures the control with the trigger of a victim."""
     trigger, target = inputs.trigger()
     return StageResult(
-        rates=evaluate(inputs.model("model"), inputs.split.test, trigger, target),
+        **backdoor_rates(inputs, inputs.model("model"), trigger, target),
         before=Cost.of(inputs.parent("model", CONTROL)),
     )
 
