@@ -90,7 +90,10 @@ def test_the_patch_excites_the_chosen_neurons(world: World) -> None:
 def test_hard_images_are_hard_for_another_model_and_that_is_why_the_patches_are_learned(
     world: World,
 ) -> None:
-    attack = LabelConsistent(poison_rate=0.05, target=8, steps=5, robust_steps=1)
+    # faint patches: the model learns patches in full contrast from images of any kind
+    attack = LabelConsistent(
+        poison_rate=0.05, target=8, steps=5, robust_steps=1, amplitude=0.3, test_amplitude=0.6
+    )
     setting = setting_of(world, attack)
     images = as_bytes(attack.craft(setting)(setting.data.floats(setting.chosen)))
     hard = LabelledImages(images, torch.full((len(images),), 8))
@@ -101,4 +104,4 @@ def test_hard_images_are_hard_for_another_model_and_that_is_why_the_patches_are_
     easy = on(world, replace(attack, epsilon=1e-3, robust_steps=0))
     below(recognised[1], recognised[0] - 0.2)
     missed, missed_by_easy = 1 - on(world, attack).asr.value, 1 - easy.asr.value
-    below(missed, 0.6 * missed_by_easy)
+    below(missed, missed_by_easy - 0.12)

@@ -21,6 +21,7 @@ from remission.data.load import find_folder
 from remission.errors import SpecError, closest
 from remission.grid.spec.files import located, read_toml, with_pictures
 from remission.grid.spec.methods import SpecMethods, build_methods
+from remission.grid.spec.sweeps import with_sweeps
 from remission.grid.spec.tables import STRICT, PathSection, SplitSection, TomlTable, VictimSection
 from remission.grid.spec.targets import numbered
 from remission.method import explain
@@ -59,7 +60,9 @@ class Spec(BaseModel):
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
     attack: list[TomlTable] = Field(min_length=1)
-    """One table [[attack]] per attack."""
+    """One table [[attack]] per attack. In every table [[attack]], [[purifier]] and
+    [[reactivation]], `sweep` gives lists of values to some parameters; the table then stands for
+    one table per combination of them."""
     inversion: TomlTable | Annotated[list[TomlTable], Field(min_length=1)] = {"method": "bti_dbf"}
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
@@ -157,7 +160,7 @@ def read_spec(file: Path) -> Spec:
     """
     file = on_disk(file)
     folder = file.absolute().parent
-    return parse_spec(with_pictures(read_toml(file), folder), folder)
+    return parse_spec(with_pictures(with_sweeps(read_toml(file)), folder), folder)
 
 
 def parse_spec(table: TomlTable, folder: Path | None = None) -> Spec:
@@ -171,7 +174,7 @@ def parse_spec(table: TomlTable, folder: Path | None = None) -> Spec:
         SpecError: an unknown key, an unknown method, a wrong value.
     """
     try:
-        spec = Spec.model_validate(table)
+        spec = Spec.model_validate(with_sweeps(table))
     except ValidationError as error:
         mistakes = error.errors()
         for mistake in mistakes:  # a mistyped key first: it may be the one that is missing
