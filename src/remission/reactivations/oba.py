@@ -134,7 +134,8 @@ class OBA(InputReactivation):
         assert attacker.victim is not None
         source, surrogates = KnownSource(attacker.trigger), []
         for name in self.surrogates:
-            purifier = _PURIFIERS[name]()
+            # whatever the victim was trained with: stored results of this mode rest upon it
+            purifier = _PURIFIERS[name]().resolved("crop_flip")
             purified = purifier(
                 attacker.victim, attacker.images, seed=seed.child(name), trigger=source
             )
