@@ -27,7 +27,7 @@ def main() -> dict[str, float]:
     print(f"victim: C-Acc {rates.clean_acc.value:.1%}, ASR {rates.asr.value:.1%}")
 
     asr_after = {}
-    for purifier in (FT(augment="none"), EP(epochs=30, lr=0.02, augment="none")):
+    for purifier in (FT(), EP(epochs=30, lr=0.02)):
         purified = purifier(
             victim.model,
             split.defender,

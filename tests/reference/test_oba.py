@@ -124,7 +124,8 @@ def test_transfer_is_the_white_box_on_the_attackers_own_purified_model() -> None
     settings: dict[str, Any] = {"epsilon": EPSILON, "epochs": 2, "batch_size": 4}
     method = OBA(mode="transfer", surrogates=("ep",), **settings)
     found = method(unseen, data, corner(), TARGET, seed=seed, victim=victim)
-    own = EP()(victim, data, seed=seed.child("ep"), trigger=KnownSource(corner())).model
+    purifier = EP(augment="crop_flip")
+    own = purifier(victim, data, seed=seed.child("ep"), trigger=KnownSource(corner())).model
     wanted = OBA(**settings)(own, data, corner(), TARGET, seed=seed)
     for one, two in zip(
         found.perturbation.parameters(), wanted.perturbation.parameters(), strict=True

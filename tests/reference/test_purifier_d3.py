@@ -1,8 +1,9 @@
-"""D3, replayed: min (lambda max(0, CE - epsilon) - ||W - W0||) / (1 + lambda), ||W|| = ||W0||."""
+"""D3, replayed: min lambda * excess - ||W - W0||, ||W|| = ||W0||, with both hinges."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -32,18 +33,35 @@ def length(vector: Tensor) -> Tensor:
     return total.sqrt()
 
 
+def excess(logits: Tensor, y: Tensor, epsilon: float, hinge: str) -> tuple[Tensor, list[bool]]:
+    """Returns the clean loss above epsilon, and which of the values that it compares are above."""
+    groups = [slice(None)] if hinge == "batch" else [slice(i, i + 1) for i in range(len(y))]
+    total, over = torch.zeros((), dtype=torch.float64), []
+    for group in groups:
+        clean = cross_entropy(logits[group], y[group])  # the mean over the group
+        over.append(float(clean.detach()) > epsilon)
+        if over[-1]:
+            total = total + (clean - epsilon)
+    return total / len(groups), over
+
+
 @pytest.mark.parametrize("epsilon", [1e-6, 1.5, 50.0], ids=["always over", "often over", "never"])
-@pytest.mark.parametrize("lambda_clean", [0.5, 10.0])
-def test_every_update(epsilon: float, lambda_clean: float) -> None:
+@pytest.mark.parametrize("lambda_clean", [0.5, 1.0, 10.0])
+@pytest.mark.parametrize("hinge", ["image", "batch"])
+def test_every_update(
+    epsilon: float, lambda_clean: float, hinge: Literal["image", "batch"]
+) -> None:
     victim, data = Toy(), toy_data(11)
     method = D3(
-        epsilon=epsilon, lambda_clean=lambda_clean, epochs=3, lr=0.1, batch_size=4, augment="none"
-    )
+        epsilon=epsilon, lambda_clean=lambda_clean, hinge=hinge, epochs=3, lr=0.1, batch_size=4,
+        augment="none",
+    )  # fmt: skip
     done = method(victim, data, seed=Seed(0)).model
     assert isinstance(done, Toy)
     w0 = flat(victim)[HEAD]
     w, slow, sgd = done.visited[0], Slow.like(victim), SlowSGD(0.1, 0.9)
-    over = []
+    over: list[bool] = []
+    divisor = 11 if lambda_clean == 10 else 1
     for step, batch in enumerate(done.seen):
         torch.testing.assert_close(done.visited[step], w, rtol=1e-9, atol=1e-12)
         which, triggered = recognise(batch, data)
@@ -51,16 +69,24 @@ def test_every_update(epsilon: float, lambda_clean: float) -> None:
         y = data.labels[which]
 
         def loss(at: Tensor, x: Tensor = batch, y: Tensor = y) -> Tensor:
-            clean = cross_entropy(slow.logits(at, x), y)  # the mean over the batch
-            over.append(float(clean.detach()) > epsilon)
-            excess = clean - epsilon if over[-1] else 0.0 * clean
-            return (lambda_clean * excess - length(at[HEAD] - w0)) / (1 + lambda_clean)
+            above, which = excess(slow.logits(at, x), y, epsilon, hinge)
+            over.extend(which)
+            return (lambda_clean * above - length(at[HEAD] - w0)) / divisor
 
         w = sgd.step(w, grad(loss, w), schedule("cosine", step, total=9)).clone()
         w[HEAD] *= float(length(w0) / length(w[HEAD]))
     assert_same(done, w, slow)
     assert any(over) == (epsilon < 50)
     assert all(over) == (epsilon < 1)
+
+
+def test_an_image_of_small_loss_counts_in_the_mean_and_not_alone() -> None:
+    """Losses 0.2 and 3.0 with epsilon 1: (0 + 2) / 2 per image, 1.6 - 1 in the mean."""
+    shares = torch.tensor([0.2, 3.0], dtype=torch.float64).neg().exp()
+    logits, labels = torch.stack([shares, 1 - shares], 1).log(), torch.zeros(2, dtype=torch.long)
+    assert float(D3(epsilon=1.0).excess(logits, labels)) == pytest.approx(1.0, rel=1e-12)
+    batch = D3(epsilon=1.0, hinge="batch")
+    assert float(batch.excess(logits, labels)) == pytest.approx(0.6, rel=1e-12)
 
 
 def test_the_head_starts_anew_as_long_as_before_and_nothing_else_changes() -> None:

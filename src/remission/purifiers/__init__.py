@@ -1,7 +1,16 @@
 """Purifiers: from a suspect model and clean images to a model without its backdoor, if it works."""
 
 from remission.purifiers.anp import ANP
-from remission.purifiers.base import CleanPurifier, Purified, Purifier, TriggerPurifier, inverts
+from remission.purifiers.base import (
+    Augmenting,
+    CleanPurifier,
+    Purified,
+    Purifier,
+    PurifierAugment,
+    TriggerPurifier,
+    augmentation,
+    inverts,
+)
 from remission.purifiers.bti_dbf_u import BTIDBFUnlearning
 from remission.purifiers.clp import CLP
 from remission.purifiers.d3 import D3
@@ -36,14 +45,17 @@ __all__ = [
     "RNP",
     "SAU",
     "TSC",
+    "Augmenting",
     "BTIDBFUnlearning",
     "CleanPurifier",
     "NeuralCleanse",
     "PAMPath",
     "Purified",
     "Purifier",
+    "PurifierAugment",
     "TriggerPurifier",
     "WeightDistReg",
     "WeightDistortion",
+    "augmentation",
     "inverts",
 ]

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self, final
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
-from remission.errors import MethodError
+from remission.errors import MethodError, SpecError
 from remission.inversion import TriggerSource
-from remission.method import Method, field, method, returned
+from remission.method import Method, explain, field, method, returned
 from remission.models import Classifier, check_needs
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.training.batches import Augment, share_of
 from remission.training.loop import Schedule, check_finite
 from remission.types import LabelledImages
+
+PurifierAugment = Literal[Augment, "victim"]
+"""The augmentation of a purifier's clean images; ``"victim"``: that of the victim's training."""
+
+
+def augmentation(augment: PurifierAugment, victim: Augment = "none") -> Augment:
+    """Returns the augmentation that a purifier's ``augment`` stands for.
+
+    Args:
+        augment: the parameter.
+        victim: the augmentation that the victim was trained with. Outside of a spec nobody knows
+            it; then it is ``"none"``, as :class:`remission.training.Recipe` has it by default.
+    """
+    return victim if augment == "victim" else augment
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +69,13 @@ class Purifier(Method, ABC):
             SpecError: the model lacks what the method needs, for example batch norm.
             MethodError: the method returns no classifier, or one of other keys or shapes.
             DivergedError: a weight of the result is not finite.
+
+        An ``augment`` of ``"victim"`` is ``"none"`` here, since a model does not say how it was
+        trained; :meth:`resolved` takes what the caller knows.
         """
         check_needs(self, victim)
         model = copy.deepcopy(victim).requires_grad_(True)
-        result = self._supply(model, clean, trigger, seed)
+        result = self.resolved()._supply(model, clean, trigger, seed)
         purified = returned(self, "purify", result, Classifier)
         shapes = {key: value.shape for key, value in victim.state_dict().items()}
         purified_shapes = {key: value.shape for key, value in purified.state_dict().items()}
@@ -73,6 +91,26 @@ class Purifier(Method, ABC):
             module._backward_hooks.clear()
             module._backward_pre_hooks.clear()
         return Purified(purified.requires_grad_(True).eval())
+
+    @final
+    def resolved(self, victim: Augment = "none") -> Self:
+        """Returns the purifier with an ``augment`` of ``"victim"`` replaced by ``victim``.
+
+        Every purifier with a parameter of that name follows it, a user's own as well.
+
+        Args:
+            victim: see :func:`augmentation`.
+
+        Raises:
+            SpecError: the parameter allows ``"victim"`` and not what it stands for.
+        """
+        augment = getattr(self, "augment", None)
+        if augment != "victim":
+            return self
+        try:
+            return replace(self, augment=augmentation(augment, victim))  # type: ignore[call-arg]
+        except ValidationError as error:
+            raise SpecError(*explain(error, f"[purifier] {self.name}", type(self))) from error
 
     @abstractmethod
     def _supply(
@@ -140,7 +178,16 @@ def inverts(purifier: Purifier) -> bool:
 
 
 @method
-class FineTuning:
+class Augmenting:
+    """The parameter that every purifier has that trains on the clean images."""
+
+    augment: PurifierAugment = "victim"
+    """Augmentation of the clean images; victim: that of the victim's training, which a spec states
+    in [victim] (from Python: none)."""
+
+
+@method
+class FineTuning(Augmenting):
     """The parameters that all purifiers by fine-tuning have, with this package's defaults."""
 
     epochs: int = field(default=10, ge=1)
@@ -155,8 +202,6 @@ class FineTuning:
     """Schedule of the learning rate, which changes after every batch."""
     batch_size: int = field(default=128, ge=2)
     """Images per batch."""
-    augment: Augment = "crop_flip"
-    """Augmentation of the clean images."""
 
     def recipe(self) -> Recipe:
         """Returns these parameters as a recipe of SGD."""
@@ -167,12 +212,12 @@ class FineTuning:
             weight_decay=self.weight_decay,
             schedule=self.schedule,
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )
 
 
 @method
-class Relearning:
+class Relearning(Augmenting):
     """The parameters of both methods of Siddiqui et al. (arXiv 2505.22310), by Adam."""
 
     epochs: int = field(default=100, ge=1)
@@ -181,8 +226,6 @@ class Relearning:
     """Learning rate of Adam."""
     batch_size: int = field(default=128, ge=2)
     """Images per batch (128 in the public code)."""
-    augment: Augment = "crop_flip"
-    """Augmentation of the clean images."""
 
     def recipe(self) -> Recipe:
         """Returns these parameters as a recipe of Adam."""
@@ -191,5 +234,5 @@ class Relearning:
             lr=self.lr,
             optimizer="adam",
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )

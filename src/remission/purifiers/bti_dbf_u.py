@@ -19,16 +19,16 @@ from torch import Tensor
 from remission.inversion import TriggerSource
 from remission.method import field, method
 from remission.models import Classifier
-from remission.purifiers.base import TriggerPurifier
+from remission.purifiers.base import Augmenting, TriggerPurifier, augmentation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
-from remission.training.batches import Augment, share_of
+from remission.training.batches import share_of
 from remission.training.loop import make_optimizer
 from remission.types import LabelledImages
 
 
 @method
-class BTIDBFUnlearning(TriggerPurifier):
+class BTIDBFUnlearning(Augmenting, TriggerPurifier):
     """Unlearning of an inverted trigger; triggered images keep the features of clean ones."""
 
     name: ClassVar[str] = "bti_dbf"
@@ -44,8 +44,6 @@ class BTIDBFUnlearning(TriggerPurifier):
     """Learning rate of Adam."""
     batch_size: int = field(default=128, ge=2)
     """Images per batch."""
-    augment: Augment = "crop_flip"
-    """Augmentation of the clean images."""
 
     def purify(
         self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed
@@ -56,7 +54,7 @@ class BTIDBFUnlearning(TriggerPurifier):
             lr=self.lr,
             optimizer="adam",
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )
         optimizer = make_optimizer([p for p in model.parameters() if p.requires_grad], recipe)
         for turn in range(self.rounds):

@@ -37,16 +37,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from remission.method import field, method
 from remission.models import Classifier
 from remission.progress import tracked
-from remission.purifiers.base import CleanPurifier
+from remission.purifiers.base import Augmenting, CleanPurifier, augmentation
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
-from remission.training.batches import Augment, share_of
+from remission.training.batches import share_of
 from remission.training.loop import make_optimizer
 from remission.types import LabelledImages
 
 
 @method
-class IBAU(CleanPurifier):
+class IBAU(Augmenting, CleanPurifier):
     """Minimax unlearning of a universal perturbation, with implicit hypergradients."""
 
     name: ClassVar[str] = "i_bau"
@@ -74,8 +74,6 @@ class IBAU(CleanPurifier):
     share: float = field(default=0.01, gt=0, le=1)
     """Share of each batch to which delta is added, at least one image (0.01 in the authors' code; 1
     is the paper's formula)."""
-    augment: Augment = "none"
-    """Augmentation of the clean images."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Runs the rounds above."""
@@ -84,7 +82,7 @@ class IBAU(CleanPurifier):
             lr=self.lr,
             optimizer="adam",
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )
         optimizer = make_optimizer(list(model.parameters()), recipe)
         for turn in range(self.rounds):
@@ -102,10 +100,10 @@ class IBAU(CleanPurifier):
     def perturbation(self, model: Classifier, clean: LabelledImages, seed: Seed) -> Tensor:
         """Searches the delta of a round, (1, C, H, W)."""
         delta = torch.zeros(1, *clean.shape, dtype=model.mean.dtype, device=clean.labels.device)
-        generator = seed.generator()
+        generator, augment = seed.generator(), augmentation(self.augment)
         count = -(-len(clean) // self.batch_size)
         for _ in range(self.inner_epochs):
-            stream = batches(clean, self.batch_size, generator=generator, augment=self.augment)
+            stream = batches(clean, self.batch_size, generator=generator, augment=augment)
             for images, labels in tracked(stream, f"{self.name}: perturbation", count):
                 delta = delta.detach().requires_grad_(True)
                 loss = self.inner(model, delta, images, labels)

@@ -11,11 +11,15 @@ it (:mod:`remission.models.tracing.maps`); of these the last ones are used, as m
 betas. The paper's WRN-16-1 has three, the ends of its residual groups. The tokens of a transformer
 are a map as well; ViT, which has one resolution, has one map, that of its last block.
 
-The distance d is the mean square over places, as in the authors' code, to which the published betas
-belong. The norm ||.||_2 of the paper's formula is far larger and would leave nothing of the cross
-entropy. The paper divides the learning rate by ten every second epoch; here it follows the schedule
-of all fine-tuning. The teacher is in eval mode. BackdoorBench distils only the last map of most
-models.
+The distance d is the mean square over places, as in the authors' code. The norm ||.||_2 of the
+paper's formula is far larger and would leave nothing of the cross entropy at betas of this size.
+The paper divides the learning rate by ten every second epoch; here it follows the schedule of all
+fine-tuning. The teacher is in eval mode.
+
+The default betas are the numbers of BackdoorBench, and they weigh other maps there. For most models
+it distils its third map alone, and this one lies behind the pooling: one place is left, where a(F)
+is 1 for student and teacher, and the term vanishes (1e-16). Here all maps have several places, so
+that the pull toward the teacher is stronger.
 """
 
 from __future__ import annotations
@@ -49,16 +53,17 @@ class NAD(FineTuning, CleanPurifier):
     betas: tuple[Annotated[float, Field(ge=0)], ...] = field(
         default=(500.0, 1000.0, 1000.0), min_length=1, strict=False
     )
-    """Weights of the maps' distances (500, 1000, 1000 in BackdoorBench; the paper chooses them for
-    each attack). The last weight belongs to the last map."""
+    """Weights of the maps' distances; the last weight belongs to the last map. The numbers are
+    BackdoorBench's for other maps, so that its results are not to be expected from them; the paper
+    chooses betas for each attack."""
     distance: Literal["mean_square", "norm"] = "mean_square"
     """d, the distance of two attention maps. mean_square: the mean square over places, as in the
     authors' code; norm: the Euclidean norm of the paper's formula, for betas of about 1."""
     teacher_epochs: int = field(default=10, ge=1)
     """Passes over the clean images that train the teacher (5 to 10 in the paper)."""
     lr: float = field(default=0.01, gt=0)
-    """Highest learning rate of teacher and student (0.01 in BackdoorBench, whose betas these are;
-    0.1, soon lowered, in the paper for WRN-16-1)."""
+    """Highest learning rate of teacher and student (0.01 in BackdoorBench; 0.1, soon lowered, in
+    the paper for WRN-16-1)."""
     weight_decay: float = field(default=1e-4, ge=0)
     """L2 penalty on all parameters (1e-4 in the paper)."""
     batch_size: int = field(default=64, ge=2)

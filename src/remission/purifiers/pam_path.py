@@ -17,6 +17,7 @@ corrected so that it does not contain its start, which is w_bd:
     m_k = m_{k-1} + (1 - b) / (1 - b^k) * (w_k - m_{k-1}),  m_1 = w_1.
 
 Forward passes on the line do not change batch-norm statistics; these are collected anew in the end.
+The victim must be able to classify what `augment` makes of the images, since it gives the answers.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ from remission.models import Classifier
 from remission.purifiers.base import FineTuning, TriggerPurifier
 from remission.seeding import Seed
 from remission.training import Weights, fit, frozen_statistics, recalibrate
-from remission.training.batches import Augment
 from remission.training.loop import Backward
 from remission.training.weights import Direction
 from remission.types import LabelledImages
@@ -63,8 +63,6 @@ class PAMPath(FineTuning, TriggerPurifier):
     """b, the decay per step of the moving average of the weights; 0 takes the last weights."""
     epochs: int = field(default=60, ge=1)
     """Passes over the clean images."""
-    augment: Augment = "none"
-    """Augmentation of the clean images; the victim must be able to classify what it produces."""
 
     def purify(
         self, model: Classifier, clean: LabelledImages, *, trigger: TriggerSource, seed: Seed

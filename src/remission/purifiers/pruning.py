@@ -24,10 +24,9 @@ from remission.method import field, method
 from remission.models import Classifier
 from remission.models.tracing.structure import batch_norms
 from remission.progress import tracked
-from remission.purifiers.base import CleanPurifier
+from remission.purifiers.base import Augmenting, CleanPurifier, augmentation
 from remission.seeding import Seed
 from remission.training import Recipe, predict
-from remission.training.batches import Augment
 from remission.types import LabelledImages
 
 THRESHOLDS = tuple(step / 20 for step in range(19))
@@ -176,7 +175,7 @@ class Masked(nn.Module):
 
 
 @method
-class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
+class MaskPruning(Augmenting, HeldOutSearch, CleanPurifier, ABC):
     """A method that learns a mask for every channel of batch norms and prunes where it is small."""
 
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)] | Literal["search"] = "search"
@@ -190,8 +189,6 @@ class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
     """Momentum of SGD."""
     batch_size: int = field(default=128, ge=2)
     """Images per batch."""
-    augment: Augment = "crop_flip"
-    """Augmentation of the clean images."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Learns masks with a copy of the model, then prunes the model itself."""
@@ -221,7 +218,7 @@ class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
             lr=self.lr,
             momentum=self.momentum,
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )
 
 

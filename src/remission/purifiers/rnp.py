@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from remission.method import field, method
 from remission.models import Classifier
+from remission.purifiers.base import augmentation
 from remission.purifiers.pruning import Masked, MaskPruning
 from remission.seeding import Seed
 from remission.training import Recipe, fit
@@ -74,7 +75,7 @@ class RNP(MaskPruning):
             momentum=self.momentum,
             weight_decay=self.unlearn_weight_decay,
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )
         fit(
             model,

@@ -16,7 +16,8 @@ with y' the class that f0 gives x'. Batch norm is in eval mode throughout, as in
 
 Here x' is clipped to [0, 1]; in the public code it is not. log(1 - p) is computed from the logits,
 exactly; the public code clips p, and so leaves out images with p < 0.001. "Fools" means that the
-class is not y, as in the paper; in the code it must also be another one than for x.
+class is not y, as in the paper; in the code it must also be another one than for x. The authors'
+code augments no images.
 """
 
 from __future__ import annotations
@@ -30,15 +31,14 @@ from torch import Tensor
 
 from remission.method import field, method
 from remission.models import Classifier
-from remission.purifiers.base import CleanPurifier
+from remission.purifiers.base import Augmenting, CleanPurifier, augmentation
 from remission.seeding import Seed
 from remission.training import Recipe, fit
-from remission.training.batches import Augment
 from remission.types import LabelledImages
 
 
 @method
-class SAU(CleanPurifier):
+class SAU(Augmenting, CleanPurifier):
     """Unlearning of adversarial examples that the victim and the purified model share."""
 
     name: ClassVar[str] = "sau"
@@ -65,8 +65,6 @@ class SAU(CleanPurifier):
     """Weight of the cross entropies of the ascent (0.01 in the paper)."""
     lambda_4: float = field(default=1.0, ge=0)
     """Weight of the divergence in the ascent (1 in the paper)."""
-    augment: Augment = "none"
-    """Augmentation of the clean images (none in the authors' code)."""
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Runs the two steps above on each batch."""
@@ -76,7 +74,7 @@ class SAU(CleanPurifier):
             lr=self.lr,
             optimizer="adam",
             batch_size=self.batch_size,
-            augment=self.augment,
+            augment=augmentation(self.augment),
         )
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:

@@ -94,7 +94,8 @@ class OBA(InputReactivation):
     """Share of the image that the first squares cover (p of Square Attack; 0.1 in the authors'
     code)."""
     surrogates: tuple[Surrogate, ...] = field(default=("ep", "fst"), min_length=1, strict=False)
-    """Purifiers with their defaults, by which the attacker makes the models to transfer from."""
+    """Purifiers with their defaults, by which the attacker makes the models to transfer from, on
+    crops and flips of the own images."""
 
     def access(self) -> Access:
         """Returns the access by mode."""
@@ -134,7 +135,8 @@ class OBA(InputReactivation):
         assert attacker.victim is not None
         source, surrogates = KnownSource(attacker.trigger), []
         for name in self.surrogates:
-            purifier = _PURIFIERS[name]()
+            # whatever the victim was trained with, so that results of this mode stay
+            purifier = _PURIFIERS[name]().resolved("crop_flip")
             purified = purifier(
                 attacker.victim, attacker.images, seed=seed.child(name), trigger=source
             )

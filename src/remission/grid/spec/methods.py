@@ -12,6 +12,7 @@ from remission.inversion import Inversion
 from remission.purifiers import Purifier, inverts
 from remission.reactivations import Reactivation, Retuning
 from remission.registry import make_attack, make_inversion, make_purifier, make_reactivation
+from remission.training.batches import Augment
 
 _OF_THE_PURIFIER = ("inversion", "seeds")
 """Keys of a purifier's table that are not parameters of its method."""
@@ -79,6 +80,7 @@ def build_methods(
     inversions: Sequence[TomlTable],
     reactivations: Sequence[TomlTable],
     seeds: Sequence[int],
+    augment: Augment,
 ) -> SpecMethods:
     """Builds every method of a spec.
 
@@ -88,13 +90,18 @@ def build_methods(
         inversions: the tables [[inversion]], at least one.
         reactivations: the tables [[reactivation]].
         seeds: the seeds of the spec.
+        augment: the augmentation of the table [victim], for the purifiers that follow it. It takes
+            the place of ``"victim"`` here, so that settings, records and cells never hold that word
+            and ``augment = "none"`` has the same identity as ``"victim"`` where the two are equal.
 
     Raises:
         SpecError: an unknown method, an unknown key, a wrong value; a purifier whose `seeds` or
             `inversion`, or a reactivation whose `attacks`, the spec does not have.
     """
     built_attacks = tuple(make_attack(table) for table in attacks)
-    built_purifiers = [make_purifier(_without(table, _OF_THE_PURIFIER)) for table in purifiers]
+    built_purifiers = [
+        make_purifier(_without(table, _OF_THE_PURIFIER)).resolved(augment) for table in purifiers
+    ]
     seeds_of = [_seeds(table, seeds) for table in purifiers]
     built_inversions = tuple(make_inversion(table) for table in inversions)
     if len({inversion.name for inversion in built_inversions}) < len(built_inversions):

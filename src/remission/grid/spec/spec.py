@@ -112,6 +112,7 @@ class Spec(BaseModel):
             inversions=self.inversion if isinstance(self.inversion, list) else [self.inversion],
             reactivations=self.reactivation,
             seeds=self.seeds,
+            augment=self.victim.augment,
         )
 
     def folder(self) -> Path | None:
@@ -147,7 +148,7 @@ class Spec(BaseModel):
         return copied
 
 
-_OF_THE_METHODS = ("attack", "inversion", "purifier", "reactivation", "seeds")
+_OF_THE_METHODS = ("attack", "inversion", "purifier", "reactivation", "seeds", "victim")
 """The fields of a spec that its methods are built from."""
 
 
