@@ -109,7 +109,7 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
     clauses = _clauses(names, survival if relapsing and survived else "")
     for why, labels in _collapsed(verdicts).items():
         clauses.append(f"Nothing can be said of {listed(labels)}: {why}")
-    clauses += _partly_applied(verdicts)
+    clauses += _partly_applied(group)
     return " ".join([first, *(f"{clause}." for clause in clauses)])
 
 
@@ -150,14 +150,24 @@ def _clauses(names: Mapping[VerdictName, list[str]], survived: str) -> list[str]
     ]
 
 
-def _partly_applied(verdicts: Iterable[tuple[Row, Verdict]]) -> list[str]:
-    """Returns a clause on the models that the purifier changed with some of the seeds alone."""
-    models = [
-        f"{row.label} ({count} of {seeds} seeds)"
-        for row, verdict in verdicts
-        for count, seeds in [verdict.not_applied]
-        if 0 < count < seeds
+def unchanged(group: Group, *, partly: bool = False) -> list[str]:
+    """Returns the labels of the purifiers that returned the victim unchanged.
+
+    Args:
+        group: has the purifiers.
+        partly: whether to name those alone that did so with some of their seeds, not with all.
+    """
+    numbers = [(row.label, *group.verdict(row).not_applied) for row in group.purified]
+    return [
+        f"{label} ({count} of {seeds} seeds)" if count < seeds else label
+        for label, count, seeds in numbers
+        if count > 0 and (count < seeds or not partly)
     ]
+
+
+def _partly_applied(group: Group) -> list[str]:
+    """Returns a clause on the models that a purifier changed with some of their seeds alone."""
+    models = unchanged(group, partly=True)
     if not models:
         return []
     return [

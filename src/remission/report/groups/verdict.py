@@ -193,6 +193,11 @@ def _before_reactivation(evidence: Evidence, base: Verdict) -> Verdict | None:
         return replace(base, outcome="broken", number=sum(losses.values()) / len(losses))
     if why := _why_collapsed(evidence, *evidence.collapsed):
         return replace(base, outcome="collapsed", reason=why)
+    return _of_usable_models(evidence, base)
+
+
+def _of_usable_models(evidence: Evidence, base: Verdict) -> Verdict | None:
+    """Returns the verdict where the backdoor was never removed; None where it was."""
     remaining = evidence.seeds - _broken_seeds(evidence) - _collapsed(evidence)
     if remaining and remaining <= evidence.unapplied:
         return replace(base, outcome="not applied")

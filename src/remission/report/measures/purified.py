@@ -1,11 +1,12 @@
 """Two numbers on a purifier: in how many cells it purified, and how far those relapse.
 
-A cell is one attack with one seed. It is *judged* where the victim's backdoor works and neither the
-victim, the control nor the model collapsed, nor purification broke the model; it is *purified*
-where the O-ASR is then at most ``MARGIN`` above the control's. A purifier that returned the victim
-unchanged has not purified it. The *relapse* of a purified cell is its largest gap between the P-ASR
-and the control's after the same reactivation. Cells that were not purified have no relapse, so that
-neither number can stand in for the other.
+A cell is one attack with one seed, where the victim's backdoor works and neither the victim nor the
+control collapsed. It is *purified* where the O-ASR is at most ``MARGIN`` above the control's, and
+not where purification broke or collapsed the model, as otherwise a purifier would gain by breaking
+the models that it cannot purify. Nor is it where the purifier returned the victim unchanged. The
+*relapse* of a purified cell is its largest gap between the P-ASR and the control's after the same
+reactivation. Cells that were not purified have no relapse, so that neither number can stand in for
+the other.
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from remission.report.groups.thresholds import MARGIN
 
 
 @dataclass(frozen=True, kw_only=True)
-class Purified:
+class PurifiedCells:
     """The cells of one purifier: with each seed of one attack, or of several attacks.
 
     Args:
         relapses: for each attack, the largest gap of each purified cell; unknown where no
             reactivation of that cell can be judged.
-        judged: the number of judged cells: purified, not purified or not applied.
-        not_applied: the number of judged cells whose victim the purifier returned unchanged.
-        broken: the number of cells whose model purification broke.
-        collapsed: the number of cells with a collapsed victim, control or model.
-        failed: the number of cells where the purifier failed.
+        cells: the number of all cells.
+        not_applied: the number of those whose victim the purifier returned unchanged.
+        broken: the number of those whose model purification broke.
+        collapsed: the number of those whose model purification made no better than one answer for
+            all images.
+        failed: the number of models that were not measured, as an error ended the purifier; they
+            are not among the cells.
     """
 
     relapses: tuple[tuple[Estimate, ...], ...] = ()
-    judged: int = 0
+    cells: int = 0
     not_applied: int = 0
     broken: int = 0
     collapsed: int = 0
@@ -48,8 +51,8 @@ class Purified:
 
     @property
     def share(self) -> float | None:
-        """Share of the judged cells that were purified; None where no cell was judged."""
-        return self.purified / self.judged if self.judged else None
+        """Share of the cells that were purified; None without cells."""
+        return self.purified / self.cells if self.cells else None
 
     @property
     def relapse(self) -> Estimate:
@@ -74,40 +77,47 @@ class Purified:
         return Estimate(mean=mean, half_width=half, n=count, interval=interval)
 
 
-def purified(group: Group, row: Row) -> Purified:
+def purified_seeds(group: Group, row: Row) -> frozenset[int]:
+    """Returns the seeds with which a purifier purified the model of one group."""
+    if group.verdict(row).outcome == "no backdoor":
+        return frozenset()
+    before, broken = group.comparison(row, None), group.broken_seeds(row)
+    gaps = gap_by_seed(before.ours, before.control)
+    return frozenset(seed for seed, gap in gaps.items() if gap <= MARGIN and seed not in broken)
+
+
+def purified(group: Group, row: Row) -> PurifiedCells:
     """Returns the cells of a purifier under the attack of one group."""
-    before = group.comparison(row, None)
-    failed = {cell.seed for cell in row.at(None) if cell.status == "failed"}
-    lost = Purified(failed=len(failed - set(by_seed(row.at(None), "asr"))))
+    measured = set(by_seed(row.at(None), "asr"))
+    failed = {cell.seed for cell in row.at(None) if cell.status == "failed"} - measured
+    lost = PurifiedCells(failed=len(failed))
     if group.verdict(row).outcome == "no backdoor":
         return lost
-    measured = set(by_seed(row.at(None), "clean_acc")) - group.failed_attacks
-    references = [other for other in group.rows if other.reference]
-    collapsed = measured & frozenset().union(*map(group.collapsed_seeds, [row, *references]))
-    broken = (measured & group.broken_seeds(row)) - collapsed
-    usable = measured - collapsed - broken
-    unapplied = usable & group.unapplied_seeds(row)
-    gaps = gap_by_seed(before.ours, before.control)
-    known = sorted(usable & gaps.keys())
+    references = [group.collapsed_seeds(other) for other in group.rows if other.reference]
+    usable = measured - group.failed_attacks.union(*references)
+    broken = usable & group.broken_seeds(row)
+    collapsed = (usable & group.collapsed_seeds(row)) - broken
+    unapplied = (usable & group.unapplied_seeds(row)) - collapsed
+    before = group.comparison(row, None)
+    compared = (usable & gap_by_seed(before.ours, before.control).keys()) - broken
     comparisons = group.judged(row)
+    low = sorted(purified_seeds(group, row))
     return replace(
         lost,
-        relapses=(
-            tuple(_relapse(comparisons, seed) for seed in known if gaps[seed] <= MARGIN),
-        ),
-        judged=len(known) + len(unapplied),
+        relapses=(tuple(_relapse(comparisons, seed) for seed in low),),
+        cells=len(compared) + len(unapplied) + len(broken) + len(collapsed),
         not_applied=len(unapplied),
         broken=len(broken),
         collapsed=len(collapsed),
     )
 
 
-def together(parts: Iterable[Purified]) -> Purified:
+def together(parts: Iterable[PurifiedCells]) -> PurifiedCells:
     """Returns the cells of one purifier under several attacks."""
     parts = list(parts)
-    return Purified(
+    return PurifiedCells(
         relapses=tuple(cells for part in parts for cells in part.relapses),
-        judged=sum(part.judged for part in parts),
+        cells=sum(part.cells for part in parts),
         not_applied=sum(part.not_applied for part in parts),
         broken=sum(part.broken for part in parts),
         collapsed=sum(part.collapsed for part in parts),
