@@ -11,17 +11,17 @@ _WIDEST = 100.0
 
 
 def purified_text(cells: PurifiedCells) -> str:
-    """Returns how many cells were purified: ``4 of 6, 1 not applied``."""
+    """Returns how many cells were purified: ``4 of 6 (1 not applied)``."""
     others = {
         "not applied": cells.not_applied,
         "broken": cells.broken,
         "collapsed": cells.collapsed,
         "failed": cells.failed,
     }
-    parts = [f"{count} {word}" for word, count in others.items() if count]
-    if cells.cells:
-        parts.insert(0, f"{cells.purified} of {cells.cells}")
-    return ", ".join(parts) or MISSING
+    more = ", ".join(f"{count} {word}" for word, count in others.items() if count)
+    if not cells.cells:
+        return more or MISSING
+    return f"{cells.purified} of {cells.cells}" + (f" ({more})" if more else "")
 
 
 def relapse_text(cells: PurifiedCells) -> str:
@@ -35,7 +35,7 @@ def relapse_text(cells: PurifiedCells) -> str:
         text += f" ± >{_WIDEST:.0f}" if half > _WIDEST else f" ± {half:.1f}"
     elif number.interval:
         text += f" [{points(number.interval[0])}, {points(number.interval[1])}]"
-    return text if number.n == cells.purified else f"{text} (of {number.n})"
+    return text if number.n == cells.purified else f"{text} ({number.n} of {cells.purified} cells)"
 
 
 def counts_of(cells: PurifiedCells, prefix: str = "") -> Json:
