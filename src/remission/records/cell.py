@@ -92,6 +92,11 @@ class Cell(Subject):
     queries: int | None = None
     """The number of images whose class such a reactivation asked the model for; None where the
     reactivation asks for none."""
+    applied: bool | None = None
+    """For a model that a purifier returned: whether any of its weights or buffers differs from the
+    model that the purifier was given. False where all are equal, bit for bit: the purifier was not
+    applied. None for all other models (the victim, the control, and models after a reactivation)
+    and in older records, which do not say."""
     seconds: Seconds = 0.0
     """Wall-clock seconds that this model took. For a purified model they are those of the purifier
     and of the inversion that it uses, without measuring. For other models they include loading and

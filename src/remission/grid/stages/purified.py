@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
 from remission.grid.plan.stage import PURIFIER, THE_CONTROL
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.inverted import named_class
@@ -27,6 +29,8 @@ class _Purification:
         before: cost of the first inversion.
         first: the answer of the first inversion; None without one.
         later: the answers of the inversions of further rounds, in order.
+        applied: whether the purifier changed the model, see :class:`remission.records.Cell`; None
+            where no purifier ran.
     """
 
     model: Classifier
@@ -34,6 +38,7 @@ class _Purification:
     before: Cost = field(default_factory=Cost)
     first: NamedClass | None = None
     later: list[NamedClass] = field(default_factory=list)
+    applied: bool | None = None
 
 
 def purified(inputs: StageInputs) -> StageResult:
@@ -43,6 +48,7 @@ def purified(inputs: StageInputs) -> StageResult:
         **backdoor_rates(inputs, purification.model, *inputs.trigger()),
         files={"weights.safetensors": pack(purification.model)},
         details=PurifiedDetails(later_inversions=purification.later),
+        cell_fields={"applied": purification.applied},
         cost=purification.cost,
         before=purification.before,
     )
@@ -57,6 +63,7 @@ def innocent(inputs: StageInputs) -> StageResult:
     return StageResult(
         **clean_rates(inputs, purification.model),
         details=InnocentDetails(inversion=purification.first, later_inversions=purification.later),
+        cell_fields={"applied": purification.applied},
         cost=purification.cost,
         before=purification.before,
     )
@@ -84,7 +91,20 @@ def _purify(inputs: StageInputs) -> _Purification:
         model, clean, seed=inputs.seed.child("purifier", purifier.name), trigger=source
     )
     cost = Cost.until_now() - began
-    return _Purification(model=result.model, cost=cost, before=before, first=first, later=later)
+    return _Purification(
+        model=result.model,
+        cost=cost,
+        before=before,
+        first=first,
+        later=later,
+        applied=_differs(result.model, model),
+    )
+
+
+def _differs(purified: Classifier, victim: Classifier) -> bool:
+    """Returns whether any weight or buffer differs; both models have the same keys and shapes."""
+    before, after = victim.state_dict(), purified.state_dict()
+    return not all(torch.equal(after[key], value) for key, value in before.items())
 
 
 FUNCTIONS = {kinds.PURIFIED: purified, kinds.INNOCENT: innocent}

@@ -124,14 +124,25 @@ class Group:
         failed = frozenset(seed for seed, asr in rates.items() if asr < IMPLANTED)
         return failed if len(failed) < len(rates) else frozenset()
 
-    def unusable_seeds(self, row: Row) -> frozenset[int]:
-        """Returns the seeds with which nothing can be judged.
+    def unapplied_seeds(self, row: Row) -> frozenset[int]:
+        """Returns the seeds with which the purifier returned the victim unchanged.
 
-        The attack failed, or the victim, the control or the model collapsed or broke.
+        Like seeds whose attack failed, they are in no comparison: a mean over all seeds would mix
+        the victim's own rates with those of purified models.
+        """
+        return frozenset(cell.seed for cell in row.at(None) if cell.applied is False)
+
+    def unusable_seeds(self, row: Row) -> frozenset[int]:
+        """Returns the seeds with which no purified model can be judged.
+
+        The attack failed, the victim, the control or the model collapsed or broke, or the purifier
+        returned the victim unchanged.
         """
         models = [row, *(other for other in self.rows if other.reference)]
         collapsed = (self.collapsed_seeds(model) for model in models)
-        return frozenset(self.broken_seeds(row)).union(self.failed_attacks, *collapsed)
+        return frozenset(self.broken_seeds(row)).union(
+            self.failed_attacks, self.unapplied_seeds(row), *collapsed
+        )
 
     def breaks(self, row: Row, column: Column) -> bool:
         """Returns whether a reactivation broke the model of a row.
@@ -204,6 +215,7 @@ class Group:
             seeds=frozenset(c.seed for cells in row.cells.values() for c in cells)
             - self.failed_attacks,
             failed_attacks=self.failed_attacks,
+            unapplied=self.unapplied_seeds(row) - self.failed_attacks,
             collapsed=collapsed,
             reasons={
                 name: self._reason(name, model)
@@ -228,7 +240,8 @@ class Group:
     def _compare(self, row: Row, column: Column | None) -> Comparison:
         models = (row, *self._controls)
         left_out = self.failed_attacks.union(
-            *(self.collapsed_seeds(model) for model in (*models, self.row(VICTIM)) if model)
+            self.unapplied_seeds(row),
+            *(self.collapsed_seeds(model) for model in (*models, self.row(VICTIM)) if model),
         )
         ours = [cell for cell in row.at(column) if cell.seed not in left_out]
         control = [cell for cell in self._beside(row, column) if cell.seed not in left_out]

@@ -15,6 +15,7 @@ from remission.report.groups.verdict import Verdict, VerdictName
 _REST: dict[VerdictName, str] = {
     "none found": f"within {100 * MARGIN:.0f} points of the control at every judged budget",
     "survived": "with the backdoor kept through purification",
+    "not applied": "to which the purifier was not applied, since it returned the victim unchanged",
     "unclear": "unclear",
     "untested": "without anything that can be judged",
     "failed": "failed",
@@ -108,6 +109,7 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
     clauses = _clauses(names, survival if relapsing and survived else "")
     for why, labels in _collapsed(verdicts).items():
         clauses.append(f"Nothing can be said of {listed(labels)}: {why}")
+    clauses += _partly_applied(group)
     return " ".join([first, *(f"{clause}." for clause in clauses)])
 
 
@@ -124,6 +126,7 @@ def _clauses(names: Mapping[VerdictName, list[str]], survived: str) -> list[str]
             "at every budget that is judged"
         ),
         "survived": "{survived}" if survived else "",
+        "not applied": "Not applied, since the purifier returned the victim unchanged: {models}",
         "unclear": "The intervals are too wide to judge {models}",
         "broken": (
             "Broken, with clean accuracy more than {loss:.0f} points below the victim's: {models}"
@@ -144,6 +147,32 @@ def _clauses(names: Mapping[VerdictName, list[str]], survived: str) -> list[str]
         )
         for outcome, text in texts.items()
         if text and names.get(outcome)
+    ]
+
+
+def unchanged(group: Group, *, partly: bool = False) -> list[str]:
+    """Returns the labels of the purifiers that returned the victim unchanged.
+
+    Args:
+        group: has the purifiers.
+        partly: whether to name those alone that did so with some of their seeds, not with all.
+    """
+    numbers = [(row.label, *group.verdict(row).not_applied) for row in group.purified]
+    return [
+        f"{label} ({count} of {seeds} seeds)" if count < seeds else label
+        for label, count, seeds in numbers
+        if count > 0 and (count < seeds or not partly)
+    ]
+
+
+def _partly_applied(group: Group) -> list[str]:
+    """Returns a clause on the models that a purifier changed with some of their seeds alone."""
+    models = unchanged(group, partly=True)
+    if not models:
+        return []
+    return [
+        f"With some seeds the purifier returned the victim unchanged: {listed(models)}; these "
+        "seeds count in the mean rates, and in no gap and no verdict"
     ]
 
 

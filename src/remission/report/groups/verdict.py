@@ -11,6 +11,7 @@ from remission.report.groups.rows import Column, Comparison
 from remission.report.groups.thresholds import IMPLANTED, LOSS, MARGIN
 
 VerdictName = Literal[
+    "not applied",
     "survived",
     "relapse",
     "unclear",
@@ -41,6 +42,8 @@ class Evidence:
         reasons: the same keys -> a clause that says so, where there are such seeds.
         failed_attacks: the seeds whose victim has no working backdoor, where another seed's has
             one. They are in no comparison, and not among ``seeds``.
+        unapplied: the seeds with which the purifier returned the victim unchanged. They are in no
+            comparison.
     """
 
     victim: Comparison | None
@@ -52,6 +55,7 @@ class Evidence:
     collapsed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     failed_attacks: frozenset[int] = frozenset()
+    unapplied: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,8 @@ class Verdict:
             better than one answer for all images, and of all seeds.
         failed_attacks: the number of seeds whose victim has no working backdoor, and of all seeds,
             where the verdict is on the others.
+        not_applied: the number of seeds with which the purifier returned the victim unchanged, and
+            of all seeds; the verdict is on the others where there are any.
     """
 
     outcome: VerdictName
@@ -87,6 +93,7 @@ class Verdict:
     broken: tuple[int, int]
     collapsed: tuple[int, int]
     failed_attacks: tuple[int, int] = (0, 0)
+    not_applied: tuple[int, int] = (0, 0)
 
     @property
     def text(self) -> str:
@@ -97,7 +104,9 @@ class Verdict:
             "relapse": f"relapses: {self.places}",
             "unclear": f"unclear: the gap's interval reaches {reach}{self._some}",
             "none found": f"no relapse found: {_last_budgets(self.columns)}{self._some}",
+            "not applied": f"not applied: the purifier returned the victim unchanged{self._lost}",
             "survived": f"not purified: O-ASR {percent:.1f} points above the control's"
+            + _with_seeds("not applied", *self.not_applied)
             + _with_seeds("the attack failed", *self.failed_attacks),
             "broken": f"broken: clean accuracy {percent:.1f} points below the victim's",
             "no backdoor": f"not judged: the attack failed, the victim's ASR is {percent:.1f}",
@@ -117,11 +126,19 @@ class Verdict:
         """A clause on the seeds that ended differently: ``; broken with 1 of 3 seeds``."""
         clauses = {
             "not purified": self.not_purified,
+            "not applied": self.not_applied,
+        }
+        return _clauses(clauses) + self._lost
+
+    @property
+    def _lost(self) -> str:
+        """A clause on the seeds with which nothing can be judged."""
+        clauses = {
             "broken": self.broken,
             "collapsed": self.collapsed,
             "the attack failed": self.failed_attacks,
         }
-        return "".join(_with_seeds(what, *numbers) for what, numbers in clauses.items())
+        return _clauses(clauses)
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -137,6 +154,7 @@ def judge(evidence: Evidence) -> Verdict:
             len(evidence.failed_attacks),
             len(evidence.seeds | evidence.failed_attacks),
         ),
+        not_applied=(len(evidence.unapplied), len(evidence.seeds)),
     )
     return _before_reactivation(evidence, base) or _after_reactivation(evidence, base)
 
@@ -175,6 +193,14 @@ def _before_reactivation(evidence: Evidence, base: Verdict) -> Verdict | None:
         return replace(base, outcome="broken", number=sum(losses.values()) / len(losses))
     if why := _why_collapsed(evidence, *evidence.collapsed):
         return replace(base, outcome="collapsed", reason=why)
+    return _of_usable_models(evidence, base)
+
+
+def _of_usable_models(evidence: Evidence, base: Verdict) -> Verdict | None:
+    """Returns the verdict where the backdoor was never removed; None where it was."""
+    remaining = evidence.seeds - _broken_seeds(evidence) - _collapsed(evidence)
+    if remaining and remaining <= evidence.unapplied:
+        return replace(base, outcome="not applied")
     if _stands_out(evidence.before):
         gap = evidence.before.gap.mean or 0.0
         return replace(base, outcome="survived", number=gap)
@@ -216,6 +242,10 @@ def _stands_out(before: Comparison) -> bool:
 
 def _with_seeds(what: str, count: int, seeds: int) -> str:
     return f"; {what} with {count} of {seeds} seeds" if count else ""
+
+
+def _clauses(seeds: Mapping[str, tuple[int, int]]) -> str:
+    return "".join(_with_seeds(what, *numbers) for what, numbers in seeds.items())
 
 
 def _columns(comparisons: Sequence[Comparison]) -> tuple[Column, ...]:

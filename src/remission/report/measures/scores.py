@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remission.intervals import student_half_width
 from remission.records import Cell
 from remission.report.groups.estimates import Estimate, by_seed, estimate, gap
 from remission.report.groups.group import Group
 from remission.report.groups.rows import Column, Row
+from remission.report.measures.purified import PurifiedCells, purified, purified_seeds
 from remission.report.measures.relapse_gap import Bound, area_between, ratio, reach, weights
 
 
@@ -48,7 +49,9 @@ class Score:
         row: the purifier.
         column: the reactivation, at any of its budgets.
         budgets: the budgets at which both curves were measured.
+        cells: the seeds with which the model was purified, and the others.
         gap: the relapse gap; unknown without a control.
+        purified_gap: the relapse gap of the purified models alone.
         purified: the budget at which the purified model reaches one half.
         control: the same for the control on the same seeds; None without one.
     """
@@ -56,7 +59,9 @@ class Score:
     row: Row
     column: Column
     budgets: tuple[int, ...]
+    cells: PurifiedCells
     gap: Estimate
+    purified_gap: Estimate
     purified: Reach
     control: Reach | None
 
@@ -80,8 +85,9 @@ def scores(group: Group) -> list[Score]:
 def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
     """Returns the score of a purifier under one reactivation; None below two budgets.
 
-    Seeds with which a model collapsed, or purification broke it, are left out. So are budgets with
-    which the reactivation broke the model or the control.
+    Seeds with which a model collapsed, purification broke it or the purifier returned the victim
+    unchanged are left out. So are budgets with which the reactivation broke the model or the
+    control.
     """
     columns = [column for column in columns if not group.comparison(row, column).broken]
     gaps = seed_gaps(group, row, columns)
@@ -92,11 +98,15 @@ def score(group: Group, row: Row, columns: Sequence[Column]) -> Score | None:
         return None
     theirs = _curve({column: group.comparison(row, column).control for column in columns}, seeds)
     shared = tuple(budget for budget in ours if budget in theirs)
+    removed = purified_seeds(group, row)
+    of_removed = {seed: number for seed, number in gaps.items() if seed in removed}
     return Score(
         row=row,
         column=columns[0],
         budgets=shared if gaps else tuple(ours),
+        cells=purified(group, row),
         gap=_relapse_gap(gaps, group, row, columns),
+        purified_gap=replace(_relapse_gap(of_removed, group, row, columns), failed=0),
         purified=_reached(ours),
         control=_reached(theirs) if len(theirs) > 1 else None,
     )

@@ -1,20 +1,26 @@
-"""The result of each purifier under each attack: its largest gap to the control."""
+"""The result of each purifier under each attack and over all of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from remission.report.groups.estimates import Estimate, gap, mean_known
+from remission.report.groups.estimates import Estimate, estimate, gap
 from remission.report.groups.group import Group
 from remission.report.groups.keys import VICTIM
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.titles import titles
 from remission.report.groups.verdict import Verdict, VerdictName
+from remission.report.measures.purified import PurifiedCells, purified, together
 
-LOST: dict[VerdictName, str] = {"survived": "not purified", "broken": "broken"}
+LOST: dict[VerdictName, str] = {
+    "survived": "not purified",
+    "not applied": "not applied",
+    "broken": "broken",
+}
 NOT_JUDGED: dict[VerdictName, str] = {"no backdoor": "attack failed", "collapsed": "collapsed"}
 
 
@@ -26,8 +32,11 @@ class Worst:
         gap: the largest gap to the control, mean over the seeds; unknown without a comparison.
         column: the reactivation and budget of that gap; None if unknown.
         verdict: the verdict on the purifier.
-        change: change of clean accuracy, compared with the victim.
-        o_asr: ASR before any reactivation.
+        cells: the cells that were purified, and the others, one per seed.
+        change: change of clean accuracy, compared with the victim, with the seeds with which the
+            purifier changed the model.
+        o_asr: ASR before any reactivation: the mean over these seeds, or the victim's own with the
+            other seeds where that is higher.
         epochs: cost in epochs of plain fine-tuning; None where there is no such row.
         skipped: number of reactivations left out, since they broke the model or the control.
     """
@@ -35,6 +44,7 @@ class Worst:
     gap: Estimate
     column: Column | None
     verdict: Verdict
+    cells: PurifiedCells
     change: Estimate
     o_asr: Estimate
     epochs: float | None
@@ -42,7 +52,7 @@ class Worst:
 
     @property
     def lost(self) -> bool:
-        """Whether the backdoor survived purification, or purification broke the model."""
+        """Whether the backdoor survived purification, or the purified model is of no use."""
         return self.verdict.outcome in LOST
 
 
@@ -64,11 +74,19 @@ class Standing:
         """The results under attacks that left a backdoor, in models that did not collapse."""
         return [worst for worst in self.under.values() if worst.verdict.outcome not in NOT_JUDGED]
 
-    @property
-    def mean_gap(self) -> float:
-        """The mean gap over the attacks, 1 where a model is lost; infinite if none is known."""
-        mean = mean_known([1.0 if worst.lost else worst.gap.mean for worst in self.worked])
-        return math.inf if mean is None else mean
+    @cached_property
+    def cells(self) -> PurifiedCells:
+        """The cells under all attacks."""
+        return together(worst.cells for worst in self.under.values())
+
+    def order(self) -> tuple[float, float, str]:
+        """Returns a key to sort by: the share of purified cells, their relapse, and the label."""
+        share, relapse = self.cells.share, self.cells.relapse.mean
+        return (
+            math.inf if share is None else -share,
+            math.inf if relapse is None else relapse,
+            self.label,
+        )
 
 
 def worst(group: Group, row: Row) -> Worst:
@@ -78,19 +96,25 @@ def worst(group: Group, row: Row) -> Worst:
     victim = group.row(VICTIM)
     before = victim.at(None) if victim else ()
     failed = sum(comparison.gap.failed for comparison in after)
+    unapplied = group.unapplied_seeds(row)
+    changed = [cell for cell in row.at(None) if cell.seed not in unapplied]
+    unchanged = [cell for cell in row.at(None) if cell.seed in unapplied]
     return Worst(
         gap=verdict.largest.gap if verdict.largest else Estimate(failed=failed),
         column=verdict.largest.column if verdict.largest else None,
         verdict=verdict,
-        change=gap(row.at(None), before, "clean_acc"),
-        o_asr=row.number("asr"),
+        cells=purified(group, row),
+        change=gap(changed, before, "clean_acc"),
+        o_asr=max(
+            estimate(changed, "asr"), estimate(unchanged, "asr"), key=lambda rate: rate.mean or 0.0
+        ),
         epochs=group.cost(row).mean,
         skipped=sum(comparison.gap.known and comparison.broken for comparison in after),
     )
 
 
 def standings(groups: Sequence[Group]) -> list[Standing]:
-    """Returns the purifiers of these groups, those that relapse least first."""
+    """Returns the purifiers of these groups in the order of :meth:`Standing.order`."""
     names, by_purifier = titles(groups), dict[MethodKey, Standing]()
     for group in groups:
         for row in group.rows:
@@ -99,4 +123,4 @@ def standings(groups: Sequence[Group]) -> list[Standing]:
                 by_purifier.setdefault(row.purifier, standing).under[names[group.key]] = worst(
                     group, row
                 )
-    return sorted(by_purifier.values(), key=lambda standing: (standing.mean_gap, standing.label))
+    return sorted(by_purifier.values(), key=Standing.order)

@@ -6,12 +6,24 @@ from collections.abc import Sequence
 
 from remission.records import Plane
 from remission.report.groups.group import Group
+from remission.report.groups.sentences import listed, unchanged
 
 EXPLANATION = (
     "The relapse gap of every purified model of each seed against each predictor. Marks are hollow "
     "where the O-ASR lies more than 10 points above the control's."
 )
 _BANDS = " Lines are means over seeds, and bands are 95 % Student-t intervals."
+
+
+def not_applied(group: Group) -> str:
+    """Returns a sentence on models that are the victim itself; empty where there are none."""
+    labels = unchanged(group)
+    if not labels:
+        return ""
+    return (
+        " The victim itself is drawn, alone or in a mean over seeds, where the purifier returned "
+        f"it unchanged: {listed(labels)}."
+    )
 
 
 def intervals(group: Group) -> str:
@@ -28,7 +40,7 @@ def relapse_curves(group: Group, reactivation: str) -> str:
         "poisoned images that the reactivation used. The leftmost point is the purified "
         "model as it is (O-ASR). The thick dashed line is the control, which never held a "
         "backdoor: a model whose line rises earlier still holds its own. "
-        f"Vertical bars are 95 % intervals over {intervals(group)}."
+        f"Vertical bars are 95 % intervals over {intervals(group)}.{not_applied(group)}"
     )
 
 
@@ -38,7 +50,7 @@ def before_and_after(group: Group, reactivation: str) -> str:
         f"Reactivation by {reactivation}, without poisoned images: the ASR before "
         "(hollow mark) and after it (full mark). The longer the line, the more of the backdoor "
         "came back; compare it with the control's line. Shaded bars are 95 % intervals over "
-        f"{intervals(group)}."
+        f"{intervals(group)}.{not_applied(group)}"
     )
 
 
@@ -90,8 +102,9 @@ def path_curves(group: Group) -> str:
             "trained on the defender's clean images: whether there is a path of low clean error "
             "where the line has a barrier, and where the backdoor is on that path."
         )
-    several = any(len(curves) > 1 for curves in group.paths.values())
-    return caption + _BANDS if several else caption
+    if any(len(curves) > 1 for curves in group.paths.values()):
+        caption += _BANDS
+    return caption + not_applied(group)
 
 
 def path_losses(batchnorm: str) -> str:

@@ -105,7 +105,11 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
         perturbed=any(section["perturbs"] for section in sections),
         paths=any(group.paths for group in groups),
         groups=sections,
-        overviews=[table for table in overview_tables(results) if len(table.header) > 5],
+        overviews=[
+            table
+            for table, over in zip(overview_tables(results), results.overviews, strict=True)
+            if len(over) > 1  # a table of one attack says no more than the attack's own section
+        ],
         explained=_explained(results),
         tables_below=[*innocent_tables(results), *inversion_tables(results)],
         failures=failures(results),

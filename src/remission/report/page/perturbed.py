@@ -36,12 +36,12 @@ def perturbed_drawing(group: Group, column: Column, look: Look) -> Drawing | Non
         return Drawing(
             svg=before_after_figure([(after, after) for _, after in pairs], look, control),
             title=f"ASR under {column.title}",
-            caption=captions.image_in_place(column.title),
+            caption=captions.image_in_place(column.title) + captions.not_applied(group),
         )
     return Drawing(
         svg=before_after_figure(pairs, look, control),
         title=f"ASR before and after {column.title}",
-        caption=captions.perturbed_images(column.title),
+        caption=captions.perturbed_images(column.title) + captions.not_applied(group),
     )
 
 

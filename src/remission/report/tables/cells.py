@@ -33,6 +33,11 @@ class LabelledCell:
         return MISSING if rate is None else f"{100 * rate:.1f}"
 
 
+def applied(cell: Cell) -> str:
+    """Returns whether the purifier changed the model; nothing is known of most models."""
+    return {True: "yes", False: "no", None: MISSING}[cell.applied]
+
+
 CellColumn = TableColumn[LabelledCell, Cell]
 COLUMNS: list[CellColumn] = [
     CellColumn(header="dataset", text=lambda model: model.cell.dataset),
@@ -45,6 +50,7 @@ COLUMNS: list[CellColumn] = [
     CellColumn(header="setting", text=lambda model: model.setting, varies=True),
     CellColumn(header="seed", text=lambda model: str(model.cell.seed)),
     CellColumn(header="purifier", text=lambda model: model.purifier),
+    CellColumn(header="applied", text=lambda model: applied(model.cell), varies=True),
     CellColumn(header="reactivation", text=lambda model: model.reactivation),
     CellColumn(
         header="budget",

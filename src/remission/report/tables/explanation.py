@@ -59,7 +59,8 @@ def note(explanation: Explanation) -> str:
         f"{explanation.batchnorm}. Purified cells have an O-ASR at most 10 points above the "
         f"control's. {len(explanation.predictors)} predictors are tested, and no interval is "
         "widened for that. Models that lost more than "
-        f"{100 * LOSS:.0f} points of clean accuracy to purification or to a retuning are left out"
+        f"{100 * LOSS:.0f} points of clean accuracy to purification or to a retuning are left out, "
+        "and so are models that the purifier returned unchanged"
     )
 
 

@@ -16,10 +16,12 @@ from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
 _NOTE = "every class that an inversion names here is a false alarm"
-_HEADER = [
-    *("purifier", "C-Acc", "C-Acc change", "class named", "images reached", "lead"),
-    "seconds",
-]
+_CHANGED = (
+    "; model changed: whether the purifier changed any weight; where it changed none, it was not "
+    "applied, which is right here, since there is no backdoor to remove"
+)
+_HEADER = ("purifier", "C-Acc", "C-Acc change")
+_MORE = ("class named", "images reached", "lead", "seconds")
 
 
 def findings(records: Sequence[Record]) -> dict[str, Finding]:
@@ -34,15 +36,26 @@ def findings(records: Sequence[Record]) -> dict[str, Finding]:
 def innocent_tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture, numbers in percent."""
     by_id = findings(results)
-    return [
-        Table(
-            title=_title(group),
-            notes=[f"rates in percent; {over_seeds(group.seeds)}; {_NOTE}"],
-            header=_HEADER,
-            rows=[_row(group, row, by_id) for row in group.rows],
-        )
-        for group in results.innocents
-    ]
+    return [_table(group, by_id) for group in results.innocents]
+
+
+def _table(group: Group, by_id: dict[str, Finding]) -> Table:
+    known = any(cell.applied is not None for row in group.rows for cell in row.at(None))
+    note = f"rates in percent; {over_seeds(group.seeds)}; {_NOTE}"
+    return Table(
+        title=_title(group),
+        notes=[note + _CHANGED if known else note],
+        header=[*_HEADER, *(["model changed"] if known else []), *_MORE],
+        rows=[
+            [
+                *_accuracy(group, row),
+                *([_changed(row)] if known else []),
+                *_inversions(row, by_id),
+                MISSING if row.purifier.name == CONTROL else _seconds(group, row),
+            ]
+            for row in group.rows
+        ],
+    )
 
 
 def _title(group: Group) -> str:
@@ -50,17 +63,27 @@ def _title(group: Group) -> str:
     return printable(" · ".join(filter(None, parts)))
 
 
-def _row(group: Group, row: Row, by_id: dict[str, Finding]) -> list[str]:
-    inversions = [by_id[cell.id] for cell in row.cells.get(None, ()) if cell.id in by_id]
+def _accuracy(group: Group, row: Row) -> list[str]:
     return [
         row.label,
         show(row.number("clean_acc"), seeds=group.seeds),
         MISSING if row.purifier.name == CONTROL else _change(group, row),
-        named(inversions) or MISSING,
-        reached(inversions),
-        standing_out(inversions),
-        MISSING if row.purifier.name == CONTROL else _seconds(group, row),
     ]
+
+
+def _changed(row: Row) -> str:
+    """Returns whether the purifier changed the model, and with how many seeds if not with all."""
+    applied = [cell.applied for cell in row.at(None) if cell.applied is not None]
+    if not applied:
+        return MISSING
+    if len(set(applied)) == 1:
+        return "yes" if applied[0] else "no"
+    return f"with {sum(applied)} of {len(applied)} seeds"
+
+
+def _inversions(row: Row, by_id: dict[str, Finding]) -> list[str]:
+    inversions = [by_id[cell.id] for cell in row.at(None) if cell.id in by_id]
+    return [named(inversions) or MISSING, reached(inversions), standing_out(inversions)]
 
 
 def _change(group: Group, row: Row) -> str:
@@ -84,6 +107,7 @@ def _objects(results: Results) -> list[Json]:
                         **cell.subject("dataset", "arch", "seed", "purifier", "purifier_params"),
                         "label": row.label,
                         "clean_acc": cell.clean_acc,
+                        "applied": cell.applied,
                         "control_clean_acc": _control(group, cell.seed),
                         "inversion_target": finding.target if finding else None,
                         "inversion_target_name": finding.target_name if finding else None,

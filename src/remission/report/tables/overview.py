@@ -1,4 +1,8 @@
-"""The view ``overview``: one row per purifier, its largest gap to the control under each attack."""
+"""The view ``overview``: one row per purifier, its largest gap to the control under each attack.
+
+Whether a model was purified and how far it relapses are two numbers. They stand in two columns, and
+no mean has both in it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.groups.titles import titles
 from remission.report.measures.standings import LOST, NOT_JUDGED, Standing, Worst, standings
 from remission.report.tables.formats import Table
+from remission.report.tables.purified import numbers_of, purified_text, relapse_text
 from remission.report.tables.views import View, register_view
 
 KNOWS = " †"
@@ -22,24 +27,41 @@ KNOWS = " †"
 _NOTE = (
     "in points, {seeds}. For each attack the table shows the largest gap between the P-ASR and the "
     "control's after the same reactivation, and the reactivation where it is largest: it is "
-    "a relapse if the gap is more than {margin:.0f} points and its interval excludes 0. The word "
-    "“not purified” means that the O-ASR already lies more than {margin:.0f} points above the "
-    "control's ([1/3]: with one seed of three), “broken” that clean accuracy lies more than "
-    "{loss:.0f} points below the victim's (retunings that cost as much are left out), and “attack "
-    "failed” that the victim has no backdoor. The first row is the control's own highest ASR, in "
-    "percent: where it is high, the reactivation teaches the backdoor anew, and a small gap says "
-    "little"
+    "a relapse if the gap is more than {margin:.0f} points and its interval excludes 0. The words "
+    "“not purified” mean that the O-ASR already lies more than {margin:.0f} points above the "
+    "control's ([1/3]: with one seed of three), “not applied” that the purifier returned the "
+    "victim unchanged (a seed with which it did so is left out, and counted in brackets), “broken” "
+    "that clean accuracy lies more than {loss:.0f} points below the victim's (retunings that cost "
+    "as much are left out), and “attack failed” that the victim has no backdoor. The first row is "
+    "the control's own highest ASR, in percent: where it is high, the reactivation teaches the "
+    "backdoor anew, and a small gap says little"
+)
+_PURIFIED = (
+    "Purified: in how many of the cells the O-ASR is at most {margin:.0f} points above the "
+    "control's. A cell is one attack with one seed, where the victim has a working backdoor. Cells "
+    "whose purifier was not applied or broke the model count as not purified. Relapse of those: "
+    "the largest gap of each purified cell and of no other, mean over the attacks of the mean over "
+    "the seeds, ± half width of the 95 % Student-t interval over the attacks (with one attack: "
+    "over its seeds; of a single cell, in brackets: the interval from the number of test images)"
 )
 _COLUMNS = (
     "Largest O-ASR: the highest mean over seeds among the attacks. C-Acc change: compared with the "
-    "victim, mean over the attacks. Ft epochs: cost in epochs of plain fine-tuning on the same "
-    "clean images by processor time, inversion included, mean over the attacks, where the store "
-    "holds ft. Rows are ordered by the mean gap over the attacks that were measured, which counts "
-    "as 100 where the model was not purified or is broken"
+    "victim, mean over the attacks, where the purifier was applied. Ft epochs: cost in epochs of "
+    "plain fine-tuning on the same clean images by processor time, inversion included, mean over "
+    "the attacks, where the store holds ft"
+)
+_ORDER = (
+    "Rows are ordered by the share of cells that were purified and, where it is equal, by the "
+    "relapse of those. This is no ranking: purifiers that purified different cells have their "
+    "relapse under different attacks, and the costs differ"
 )
 _KNOWS_NOTE = (
     "†: given the attacker's own trigger, as from a perfect inversion, so that it is no defence"
 )
+
+
+_HEADER = ("purified", "relapse of those", "largest O-ASR", "C-Acc change", "ft epochs")
+"""The columns behind those of the attacks."""
 
 
 def overview_tables(results: Results) -> list[Table]:
@@ -58,18 +80,24 @@ def _table(groups: Sequence[Group], setting: str) -> Table:
         title=printable(" · ".join(filter(None, [key.dataset, key.arch, "all attacks", setting]))),
         notes=[
             _NOTE.format(seeds=_seeds(purifiers), margin=100 * MARGIN, loss=100 * LOSS),
+            _PURIFIED.format(margin=100 * MARGIN),
             _COLUMNS,
+            _ORDER,
             *([_KNOWS_NOTE] if any(standing.knows_trigger for standing in purifiers) else []),
         ],
-        header=["purifier", *names, "largest O-ASR", "C-Acc change", "ft epochs"],
+        header=["purifier", *names, *_HEADER],
         rows=[
-            ["control", *control, *[MISSING] * 3],
+            ["control", *control, *[MISSING] * len(_HEADER)],
             *(_row(standing, names, several=several) for standing in purifiers),
         ],
         shading=[
-            [None] * (len(names) + 4),
+            [None] * (1 + len(names) + len(_HEADER)),
             *(
-                [None, *(_shade(standing.under.get(name)) for name in names), *[None] * 3]
+                [
+                    None,
+                    *(_shade(standing.under.get(name)) for name in names),
+                    *[None] * len(_HEADER),
+                ]
                 for standing in purifiers
             ),
         ],
@@ -83,6 +111,8 @@ def _row(standing: Standing, names: Sequence[str], *, several: bool) -> list[str
     return [
         standing.label + (KNOWS if standing.knows_trigger else ""),
         *(_cell(standing.under.get(name), several=several) for name in names),
+        purified_text(standing.cells),
+        relapse_text(standing.cells),
         f"{100 * max(o_asr):.1f}" if o_asr else MISSING,
         MISSING if change is None else points(change),
         MISSING if cost is None else f"{cost:.0f}",
@@ -140,6 +170,8 @@ def _cell(worst: Worst | None, *, several: bool) -> str:
         return "not judged" if worst.skipped else MISSING
     count, seeds = worst.verdict.not_purified
     share = f" [{count}/{seeds}]" if 0 < count < seeds else ""
+    count, seeds = worst.verdict.not_applied
+    share += f" [{count}/{seeds} not applied]" if count else ""
     return points(worst.gap.mean) + _place(worst.column, several=several) + share
 
 
@@ -162,6 +194,8 @@ def _objects(results: Results) -> list[Json]:
             "outcome": worst.verdict.outcome,
             "verdict": worst.verdict.text,
             "seeds_survived": worst.verdict.not_purified[0],
+            **numbers_of(worst.cells),
+            **numbers_of(standing.cells, "overall_"),
             "o_asr": worst.o_asr.mean,
             "clean_acc_change": worst.change.mean,
             "ft_epochs": worst.epochs,

@@ -9,11 +9,14 @@ from remission.records import Json
 from remission.report.groups.estimates import FAILED, MISSING, Estimate
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
-from remission.report.groups.thresholds import LOSS
+from remission.report.groups.sentences import listed
+from remission.report.groups.thresholds import LOSS, MARGIN
+from remission.report.measures.purified import PurifiedCells
 from remission.report.measures.relapse_gap import Bound
 from remission.report.measures.scores import Reach, Score, scores
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
+from remission.report.tables.purified import counts_of, purified_text
 from remission.report.tables.views import View, register_view
 
 
@@ -81,6 +84,15 @@ def _reaches(key: str, reach: Callable[[Score], Reach | None]) -> list[ScoreColu
     ]
 
 
+def _counts() -> list[ScoreColumn]:
+    """Returns the columns of the numbers of cells, one for each entry of :func:`counts_of`."""
+
+    def of(key: str) -> Callable[[GroupScore], int]:
+        return lambda line: counts_of(line.score.cells)[key]
+
+    return [ScoreColumn(key=key, value=of(key)) for key in counts_of(PurifiedCells())]
+
+
 COLUMNS: list[ScoreColumn] = [
     ScoreColumn(key="purifier", value=lambda line: line.score.row.purifier.name),
     ScoreColumn(key="purifier_params", value=lambda line: line.score.row.purifier.parameters),
@@ -101,8 +113,27 @@ COLUMNS: list[ScoreColumn] = [
         key="reactivation_params", value=lambda line: line.score.column.reactivation.parameters
     ),
     ScoreColumn(key="budgets", value=lambda line: list(line.score.budgets)),
+    ScoreColumn(header="purified", text=lambda line: purified_text(line.score.cells)),
+    *_counts(),
     ScoreColumn(
-        header="relapse gap",
+        header="relapse gap of those",
+        text=lambda line: _gap(line.score.purified_gap, line.group.seeds),
+        key="relapse_gap_of_purified",
+        value=lambda line: line.score.purified_gap.mean,
+    ),
+    ScoreColumn(
+        key="relapse_gap_of_purified_half_width",
+        value=lambda line: line.score.purified_gap.half_width,
+    ),
+    ScoreColumn(
+        key="relapse_gap_of_purified_low", value=lambda line: _end(line.score.purified_gap, 0)
+    ),
+    ScoreColumn(
+        key="relapse_gap_of_purified_high", value=lambda line: _end(line.score.purified_gap, 1)
+    ),
+    ScoreColumn(key="seeds_of_purified", value=lambda line: line.score.purified_gap.n),
+    ScoreColumn(
+        header="relapse gap of all",
         text=lambda line: _gap(line.score.gap, line.group.seeds),
         key="relapse_gap",
         value=lambda line: line.score.gap.mean,
@@ -127,7 +158,7 @@ def _end(number: Estimate, side: int) -> float | None:
     return number.interval[side] if number.interval else None
 
 
-def _note(lines: Sequence[GroupScore]) -> str:
+def _note(group: Group, lines: Sequence[GroupScore]) -> str:
     budgets = [line.score.budgets for line in lines]
     spans = sorted({f"{row[0]} to {row[-1]}" for row in budgets})
     over = (
@@ -135,12 +166,18 @@ def _note(lines: Sequence[GroupScore]) -> str:
         if any(line.score.gap.half_width is not None for line in lines)
         else "in brackets the 95 % interval from the number of test images"
     )
+    unapplied = [row.label for row in group.purified if group.unapplied_seeds(row)]
     return (
-        "relapse gap: mean distance of the ASR above the control's over the logarithm of the "
-        f"number of poisoned images n (n = {', '.join(spans)}), between -1 and 1, {over}; "
+        f"purified: with how many seeds the O-ASR is at most {100 * MARGIN:.0f} points above the "
+        "control's, of all seeds whose victim has a working backdoor; relapse gap: mean distance "
+        "of the ASR above the control's over the logarithm of the number of poisoned images n (n = "
+        f"{', '.join(spans)}), between -1 and 1, {over}, once over the seeds that were purified "
+        "(“of those”) and once over all seeds with a curve (“of all”), as are the next columns; "
         "n at ASR 50 %: the smallest n that brings half of the backdoor back, interpolated, and in "
         "brackets the same for the ends of the ASRs' intervals; ratio: the control's n over it; "
         f"models that lost more than {100 * LOSS:.0f} points of clean accuracy are left out"
+        + (f", and seeds with which {listed(unapplied)} changed nothing" if unapplied else "")
+        + "; rows are in the order of their names, which is no ranking"
     )
 
 
@@ -151,7 +188,9 @@ def _scores(group: Group) -> list[GroupScore]:
 def score_table(group: Group) -> Table | None:
     """Builds the scores of a group; None where no relapse curve has two budgets."""
     lines = _scores(group)
-    return table_of(COLUMNS, lines, title=group.title, notes=[_note(lines)]) if lines else None
+    return (
+        table_of(COLUMNS, lines, title=group.title, notes=[_note(group, lines)]) if lines else None
+    )
 
 
 def _tables(results: Results) -> list[Table]:

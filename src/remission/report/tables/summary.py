@@ -21,10 +21,13 @@ from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.sentences import broken, sentence
+from remission.report.groups.thresholds import MARGIN
+from remission.report.measures.purified import PurifiedCells, purified
 from remission.report.tables.columns import TableColumn, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.innocent import innocent_tables
 from remission.report.tables.inversions import inversion_tables
+from remission.report.tables.purified import counts_of, purified_text
 from remission.report.tables.views import View, register_view
 
 
@@ -71,6 +74,14 @@ EPOCHS = SummaryColumn(
 )
 
 
+PURIFIED = SummaryColumn(header="purified", text=lambda line: purified_text(_cells(line)))
+"""With how many seeds the model was purified. The page shows the verdict in its place."""
+
+
+def _cells(line: GroupRow) -> PurifiedCells:
+    return PurifiedCells() if line.row.reference else purified(line.group, line.row)
+
+
 def _after(column: Column) -> SummaryColumn:
     return SummaryColumn(
         header=f"P-ASR {printable(column.title)}",
@@ -95,6 +106,7 @@ def _table(group: Group) -> Table:
     columns = [
         SummaryColumn(header="purifier", text=lambda line: line.row.label),
         *COLUMNS,
+        *([PURIFIED] if group.purified else []),
         *map(_after, group.columns),
         SECONDS,
         *([EPOCHS] if priced else []),
@@ -114,6 +126,12 @@ def _notes(group: Group) -> list[str]:
                 "; for perturbed images the control counts with the higher of two ASRs, that of "
                 "its own row and that under the very same perturbation"
             )
+    if group.purified:
+        notes[0] += (
+            f"; purified: with how many seeds the O-ASR is at most {100 * MARGIN:.0f} points above "
+            "the control's, of those whose victim has a working backdoor; rows are in the order of "
+            "their names, which is no ranking"
+        )
     notes += [text for text in (sentence(group).removesuffix("."), broken(group)) if text]
     if group.repeated:
         cells = "cell is" if group.repeated == 1 else "cells are"
@@ -151,15 +169,24 @@ def _values(columns: Sequence[SummaryColumn], line: GroupRow) -> Json:
     return {column.key: _entry(column.value(line)) for column in columns if column.value}
 
 
-def _row(group: Group, row: Row) -> Json:
+def _judged(group: Group, row: Row) -> Json:
+    """Returns the verdict on a row, and the cells that it is on; None for victim and control."""
     verdict = None if row.reference else group.verdict(row)
+    counts = counts_of(_cells(GroupRow(group=group, row=row)))
+    return {
+        "outcome": verdict.outcome if verdict else None,
+        "verdict": verdict.text if verdict else None,
+        **(counts if verdict else dict.fromkeys(counts)),
+    }
+
+
+def _row(group: Group, row: Row) -> Json:
     return {
         "purifier": row.purifier.name,
         "purifier_params": row.purifier.parameters,
         "label": row.label,
         **_values([*COLUMNS, SECONDS, EPOCHS], GroupRow(group=group, row=row)),
-        "outcome": verdict.outcome if verdict else None,
-        "verdict": verdict.text if verdict else None,
+        **_judged(group, row),
         "reactivations": [
             {
                 "reactivation": column.reactivation.name,
@@ -200,6 +227,7 @@ def _flat(results: Results) -> list[Json]:
                 **group.subject(),
                 "purifier": row.purifier.name,
                 "purifier_params": row.purifier.parameters,
+                **_judged(group, row),
             }
             for name, number in numbers.items():
                 line |= _side_by_side(name, number)

@@ -60,6 +60,27 @@ def test_a_gap_by_hand() -> None:
     assert str(found.ratio) == ">10"
 
 
+def test_models_that_were_not_purified_are_in_one_of_two_gaps() -> None:
+    made = []
+    for seed, (o_asr, after) in enumerate(((0.02, 0.3), (0.02, 0.4), (0.9, 1.0))):
+        made += [
+            replace(each, asr=o_asr) if each.purifier == "ft" and each.budget is None else each
+            for each in store({1: after, 100: after}, {1: 0.1, 100: 0.1}, seed=seed)
+        ]
+    found = one(made)
+    assert found.gap.mean == pytest.approx((0.2 + 0.3 + 0.9) / 3)
+    assert found.purified_gap.mean == pytest.approx(0.25)
+    assert (found.gap.n, found.purified_gap.n) == (3, 2)
+    assert (found.cells.purified, found.cells.cells) == (2, 3)
+    (line,) = json.loads(render(records(*made), "scores", "json"))
+    assert line["relapse_gap_of_purified"] == pytest.approx(0.25)
+    assert (line["cells"], line["cells_purified"], line["seeds_of_purified"]) == (3, 2, 2)
+    (row,) = (
+        each for each in render(records(*made), "scores", "text").splitlines() if "2 of 3" in each
+    )
+    assert row.startswith("ft ")
+
+
 def test_half_is_interpolated_in_the_logarithm() -> None:
     assert reach([1, 100], [0.2, 0.8]).value == pytest.approx(10)
     assert reach([5, 20, 100], [0.1, 0.3, 0.7]).value == pytest.approx(math.sqrt(20 * 100))
