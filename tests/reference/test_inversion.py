@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from remission.inversion import BTIDBF
-from remission.inversion.bti_dbf import mask_loss, mask_of
+from remission.inversion.bti_dbf_losses import mask_loss, mask_of, reproduction_loss
 from remission.seeding import Seed
 from remission.types import LabelledImages
 from tests.reference.toy import FEATURES, SIDE, C, Slow, Toy, cross_entropy, flat, toy_data
