@@ -15,7 +15,9 @@ def image_mse(model: Classifier, rewritten: Tensor, images: Tensor) -> Tensor:
 
 
 def reproduction_loss(model: Classifier, rewritten: Tensor, images: Tensor) -> Tensor:
-    """Returns the loss of step 1.
+    """CE(softmax f(G(x)), softmax f(x)) + MSE(h(x), h(G(x))) + c * MSE(x, G(x)), of step 1.
+
+    c = 100 while MSE(x, G(x)) is above 0.1, else 0.01. No gradients flow through the terms of x.
 
     Args:
         model: f, in eval mode.
