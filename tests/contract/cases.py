@@ -58,7 +58,7 @@ class Case:
 
 
 TUNING = {"epochs": 2, "batch_size": 16}
-INVERSION = {
+INVERSION: dict[str, Any] = {
     "filters": 4,
     "levels": 2,
     "pretrain_epochs": 2,

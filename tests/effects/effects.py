@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -145,22 +146,26 @@ def fst_is_driven_away(world: World) -> None:
     below(driven, free - 0.1 * float(old.square().sum()), driven, free)
 
 
-def inversion_finds_a_trigger(world: World) -> None:
-    """Checks that a small change of images moves them into one class.
+def finds_a_trigger(size: Literal["published", "small"]) -> Check:
+    """Makes a check that a small change of images by this generator moves them into one class.
 
     A generator that only reproduces images moves hardly any. One that was never trained moves
     some, but destroys the images.
     """
     method = BTIDBF(
-        filters=8, levels=2, pretrain_epochs=15, mask_epochs=20, epochs=20, target_epochs=10,
-        batch_size=32,
+        generator=size, filters=8, levels=2, pretrain_epochs=15, mask_epochs=20, epochs=20,
+        target_epochs=10, batch_size=32,
     )  # fmt: skip
-    found = method(world.victim.model, world.clean, seed=world.seed)
-    above(found.target_share, 0.7, found.target_share)
-    below(found.change, 0.3, found.change)
-    mirror = replace(method, image_bound=1e-9, epochs=1, target_epochs=0)
-    only = mirror(world.victim.model, world.clean, seed=world.seed)
-    below(only.target_share, 0.2, only.target_share)
+
+    def check(world: World) -> None:
+        found = method(world.victim.model, world.clean, seed=world.seed)
+        above(found.target_share, 0.7, found.target_share)
+        below(found.change, 0.3, found.change)
+        mirror = replace(method, image_bound=1e-9, epochs=1, target_epochs=0)
+        only = mirror(world.victim.model, world.clean, seed=world.seed)
+        below(only.target_share, 0.2, only.target_share)
+
+    return check
 
 
 def universal_names_the_class(world: World) -> None:
@@ -221,7 +226,7 @@ EFFECTS: dict[str, list[Check]] = {
     "attack input_aware": [input_aware_implants],
     "attack lira": [lira_implants],
     "attack wanet": [wanet_implants],
-    "inversion bti_dbf": [inversion_finds_a_trigger],
+    "inversion bti_dbf": [finds_a_trigger("published"), finds_a_trigger("small")],
     "inversion universal": [universal_names_the_class],
     "purifier anp": [anp_prunes],
     "purifier bti_dbf": [

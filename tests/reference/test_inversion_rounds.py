@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import pytest
 import torch
@@ -16,9 +17,10 @@ from remission.method import method
 from remission.models import Classifier, Precision
 from remission.purifiers import BTIDBFUnlearning
 from remission.seeding import Seed
-from remission.triggers import UNet
+from remission.triggers import BottleneckUNet, UNet
 from remission.types import LabelledImages
-from tests.reference.toy import SIDE, C, K, Toy, flat, toy_data
+from tests.reference.test_inversion import slow_reproduction
+from tests.reference.toy import SIDE, C, K, Slow, Toy, flat, toy_data
 
 
 class Grey(nn.Module):
@@ -108,8 +110,8 @@ def test_bti_dbf_u_renews_the_trigger_before_every_round_but_the_first(rounds: i
 def bti_dbf(pretrain_epochs: int) -> BTIDBF:
     """Returns a small method: every batch is the whole data, and step 3 runs to its end."""
     return BTIDBF(
-        filters=2, levels=1, pretrain_epochs=pretrain_epochs, mask_epochs=1, epochs=3,
-        batch_size=6, image_bound=1e9, feature_bound=1e9,
+        generator="small", filters=2, levels=1, pretrain_epochs=pretrain_epochs, mask_epochs=1,
+        epochs=3, batch_size=6, image_bound=1e9, feature_bound=1e9,
     )  # fmt: skip
 
 
@@ -144,6 +146,44 @@ def test_bti_dbf_learns_to_reproduce_images_in_the_first_round_alone() -> None:
         some, none = (a_round(untrained(), named, bti_dbf(epochs)) for epochs in (5, 0))
         assert torch.equal(parameters(some), parameters(none))
         assert not torch.equal(parameters(some), parameters(untrained()))
+
+
+def test_bti_dbf_is_pretrained_by_all_three_terms() -> None:
+    """Step 1 with the whole data as one batch, replayed; step 3 at such a rate changes nothing."""
+    method, (model, data) = replace(bti_dbf(5), epochs=1, lr=1e-12), small()
+    slow, w = Slow.like(Toy()), flat(Toy())
+
+    def whole(rewritten: Tensor) -> Tensor:
+        return slow_reproduction(slow, w, rewritten.double(), data.images.double())
+
+    def image_error(rewritten: Tensor) -> Tensor:
+        return F.mse_loss(rewritten, data.images)
+
+    ends = []
+    for loss in (whole, image_error):
+        generator = method.build_generator((C, SIDE, SIDE), Seed(0).child("generator"), "fp32")
+        adam = torch.optim.Adam(generator.parameters(), 1e-3)
+        for _ in range(5):
+            adam.zero_grad()
+            loss(generator(data.images)).backward()  # type: ignore[no-untyped-call]
+            adam.step()
+        ends.append(parameters(generator))
+    found = parameters(method(model, data, seed=Seed(0)).generator)
+    torch.testing.assert_close(found, ends[0], rtol=0, atol=1e-5)
+    assert float((ends[1] - ends[0]).abs().max()) > 1e-4, "the image error alone leads elsewhere"
+
+
+@pytest.mark.parametrize(("size", "network"), [("published", BottleneckUNet), ("small", UNet)])
+def test_the_generator_that_bti_dbf_builds(
+    size: Literal["published", "small"], network: type[nn.Module]
+) -> None:
+    model, data = small()
+    method = replace(bti_dbf(1), generator=size)
+    found = method(model, data, seed=Seed(0)).generator
+    assert type(found) is network
+    assert type(BTIDBF().build_generator((3, 32, 32), Seed(0), "fp32")) is BottleneckUNet
+    again = method.build_generator(data.shape, Seed(0).child("generator"), "fp32")
+    assert not torch.equal(parameters(found), parameters(again)), "it was trained"
 
 
 def test_bti_dbf_heads_for_the_class_that_the_last_round_named() -> None:

@@ -93,8 +93,8 @@ epochs = 1
 augment = "none"
 """
 INVERSION = (
-    'method = "bti_dbf"\nfilters = 2\nlevels = 1\npretrain_epochs = 1\nmask_epochs = 1\n'
-    "epochs = 1\n",
+    'method = "bti_dbf"\ngenerator = "small"\nfilters = 2\nlevels = 1\n'
+    "pretrain_epochs = 1\nmask_epochs = 1\nepochs = 1\n",
     'method = "guess"\n',
 )
 PAM = '[[purifier]]\nmethod = "pam"\nrounds = 2\nepochs = 1\naugment = "none"\n'

@@ -1,6 +1,8 @@
 """Trigger inversion by decoupling benign features (Xu, Huang, Li, Qin, Ren: BTI-DBF, ICLR 2024).
 
-1. A generator G learns to reproduce images: min MSE(x, G(x)).
+1. A generator G learns to reproduce images, and what the classifier makes of them:
+   min CE(softmax f(G(x)), softmax f(x)) + MSE(h(x), h(G(x))) + c * MSE(x, G(x)),
+   c = 100 while MSE(x, G(x)) is above 0.1, else 0.01.
 2. A mask m = tanh(a) / 2 + 1/2 over the last feature map h marks what benign classification uses:
    min over a of CE(f(m * h(x)), y) - CE(f((1 - m) * h(x)), y).
 3. G learns to keep benign features and to change the others:
@@ -9,25 +11,29 @@
    from the second round on, CE(f(G(x)), t) is added in both cases, t the class that the round
    before named.
 
-The authors' code begins with a mask of noise and learns it with the classifier in train mode; ours
-begins with m = 1/2 and leaves the classifier in eval mode, the mode in which it is used.
+f is the classifier, frozen and in eval mode, in which it is used; the authors' code learns the mask
+in train mode. The softmax of f(x) is a soft target without gradients; the authors' code takes
+softmax f(G(x)) for the target, and applies softmax to the probabilities of x once more. Differences
+of images are in the units of f's input, so divided by the standard deviation of each channel: with
+these units go all bounds and weights, here as in the authors' code.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.inversion.base import Inversion, Inverted, judge
+from remission.inversion.bti_dbf_losses import image_mse, mask_loss, mask_of, reproduction_loss
 from remission.method import field, method
 from remission.models import Classifier, Precision, in_channels_last
 from remission.progress import tracked
 from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
-from remission.triggers import UNet, check_levels
+from remission.triggers import BottleneckUNet, ImageNetwork, UNet, check_levels
 from remission.types import LabelledImages
 
 
@@ -36,16 +42,22 @@ class BTIDBF(Inversion):
     """Backdoor trigger inversion by decoupling benign features; names the target class."""
 
     name: ClassVar[str] = "bti_dbf"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     paper: ClassVar[str] = "Xu et al., ICLR 2024"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "last feature map")
 
+    generator: Literal["published", "small"] = "published"
+    """``"published"`` is the paper's, with a bottleneck below its levels; ``"small"`` has none, and
+    a sixth of the parameters where filters and levels are the same."""
     filters: int = field(default=32, ge=1, le=1024)
     """Channels of the generator's first level."""
     levels: int = field(default=4, ge=1, le=6)
-    """Number of resolutions of the generator."""
+    """Number of resolutions of the generator, the bottleneck not counted."""
     pretrain_epochs: int = field(default=50, ge=0)
     """Epochs of step 1, in the first round only (Adam, learning rate 1e-3)."""
+    mask_start: Literal["noise", "even"] = "noise"
+    """Where step 2 begins: ``"noise"``, as in the authors' code, draws a from a standard normal
+    distribution; ``"even"`` begins with m = 1/2 everywhere."""
     mask_epochs: int = field(default=20, ge=1)
     """Epochs of step 2 (Adam, learning rate 0.01)."""
     epochs: int = field(default=30, ge=1)
@@ -69,15 +81,17 @@ class BTIDBF(Inversion):
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision
-    ) -> UNet:
+    ) -> ImageNetwork:
         """Makes a U-Net for images of ``shape``; see :meth:`Inversion.build_generator`.
 
         Raises:
             SpecError: the images are too small for so many levels.
         """
-        check_levels(shape, self.levels, f"[inversion] {self.name}")
+        published = self.generator == "published"
+        check_levels(shape, self.levels, f"[inversion] {self.name}", bottleneck=published)
+        network = BottleneckUNet if published else UNet
         with seed.initialising():
-            generator = in_channels_last(UNet(shape[0], self.filters, self.levels))
+            generator = in_channels_last(network(shape[0], self.filters, self.levels))
         generator.precision = precision
         return generator
 
@@ -91,10 +105,10 @@ class BTIDBF(Inversion):
         seed: Seed,
     ) -> None:
         """Runs the steps above; see :meth:`Inversion.invert`."""
-        assert isinstance(generator, UNet)
+        assert isinstance(generator, ImageNetwork)
         target = previous.target if previous else None
         if previous is None and self.pretrain_epochs:
-            self._reproduce(generator, clean, seed.child("reproduce"))
+            self._reproduce(model, clean, generator, seed.child("reproduce"))
         mask = self.benign_mask(model, clean, seed.child("mask"))
         self._decouple(model, clean, generator, mask, target, self.epochs, seed.child("decouple"))
         if previous is None and self.target_epochs:
@@ -102,7 +116,9 @@ class BTIDBF(Inversion):
             later = seed.child("decouple", "target")
             self._decouple(model, clean, generator, mask, named, self.target_epochs, later)
 
-    def _reproduce(self, generator: UNet, clean: LabelledImages, seed: Seed) -> None:
+    def _reproduce(
+        self, model: Classifier, clean: LabelledImages, generator: ImageNetwork, seed: Seed
+    ) -> None:
         """Runs step 1: G learns to reproduce images."""
         recipe = Recipe(
             epochs=self.pretrain_epochs, lr=1e-3, optimizer="adam", batch_size=self.batch_size
@@ -113,13 +129,17 @@ class BTIDBF(Inversion):
             recipe,
             seed=seed,
             what="inversion: reproducing images",
-            loss=lambda images, _: F.mse_loss(generator(images), images),
+            loss=lambda images, _: reproduction_loss(model, generator(images), images),
         )
 
     def benign_mask(self, model: Classifier, clean: LabelledImages, seed: Seed) -> Tensor:
         """Runs step 2 and returns m, (1, D, h, w) in (0, 1), near 1 at benign features."""
         features = _all_features(model, clean, self.batch_size)
-        logits = torch.zeros_like(features[:1], requires_grad=True)
+        logits = torch.zeros_like(features[:1])
+        if self.mask_start == "noise":
+            noise = torch.randn(logits.shape, generator=seed.child("start").generator())
+            logits = noise.to(logits)
+        logits.requires_grad_(True)
         optimizer = torch.optim.Adam([logits], 0.01)
         generator = seed.generator()
         epochs = range(self.mask_epochs)
@@ -136,7 +156,7 @@ class BTIDBF(Inversion):
         self,
         model: Classifier,
         clean: LabelledImages,
-        generator: UNet,
+        generator: ImageNetwork,
         mask: Tensor,
         target: int | None,
         epochs: int,
@@ -172,7 +192,7 @@ class BTIDBF(Inversion):
             mask: m, (1, D, h, w).
             target: the class of the additional cross entropy, or None.
         """
-        image_error = ((rewritten - images) / model.std).square().mean()
+        image_error = image_mse(model, rewritten, images)
         changed = model.features(rewritten)
         benign = F.mse_loss(mask * changed.float(), mask * features.float())
         rest = F.mse_loss((1 - mask) * changed.float(), (1 - mask) * features.float())
@@ -182,18 +202,6 @@ class BTIDBF(Inversion):
             goal = torch.full((len(images),), target, device=images.device)
             loss = loss + F.cross_entropy(model.classify(changed), goal)
         return loss
-
-
-def mask_of(logits: Tensor) -> Tensor:
-    """m = tanh(a) / 2 + 1/2."""
-    return logits.tanh() / 2 + 0.5
-
-
-def mask_loss(model: Classifier, mask: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-    """CE(f(m * h), y) - CE(f((1 - m) * h), y), the loss of step 2."""
-    benign = F.cross_entropy(model.classify(mask * features), labels)
-    rest = F.cross_entropy(model.classify((1 - mask) * features), labels)
-    return benign - rest
 
 
 @torch.no_grad()

@@ -8,13 +8,15 @@ from remission.triggers.noise import LearnedNoise
 from remission.triggers.patch import Patch, checkerboard, corner
 from remission.triggers.quantise import Quantise, dither
 from remission.triggers.steganography import Steganography
-from remission.triggers.unet import UNet, check_levels
+from remission.triggers.unet import BottleneckUNet, ImageNetwork, UNet, check_levels
 from remission.triggers.warp import Warp, smooth_field
 
 __all__ = [
     "Additive",
     "Blend",
+    "BottleneckUNet",
     "Generated",
+    "ImageNetwork",
     "LearnedNoise",
     "Patch",
     "Quantise",

@@ -45,6 +45,7 @@ poison_rate = 0.1
 
 [inversion]
 method = "bti_dbf"
+generator = "small"
 filters = 2
 levels = 1
 pretrain_epochs = 1
