@@ -20,6 +20,8 @@ Measure = Literal[
     "control_asr",
     "control_asr_clean",
     "queries",
+    "validation_clean_acc",
+    "validation_asr",
 ]
 
 MISSING = "–"
