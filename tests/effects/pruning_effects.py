@@ -48,21 +48,19 @@ def anp_prunes(world: World) -> None:
 
 
 def rnp_prunes(world: World) -> None:
-    """Checks that a minority of the channels goes, and the backdoor; most of the accuracy stays.
+    """Checks that few channels go, and the backdoor; most of the accuracy stays.
 
-    The best of three runs counts: a run whose unlearning went too far prunes nothing.
+    On so few images the masks single out more channels than those of the backdoor, so that as many
+    have to go as cost 0.3 of the accuracy.
     """
-    method = RNP(epochs=12, lr=0.03, unlearn_lr=0.02, max_drop=0.3, batch_size=32, augment="none")
-    models = [
-        method(world.victim.model, world.clean, seed=world.seed.child(n)).model for n in range(3)
-    ]
-    model = min(models, key=lambda each: world.rates(each).asr.value)
+    method = RNP(lr=0.05, unlearn_lr=0.02, max_drop=0.3, batch_size=64, augment="none")
+    model = pruned(world, method)
     rates = world.rates(model)
     below(rates.asr.value, 0.6, rates)
     above(rates.clean_acc.value, 0.5, rates)
     share = off(world.victim.model, model)
     above(share, 0.0)
-    below(share, 0.4)
+    below(share, 0.25)
 
 
 class Planted(Classifier):

@@ -1,7 +1,9 @@
 """Masks on the channels of batch norms: learned by the method, pruned where they are smallest.
 
 How many channels are pruned is searched, in the order of the masks. A threshold cannot tell equal
-masks apart, and often hundreds of them are exactly 0: it would prune all of those or none.
+masks apart, and often hundreds of them are exactly 0: it would prune all of those or none. Of equal
+masks those of the last layers go first, since a channel near the input feeds all layers behind it,
+and clean accuracy needs it more.
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ class MaskPruning(HeldOutSearch, CleanPurifier, ABC):
     """A method that learns a mask for every channel of batch norms and prunes where it is small."""
 
     channels: Annotated[int, pydantic.Field(ge=0)] | Literal["search"] = "search"
-    """Number of channels that are pruned, those with the smallest masks; of equal masks the ones
-    nearer to the input go first, and a mask of 1 stays. search: as many as clean images allow."""
+    """Number of channels that are pruned, those with the smallest masks; of equal masks those of
+    the last layers go first, and a mask of 1 stays. search: as many as clean images allow."""
     threshold: Annotated[float, pydantic.Field(ge=0, le=1)] | Literal["none"] = "none"
     """Channels whose mask is at most this are pruned, however many they are. none: the number of
     channels decides."""
@@ -141,11 +143,12 @@ def smallest(masks: Sequence[Tensor], number: int) -> list[Tensor]:
         number: how many channels; fewer where fewer masks are below 1.
 
     Returns:
-        per batch norm (D,) bool. Of equal masks the first ones are chosen.
+        per batch norm (D,) bool. Of equal masks the last ones are chosen.
     """
     whole = torch.cat(list(masks))
     chosen = torch.zeros_like(whole, dtype=torch.bool)
-    chosen[whole.argsort(stable=True)[:number]] = True
+    from_behind = whole.flip(0).argsort(stable=True)[:number]
+    chosen[len(whole) - 1 - from_behind] = True
     return list(torch.split(chosen & (whole < 1), [len(mask) for mask in masks]))
 
 
