@@ -37,10 +37,10 @@ def off(victim: nn.Module, purified: nn.Module) -> float:
 
 def anp_prunes(world: World) -> None:
     """Checks that without any trigger few channels go, and most of the backdoor; accuracy stays."""
-    method = ANP(iterations=100, lr=0.5, max_drop=0.07, batch_size=32, augment="none")
+    method = ANP(iterations=100, lr=0.5, eps=0.3, max_drop=0.2, batch_size=32, augment="none")
     model = pruned(world, method)
     rates = world.rates(model)
-    below(rates.asr.value, 0.7, rates)
+    below(rates.asr.value, 0.5, rates)
     above(rates.clean_acc.value, 0.75, rates)
     share = off(world.victim.model, model)
     above(share, 0.0)
@@ -56,7 +56,7 @@ def rnp_prunes(world: World) -> None:
     method = RNP(lr=0.05, unlearn_lr=0.02, max_drop=0.3, batch_size=64, augment="none")
     model = pruned(world, method)
     rates = world.rates(model)
-    below(rates.asr.value, 0.6, rates)
+    below(rates.asr.value, 0.5, rates)
     above(rates.clean_acc.value, 0.5, rates)
     share = off(world.victim.model, model)
     above(share, 0.0)
