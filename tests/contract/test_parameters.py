@@ -50,6 +50,7 @@ BAD: dict[str, list[Any]] = {
     "budgets": [(), (-1,), (1.5,), 5],
     "classes_at_once": [0, 1.5],
     "classifier_lr": [0.0, -0.1],
+    "channels": [-1, 1.5],
     "clip": [0.0, -1.0],
     "conservatism": [0.0, 1.1],
     "cost": [0.0, -1.0],

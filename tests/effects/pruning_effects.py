@@ -37,10 +37,10 @@ def off(victim: nn.Module, purified: nn.Module) -> float:
 
 def anp_prunes(world: World) -> None:
     """Checks that without any trigger few channels go, and most of the backdoor; accuracy stays."""
-    method = ANP(iterations=100, lr=0.5, max_drop=0.07, batch_size=32, augment="none")
+    method = ANP(iterations=100, lr=0.5, eps=0.3, max_drop=0.2, batch_size=32, augment="none")
     model = pruned(world, method)
     rates = world.rates(model)
-    below(rates.asr.value, 0.7, rates)
+    below(rates.asr.value, 0.5, rates)
     above(rates.clean_acc.value, 0.75, rates)
     share = off(world.victim.model, model)
     above(share, 0.0)
@@ -48,21 +48,22 @@ def anp_prunes(world: World) -> None:
 
 
 def rnp_prunes(world: World) -> None:
-    """Checks that a minority of the channels goes, and the backdoor; most of the accuracy stays.
+    """Checks that every run prunes a few channels, and most runs the backdoor; accuracy stays.
 
-    The best of three runs counts: a run whose unlearning went too far prunes nothing.
+    On so few images the masks single out other channels beside those of the backdoor, so that a
+    drop of 0.3 is allowed; in a few runs they miss the backdoor. The median of three counts.
     """
     method = RNP(epochs=12, lr=0.03, unlearn_lr=0.02, max_drop=0.3, batch_size=32, augment="none")
     models = [
         method(world.victim.model, world.clean, seed=world.seed.child(n)).model for n in range(3)
     ]
-    model = min(models, key=lambda each: world.rates(each).asr.value)
-    rates = world.rates(model)
-    below(rates.asr.value, 0.6, rates)
+    for model in models:
+        share = off(world.victim.model, model)
+        above(share, 0.0)
+        below(share, 0.3)
+    rates = sorted((world.rates(model) for model in models), key=lambda each: each.asr.value)[1]
+    below(rates.asr.value, 0.5, rates)
     above(rates.clean_acc.value, 0.5, rates)
-    share = off(world.victim.model, model)
-    above(share, 0.0)
-    below(share, 0.4)
 
 
 class Planted(Classifier):

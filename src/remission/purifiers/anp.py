@@ -3,14 +3,19 @@
 Channels whose change raises the loss most easily are pruned. There is a mask m in [0, 1] for each
 channel of the batch norms. On each batch
 
-    delta, xi = argmax CE(f(x; (m + delta) * gamma, (1 + xi) * beta), y),  |delta|, |xi| <= eps,
+    delta, xi = argmax CE(f(x; (m + delta) * gamma, (1 + xi) * beta), y),
     m <- SGD(m, grad [a * CE(f(x; m * gamma, beta), y)
-                      + (1 - a) * CE(f(x; (m + delta) * gamma, (1 + xi) * beta), y)]), m in [0, 1];
+                      + (1 - a) * CE(f(x; (m + delta) * gamma, (1 + xi) * beta), y)]), m in [0, 1].
 
-where the maximum is searched by ascent along the gradient's sign from a random point. In the end
-channels with m <= t are pruned. Public code leaves the box, since it takes a step of eps from
-inside and does not project. BackdoorBench chooses t by the ASR on test images; here t is searched
-on clean images that are held out.
+The maximum is searched from a point drawn uniformly from the box |delta|, |xi| <= eps, by S steps
+of length eps / S along the sign of the gradient. In the authors' code, and here by default, nothing
+brings the noise back into the box: it reaches up to 2 * eps, and with one step about half of its
+entries end beyond eps. The paper's formula has |delta|, |xi| <= eps: with ``project`` every step is
+clamped to the box.
+
+In the end the channels with the smallest masks are pruned. The authors' code reports test results
+for many thresholds or numbers of channels, BackdoorBench chooses by the ASR on test images; here
+the number is searched on clean images that are held out.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from torch import Tensor
 
 from remission.method import field, method
 from remission.models import Classifier
-from remission.purifiers.pruning import Masked, MaskPruning
+from remission.purifiers.masks import Masked, MaskPruning
 from remission.seeding import Seed
 from remission.training import fit
 from remission.types import LabelledImages
@@ -36,9 +41,14 @@ class ANP(MaskPruning):
     name: ClassVar[str] = "anp"
     paper: ClassVar[str] = "Wu and Wang, NeurIPS 2021, arXiv 2110.14430"
     needs: ClassVar[tuple[str, ...]] = ("clean images", "batch norm")
+    version: ClassVar[int] = 2
 
     eps: float = field(default=0.4, gt=0, le=1)
-    """Largest relative perturbation of a scale and a shift."""
+    """Half the side of the box from which the relative noise of scales and shifts is drawn, and the
+    length of all ascent steps together; so the noise is at most twice this."""
+    project: bool = False
+    """Whether each ascent step is clamped to the box, so that the noise is at most ``eps``: the
+    paper's formula, which the authors' code does not follow."""
     alpha: float = field(default=0.2, ge=0, le=1)
     """a, the weight of the loss without perturbation."""
     steps: int = field(default=1, ge=1)
@@ -73,13 +83,13 @@ class ANP(MaskPruning):
     def perturbation(
         self, masked: Masked, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Searches delta and xi, (2, D) in [-eps, eps], that raise the loss."""
+        """Searches delta and xi, (2, D), that raise the loss."""
         start = 2 * torch.rand(2, len(masked.mask), generator=generator) - 1
         noise = self.eps * start.to(masked.mask)
         for _ in range(self.steps):
             noise.requires_grad_(True)
             (uphill,) = torch.autograd.grad(F.cross_entropy(masked(images, noise), labels), noise)
-            noise = (noise.detach() + self.eps / self.steps * uphill.sign()).clamp(
-                -self.eps, self.eps
-            )
+            noise = noise.detach() + self.eps / self.steps * uphill.sign()
+            if self.project:
+                noise = noise.clamp(-self.eps, self.eps)
         return noise

@@ -64,7 +64,8 @@ class CLP(StrengthSearch, CleanPurifier):
             return [outliers(sigma, u) for sigma in bounds]
 
         if self.u == "search":
-            self.prune_strongest(model, clean, channels, STRENGTHS, pruned, f"{self.name}: search")
+            candidates = [pruned(u) for u in STRENGTHS]
+            self.prune_strongest(model, clean, channels, candidates, f"{self.name}: search")
         else:
             channels.prune(pruned(self.u))
         return model

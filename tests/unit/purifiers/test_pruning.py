@@ -14,7 +14,7 @@ from remission.models import Classifier, build_model
 from remission.models.tracing.structure import batch_norms
 from remission.progress import cutting
 from remission.purifiers import ANP, CLP, FP, RNP, Purifier
-from remission.purifiers.pruning import Channels, HeldOutSearch, Masked, StrengthSearch
+from remission.purifiers.pruning import Channels, HeldOutSearch, StrengthSearch
 from remission.seeding import Seed
 from remission.types import LabelledImages
 
@@ -101,26 +101,6 @@ def test_channels_are_pruned_from_the_same_start_and_put_back(keep_shift: bool) 
         assert torch.equal(norm.bias == 0, mask & (not keep_shift))
     channels.restore()
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
-
-
-@pytest.mark.parametrize("arch", ["densenet161:2", "preactresnet18:2", "resnet18:2", "vgg19_bn:2"])
-def test_masks_of_one_change_nothing_and_masks_of_zero_are_pruned_channels(arch: str) -> None:
-    net = model((3, 16, 16), arch).eval()
-    x = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    masked, plain = Masked(copy.deepcopy(net)).eval(), net(x)
-    assert torch.equal(masked(x), plain)
-    assert torch.equal(masked(x, torch.zeros(2, len(masked.mask))), plain)
-    off = torch.rand(len(masked.mask), generator=torch.Generator().manual_seed(1)) < 0.3
-    with torch.no_grad():
-        masked.mask[off] = 0
-    Channels(list(batch_norms(net).values()), keep_shift=True).prune(torch.split(off, masked.sizes))
-    torch.testing.assert_close(masked(x), net(x))
-    assert not torch.allclose(net(x), plain)
-
-
-def test_only_masks_are_trained() -> None:
-    masked = Masked(model())
-    assert [name for name, p in masked.named_parameters() if p.requires_grad] == ["mask"]
 
 
 METHODS = [

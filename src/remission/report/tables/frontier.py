@@ -20,8 +20,8 @@ _NOTE = (
     "purifier has, in each cell (one attack with one seed), the lowest relapse gap among its "
     "settings that lose at most as much, by the test images; where none does, the victim stays as "
     "it is, with an ASR of 100. ± half width of the 95 % Student-t interval over the cells. Within "
-    "1 point: the cells in which a setting loses at most a point. Rows are ordered by the column of "
-    "one point"
+    "1 point: the cells in which a setting loses at most one point. Rows are ordered by the column "
+    "of one point"
 )
 _ORDER = COSTS.index(0.01)
 

@@ -19,8 +19,12 @@ AT = dict(zip(COSTS, range(len(COSTS)), strict=True))
 
 
 def model(
-    purifier: str, accuracy: float, asr: float, curve: dict[int, float], **more: Any
-) -> list[Cell]:  # any field
+    purifier: str,
+    accuracy: float,
+    asr: float,
+    curve: dict[int, float],
+    **more: Any,  # noqa: ANN401  # any field
+) -> list[Cell]:
     common: dict[str, Any] = {"purifier": purifier, "clean_acc": accuracy, **more}
     return [
         cell(asr=asr, **common),
