@@ -12,6 +12,12 @@ EXPLANATION = (
     "The relapse gap of every purified model of each seed against each predictor. Marks are hollow "
     "where the O-ASR lies more than 10 points above the control's."
 )
+FRONTIER = (
+    "Each mark is one setting of a purifier: the clean accuracy that it costs, and how far its "
+    "relapse curve lies above the control's, both as means over attacks and seeds, with 95 % "
+    "Student-t intervals. The lower left corner is the best place. A line joins the settings of "
+    "one purifier, the gentlest first."
+)
 _BANDS = " Lines are means over seeds, and bands are 95 % Student-t intervals."
 
 

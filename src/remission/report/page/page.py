@@ -22,6 +22,7 @@ from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.measures.explanation import explanations
 from remission.report.measures.victims import attacked
 from remission.report.page import captions
+from remission.report.page.equal_cost import equal_cost
 from remission.report.page.gallery import gallery
 from remission.report.page.group_section import group_section
 from remission.report.page.provenance import environments, settings
@@ -29,6 +30,7 @@ from remission.report.tables.explanation import explanation_table
 from remission.report.tables.innocent import innocent_tables
 from remission.report.tables.inversions import inversion_tables
 from remission.report.tables.overview import overview_tables
+from remission.report.tables.trials import trial_tables
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -110,8 +112,12 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
             for table, over in zip(overview_tables(results), results.overviews, strict=True)
             if len(over) > 1  # a table of one attack says no more than the attack's own section
         ],
-        explained=_explained(results),
-        tables_below=[*innocent_tables(results), *inversion_tables(results)],
+        explained=[*equal_cost(results), *_explained(results)],
+        tables_below=[
+            *trial_tables(results),
+            *innocent_tables(results),
+            *inversion_tables(results),
+        ],
         failures=failures(results),
         unfinished=unfinished(folder),
         hidden=results.note,

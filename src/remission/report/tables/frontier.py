@@ -112,13 +112,21 @@ def _lines(groups: Sequence[Group]) -> list[Frontier]:
 
 def frontier_tables(results: Results) -> list[Table]:
     """Builds one table per data set, model and setting."""
-    tables = []
-    for groups, setting in zip(results.overviews, results.overview_settings, strict=True):
-        key = groups[0].key
-        title = " · ".join(filter(None, [key.dataset, key.arch, "equal cost", setting]))
-        if lines := _lines(groups):
-            tables.append(table_of(COLUMNS, lines, title=printable(title), notes=[_NOTE]))
-    return tables
+    pairs = zip(results.overviews, results.overview_settings, strict=True)
+    return [table for groups, setting in pairs if (table := frontier_table(groups, setting))]
+
+
+def frontier_table(groups: Sequence[Group], setting: str) -> Table | None:
+    """Builds the table of the groups of one data set and model; None without a frontier.
+
+    Args:
+        groups: the groups.
+        setting: their difference to other groups of the same data set and model; may be empty.
+    """
+    key = groups[0].key
+    title = " · ".join(filter(None, [key.dataset, key.arch, "equal cost", setting]))
+    lines = _lines(groups)
+    return table_of(COLUMNS, lines, title=printable(title), notes=[_NOTE]) if lines else None
 
 
 def _objects(results: Results) -> list[Json]:

@@ -77,7 +77,7 @@ _NOTE = (
 )
 
 
-def _tables(results: Results) -> list[Table]:
+def trial_tables(results: Results) -> list[Table]:
     """Builds one table per data set, model and setting."""
     pairs = zip(results.overviews, results.overview_settings, strict=True)
     return [
@@ -115,7 +115,7 @@ register_view(
         name="trials",
         summary="all settings of each purifier on the images of the validation, one chosen",
         empty="no purified model was measured on images of a validation: [split] validation",
-        tables=_tables,
+        tables=trial_tables,
         objects=_objects,
         columns=COLUMNS,
     )
