@@ -103,8 +103,8 @@ def test_every_figure_has_a_caption_and_a_spoken_label(page: Path) -> None:
     html = Attributes(page.read_text())
     assert html.tags.count("figure") == html.tags.count("figcaption") > 0
     labels = [value for tag, name, value in html.found if (tag, name) == ("svg", "aria-label")]
-    # per group relapse and path; one of oba; one of what predicts relapse
-    assert len(labels) == html.tags.count("svg") == 6
+    # per group relapse and path; one of oba; one of what predicts relapse, one at equal cost
+    assert len(labels) == html.tags.count("svg") == 7
     assert all(len(label) > 40 for label in labels)
     assert len([1 for tag, name, v in html.found if (tag, name) == ("img", "alt") and v]) == 18
 

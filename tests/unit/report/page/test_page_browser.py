@@ -46,8 +46,8 @@ def test_a_browser_draws_every_figure_offline(tmp_path: Path) -> None:
     plain, _ = browse(out, tmp_path)
     assert "</html>" in plain
     _, measured = browse(measuring, tmp_path)
-    assert len(measured["figures"]) == 5
-    assert len(measured["svg"]) == 3  # relapse, path, what predicts relapse
+    assert len(measured["figures"]) == 6
+    assert len(measured["svg"]) == 4  # relapse, path, equal cost, what predicts relapse
     for width, height in measured["figures"] + measured["svg"] + measured["drawn"]:
         assert width > 300
         assert height > 100
