@@ -10,7 +10,7 @@ from torch import Tensor
 from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.result import Cost, StageResult
-from remission.models.checkpoint import pack
+from remission.models.checkpoint import pack, pack_tensors
 from remission.records.details import ControlDetails, StealthDetails, VictimDetails
 from remission.records.kinds import BASELINE, CONTROL, VICTIM
 from remission.stealth import Stealth, measure_stealth
@@ -32,13 +32,17 @@ def victim(inputs: StageInputs) -> StageResult:
     )
     attacked.model.eval()
     rates = evaluate(attacked.model, split.test, attacked.trigger, attacked.target)
+    files = {
+        "weights.safetensors": pack(attacked.model),
+        "trigger.safetensors": pack(attacked.trigger),
+        **inputs.previews("triggered", attacked.trigger, attacked.target),
+    }
+    if (crafted := attacked.crafted) is not None:
+        tensors = {"images": crafted.images, "labels": crafted.labels}
+        files["crafted.safetensors"] = pack_tensors(tensors)
     return StageResult(
         rates=rates,
-        files={
-            "weights.safetensors": pack(attacked.model),
-            "trigger.safetensors": pack(attacked.trigger),
-            **inputs.previews("triggered", attacked.trigger, attacked.target),
-        },
+        files=files,
         details=VictimDetails(
             classes=list(inputs.dataset.classes),
             poisoned=len(attacked.poisoned),
