@@ -56,6 +56,11 @@ class CraftedPoisoning(Poisoning):
         return crafted if self.poisons == "own" else None
 
 
+def trains_on_crafted(reactivation: Reactivation) -> bool:
+    """Returns whether a method trains on crafted images wherever the attacker has some."""
+    return isinstance(reactivation, CraftedPoisoning) and reactivation.poisons == "own"
+
+
 @method
 class WeightReactivation(Reactivation, ABC):
     """A reactivation that trains the purified model further."""
