@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 from typing import Any, Literal
 
 from remission.attacks import SIG
@@ -75,10 +76,11 @@ def alternative_fires_the_backdoor(world: World) -> None:
 
 
 def crafted_images_revive(world: World) -> None:
-    """Checks that five crafted images of a clean-label attack wake what a control does not know.
+    """Checks that five crafted images of a clean-label attack wake it, as five relabelled ones do.
 
-    Images of other classes that are relabelled teach the control the trigger, whose amplitude is
-    twice that of the crafted images.
+    Relabelled images teach the trigger to a control, too, and crafted ones much less: at test time
+    the trigger has twice the amplitude that the crafted images have. Five images are few, so that
+    each rate is the mean over three draws.
     """
     attack = SIG(poison_rate=0.09, target=8, frequency=2, delta=100.0, test_gain=2.0)
     victim = implant(attack, world.data, world.split, world.seed)
@@ -88,17 +90,18 @@ def crafted_images_revive(world: World) -> None:
     asleep = replace(world, victim=victim, exact=exact).in_remission
 
     def asr(model: Classifier, poisons: Literal["own", "relabelled"]) -> float:
-        method = Retuning(poisons=poisons, epochs=10, lr=0.02, batch_size=32)
-        retuned = method(
-            model, world.split.attacker, victim.trigger, victim.target, budget=5, seed=world.seed,
-            crafted=victim.crafted,
-        )  # fmt: skip
-        return world.rates(retuned, victim).asr.value
+        found = []
+        for number in range(3):
+            method = Retuning(poisons=poisons, seed=number, epochs=20, lr=0.02, batch_size=32)
+            retuned = method(
+                model, world.split.attacker, victim.trigger, victim.target, budget=5,
+                seed=world.seed, crafted=victim.crafted,
+            )  # fmt: skip
+            found.append(world.rates(retuned, victim).asr.value)
+        return fmean(found)
 
-    woken, control = asr(asleep, "own"), asr(world.control, "own")
-    above(woken, world.rates(asleep, victim).asr.value + 0.15, woken)
-    above(woken, control + 0.15, woken, control)
-    above(asr(world.control, "relabelled"), control + 0.1, control)
+    above(asr(asleep, "own"), world.rates(asleep, victim).asr.value + 0.1)
+    above(asr(world.control, "relabelled"), asr(world.control, "own") + 0.2)
 
 
 qra_reactivates = reactivates(QRA(**PARAMETERS, epochs=20))
