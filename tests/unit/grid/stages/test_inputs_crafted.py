@@ -12,6 +12,7 @@ from tests.unit.grid.small import by_label, computed, remission, run, write_spec
 
 METHODS = """
 from typing import ClassVar
+import torch
 from remission.attacks.base import Change, CleanLabel, Setting
 from remission.method import method
 from remission.reactivations import Retuning
