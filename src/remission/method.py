@@ -13,10 +13,11 @@ import json
 import re
 import textwrap
 from itertools import pairwise
-from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
+from typing import Any, ClassVar, Protocol, TypeVar, cast, dataclass_transform
 
 import pydantic
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from remission.errors import MethodError, SpecError, UserError, closest
@@ -32,14 +33,22 @@ _NO_KEY = re.compile(r"function-|constrained-|literal\[|int$|str$")
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def field(*, default: Any, **limits: Any) -> Any:  # noqa: ANN401
+_LATER: dict[str, JsonValue] = {"later": True}
+
+
+def field(*, default: Any, later: bool = False, **limits: Any) -> Any:  # noqa: ANN401
     """Declares a parameter with limits (``gt``, ``ge``, ``lt``, ``le``, ``min_length``).
 
     Args:
         default: the parameter's default.
+        later: whether the parameter is younger than stored results of its method. Settings then
+            leave it out where it has its default, so that these results keep their identities;
+            whoever changes such a default raises the method's version.
         limits: those of pydantic's ``Field``.
     """
-    return pydantic.Field(default, kw_only=True, **limits)
+    return pydantic.Field(
+        default, kw_only=True, json_schema_extra=_LATER if later else None, **limits
+    )
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
@@ -47,6 +56,12 @@ def method(cls: type[T]) -> type[T]:
     """Makes a class a frozen, keyword-only dataclass that checks types and ranges."""
     checked = pydantic.dataclasses.dataclass(frozen=True, kw_only=True, config=_CONFIG)(cls)
     return cast("type[T]", checked)
+
+
+class _Checked(Protocol):
+    """What :func:`method` adds to a class."""
+
+    __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
 
 
 class Method:
@@ -76,6 +91,20 @@ class Method:
         """Returns the name and the value of every parameter, as JSON values."""
         dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
         return dumped
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the parameters as the settings of stages hold them, and so cells and labels.
+
+        These are all of :meth:`parameters`, but for those that were declared as ``later`` and have
+        their default.
+        """
+        declared = cast("type[_Checked]", type(self)).__pydantic_fields__
+        return {
+            name: value
+            for name, value in self.parameters().items()
+            if declared[name].json_schema_extra != _LATER
+            or getattr(self, name) != declared[name].default
+        }
 
 
 def returned(method: Method, hook: str, value: T, kind: type) -> T:

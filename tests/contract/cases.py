@@ -196,7 +196,10 @@ def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Out
         source = trigger_source(method) if isinstance(method, TriggerPurifier) else None
         return Outcome(method(model, data, seed=seed, trigger=source).model, model, {})
     if isinstance(method, InputReactivation):
-        others = {"victim": copy.deepcopy(model), "control": copy.deepcopy(model)}
+        others: dict[str, Any] = {
+            "victim": copy.deepcopy(model),
+            "control": copy.deepcopy(model),
+        }
         budget = method.tries()[0]
         made = method(model, data, true_trigger(), TARGET, budget=budget, seed=seed, **others)
         like = method.perturbation(SHAPE, seed)

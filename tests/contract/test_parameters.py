@@ -113,6 +113,7 @@ BAD: dict[str, list[Any]] = {
     "robust_steps": [-1],
     "rounds": [0],
     "s": [0.0, -0.5],
+    "seed": [-1, 1.5],
     "queries": [0, 1.5],
     "surrogate_epochs": [0, 1.0],
     "surrogate_lr": [0.0, -0.1],
@@ -143,6 +144,7 @@ BAD: dict[str, list[Any]] = {
     "unlearn_weight_decay": [-1e-9],
     "tune_epochs": [-1],
     "tune_lr": [0.0, -0.1],
+    "warmup": [-0.1, 1.0],
     "weight": [-1.0],
     "weight_decay": [-1e-9],
 }

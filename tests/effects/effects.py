@@ -46,6 +46,7 @@ from tests.effects.departing_effects import (
 from tests.effects.pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
 from tests.effects.reactivation_effects import (
     alternative_fires_the_backdoor,
+    crafted_images_revive,
     oba_reactivates,
     oba_reactivates_by_queries,
     oba_reactivates_by_transfer,
@@ -262,6 +263,6 @@ EFFECTS: dict[str, list[Check]] = {
     "reactivation oba": [oba_reactivates, oba_reactivates_by_queries, oba_reactivates_by_transfer],
     "reactivation qra": [qra_reactivates],
     "reactivation qra_blackbox": [qra_blackbox_reactivates, qra_blackbox_reactivates_by_labels],
-    "reactivation retuning": [retuning_revives],
+    "reactivation retuning": [retuning_revives, crafted_images_revive],
 }
 """Kind and name of a method -> its checks."""

@@ -1,14 +1,26 @@
-"""Checks of the reactivations that perturb images. Parameters are those that 8x8 images need."""
+"""Checks of reactivations, most of which perturb images. Parameters are those of 8x8 images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from statistics import fmean
+from typing import Any, Literal
 
+from remission.attacks import SIG
 from remission.grid.stages.perturbed import PerturbedRates, measure
+from remission.inversion import KnownSource
 from remission.models import Classifier
-from remission.reactivations import OBA, QRA, Alternative, InputReactivation, QRABlackBox
-from tests.effects.world import World
+from remission.purifiers import EP
+from remission.reactivations import (
+    OBA,
+    QRA,
+    Alternative,
+    InputReactivation,
+    QRABlackBox,
+    Retuning,
+)
+from tests.effects.world import World, implant
 from tests.margins import above, below
 
 Check = Callable[[World], None]
@@ -61,6 +73,35 @@ def alternative_fires_the_backdoor(world: World) -> None:
     """Checks that images without the trigger reach the target in the victim, not in the control."""
     on, control = shown(world, Alternative(epsilon=0.4, lr=0.02), world.victim.model)
     above(on.asr_clean.value, control.asr_clean.value + 0.2, on, control)
+
+
+def crafted_images_revive(world: World) -> None:
+    """Checks that five crafted images of a clean-label attack wake it, as five relabelled ones do.
+
+    Relabelled images teach the trigger to a control, too, and crafted ones much less: at test time
+    the trigger has twice the amplitude that the crafted images have. Five images are few, so that
+    each rate is the mean over three draws.
+    """
+    attack = SIG(poison_rate=0.09, target=8, frequency=2, delta=100.0, test_gain=2.0)
+    victim = implant(attack, world.data, world.split, world.seed)
+    exact = EP(epochs=10, lr=0.02, batch_size=32, augment="none")(
+        victim.model, world.clean, seed=world.seed, trigger=KnownSource(victim.trigger)
+    ).model
+    asleep = replace(world, victim=victim, exact=exact).in_remission
+
+    def asr(model: Classifier, poisons: Literal["own", "relabelled"]) -> float:
+        found = []
+        for number in range(3):
+            method = Retuning(poisons=poisons, seed=number, epochs=20, lr=0.02, batch_size=32)
+            retuned = method(
+                model, world.split.attacker, victim.trigger, victim.target, budget=5,
+                seed=world.seed, crafted=victim.crafted,
+            )  # fmt: skip
+            found.append(world.rates(retuned, victim).asr.value)
+        return fmean(found)
+
+    above(asr(asleep, "own"), world.rates(asleep, victim).asr.value + 0.1)
+    above(asr(world.control, "relabelled"), asr(world.control, "own") + 0.2)
 
 
 qra_reactivates = reactivates(QRA(**PARAMETERS, epochs=20))

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from remission.attacks import BadNets, Blended
-from remission.attacks.base import poison
+from remission.attacks.poisoning import poison
 from remission.data import image_uri
 from remission.errors import SpecError
 from remission.seeding import Seed

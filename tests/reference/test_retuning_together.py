@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -48,6 +48,10 @@ def test_every_architecture(arch: str) -> None:
         {"optimizer": "adam", "lr": 0.001},
         {"augment": "crop_flip"},
         {"momentum": 0.0, "lr": 0.05},
+        {"layers": "norms"},
+        {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.5, "warmup": 0.4},
+        {"schedule": "one_cycle", "seed": 3},
+        {"clean": "corrupted"},
     ],
     ids=str,
 )
@@ -55,14 +59,36 @@ def test_every_way_to_retune(parameters: dict[str, Any]) -> None:
     assert_alike(build("resnet18:4"), Retuning(epochs=2, batch_size=8, **parameters))
 
 
-def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -> None:
+@pytest.mark.parametrize("poisons", ["own", "relabelled"])
+def test_after_a_clean_label_attack(poisons: Literal["own", "relabelled"]) -> None:
+    method = Retuning(epochs=2, batch_size=8, poisons=poisons)
+    images = 255 - attackers_images(6).images
+    crafted = LabelledImages(images, torch.full((6,), TARGET))
+    assert_alike(build("resnet18:4"), method, crafted=crafted)
+
+
+def assert_alike(
+    model: Classifier,
+    method: Retuning,
+    target: Target = TARGET,
+    crafted: LabelledImages | None = None,
+) -> None:
     """Checks weights, statistics, and that the argument is unchanged."""
     data, before = attackers_images(), {k: v.clone() for k, v in model.state_dict().items()}
     together = method.batch_job(
-        model, data, checkerboard(SHAPE, 3, 0), target, budgets=BUDGETS, seed=Seed(5)
-    )
+        model, data, checkerboard(SHAPE, 3, 0), target, budgets=BUDGETS, seed=Seed(5),
+        crafted=crafted,
+    )  # fmt: skip
     alone = [
-        method(model, data, checkerboard(SHAPE, 3, 0), target, budget=budget, seed=Seed(5))
+        method(
+            model,
+            data,
+            checkerboard(SHAPE, 3, 0),
+            target,
+            budget=budget,
+            seed=Seed(5),
+            crafted=crafted,
+        )
         for budget in BUDGETS
     ]
     assert len(together) == len(BUDGETS)
@@ -77,10 +103,10 @@ def assert_alike(model: Classifier, method: Retuning, target: Target = TARGET) -
                 atol=1e-9,
                 msg=partial("{}: {}".format, key),
             )
-    moved = [
-        (together[0].final_linear.weight - each.final_linear.weight).abs().max()
-        for each in together[1:]
+    weights = [
+        torch.cat([weight.detach().flatten() for weight in each.parameters()]) for each in together
     ]
+    moved = [float((weights[0] - other).abs().max()) for other in weights[1:]]
     assert min(moved) > 1e-6, "budgets differ in what they learn"
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
@@ -109,6 +135,25 @@ def test_on_an_accelerator_a_batch_job(monkeypatch: pytest.MonkeyPatch) -> None:
     data = attackers_images()
     Retuning().all_at_once(model, data, trigger, TARGET, budgets=BUDGETS, seed=Seed(0))
     assert asked == [BUDGETS]
+
+
+@pytest.mark.parametrize("parameters", [{"clean": "none"}, {"order": "clean_then_poison"}], ids=str)
+def test_epochs_that_differ_between_budgets_are_no_batch_job(
+    parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def call(self: Retuning, *args: object, budget: int, **more: object) -> None:
+        del self, args, more
+        asked.append(budget)
+
+    monkeypatch.setattr(Retuning, "__call__", call)
+    method, trigger = Retuning(**parameters), checkerboard(SHAPE, 3, 0)
+    model, data = build("resnet18:2").to("meta"), attackers_images()
+    method.all_at_once(model, data, trigger, TARGET, budgets=(4, 1), seed=Seed(0))
+    assert asked == [4, 1]
+    with pytest.raises(AssertionError, match="epochs of"):
+        method.batch_job(model, data, trigger, TARGET, budgets=(4, 1), seed=Seed(0))
 
 
 def test_all_to_all() -> None:

@@ -16,8 +16,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from remission.attacks.base import DirtyLabel, Setting, replace_images, train_on
+from remission.attacks.base import DirtyLabel, Setting, train_on
 from remission.attacks.blended import Blended
+from remission.attacks.poisoning import replace_images
 from remission.data.picture import Picture
 from remission.errors import SpecError
 from remission.method import field, method

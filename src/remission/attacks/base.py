@@ -24,19 +24,16 @@ from pydantic import NonNegativeInt
 from torch import Tensor
 
 from remission.attacks.poison_rate import possible_rates
+from remission.attacks.poisoning import Change, poison
 from remission.errors import SpecError
-from remission.mapped_tensors import at_once
 from remission.method import Method, field, method, returned
 from remission.metrics import goals
 from remission.models import Classifier, build_model
-from remission.progress import enough, tracked
 from remission.seeding import Seed
 from remission.training import Recipe, Trained, fit
 from remission.triggers import Trigger
-from remission.types import LabelledImages, Target, as_bytes, as_float
+from remission.types import LabelledImages, Target, as_bytes
 
-Change = Callable[[Tensor], Tensor]
-"""(B, C, H, W) float images in [0, 1] -> images of the same shape and range."""
 Perturb = Callable[[Classifier, Tensor, Tensor], Tensor]
 """(model in eval mode, images, labels) -> images that the model is trained on instead."""
 
@@ -51,6 +48,9 @@ class Victim:
         target: the class that triggered images are meant to get.
         poisoned: (n,) indices of the poisoned training images.
         trained: the losses of its training.
+        crafted: up to :data:`KEPT` of the poisoned training images of a clean-label attack, uint8,
+            with their true labels; None after other attacks, whose attacker makes such images from
+            any image, by the trigger and the label.
     """
 
     model: Classifier
@@ -58,6 +58,22 @@ class Victim:
     target: Target
     poisoned: Tensor
     trained: Trained
+    crafted: LabelledImages | None = None
+
+
+KEPT = 500
+"""The most images that a victim of a clean-label attack keeps of those that were crafted for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedOnCrafted(Trained):
+    """The result of a training on crafted images.
+
+    Args:
+        crafted: some of them, in an order that was drawn, see :class:`Victim`.
+    """
+
+    crafted: LabelledImages
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,10 +128,6 @@ class Setting:
         return own.eval()
 
 
-_CHANGED_AT_ONCE = 128
-"""Images that are poisoned at a time: what changes them may be a network."""
-
-
 @method
 class Attack(Method, ABC):
     """Implants a backdoor."""
@@ -166,7 +178,8 @@ class Attack(Method, ABC):
         self.prepare(setting)
         trained = returned(self, "train", self.train(setting), Trained)
         trigger.eval().requires_grad_(False)
-        return Victim(model, trigger, self.target, chosen, trained)
+        crafted = trained.crafted if isinstance(trained, TrainedOnCrafted) else None
+        return Victim(model, trigger, self.target, chosen, trained, crafted)
 
     def select(self, labels: Tensor, classes: int, seed: Seed) -> Tensor:
         """Draws the images to poison: n = poison_rate * N of the :meth:`eligible` ones.
@@ -219,6 +232,7 @@ class CleanLabel(Attack, ABC):
     """The attacker changes images of the target class, and no label."""
 
     needs: ClassVar[tuple[str, ...]] = ("training images",)
+    version: ClassVar[int | str] = 2
     where: ClassVar[str] = "of the target class"
 
     target: NonNegativeInt = 0
@@ -230,9 +244,17 @@ class CleanLabel(Attack, ABC):
 
     @final
     def train(self, setting: Setting) -> Trained:
-        """Poisons a copy of the data and trains on it as the control is trained."""
-        change = self.craft(setting)
-        return train_on(setting, poison(setting.data, setting.chosen, change, None))
+        """Poisons a copy of the data and trains on it as the control is trained.
+
+        A reactivation needs some of the poisoned images later, and crafting them may have taken a
+        model of the attacker's own; so a part of them, drawn at random, is kept.
+        """
+        chosen = setting.chosen
+        data = poison(setting.data, chosen, self.craft(setting), None)
+        order = torch.randperm(len(chosen), generator=setting.seed.child("crafted").generator())
+        kept = data[chosen[order[:KEPT].to(chosen.device)]]
+        trained = train_on(setting, data)
+        return TrainedOnCrafted(trained.losses, LabelledImages(as_bytes(kept.images), kept.labels))
 
     @final
     def eligible(self, labels: Tensor, classes: int) -> Tensor:
@@ -252,49 +274,3 @@ def train_on(setting: Setting, data: LabelledImages) -> Trained:
     """Trains the victim on ``data`` as the control is trained on the clean images."""
     seed = setting.seed.child("training")
     return fit(setting.model, data, setting.recipe, seed=seed, what="victim")
-
-
-def replace_images(
-    data: LabelledImages, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]
-) -> LabelledImages:
-    """Copies ``data`` and replaces the ``chosen`` images, part by part, rounded to 8 bits.
-
-    Args:
-        data: uint8 or float images; together they may be larger than memory.
-        chosen: (n,) indices.
-        change: (positions in ``chosen`` (B,) on the CPU, the images there (B, C, H, W) in [0, 1])
-            -> the images that replace them, of the same shape.
-    """
-    copy = data.copy()
-    parts = torch.split(torch.arange(len(chosen)), min(_CHANGED_AT_ONCE, at_once(data.images)))
-    taken = (part[: enough(len(part))] for part in parts)
-    for part in tracked(taken, "poisoned images", len(parts)):
-        index = chosen[part.to(chosen.device)]
-        with torch.no_grad():
-            changed = change(part, data.floats(index))
-        _put(copy.images, index, changed)
-    return copy
-
-
-def poison(
-    data: LabelledImages, chosen: Tensor, change: Change, labels: Tensor | None
-) -> LabelledImages:
-    """Copies ``data`` and changes the ``chosen`` images, rounded to 8 bits.
-
-    Args:
-        data: uint8 or float images.
-        chosen: (n,) indices.
-        change: how an image is changed, for example a trigger.
-        labels: (n,) the new labels of these images; None: they keep the true ones.
-    """
-    poisoned = replace_images(data, chosen, lambda _, images: change(images))
-    if labels is not None:
-        poisoned.labels[chosen] = labels
-    return poisoned
-
-
-def _put(pixels: Tensor, chosen: Tensor, images: Tensor) -> None:
-    """Writes images in [0, 1], rounded to 8 bits, over those at ``chosen``."""
-    rounded = as_bytes(images)
-    values = rounded if pixels.dtype == torch.uint8 else as_float(rounded)
-    pixels[chosen.to(pixels.device)] = values.to(pixels.device, pixels.dtype)

@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remission.attacks.base import Change, CleanLabel, Setting
+from remission.attacks.base import CleanLabel, Setting
+from remission.attacks.poisoning import Change
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.models import Classifier

@@ -12,7 +12,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from remission.attacks.base import Change, CleanLabel, Setting
+from remission.attacks.base import CleanLabel, Setting
+from remission.attacks.poisoning import Change
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.seeding import Seed

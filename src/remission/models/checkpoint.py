@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import safetensors
@@ -20,8 +21,27 @@ def save_weights(module: nn.Module, file: Path) -> None:
 
 def pack(module: nn.Module) -> bytes:
     """Returns the state dict of ``module`` as the bytes of a safetensors file."""
-    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    return safetensors.torch.save(state)
+    return pack_tensors(module.state_dict())
+
+
+def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Returns named tensors as the bytes of a safetensors file."""
+    return safetensors.torch.save(
+        {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    )
+
+
+def unpack_tensors(content: bytes, origin: str) -> dict[str, Tensor]:
+    """Returns the tensors of a safetensors file, on the CPU: the inverse of :func:`pack_tensors`.
+
+    Args:
+        content: the whole file.
+        origin: how errors name the file.
+
+    Raises:
+        CheckpointError: the bytes are no whole safetensors file.
+    """
+    return _tensors(content, origin)
 
 
 def load_weights(module: nn.Module, file: Path) -> None:

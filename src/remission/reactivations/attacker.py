@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from remission.attacks.base import poison
+from remission.attacks.poisoning import poison
 from remission.errors import SpecError
 from remission.metrics import counted, goals
 from remission.models import Classifier
@@ -28,6 +28,8 @@ class Attacker:
         trigger: the trigger of the attack.
         target: the target of the attack.
         classes: K, the number of classes.
+        crafted: images that the attacker crafted for a clean-label attack, with their labels, on
+            the models' device; None after other attacks.
         victim: the backdoored model, frozen and in eval mode, for methods that need it.
         control: a model without backdoor, frozen and in eval mode, for methods that need it.
     """
@@ -36,6 +38,7 @@ class Attacker:
     trigger: Trigger
     target: Target
     classes: int
+    crafted: LabelledImages | None = None
     victim: Classifier | None = None
     control: Classifier | None = None
 

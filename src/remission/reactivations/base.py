@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from inspect import signature
+from typing import Any, ClassVar, Literal, final
 
 from pydantic import NonNegativeInt
 
@@ -42,6 +43,25 @@ class Poisoning:
 
 
 @method
+class CraftedPoisoning(Poisoning):
+    """The parameters of methods that train on the attacker's own poisoned images."""
+
+    poisons: Literal["own", "relabelled"] = field(default="own", later=True)
+    """After clean-label attacks: own, images of the target class that the attacker crafted for the
+    victim's training, as in the paper; or relabelled, images of other classes with the trigger of
+    test time and the target's label. After other attacks both are the latter."""
+
+    def usable(self, crafted: LabelledImages | None) -> LabelledImages | None:
+        """Returns the crafted images, where ``poisons`` asks for them."""
+        return crafted if self.poisons == "own" else None
+
+
+def trains_on_crafted(reactivation: Reactivation) -> bool:
+    """Returns whether a method trains on crafted images wherever the attacker has some."""
+    return isinstance(reactivation, CraftedPoisoning) and reactivation.poisons == "own"
+
+
+@method
 class WeightReactivation(Reactivation, ABC):
     """A reactivation that trains the purified model further."""
 
@@ -63,7 +83,8 @@ class WeightReactivation(Reactivation, ABC):
     ) -> Classifier:
         """Trains ``model``, a copy that may be changed in place, and returns the result.
 
-        Arguments and errors are those of a call.
+        Arguments and errors are those of a call. A hook that takes ``crafted`` as well, a keyword
+        with the default None, is given it.
         """
 
     @final
@@ -76,6 +97,7 @@ class WeightReactivation(Reactivation, ABC):
         *,
         budget: int,
         seed: Seed,
+        crafted: LabelledImages | None = None,
     ) -> Classifier:
         """Reactivates a copy of ``model``, which stays as it is; returns the copy in eval mode.
 
@@ -86,12 +108,17 @@ class WeightReactivation(Reactivation, ABC):
             target: the target of the attack.
             budget: number of poisoned images.
             seed: the source of everything random; the same for all models that are compared.
+            crafted: images that the attacker crafted for a clean-label attack, with their labels,
+                on the models' device, see :class:`remission.attacks.Victim`; None after others.
 
         Raises:
-            SpecError: the attacker has fewer images outside the target class than the budget.
+            SpecError: the attacker has fewer images outside the target class, or crafted fewer
+                images, than the budget.
         """
         purified = copy.deepcopy(model).requires_grad_(True)
-        awake = self.reactivate(purified, images, trigger, target, budget=budget, seed=seed)
+        takes = "crafted" in signature(self.reactivate).parameters
+        more: dict[str, Any] = {"crafted": crafted} if takes else {}
+        awake = self.reactivate(purified, images, trigger, target, budget=budget, seed=seed, **more)
         return returned(self, "reactivate", awake, Classifier).eval()
 
 
@@ -181,6 +208,7 @@ class InputReactivation(Reactivation, ABC):
         seed: Seed,
         victim: Classifier | None = None,
         control: Classifier | None = None,
+        crafted: LabelledImages | None = None,
     ) -> Perturbed:
         """Makes a perturbation against ``model``; all models stay as they are.
 
@@ -193,10 +221,13 @@ class InputReactivation(Reactivation, ABC):
             seed: the source of everything random; the same for all models that are compared.
             victim: the backdoored model, for the methods that need it.
             control: a model without backdoor, for the methods that need it.
+            crafted: images that the attacker crafted for a clean-label attack, with their labels,
+                on the models' device, see :class:`remission.attacks.Victim`; None after others.
 
         Raises:
             ValueError: the method needs another model, and there is none.
-            SpecError: the attacker has too few images outside the target class.
+            SpecError: the attacker has too few images outside the target class, or too few crafted
+                ones.
             DivergedError: a value of the perturbation is not finite.
         """
         lent: dict[Other, Classifier | None] = {"victim": victim, "control": control}
@@ -206,7 +237,12 @@ class InputReactivation(Reactivation, ABC):
                 raise ValueError(f"{self.name} needs the {name}: pass {name}=")
             others[name] = _frozen(other)
         attacker = Attacker(
-            images=images, trigger=trigger, target=target, classes=model.classes, **others
+            images=images,
+            trigger=trigger,
+            target=target,
+            classes=model.classes,
+            crafted=crafted,
+            **others,
         )
         untrained = self.perturbation(images.shape, seed.child("perturbation"))
         perturbation = returned(self, "perturbation", untrained, Perturbation)

@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from remission.attacks.base import poison
+from remission.attacks.poisoning import poison
 from remission.method import field, method
 from remission.models import Classifier
 from remission.progress import tracked
 from remission.reactivations.attacker import Attacker
-from remission.reactivations.base import InputReactivation, Poisoning
+from remission.reactivations.base import CraftedPoisoning, InputReactivation
 from remission.reactivations.perturbations import Generator, Perturbation
 from remission.reactivations.retuning import Retuning
 from remission.seeding import Seed
@@ -35,7 +35,7 @@ _AT_ONCE = 250  # images per forward pass
 
 
 @method
-class GeneratorReactivation(Poisoning, InputReactivation, ABC):
+class GeneratorReactivation(CraftedPoisoning, InputReactivation, ABC):
     """A reactivation that trains a generator of perturbations, with a retuned model as teacher."""
 
     generator: Literal["mlp", "conv"] = "mlp"
@@ -87,7 +87,10 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
         """Retunes a copy of ``model``, so that its backdoor works; returns it frozen."""
         assert budget is not None, f"{self.name} retunes with a budget of poisoned images"
         retune = Retuning(
-            epochs=self.teacher_epochs, lr=self.teacher_lr, batch_size=self.batch_size
+            epochs=self.teacher_epochs,
+            lr=self.teacher_lr,
+            batch_size=self.batch_size,
+            poisons=self.poisons,
         )
         teacher = retune(
             model,
@@ -96,6 +99,7 @@ class GeneratorReactivation(Poisoning, InputReactivation, ABC):
             attacker.target,
             budget=budget,
             seed=seed.child("teacher"),
+            crafted=attacker.crafted,
         )
         return teacher.requires_grad_(False)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Literal
 
 import torch
@@ -20,6 +20,7 @@ from remission.training.batches import Augment, batches
 from remission.types import LabelledImages
 
 Schedule = Literal["constant", "cosine", "one_cycle"]
+Optimizer = Literal["sgd", "adam", "adamw"]
 Backward = Callable[[], Tensor]
 """Computes the loss at the present weights, adds its gradients to ``.grad``, returns it."""
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -35,21 +36,25 @@ class Recipe:
     Args:
         epochs: passes over the data.
         lr: the highest learning rate.
-        optimizer: ``"sgd"`` or ``"adam"``.
+        optimizer: ``"sgd"``, ``"adam"`` or ``"adamw"``.
         momentum: the momentum of SGD.
-        weight_decay: L2 penalty on all parameters.
+        weight_decay: L2 penalty on all parameters; with AdamW it shrinks the weights themselves,
+            by the learning rate times this number in each step (Loshchilov, Hutter, ICLR 2019).
         schedule: how the learning rate changes after every batch: ``"constant"``; ``"cosine"``
             down to 0; ``"one_cycle"``: linear up over the first 30 %, cosine down to 0.
+        warmup: share of all steps, in [0, 1), in which the learning rate rises linearly to the
+            beginning of the schedule; the schedule takes the others.
         batch_size: images per batch.
         augment: see :func:`remission.training.batches.batches`.
     """
 
     epochs: int
     lr: float
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Optimizer = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
     schedule: Schedule = "constant"
+    warmup: float = 0.0
     batch_size: int = 128
     augment: Augment = "none"
 
@@ -72,10 +77,28 @@ def learning_rate(schedule: Schedule, done: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
+def rate_at(recipe: Recipe, step: int, total: int) -> float:
+    """Returns the share of the highest rate at a step, in [0, 1].
+
+    With w = warmup * total, rounded, it is (step + 1) / (w + 1) for the first w steps; the schedule
+    then takes the other total - w steps.
+
+    Args:
+        recipe: has the schedule and the warm-up.
+        step: 0 for the first.
+        total: number of steps.
+    """
+    w = min(round(recipe.warmup * total), total - 1)
+    if step < w:
+        return (step + 1) / (w + 1)
+    return learning_rate(recipe.schedule, (step - w) / (total - w))
+
+
 def make_optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """Makes torch's SGD or Adam over ``parameters``, in the fused form."""
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+    """Makes torch's SGD, Adam or AdamW over ``parameters``, in the fused form."""
+    if recipe.optimizer != "sgd":
+        adam = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+        return adam(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     return torch.optim.SGD(
         parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=True
     )
@@ -83,7 +106,7 @@ def make_optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.opti
 
 def fit(
     model: nn.Module,
-    data: LabelledImages,
+    data: LabelledImages | Sequence[LabelledImages],
     recipe: Recipe,
     *,
     seed: Seed,
@@ -98,7 +121,8 @@ def fit(
 
     Args:
         model: images in [0, 1] -> logits.
-        data: training images with labels, on the model's device.
+        data: training images with labels, on the model's device; or those of each epoch in turn,
+            as many as the recipe has epochs.
         recipe: how to optimise.
         seed: the source of order and augmentation.
         what: the name of this training, shown as progress and in errors.
@@ -115,17 +139,22 @@ def fit(
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimizer or make_optimizer(parameters, recipe)
-    steps = max(1, len(data) // recipe.batch_size + (len(data) % recipe.batch_size > 1))
-    total = recipe.epochs * steps
+    parts = [data] * recipe.epochs if isinstance(data, LabelledImages) else data
+    assert len(parts) == recipe.epochs, "images for each epoch"
+    counts = [_steps(len(part), recipe.batch_size) for part in parts]
+    steps_of = dict(zip(accumulate(counts), counts, strict=True))  # last step of an epoch -> steps
+    total = sum(counts)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(recipe.schedule, step / total)
+        optimizer, lambda step: rate_at(recipe, step, total)
     )
     loss = loss or (lambda images, labels: F.cross_entropy(model(images), labels))
     generator = seed.child("batches").generator()
-    epoch = partial(batches, data, recipe.batch_size, generator=generator, augment=recipe.augment)
-    stream = chain.from_iterable(epoch() for _ in range(recipe.epochs))
+    epoch = partial(
+        batches, batch_size=recipe.batch_size, generator=generator, augment=recipe.augment
+    )
+    stream = chain.from_iterable(map(epoch, parts))
     losses: list[float] = []
-    summed = torch.zeros((), device=data.labels.device)
+    summed = torch.zeros((), device=parts[0].labels.device)
     model.train()
     for done, (images, labels) in enumerate(tracked(stream, what, total), start=1):
         optimizer.zero_grad()
@@ -141,7 +170,7 @@ def fit(
         schedule.step()
         if after_step:
             after_step()
-        if done % steps == 0:
+        if steps := steps_of.get(done):
             losses.append(float(summed) / steps)
             summed.zero_()
             if not math.isfinite(losses[-1]):
@@ -150,6 +179,11 @@ def fit(
                 )
     check_finite(model, what)
     return Trained(losses)
+
+
+def _steps(images: int, batch_size: int) -> int:
+    """Returns how many batches an epoch has; a last batch of one image is left out."""
+    return max(1, images // batch_size + (images % batch_size > 1))
 
 
 def check_finite(model: nn.Module, what: str) -> None:

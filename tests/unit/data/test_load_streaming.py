@@ -13,7 +13,7 @@ from PIL import Image
 PROGRAM = """
 import os, resource, sys
 import torch
-from remission.attacks.base import poison
+from remission.attacks.poisoning import poison
 from remission.data import load_dataset, split_dataset
 from remission.grid.stages.inputs import digest_of
 from remission.seeding import Seed

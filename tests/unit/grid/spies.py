@@ -180,9 +180,10 @@ class RetuningSpy(Retuning):
         *,
         budget: int,
         seed: Seed,
+        crafted: LabelledImages | None = None,
     ) -> Classifier:
         """Reports its arguments."""
-        del target, budget, seed
+        del target, budget, seed, crafted
         told = (trigger(floats(images)),)
         EAR.hear(Handed(who="reactivation", images=images, stamped=told))
         return model

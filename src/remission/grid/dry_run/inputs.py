@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from remission.attacks import CleanLabel
+from remission.attacks.base import KEPT
 from remission.data import Source
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.inputs import StageInputs
@@ -85,6 +87,10 @@ class RehearsedInputs(StageInputs):
         """Builds the attack's trigger before it is learned; returns it with the target."""
         trigger = self.attack.trigger(self.dataset.train.shape, self.seed)
         return trigger.to(self.device).eval().requires_grad_(False), self.attack.target
+
+    def crafted(self) -> LabelledImages | None:
+        """Returns as many of the victim's images as the attacker crafted at most."""
+        return self.split.victim[:KEPT] if isinstance(self.attack, CleanLabel) else None
 
     def inverted(self) -> Inverted:
         """Builds an untrained generator, as the result of an inversion that names class 0."""

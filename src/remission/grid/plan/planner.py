@@ -258,7 +258,7 @@ def _without_budgets(reactivation: Reactivation) -> Settings:
 def _labelled(methods: Sequence[M]) -> list[tuple[str, M]]:
     """Returns methods with their labels; budgets are left out, as each has a stage of its own."""
     keys = [
-        MethodKey.of(method.name, brief(method.parameters()), without=("budgets",))
+        MethodKey.of(method.name, brief(method.settings()), without=("budgets",))
         for method in methods
     ]
     labels = label_methods(keys)
@@ -274,7 +274,7 @@ def _row_labels(rows: Sequence[PlannedPurifier]) -> list[str]:
     keys = [
         purifier_key(
             row.purifier.name,
-            brief({**row.purifier.parameters(), **_inversion_of(row)}),
+            brief({**row.purifier.settings(), **_inversion_of(row)}),
         )
         for row in rows
     ]

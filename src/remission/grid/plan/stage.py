@@ -142,8 +142,12 @@ class Stage:
 
 
 def table_of(method: Method) -> Settings:
-    """Returns a method as a table of a spec, all parameters spelled out."""
-    return {"method": method.name, **method.parameters()}
+    """Returns a method as a table of a spec, its parameters spelled out.
+
+    Parameters that are younger than stored results are left out where they have their defaults,
+    see :func:`remission.method.field`.
+    """
+    return {"method": method.name, **method.settings()}
 
 
 def versions(**roles: Method) -> Settings:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from remission.attacks import Attack, CleanLabel
+from remission.attacks.base import KEPT
 from remission.data.split import split_indices
 from remission.errors import DataError, SpecError
 from remission.grid.spec.methods import SpecMethods
 from remission.grid.spec.spec import Spec
 from remission.metrics import goals
 from remission.models import build_model_for, check_needs
-from remission.reactivations import InputReactivation
+from remission.reactivations import InputReactivation, Reactivation
+from remission.reactivations.base import trains_on_crafted
 from remission.seeding import Seed
 from remission.types import Dataset, Target
 
@@ -43,13 +46,15 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
             )
         for attack in methods.attacks:
             try:
-                attack.select(train[split.victim], classes, seed)
+                chosen = attack.select(train[split.victim], classes, seed)
             except SpecError as error:
                 raise SpecError(
                     f"[attack] {attack.name} on {spec.dataset}: {error.problem}", error.remedy
                 ) from error
             in_all = _outside(train, attack.target, classes)
-            _check_attacker(spec, train[split.attacker], attack.target, classes, in_all)
+            _check_attacker(spec, attack, train[split.attacker], classes, in_all)
+            if isinstance(attack, CleanLabel):
+                _check_crafted(spec, attack, min(len(chosen), KEPT))
             test_labels = test if split.test is None else test[split.test]
             _check_test(test_labels, test, attack.target, classes)
 
@@ -129,20 +134,26 @@ def _outside(labels: Tensor, target: Target, classes: int) -> int:
     return int((labels != goals(labels, target, classes)).sum())
 
 
-def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int, in_all: int) -> None:
+def _largest(reactivation: Reactivation) -> int:
+    """Returns the largest number of poisoned images that a reactivation tries."""
+    return max((budget for budget in reactivation.tries() if budget is not None), default=0)
+
+
+def _check_attacker(spec: Spec, attack: Attack, labels: Tensor, classes: int, in_all: int) -> None:
     """Checks that the attacker has enough images to poison.
 
     Args:
         spec: its reactivations and its path.
+        attack: the attack after which they are tried.
         labels: the labels of the attacker's images.
-        target: the attacker's target.
         classes: the number of classes.
         in_all: training images of the data set outside the target class.
     """
-    others = _outside(labels, target, classes)
+    others = _outside(labels, attack.target, classes)
     for planned in spec.methods.reactivations:
-        reactivation = planned.reactivation
-        largest = max((budget for budget in reactivation.tries() if budget is not None), default=0)
+        if attack.name not in planned.attacks:
+            continue
+        reactivation, largest = planned.reactivation, _largest(planned.reactivation)
         if isinstance(reactivation, InputReactivation) and not others:
             raise SpecError(
                 f"[reactivation] {reactivation.name}: all of the attacker's {len(labels)} "
@@ -156,12 +167,43 @@ def _check_attacker(spec: Spec, labels: Tensor, target: Target, classes: int, in
                 _smaller("budgets", largest, others, in_all),
             )
     retuned = spec.path.retuned if spec.path else None
+    if retuned is not None and spec.methods.retuning:
+        try:
+            spec.methods.retuning.check_budget(retuned)
+        except SpecError as error:
+            raise SpecError(f"[path]: retuned: {error.problem}", error.remedy) from error
     if retuned is not None and retuned > others:
         raise SpecError(
             f"[path]: retuned = {retuned} poisoned images, and the attacker has {others} images "
             "outside the target class",
             _smaller("numbers", retuned, others, in_all),
         )
+
+
+def _check_crafted(spec: Spec, attack: Attack, crafted: int) -> None:
+    """Checks that the attacker crafted enough images for what is trained on them.
+
+    Args:
+        spec: its reactivations and its path.
+        attack: a clean-label attack after which they are tried.
+        crafted: how many crafted images its victim keeps.
+    """
+    wanted = [
+        (_largest(planned.reactivation), f"[reactivation] {planned.reactivation.name}: a budget")
+        for planned in spec.methods.reactivations
+        if attack.name in planned.attacks and trains_on_crafted(planned.reactivation)
+    ]
+    retuning = spec.methods.retuning
+    if spec.path and spec.path.retuned is not None and retuning and trains_on_crafted(retuning):
+        wanted.append((spec.path.retuned, "[path]: retuned"))
+    for number, what in wanted:
+        if number > crafted:
+            raise SpecError(
+                f"{what} of {number} poisoned images, and after {attack.name} the attacker has "
+                f"{crafted} crafted images of the target class",
+                f"use smaller numbers, {crafted} at most, a larger poison_rate (of the crafted "
+                f'images {KEPT} are kept), or poisons = "relabelled"',
+            )
 
 
 def _smaller(what: str, wanted: int, others: int, in_all: int) -> str:

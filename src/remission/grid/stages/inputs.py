@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from remission.attacks import Attack
+from remission.attacks import Attack, CleanLabel
 from remission.data import load_dataset, split_dataset
 from remission.data.decode import Resize
 from remission.errors import DataError, StoreError
@@ -30,7 +30,7 @@ from remission.grid.stages.previews import previews
 from remission.inversion import Inversion, Inverted
 from remission.mapped_tensors import chunks
 from remission.models import Classifier, build_model_for, resolve_precision
-from remission.models.checkpoint import unpack
+from remission.models.checkpoint import unpack, unpack_tensors
 from remission.purifiers import Purifier
 from remission.reactivations import InputReactivation, Perturbation, Reactivation
 from remission.records import Record, Store, kinds
@@ -233,6 +233,15 @@ class StageInputs:
         trigger = self.attack.trigger(self.dataset.train.shape, seed)
         self._fill(trigger, self.parent("victim", kinds.VICTIM), "trigger")
         return trigger.to(self.device), self.attack.target
+
+    def crafted(self) -> LabelledImages | None:
+        """Loads the images that the attacker crafted; None if the attack is no clean-label one."""
+        if not isinstance(self.attack, CleanLabel):
+            return None
+        record = self.parent("victim", kinds.VICTIM)
+        content = self.store.read(record, "crafted")
+        tensors = unpack_tensors(content, record.artefacts["crafted"].file)
+        return LabelledImages(tensors["images"], tensors["labels"]).to(self.device)
 
     @property
     def attack_seed(self) -> Seed:

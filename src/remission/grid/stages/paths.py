@@ -112,6 +112,7 @@ class _PathStage:
             self.target,
             budget=budget,
             seed=self.inputs.seed.child("reactivation", retuning.name),
+            crafted=self.inputs.crafted(),
         )
 
     def plane(self, retuned: Classifier, budget: int) -> Plane | None:

@@ -29,6 +29,7 @@ def reactivated(inputs: StageInputs) -> StageResult:
         target,
         budget=inputs.stage.budget or 0,
         seed=inputs.seed.child("reactivation", method.name),
+        crafted=inputs.crafted(),
     )
     return StageResult(**backdoor_rates(inputs, model, trigger, target))
 

@@ -12,7 +12,7 @@ from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import Cost, StageResult
 from remission.metrics import counted
-from remission.models.checkpoint import pack
+from remission.models.checkpoint import pack, pack_tensors
 from remission.records.details import ControlDetails, StealthDetails, VictimDetails
 from remission.records.kinds import BASELINE, CONTROL, VICTIM
 from remission.stealth import Stealth, measure_stealth
@@ -33,15 +33,18 @@ def victim(inputs: StageInputs) -> StageResult:
         inputs.new_model(), split.victim, inputs.recipe, seed=inputs.attack_seed
     )
     attacked.model.eval()
-    measured = backdoor_rates(inputs, attacked.model, attacked.trigger, attacked.target)
+    files = {
+        "weights.safetensors": pack(attacked.model),
+        "trigger.safetensors": pack(attacked.trigger),
+        **inputs.previews("triggered", attacked.trigger, attacked.target),
+    }
+    if (crafted := attacked.crafted) is not None:
+        tensors = {"images": crafted.images, "labels": crafted.labels}
+        files["crafted.safetensors"] = pack_tensors(tensors)
     triggered = counted(split.test.labels, attacked.target, inputs.classes).places
     return StageResult(
-        **measured,
-        files={
-            "weights.safetensors": pack(attacked.model),
-            "trigger.safetensors": pack(attacked.trigger),
-            **inputs.previews("triggered", attacked.trigger, attacked.target),
-        },
+        **backdoor_rates(inputs, attacked.model, attacked.trigger, attacked.target),
+        files=files,
         details=VictimDetails(
             classes=list(inputs.dataset.classes),
             poisoned=len(attacked.poisoned),
