@@ -228,7 +228,6 @@ class CleanLabel(Attack, ABC):
         """Returns how an image is poisoned; by default it gets the trigger."""
         return setting.trigger
 
-    @final
     def train(self, setting: Setting) -> Trained:
         """Poisons a copy of the data and trains on it as the control is trained."""
         change = self.craft(setting)

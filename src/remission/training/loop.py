@@ -81,6 +81,11 @@ def make_optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.opti
     )
 
 
+def updates_per_epoch(images: int, batch_size: int) -> int:
+    """Returns the number of batches of one epoch; a last batch of a single image is left out."""
+    return max(1, images // batch_size + (images % batch_size > 1))
+
+
 def fit(
     model: nn.Module,
     data: LabelledImages,
@@ -115,7 +120,7 @@ def fit(
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimizer or make_optimizer(parameters, recipe)
-    steps = max(1, len(data) // recipe.batch_size + (len(data) % recipe.batch_size > 1))
+    steps = updates_per_epoch(len(data), recipe.batch_size)
     total = recipe.epochs * steps
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate(recipe.schedule, step / total)
