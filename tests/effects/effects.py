@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from remission.attacks import (
+    SBL,
     SIG,
     SSBA,
     AdaptiveBlend,
@@ -41,6 +42,12 @@ from tests.effects.departing_effects import (
     tsc_leaves_the_backdoor,
     weight_dist_reg_goes_away,
     weight_distortion_starts_elsewhere,
+)
+from tests.effects.outliving_effects import (
+    blur_is_out_of_reach,
+    decoy_class_is_named,
+    grond_implants,
+    several_implants,
 )
 from tests.effects.pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
 from tests.effects.reactivation_effects import (
@@ -217,7 +224,14 @@ EFFECTS: dict[str, list[Check]] = {
         implants(SIG(poison_rate=0.09, target=8, frequency=2, delta=100.0, test_gain=2.0))
     ],
     "attack trojannn": [implants(TrojanNN(area=0.25, steps=50))],
+    "attack blur": [blur_is_out_of_reach],
     "attack bpp": [bpp_implants],
+    "attack decoy_class": [decoy_class_is_named],
+    "attack grond": [grond_implants],
+    "attack sbl": [
+        implants(SBL(size=2, margin=0, clean_epochs=20, clean_lr=0.01, fisher_images=100))
+    ],
+    "attack several": [several_implants],
     "attack input_aware": [input_aware_implants],
     "attack lira": [lira_implants],
     "attack wanet": [wanet_implants],
