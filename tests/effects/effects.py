@@ -229,7 +229,9 @@ EFFECTS: dict[str, list[Check]] = {
     "attack decoy_class": [decoy_class_is_named],
     "attack grond": [grond_implants],
     "attack sbl": [
-        implants(SBL(size=2, margin=0, clean_epochs=20, clean_lr=0.01, fisher_images=100))
+        implants(
+            SBL(size=2, margin=0, poison_rate=0.2, ewc=1000.0, clean_epochs=5, fisher_images=100)
+        )
     ],
     "attack several": [several_implants],
     "attack input_aware": [input_aware_implants],
