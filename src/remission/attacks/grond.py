@@ -52,7 +52,7 @@ class Grond(CleanLabel):
     """Largest change of a pixel by the perturbation, in 255ths (8 in the paper)."""
     steps: int = field(default=500, ge=1)
     """Steps of the perturbation, each of epsilon / 5 (500 in the authors' code)."""
-    batch_size: int = field(default=256, ge=1)
+    batch_size: int = field(default=256, ge=2)
     """Images per step (256 in the authors' code)."""
     u: float = field(default=3.0, ge=0)
     """Number of standard deviations above the mean from which a channel is outlying (3 in the

@@ -36,7 +36,7 @@ from remission.seeding import Seed
 from remission.training import Trained
 from remission.triggers import Trigger
 
-Kind = Literal["badnets", "blended", "sig", "wanet"]
+TriggerKind = Literal["badnets", "blended", "sig", "wanet"]
 """An attack whose trigger is used. All are implanted with labels changed, as BadNets is."""
 
 
@@ -51,9 +51,9 @@ class Several(DirtyLabel):
     """The class that images with the measured trigger shall get."""
     poison_rate: float = field(default=0.05, gt=0, lt=1)
     """Share of all training images that are poisoned for each backdoor, other images for each."""
-    measured: Kind = "badnets"
+    measured: TriggerKind = "badnets"
     """The attack whose trigger is measured."""
-    beside: tuple[Kind, ...] = field(
+    beside: tuple[TriggerKind, ...] = field(
         default=("blended", "wanet"), min_length=1, max_length=3, strict=False
     )
     """The attacks whose triggers are implanted besides; their order does not matter."""
@@ -100,15 +100,15 @@ class Several(DirtyLabel):
                 "give each its own class in 'target' and 'beside_targets'",
             )
 
-    def targets(self) -> dict[Kind, int]:
+    def targets(self) -> dict[TriggerKind, int]:
         """Returns every backdoor's target; their order does not depend on the measured one."""
         pairs = dict(zip(self.beside, self.beside_targets, strict=True))
         pairs[self.measured] = self.target
         return dict(sorted(pairs.items()))
 
-    def trigger_of(self, kind: Kind, shape: tuple[int, int, int], seed: Seed) -> Trigger:
+    def trigger_of(self, kind: TriggerKind, shape: tuple[int, int, int], seed: Seed) -> Trigger:
         """Returns the trigger of one backdoor; ``seed`` is that of all triggers."""
-        attacks: dict[Kind, Attack] = {
+        attacks: dict[TriggerKind, Attack] = {
             "badnets": BadNets(size=self.size),
             "blended": Blended(alpha=self.alpha),
             "sig": SIG(delta=self.delta),
@@ -125,7 +125,7 @@ class Several(DirtyLabel):
         super().select(labels, classes, seed)  # refuses what no backdoor at all could have
         return self.select_all(labels, classes, seed)[self.measured]
 
-    def select_all(self, labels: Tensor, classes: int, seed: Seed) -> dict[Kind, Tensor]:
+    def select_all(self, labels: Tensor, classes: int, seed: Seed) -> dict[TriggerKind, Tensor]:
         """Draws the images of every backdoor, (n,) indices each, ascending; none has two.
 
         Raises:
@@ -138,7 +138,7 @@ class Several(DirtyLabel):
                 f"use targets from 0 to {classes - 1}",
             )
         count, free = round(self.poison_rate * len(labels)), torch.ones_like(labels).bool()
-        chosen: dict[Kind, Tensor] = {}
+        chosen: dict[TriggerKind, Tensor] = {}
         for kind, target in self.targets().items():
             allowed = (free & (labels != target)).nonzero().flatten()
             if count > len(allowed):
