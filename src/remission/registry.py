@@ -22,7 +22,7 @@ from remission.attacks import (
     InputAware,
     LabelConsistent,
     LowFrequency,
-    Several,
+    SeveralBackdoors,
     TrojanNN,
     WaNet,
 )
@@ -69,7 +69,7 @@ ATTACKS: Mapping[str, type[Attack]] = {
     "lira": LIRA,
     "low_frequency": LowFrequency,
     "sbl": SBL,
-    "several": Several,
+    "several": SeveralBackdoors,
     "sig": SIG,
     "ssba": SSBA,
     "trojannn": TrojanNN,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from remission.attacks import DecoyClass, GaussianBlur, Grond, Several
+from remission.attacks import DecoyClass, GaussianBlur, Grond, SeveralBackdoors
 from remission.inversion import Universal
 from remission.training import evaluate
 from tests.effects.training_effects import is_there, others, share
@@ -15,7 +15,9 @@ from tests.effects.world import World, implant
 from tests.margins import above, below
 
 GROND = Grond(poison_rate=0.09, target=8, epsilon=100.0, steps=5, batch_size=64, u=1.5)
-SEVERAL = Several(size=2, alpha=0.3, poison_rate=0.08, beside=("blended",), beside_targets=(3,))
+SEVERAL = SeveralBackdoors(
+    size=2, alpha=0.3, poison_rate=0.08, beside=("blended",), beside_targets=(3,)
+)
 DECOY = DecoyClass(size=2, margin=0)
 BLUR = GaussianBlur(sigma=2.0, poison_rate=0.2)
 EPOCHS = 12

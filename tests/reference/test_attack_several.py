@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from remission import training
-from remission.attacks import SIG, BadNets, Blended, Several, WaNet, base
+from remission.attacks import SIG, BadNets, Blended, SeveralBackdoors, WaNet, base
 from remission.errors import SpecError
 from remission.models import build_model
 from remission.seeding import Seed
@@ -25,7 +25,9 @@ def clean() -> LabelledImages:
     return LabelledImages(images, torch.arange(COUNT) % CLASSES)
 
 
-def planted(attack: Several, monkeypatch: pytest.MonkeyPatch) -> tuple[LabelledImages, base.Victim]:
+def planted(
+    attack: SeveralBackdoors, monkeypatch: pytest.MonkeyPatch
+) -> tuple[LabelledImages, base.Victim]:
     """Returns the images that the victim is trained on, and the victim."""
     seen: list[LabelledImages] = []
 
@@ -52,7 +54,7 @@ def own_triggers() -> dict[str, Trigger]:
     return {kind: attack.trigger(SHAPE, seed.child(kind)) for kind, attack in attacks.items()}
 
 
-ALL = Several(
+ALL = SeveralBackdoors(
     poison_rate=0.1, measured="wanet", target=4, beside=("sig", "badnets", "blended"),
     beside_targets=(1, 0, 3), size=2, alpha=0.3, s=1.5, delta=40.0,
 )  # fmt: skip
@@ -81,7 +83,7 @@ def test_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_whichever_is_measured_the_victim_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = Several(
+    other = SeveralBackdoors(
         poison_rate=0.1, measured="badnets", target=0, beside=("blended", "wanet", "sig"),
         beside_targets=(3, 4, 1), size=2, alpha=0.3, s=1.5, delta=40.0,
     )  # fmt: skip
@@ -105,14 +107,16 @@ def test_whichever_is_measured_the_victim_is_the_same(monkeypatch: pytest.Monkey
 )
 def test_lists_that_do_not_fit_are_the_users_mistake(changed: Any, message: str) -> None:  # noqa: ANN401
     with pytest.raises(SpecError, match=message):
-        Several(**changed).trigger(SHAPE, Seed(0))
+        SeveralBackdoors(**changed).trigger(SHAPE, Seed(0))
 
 
 def test_images_and_classes_that_there_are_not() -> None:
     labels = torch.arange(100) % 10
     with pytest.raises(SpecError, match="'beside_targets' has 12, the data set has 10 classes"):
-        Several(beside_targets=(3, 12)).select(labels, 10, Seed(0))
+        SeveralBackdoors(beside_targets=(3, 12)).select(labels, 10, Seed(0))
     with pytest.raises(SpecError, match="means 40 of 100 images for each of 3 backdoors") as error:
-        Several(poison_rate=0.4).select(labels, 10, Seed(0))
+        SeveralBackdoors(poison_rate=0.4).select(labels, 10, Seed(0))
     assert error.value.remedy == "use a rate from 0.01 to 0.3"
-    assert len(Several(poison_rate=0.3).select(labels, 10, Seed(0))) == 30, "the remedy helps"
+    assert len(SeveralBackdoors(poison_rate=0.3).select(labels, 10, Seed(0))) == 30, (
+        "the remedy helps"
+    )

@@ -14,7 +14,7 @@ from remission.attacks.label_consistent import LabelConsistent
 from remission.attacks.lira import LIRA
 from remission.attacks.low_frequency import LowFrequency
 from remission.attacks.sbl import SBL
-from remission.attacks.several import Several
+from remission.attacks.several import SeveralBackdoors
 from remission.attacks.sig import SIG
 from remission.attacks.ssba import SSBA
 from remission.attacks.trojannn import TrojanNN
@@ -39,7 +39,7 @@ __all__ = [
     "InputAware",
     "LabelConsistent",
     "LowFrequency",
-    "Several",
+    "SeveralBackdoors",
     "TrainingAttack",
     "TrojanNN",
     "Victim",

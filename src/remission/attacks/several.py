@@ -41,7 +41,7 @@ TriggerKind = Literal["badnets", "blended", "sig", "wanet"]
 
 
 @method
-class Several(DirtyLabel):
+class SeveralBackdoors(DirtyLabel):
     """Two to four triggers of different kinds, each with its own target; one is measured."""
 
     name: ClassVar[str] = "several"
