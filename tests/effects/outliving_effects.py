@@ -29,7 +29,7 @@ class Striped(Grond):
     """Grond with the stripes of SIG, twice as strong at test time, in the perturbation's place.
 
     A perturbation that is strong enough for 8x8 images fools models without a backdoor as well:
-    from a quarter to nine tenths of the images, by their first weights. The stripes do not.
+    from a quarter to seven tenths of the images, by their first weights. The stripes do not.
     """
 
     def prepare(self, setting: Setting) -> None:
