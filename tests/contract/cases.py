@@ -69,6 +69,8 @@ INVERSION: dict[str, Any] = {
 }
 
 SMALL_NETWORK = {"filters": 4, "levels": 2}
+SECOND_TASK = {"clean_epochs": 1, "fisher_images": 4}
+TWO_BACKDOORS = {"target": 1, "beside": ("blended",), "beside_targets": (0,)}
 HIDING = {**SMALL_NETWORK, "bits": 3, "bit_epochs": 1, "epochs": 1, "batch_size": 16}
 NEURAL_CLEANSE = {"images": 16, "passes": 2, "success": 0.0, "anomaly": 0.0}  # suspects some class
 
@@ -79,12 +81,17 @@ CASES = [
     Case("attack", "adaptive_blend", {"poison_rate": 0.2}),
     Case("attack", "badnets", {"size": 2, "poison_rate": 0.2}),
     Case("attack", "blended", {"poison_rate": 0.2}),
+    Case("attack", "blur", {"poison_rate": 0.2}),
     Case("attack", "bpp", {"poison_rate": 0.2}),
     Case("attack", "bypass", {"size": 2, "weight": 1.0, "poison_rate": 0.2}),
+    Case("attack", "decoy_class", {"size": 2, "decoy": 0, "target": 1, "poison_rate": 0.2}),
+    Case("attack", "grond", {"steps": 3, "batch_size": 16, "u": 0.5, "poison_rate": 0.2}),
     Case("attack", "input_aware", {**SMALL_NETWORK, "mask_epochs": 1, "poison_rate": 0.2}),
     Case("attack", "label_consistent", {"steps": 2, "robust_steps": 1, "poison_rate": 0.2}),
     Case("attack", "lira", {**SMALL_NETWORK, "stage_one_epochs": 1, "poison_rate": 0.2}),
     Case("attack", "low_frequency", {"poison_rate": 0.2}),
+    Case("attack", "sbl", {"size": 2, **SECOND_TASK, "poison_rate": 0.2}),
+    Case("attack", "several", {"size": 2, **TWO_BACKDOORS, "poison_rate": 0.2}),
     Case("attack", "sig", {"frequency": 2, "poison_rate": 0.2}),
     Case("attack", "ssba", {**HIDING, "poison_rate": 0.2}),
     Case("attack", "trojannn", {"steps": 3, "poison_rate": 0.2}),

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from remission.attacks import (
+    SBL,
     SIG,
     SSBA,
     AdaptiveBlend,
@@ -42,6 +43,12 @@ from tests.effects.departing_effects import (
     tsc_leaves_the_backdoor,
     weight_dist_reg_goes_away,
     weight_distortion_starts_elsewhere,
+)
+from tests.effects.outliving_effects import (
+    blur_is_out_of_reach,
+    decoy_class_is_named,
+    grond_implants,
+    several_implants,
 )
 from tests.effects.pruning_effects import anp_prunes, clp_prunes, fp_prunes, rnp_prunes
 from tests.effects.reactivation_effects import (
@@ -223,7 +230,16 @@ EFFECTS: dict[str, list[Check]] = {
         implants(SIG(poison_rate=0.09, target=8, frequency=2, delta=100.0, test_gain=2.0))
     ],
     "attack trojannn": [implants(TrojanNN(area=0.25, steps=50))],
+    "attack blur": [blur_is_out_of_reach],
     "attack bpp": [bpp_implants],
+    "attack decoy_class": [decoy_class_is_named],
+    "attack grond": [grond_implants],
+    "attack sbl": [
+        implants(
+            SBL(size=2, margin=0, poison_rate=0.2, ewc=1000.0, clean_epochs=5, fisher_images=100)
+        )
+    ],
+    "attack several": [several_implants],
     "attack input_aware": [input_aware_implants],
     "attack lira": [lira_implants],
     "attack wanet": [wanet_implants],

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from remission.errors import SpecError
 from remission.models import build_model
+from remission.models.tracing.lipschitz import channel_lipschitz, outliers
 from remission.purifiers import CLP
-from remission.purifiers.clp import channel_lipschitz, outliers
 from remission.seeding import Seed
 from tests.reference.pruned_toy import assert_only_channels_changed, hits, pruned, strongest
 from tests.reference.toy import CONV, FEATURES, SCALE, C, Slow, Toy, flat, toy_data

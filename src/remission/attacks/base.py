@@ -242,19 +242,22 @@ class CleanLabel(Attack, ABC):
         """Returns how an image is poisoned; by default it gets the trigger."""
         return setting.trigger
 
-    @final
     def train(self, setting: Setting) -> Trained:
-        """Poisons a copy of the data and trains on it as the control is trained.
+        """Poisons a copy of the data and trains on it; some of the poisoned images stay.
 
-        A reactivation needs some of the poisoned images later, and crafting them may have taken a
-        model of the attacker's own; so a part of them, drawn at random, is kept.
+        A reactivation needs some of them later, and crafting them may have taken a model of the
+        attacker's own; so the result holds a part of them, drawn at random.
         """
         chosen = setting.chosen
         data = poison(setting.data, chosen, self.craft(setting), None)
         order = torch.randperm(len(chosen), generator=setting.seed.child("crafted").generator())
         kept = data[chosen[order[:KEPT].to(chosen.device)]]
-        trained = train_on(setting, data)
+        trained = self.train_victim(setting, data)
         return TrainedOnCrafted(trained.losses, LabelledImages(as_bytes(kept.images), kept.labels))
+
+    def train_victim(self, setting: Setting, data: LabelledImages) -> Trained:
+        """Trains ``setting.model`` on poisoned data; by default as the control is trained."""
+        return train_on(setting, data)
 
     @final
     def eligible(self, labels: Tensor, classes: int) -> Tensor:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from remission.attacks.base import CleanLabel, Setting
-from remission.attacks.poisoning import Change
 from remission.errors import SpecError
 from remission.method import field, method
 from remission.seeding import Seed
@@ -49,7 +48,7 @@ class SIG(CleanLabel):
             )
         return Additive(self.test_gain * self.signal(shape))
 
-    def craft(self, setting: Setting) -> Change:
+    def craft(self, setting: Setting) -> Additive:
         """Returns the sinusoid as it is added to training images."""
         return Additive(self.signal(setting.data.shape)).to(setting.data.labels.device)
 

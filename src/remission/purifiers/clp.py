@@ -15,13 +15,12 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
-import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from remission.errors import SpecError
 from remission.method import method
 from remission.models import Classifier
+from remission.models.tracing.lipschitz import channel_lipschitz, outliers
 from remission.models.tracing.structure import normalised_convolutions
 from remission.purifiers.base import CleanPurifier
 from remission.purifiers.pruning import Channels, StrengthSearch
@@ -69,17 +68,3 @@ class CLP(StrengthSearch, CleanPurifier):
         else:
             channels.prune(pruned(self.u))
         return model
-
-
-@torch.no_grad()
-def channel_lipschitz(conv: nn.Conv2d, norm: _BatchNorm) -> Tensor:
-    """Returns the bounds sigma of all channels, (D,)."""
-    assert norm.running_var is not None
-    spectral: Tensor = torch.linalg.matrix_norm(conv.weight.flatten(2), ord=2)
-    return spectral * (norm.weight / (norm.running_var + norm.eps).sqrt()).abs()
-
-
-def outliers(sigma: Tensor, u: float) -> Tensor:
-    """Returns where sigma_k > mean(sigma) + u * std(sigma), (D,) bool, with Bessel's correction."""
-    spread = sigma.std(correction=min(1, len(sigma) - 1))
-    return sigma > sigma.mean() + u * spread

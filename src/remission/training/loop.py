@@ -104,6 +104,11 @@ def make_optimizer(parameters: list[nn.Parameter], recipe: Recipe) -> torch.opti
     )
 
 
+def updates_per_epoch(images: int, batch_size: int) -> int:
+    """Returns the number of batches of one epoch; a last batch of a single image is left out."""
+    return max(1, images // batch_size + (images % batch_size > 1))
+
+
 def fit(
     model: nn.Module,
     data: LabelledImages | Sequence[LabelledImages],
@@ -141,7 +146,7 @@ def fit(
     optimizer = optimizer or make_optimizer(parameters, recipe)
     parts = [data] * recipe.epochs if isinstance(data, LabelledImages) else data
     assert len(parts) == recipe.epochs, "images for each epoch"
-    counts = [_steps(len(part), recipe.batch_size) for part in parts]
+    counts = [updates_per_epoch(len(part), recipe.batch_size) for part in parts]
     steps_of = dict(zip(accumulate(counts), counts, strict=True))  # last step of an epoch -> steps
     total = sum(counts)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -179,11 +184,6 @@ def fit(
                 )
     check_finite(model, what)
     return Trained(losses)
-
-
-def _steps(images: int, batch_size: int) -> int:
-    """Returns how many batches an epoch has; a last batch of one image is left out."""
-    return max(1, images // batch_size + (images % batch_size > 1))
 
 
 def check_finite(model: nn.Module, what: str) -> None:

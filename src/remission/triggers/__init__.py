@@ -3,6 +3,7 @@
 from remission.triggers.additive import Additive
 from remission.triggers.base import Trigger
 from remission.triggers.blend import Blend
+from remission.triggers.blur import Blur
 from remission.triggers.generated import Generated
 from remission.triggers.noise import LearnedNoise
 from remission.triggers.patch import Patch, checkerboard, corner
@@ -14,6 +15,7 @@ from remission.triggers.warp import Warp, smooth_field
 __all__ = [
     "Additive",
     "Blend",
+    "Blur",
     "BottleneckUNet",
     "Generated",
     "ImageNetwork",

@@ -13,6 +13,9 @@ from remission.report.groups.keys import CONTROL, GroupKey, attack_of
 from remission.report.groups.labels import label_methods
 from remission.report.groups.settings import setting_labels
 
+MADE_OF = ("batch norm", "convolutions")
+"""What an attack may need that is a trait of the model and not in the attacker's power."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attacked:
@@ -79,7 +82,11 @@ def attacked(records: Sequence[Record]) -> list[Attacked]:
                 cell=cell,
                 label=labels[attack_of(cell)],
                 setting=settings[GroupKey.of(cell, record)],
-                threat=tuple(facts.of("attack", cell.attack).get("needs", ())),
+                threat=tuple(
+                    need
+                    for need in facts.of("attack", cell.attack).get("needs", ())
+                    if need not in MADE_OF
+                ),
                 control=controls.get(record.id),
                 psnr=_number(numbers, "psnr"),
                 ssim=_number(numbers, "ssim"),

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from remission.models import TRAITS
 from remission.records import Record
 from remission.report.groups.results import summarise
 from remission.report.groups.sentences import headline
+from remission.report.measures.victims import MADE_OF
 from remission.report.page.gallery import SHOWN
 from remission.report.page.page import build_page
 from remission.report.page.pictures import comparison
@@ -124,6 +126,12 @@ def test_the_table_has_a_line_a_victim(made: tuple[Path, list[Record]]) -> None:
     assert (older["target"], older["psnr"], older["largest_change"]) == ("all-to-all", None, None)
     assert (broken["status"], broken["asr"]) == ("failed", None)
     assert broken["error"] == "the loss became NaN in step 7"
+
+
+def test_what_a_model_must_be_made_of_is_not_what_the_attacker_controls(tmp_path: Path) -> None:
+    (found,) = json.loads(render(victim(tmp_path, "grond"), "attacks", "json"))
+    assert found["threat"] == ["training process"]
+    assert MADE_OF == TRAITS
 
 
 def test_people_see_percent_and_steps_of_8_bits(made: tuple[Path, list[Record]]) -> None:
