@@ -20,6 +20,7 @@ LISTED: dict[str, str] = json.loads(
 )
 """Recipe -> the identities of its stages, in the plan's order, for a data set with digest
 ``"digest"``: written before the package was rearranged, and never to be written again by a script.
+A recipe that came later is added with its first records.
 """
 
 
@@ -78,9 +79,9 @@ def test_what_is_excused_did_change() -> None:
     assert used == CHANGED.keys()
 
 
-def test_every_recipe_is_listed() -> None:
-    files = {file.relative_to(ROOT / "recipes") for file in (ROOT / "recipes").rglob("*.toml")}
-    assert {file.with_suffix("").as_posix() for file in files} == set(LISTED)
+def test_every_recipe_with_records_is_listed() -> None:
+    assert all(recipe_file(name).is_file() for name in LISTED)
+    assert {folder.name for folder in STORES} <= set(LISTED)
 
 
 @pytest.mark.parametrize("folder", STORES, ids=lambda folder: folder.name)
