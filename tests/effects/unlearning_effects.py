@@ -48,7 +48,7 @@ def sau_unlearns(world: World) -> None:
 def nc_names_the_class_and_unlearns(world: World) -> None:
     """Checks that the attacker's class has by far the smallest mask, and the backdoor is gone."""
     method = NeuralCleanse(
-        images=64, passes=60, success=0.95, epochs=8, lr=0.02, augment="none", classes_at_once=10
+        images=64, passes=150, success=0.95, epochs=8, lr=0.02, augment="none", classes_at_once=10
     )
     rates = purified(world, method)
     below(rates.asr.value, 0.4, rates)
