@@ -163,7 +163,7 @@ def dry_run(
 
 def run(
     spec: Spec,
-    store: Path,
+    store: Path | str,
     *,
     only: str | None = None,
     device: str = "auto",
@@ -184,7 +184,7 @@ def run(
     Raises:
         UserError: something the user must change.
     """
-    where = resolve_device(device)
+    where, store = resolve_device(device), Path(store)
     data = _data_of(spec, store)
     whole = _plan(spec, data, None, where)
     plan = select(whole, only)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from remission.grid.run import run as remission_run
+from remission.grid.spec import read_spec
 from remission.records.unfinished import unfinished
 from tests.unit.grid.small import (
     FURTHER_PURIFIER,
@@ -35,6 +37,13 @@ def test_a_second_run_computes_nothing(store: Path, tmp_path: Path) -> None:
     assert computed(told) == []
     assert f"0 stages computed, {len(LABELS)} were stored already" in told.err
     assert snapshot(store, "records", "artefacts") == before
+
+
+def test_from_python_a_store_is_a_path_or_its_name(store: Path, tmp_path: Path) -> None:
+    spec = read_spec(write_spec(tmp_path))
+    for place in (store, str(store)):
+        outcome = remission_run(spec, place, device="cpu", jobs=1)
+        assert sorted(outcome.stored) == LABELS
 
 
 @pytest.mark.parametrize(
