@@ -159,6 +159,7 @@ def _explained(results: Results) -> list[dict[str, Any]]:
     return [
         {
             "table": explanation_table(test),
+            "kind": "",
             "drawings": [
                 Drawing(
                     svg=explanation_figure(test, styles(test.attacks)),

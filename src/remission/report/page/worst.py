@@ -30,5 +30,5 @@ def worst_parts(results: Results) -> list[dict[str, Any]]:
             )
             for attack, own in by_attack.items()
         ]
-        parts.append({"table": table, "drawings": drawings})
+        parts.append({"table": table, "drawings": drawings, "kind": "overview"})
     return parts

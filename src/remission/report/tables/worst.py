@@ -30,17 +30,20 @@ from remission.report.tables.views import View, register_view
 
 _ITSELF = "none"
 """The name in the place of a retuning's where none is within the bound."""
+_WIDEST = 100.0
+"""A half width above so many points says nothing, since gaps lie between -100 and 100."""
 _MIDDLE = f"{100 * BOUNDS[MIDDLE]:g}"
 _NOTE = (
-    "worst gap, in points: the ASR after the worst retuning of the model minus the control's after "
-    "the control's own worst, out of the same ensemble of retunings; the worst is the one with the "
-    "highest ASR among those that cost at most 1, 3 or 5 points of clean accuracy, chosen on "
-    "images of the validation and measured on test images. ± half width of the 95 % Student-t "
-    "interval over the seeds; with one seed, in brackets, the 95 % interval from the number of "
-    "test images. The word “none” means that no retuning costs so little, and that the ASR is that "
-    "of the model before any. With several seeds the retuning is the most frequent, with its "
-    "share. Purified: in how many of the cells the O-ASR is at most 10 points above the control's; a model that was "
-    "not purified has a worst gap as well, which says nothing about relapse"
+    "worst gap, in points: the ASR after the worst retuning of the model minus the control's "
+    "after the control's own worst, out of the same ensemble of retunings; the worst is the one "
+    "with the highest ASR among those that cost at most 1, 3 or 5 points of clean accuracy, "
+    "chosen on images of the validation and measured on test images. ± half width of the 95 % "
+    "Student-t interval over the seeds; with one seed, in brackets, the 95 % interval from the "
+    "number of test images. The word “none” means that no retuning costs so little, and that the "
+    "ASR is that of the model before any. With several seeds the retuning is the most frequent, "
+    "with its share. Purified: in how many of the cells the O-ASR is at most 10 points above the "
+    "control's; a model that was not purified has a worst gap as well, which says nothing about "
+    "relapse"
 )
 _ORDER = (
     "Rows are in the order of the attack, then of the share of purified cells, the largest first, "
@@ -86,7 +89,8 @@ def gap_text(number: Estimate) -> str:
         return MISSING
     text = points(number.mean)
     if number.half_width is not None:
-        return f"{text} ± {100 * number.half_width:.1f}"
+        half = 100 * number.half_width
+        return f"{text} ± >{_WIDEST:.0f}" if half > _WIDEST else f"{text} ± {half:.1f}"
     if number.interval:
         return f"{text} [{points(number.interval[0])}, {points(number.interval[1])}]"
     return text

@@ -13,12 +13,13 @@ import pytest
 
 from remission.records import Record
 from remission.report.figures.ensemble import ensemble_figure
+from remission.report.groups.estimates import Estimate
 from remission.report.groups.results import Results
 from remission.report.measures.retuning_map import RetuningCell, retuning_map
 from remission.report.measures.retunings import RetuningNames
 from remission.report.page.page import build_page
 from remission.report.tables.render import render
-from remission.report.tables.worst import worst_lines
+from remission.report.tables.worst import gap_text, worst_lines
 from tests.unit.report.ensemble_factory import ensemble_of, entry, measured
 from tests.unit.report.report_factory import cell, records
 
@@ -137,6 +138,23 @@ def test_the_map_has_the_control_first_and_marks_what_was_chosen() -> None:
     assert len(texts) == 4 + 3 + 11, (
         "one number per model and retuning, but for the one that failed"
     )
+
+
+def test_a_costly_retuning_is_hatched_and_the_worst_framed() -> None:
+    (lines,) = worst_lines(Results.of(made()))
+    svg = ensemble_figure(retuning_map([line.worst for line in lines], lines[0].names))
+    paths = [e for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("path")]
+    hatched = [path for path in paths if path.get("opacity") == "0.55"]
+    framed = [path for path in paths if path.get("stroke-width") == "1.5"]
+    assert len(hatched) == 1, "ft after a rate of 0.1 lost ten points"
+    assert len(framed) == 4, "one per model"
+
+
+def test_a_half_width_beyond_all_gaps_is_not_written() -> None:
+    assert gap_text(Estimate(mean=0.1, half_width=1.5, n=2)) == "+10.0 ± >100"
+    assert gap_text(Estimate(mean=0.1, half_width=0.02, n=2)) == "+10.0 ± 2.0"
+    assert gap_text(Estimate(mean=0.1, n=1, interval=(0.05, 0.2))) == "+10.0 [+5.0, +20.0]"
+    assert gap_text(Estimate()) == "–"
 
 
 def test_a_parameter_that_some_records_leave_out() -> None:
