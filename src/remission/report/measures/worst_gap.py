@@ -42,13 +42,13 @@ _SLACK = 1e-9
 
 _Models = dict[MethodKey, dict[int, EnsembleDetails]]
 """Purifier, or the control -> seed -> what each retuning reached."""
-Tried = dict[GroupKey, dict[str, _Models]]
+Ensembles = dict[GroupKey, dict[str, _Models]]
 """Group -> list of retunings, as a key -> models; the list that was tried last comes last."""
 
 
-def tried(records: Iterable[Record]) -> Tried:
+def tried(records: Iterable[Record]) -> Ensembles:
     """Returns all ensembles of a store."""
-    found: Tried = {}
+    found: Ensembles = {}
     for record in sorted(records, key=lambda record: record.finished):
         if record.kind != ENSEMBLE.name or record.status != "done":
             continue
@@ -135,7 +135,7 @@ class WorstRow:
         return next(iter(self.ours.values())).entries
 
 
-def worst_rows(group: Group, ensembles: Tried) -> list[WorstRow]:
+def worst_rows(group: Group, ensembles: Ensembles) -> list[WorstRow]:
     """Returns the purifiers of a group that have an ensemble, as the control has."""
     rows = [_worst_row(group, row, ensembles.get(group.key, {})) for row in group.purified]
     return [row for row in rows if row]

@@ -21,7 +21,7 @@ from remission.report.measures.standings import LOST, NOT_JUDGED, Standing, Wors
 from remission.report.measures.worst_gap import (
     BOUNDS,
     MIDDLE,
-    Tried,
+    Ensembles,
     over_attacks,
     tried,
     worst_rows,
@@ -93,7 +93,7 @@ def overview_tables(results: Results) -> list[Table]:
     return [_table(groups, setting, _worst_gaps(groups, ensembles)) for groups, setting in pairs]
 
 
-def _worst_gaps(groups: Sequence[Group], ensembles: Tried) -> _Worst:
+def _worst_gaps(groups: Sequence[Group], ensembles: Ensembles) -> _Worst:
     """Returns the worst gaps of these groups; empty where there are no ensembles."""
     names, gaps = titles(groups), _Worst()
     for group in groups:
