@@ -252,21 +252,23 @@ def _objects(results: Results) -> list[Json]:
     ]
 
 
+_NESTED = ("worst", "ensemble")
+"""Keys of objects whose content has lines of its own in CSV."""
+
+
 def _flat(results: Results) -> list[Json]:
     """Builds one line per purifier, attack, bound and seed."""
     return [
         {
             **line.worst.group.subject(),
-            "purifier": line.worst.row.purifier.name,
-            "purifier_params": line.worst.row.purifier.parameters,
-            "label": line.worst.row.label,
+            **{key: value for key, value in entry.items() if key not in _NESTED},
             **_gap(worst),
             "seed": seed,
             **_choice(line, choice),
             **_choice(line, worst.control[seed], "control_"),
         }
         for lines in worst_lines(results)
-        for line in lines
+        for line, entry in zip(lines, objects_of(COLUMNS, lines), strict=True)
         for worst in line.worst.at
         for seed, choice in worst.ours.items()
     ]
