@@ -62,6 +62,21 @@ def advance(what: str, done: int, total: int) -> None:
     _listener.get()(what, done, total)
 
 
+@contextmanager
+def within(where: str) -> Iterator[None]:
+    """Says ``where`` in front of what every loop within this context does, as in "3/40, training".
+
+    A dry run still takes loops of one name for equally long, wherever they are.
+    """
+    listener = _listener.get()
+
+    def louder(what: str, done: int, total: int) -> None:
+        listener(f"{where}, {what}", done, total)
+
+    with listening(louder):
+        yield
+
+
 def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
     """Yields ``items`` and says how far the loop is, each time that an item was dealt with.
 

@@ -68,7 +68,8 @@ class Retuning(RetuningParameters, WeightReactivation):
             model.train(self.layers != "head")
             return F.cross_entropy(model(images), labels)
 
-        fit(model, data, self.recipe, seed=seed, what=f"retuning n={budget}", loss=loss)
+        layers = "" if self.layers == "all" else f" {self.layers}"  # their steps take another time
+        fit(model, data, self.recipe, seed=seed, what=f"retuning{layers} n={budget}", loss=loss)
         return model
 
     def all_at_once(

@@ -61,12 +61,14 @@ INNOCENT = Kind(name="innocent", runs="purifier", measures=True)
 """Purifies the control, or leaves it as it is, and measures the result."""
 TRANSFER = Kind(name="transfer", runs="reactivation")
 """Tries every perturbation that was made for one model of a victim on all the others."""
+ENSEMBLE = Kind(name="ensemble", runs="ensemble", same_time_for_all=("purifier",))
+"""Retunes a purified model, or the control, in many ways, and notes what each of them reaches."""
 
 _KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         *(VICTIM, CONTROL, BASELINE, INVERSION, PURIFIED),
-        *(REACTIVATED, PATH, INNOCENT, TRANSFER),
+        *(REACTIVATED, PATH, INNOCENT, TRANSFER, ENSEMBLE),
     )
 }
 KINDS: Mapping[str, Kind] = MappingProxyType(_KINDS)

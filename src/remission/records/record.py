@@ -35,7 +35,7 @@ class Record:
     Args:
         id: the stage's identity: a hash of everything that changes its result.
         kind: ``victim``, ``control``, ``baseline``, ``inversion``, ``purified``,
-            ``reactivated``, ``path``, ``innocent`` or ``transfer``.
+            ``reactivated``, ``path``, ``innocent``, ``transfer`` or ``ensemble``.
         label: a short name for people.
         settings: everything that the identity was made from.
         parents: role -> id of the stages whose results this one used.

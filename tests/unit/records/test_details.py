@@ -22,6 +22,7 @@ from remission.records.details import (
     TransferDetails,
     VictimDetails,
 )
+from remission.records.ensemble import EnsembleDetails
 
 RESULTS = Path(__file__).parents[3] / "results"
 STORES = sorted(folder for folder in RESULTS.iterdir() if folder.is_dir())
@@ -34,6 +35,7 @@ CLASSES: dict[str, type[Details]] = {
     "reactivated": ReactivatedDetails,
     "path": PathDetails,
     "transfer": TransferDetails,
+    "ensemble": EnsembleDetails,
 }
 """Kind -> the class of its details; a baseline has none."""
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from remission.attacks import Attack
 from remission.catalogue import default_inversion
+from remission.grid.plan.ensembles import ensemble_settings, without_budgets
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -115,6 +116,7 @@ class _Planner:
         reactivated = {
             control: self.add_reactivations(f"{prefix}/control", settings, control, references)
         }
+        self.add_ensemble(f"{prefix}/control", settings, victim=victim, model=control)
         for label, row in rows:
             settings = {**base, PURIFIER: table_of(row.purifier)}
             if row.inverts and row.inversion.name != default_inversion():  # its cells name it, too
@@ -123,6 +125,7 @@ class _Planner:
             reactivated[model] = self.add_reactivations(
                 f"{prefix}/{label}", settings, model, references
             )
+            self.add_ensemble(f"{prefix}/{label}", settings, victim=victim, model=model)
             self.add_path(f"{prefix}/{label}/path", settings, victim=victim, model=model)
         if self.spec.transfer and len(reactivated) > 1:
             self.add_transfers(prefix, base, reactivated, victim)
@@ -195,6 +198,12 @@ class _Planner:
             )
         return stages
 
+    def add_ensemble(self, label: str, settings: Settings, *, victim: str, model: str) -> None:
+        """Adds the stage that retunes a model by the spec's whole ensemble, if it has one."""
+        if own := ensemble_settings(self.spec.methods.ensemble, settings[ATTACK]["method"]):
+            stage = {**settings, **own}
+            self.add(kinds.ENSEMBLE, f"{label}/ensemble", stage, victim=victim, model=model)
+
     def add_path(self, label: str, settings: Settings, *, victim: str, model: str) -> None:
         """Adds the path from a victim to a purified model, if the spec asks for one."""
         if (path := self.spec.path) is None:
@@ -202,7 +211,7 @@ class _Planner:
         settings = {**settings, PATH_SECTION: path.model_dump()}
         retuning = self.spec.methods.retuning
         if retuning and path.retuned is not None:
-            settings |= {RETUNING: _without_budgets(retuning), **versions(retuning=retuning)}
+            settings |= {RETUNING: without_budgets(retuning), **versions(retuning=retuning)}
         self.add(kinds.PATH, label, settings, victim=victim, model=model)
 
     def add_transfers(
@@ -238,7 +247,7 @@ class _Planner:
             for budget in reactivation.tries():
                 name = label if budget is None else f"{label}-{budget}"
                 own_settings = {
-                    REACTIVATION: _without_budgets(reactivation),
+                    REACTIVATION: without_budgets(reactivation),
                     "budget": budget,
                     **versions(reactivation=reactivation),
                 }
@@ -248,11 +257,6 @@ class _Planner:
 _Rows = Sequence[tuple[str, PlannedPurifier]]
 """Purifiers with the labels of their rows."""
 M = TypeVar("M", bound=Method)
-
-
-def _without_budgets(reactivation: Reactivation) -> Settings:
-    """Returns a reactivation as settings hold it: a stage's budget is a setting of its own."""
-    return {key: value for key, value in table_of(reactivation).items() if key != "budgets"}
 
 
 def _labelled(methods: Sequence[M]) -> list[tuple[str, M]]:

@@ -16,7 +16,9 @@ Settings = dict[str, Any]
 
 ATTACK, PURIFIER, INVERSION = "attack", "purifier", "inversion"
 REACTIVATION, RETUNING, PATH_SECTION = "reactivation", "retuning", "path"
-"""Keys of a stage's settings that hold the table of a method, or of the section [path]."""
+ENSEMBLE = "ensemble"
+"""Keys of a stage's settings that hold the table of a method, of the section [path], or a whole
+ensemble of retunings."""
 
 NOBODY = "none"
 """The attack of a model that was never backdoored."""

@@ -111,7 +111,7 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
             check_needs(attack, model)
         for row in methods.purifiers:
             check_needs(row.purifier, model)
-        for planned in methods.reactivations:
+        for planned in (*methods.reactivations, *methods.ensemble):
             check_needs(planned.reactivation, model)
         inversions = {row.inversion.name: row.inversion for row in methods.purifiers if row.inverts}
         for inversion in inversions.values():
@@ -143,17 +143,15 @@ def _check_attacker(spec: Spec, attack: Attack, labels: Tensor, classes: int, in
     """Checks that the attacker has enough images to poison.
 
     Args:
-        spec: its reactivations and its path.
+        spec: its reactivations, its ensemble and its path.
         attack: the attack after which they are tried.
         labels: the labels of the attacker's images.
         classes: the number of classes.
         in_all: training images of the data set outside the target class.
     """
     others = _outside(labels, attack.target, classes)
-    for planned in spec.methods.reactivations:
-        if attack.name not in planned.attacks:
-            continue
-        reactivation, largest = planned.reactivation, _largest(planned.reactivation)
+    for section, reactivation in spec.methods.tried_after(attack.name):
+        largest = _largest(reactivation)
         if isinstance(reactivation, InputReactivation) and not others:
             raise SpecError(
                 f"[reactivation] {reactivation.name}: all of the attacker's {len(labels)} "
@@ -162,7 +160,7 @@ def _check_attacker(spec: Spec, attack: Attack, labels: Tensor, classes: int, in
             )
         if largest > others:
             raise SpecError(
-                f"[reactivation] {reactivation.name}: a budget of {largest} "
+                f"[{section}] {reactivation.name}: a budget of {largest} "
                 f"poisoned images, and the attacker has {others} images outside the target class",
                 _smaller("budgets", largest, others, in_all),
             )
@@ -184,14 +182,14 @@ def _check_crafted(spec: Spec, attack: Attack, crafted: int) -> None:
     """Checks that the attacker crafted enough images for what is trained on them.
 
     Args:
-        spec: its reactivations and its path.
+        spec: its reactivations, its ensemble and its path.
         attack: a clean-label attack after which they are tried.
         crafted: how many crafted images its victim keeps.
     """
     wanted = [
-        (_largest(planned.reactivation), f"[reactivation] {planned.reactivation.name}: a budget")
-        for planned in spec.methods.reactivations
-        if attack.name in planned.attacks and trains_on_crafted(planned.reactivation)
+        (_largest(reactivation), f"[{section}] {reactivation.name}: a budget")
+        for section, reactivation in spec.methods.tried_after(attack.name)
+        if trains_on_crafted(reactivation)
     ]
     retuning = spec.methods.retuning
     if spec.path and spec.path.retuned is not None and retuning and trains_on_crafted(retuning):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from remission.attacks import Attack
@@ -42,7 +42,7 @@ class PlannedPurifier:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedReactivation:
-    """One table [[reactivation]].
+    """One table [[reactivation]] or [[ensemble]].
 
     Args:
         reactivation: the method.
@@ -62,6 +62,16 @@ class SpecMethods:
     inversions: tuple[Inversion, ...]
     """At least one; the first is the one that a purifier uses unless its table names another."""
     reactivations: tuple[PlannedReactivation, ...]
+    ensemble: tuple[PlannedReactivation, ...] = ()
+    """The retunings that are tried together in one stage per model."""
+
+    def tried_after(self, attack: str) -> Iterator[tuple[str, Reactivation]]:
+        """Yields every reactivation after an attack, with the section of the spec that names it."""
+        sections = {"reactivation": self.reactivations, "ensemble": self.ensemble}
+        for section, listed in sections.items():
+            for planned in listed:
+                if attack in planned.attacks:
+                    yield section, planned.reactivation
 
     @property
     def retuning(self) -> Retuning | None:
@@ -79,6 +89,7 @@ def build_methods(
     purifiers: Sequence[TomlTable],
     inversions: Sequence[TomlTable],
     reactivations: Sequence[TomlTable],
+    ensemble: Sequence[TomlTable] = (),
     seeds: Sequence[int],
     augment: Augment,
 ) -> SpecMethods:
@@ -89,6 +100,7 @@ def build_methods(
         purifiers: the tables [[purifier]].
         inversions: the tables [[inversion]], at least one.
         reactivations: the tables [[reactivation]].
+        ensemble: the tables [[ensemble]].
         seeds: the seeds of the spec.
         augment: the augmentation of the table [victim], for the purifiers that follow it. It takes
             the place of ``"victim"`` here, so that settings, records and cells never hold that word
@@ -123,10 +135,36 @@ def build_methods(
         purifiers=planned,
         inversions=built_inversions,
         reactivations=tuple(
-            PlannedReactivation(reactivation=reactivation, attacks=_attacks(table, names))
+            PlannedReactivation(
+                reactivation=reactivation, attacks=_attacks(table, names, "reactivation")
+            )
             for table, reactivation in zip(reactivations, built_reactivations, strict=True)
         ),
+        ensemble=tuple(
+            PlannedReactivation(
+                reactivation=_retuning(table), attacks=_attacks(table, names, "ensemble")
+            )
+            for table in ensemble
+        ),
     )
+
+
+def _retuning(table: TomlTable) -> Retuning:
+    """Returns a retuning of the ensemble; its table may leave out the method."""
+    if (name := table.get("method", Retuning.name)) != Retuning.name:
+        raise SpecError(
+            f"[ensemble]: 'method' is {name!r}, and an ensemble consists of retunings",
+            "leave the key out",
+        )
+    try:
+        retuning = make_reactivation(
+            {"method": Retuning.name, **_without(table, _OF_THE_REACTIVATION)}
+        )
+    except SpecError as error:
+        problem = error.problem.replace("[reactivation]", "[ensemble]", 1)
+        raise SpecError(problem, error.remedy) from error
+    assert isinstance(retuning, Retuning)
+    return retuning
 
 
 def _without(table: TomlTable, keys: tuple[str, ...]) -> TomlTable:
@@ -162,13 +200,13 @@ def _inversion(table: TomlTable, purifier: Purifier, built: Sequence[Inversion])
     return by_name[name]
 
 
-def _attacks(table: TomlTable, names: Sequence[str]) -> tuple[str, ...]:
+def _attacks(table: TomlTable, names: Sequence[str], section: str) -> tuple[str, ...]:
     """Returns the attacks after which a reactivation is tried: all if its table names none."""
     attacks = table.get("attacks", list(names))
     listed = attacks if isinstance(attacks, list) else []
     if not listed or not all(isinstance(name, str) and name in names for name in listed):
         raise SpecError(
-            f"[reactivation] {table.get('method')}: 'attacks' is {attacks!r}",
+            f"[{section}] {table.get('method', Retuning.name)}: 'attacks' is {attacks!r}",
             f"list some of the spec's, which are {', '.join(names)}",
         )
     return tuple(listed)

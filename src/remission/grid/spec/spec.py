@@ -60,8 +60,8 @@ class Spec(BaseModel):
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
     attack: list[TomlTable] = Field(min_length=1)
-    """One table [[attack]] per attack. In every table [[attack]], [[purifier]] and
-    [[reactivation]], `sweep` gives lists of values to some parameters; the table then stands for
+    """One table [[attack]] per attack. In every table [[attack]], [[purifier]], [[reactivation]]
+    and [[ensemble]], `sweep` gives lists of values to some parameters; the table then stands for
     one table per combination of them."""
     inversion: TomlTable | Annotated[list[TomlTable], Field(min_length=1)] = {"method": "bti_dbf"}
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
@@ -78,6 +78,12 @@ class Spec(BaseModel):
     """One table [[reactivation]] per reactivation. In addition to the method's parameters it may
     name `attacks`: the attacks of the spec after which it is tried (all of them if it names
     none)."""
+    ensemble: list[TomlTable] = []
+    """One table [[ensemble]] per retuning of an ensemble, by which the strongest attacker is
+    estimated: one stage per purified model, and one for the control, tries all of them at all their
+    `budgets` and stores rates but no weights. The view `worst` compares the worst for each model.
+    The parameters are those of `retuning`; `attacks` is as in [[reactivation]]. It needs images of
+    a `validation` in [split], by which the worst retuning is chosen."""
     transfer: bool = False
     """Whether every perturbation that was made for one model of a victim is tried on all others."""
     path: PathSection | None = None
@@ -91,6 +97,15 @@ class Spec(BaseModel):
             raise SpecError(
                 f"'innocent' names seed {min(strange)}",
                 f"list some of the spec's, which are {self.seeds}",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _chosen_by_validation(self) -> Self:
+        if self.ensemble and not self.split.validation:
+            raise SpecError(
+                "[[ensemble]]: there are no images by which the worst retuning could be chosen",
+                "give [split] some that are no test images, such as validation = 1000",
             )
         return self
 
@@ -111,6 +126,7 @@ class Spec(BaseModel):
             purifiers=self.purifier,
             inversions=self.inversion if isinstance(self.inversion, list) else [self.inversion],
             reactivations=self.reactivation,
+            ensemble=self.ensemble,
             seeds=self.seeds,
             augment=self.victim.augment,
         )
@@ -148,7 +164,10 @@ class Spec(BaseModel):
         return copied
 
 
-_OF_THE_METHODS = ("attack", "inversion", "purifier", "reactivation", "seeds", "victim")
+_OF_THE_METHODS = (
+    *("attack", "inversion", "purifier", "reactivation", "ensemble"),
+    *("seeds", "victim"),
+)
 """The fields of a spec that its methods are built from."""
 
 
@@ -205,7 +224,7 @@ def parse_spec(table: TomlTable, folder: Path | None = None) -> Spec:
     return spec
 
 
-_LISTED = ("attack", "inversion", "purifier", "reactivation")
+_LISTED = ("attack", "inversion", "purifier", "reactivation", "ensemble")
 _SECTIONS: dict[str, type[BaseModel]] = {
     "victim": VictimSection,
     "split": SplitSection,

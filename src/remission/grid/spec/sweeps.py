@@ -9,7 +9,7 @@ from remission.grid.spec.tables import TomlTable
 
 SWEEP = "sweep"
 """The key of a table whose value maps parameters to lists of values."""
-SECTIONS = ("attack", "purifier", "reactivation")
+SECTIONS = ("attack", "purifier", "reactivation", "ensemble")
 """The sections whose tables may have it; a spec takes one inversion of each name."""
 _MOST = 1000
 """More tables than this from one are a mistake."""

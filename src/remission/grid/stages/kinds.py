@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from remission.grid.stages import inverted, paths, purified, reactivated, trained
+from remission.grid.stages import ensemble, inverted, paths, purified, reactivated, trained
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.result import StageResult
 from remission.records.kinds import Kind, add_kind
@@ -19,7 +19,7 @@ StageFunction = Callable[[StageInputs], StageResult]
 
 _FUNCTIONS: dict[str, StageFunction] = {
     kind.name: function
-    for family in (trained, inverted, purified, reactivated, paths)
+    for family in (trained, inverted, purified, reactivated, paths, ensemble)
     for kind, function in family.FUNCTIONS.items()
 }
 _registered: list[tuple[Kind, StageFunction]] = []

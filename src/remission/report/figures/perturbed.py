@@ -29,7 +29,7 @@ def transfer_figure(matrix: Matrix) -> str:
         for j, value in enumerate(row):
             x = left + j * _SIDE
             corners = [(x, y), (x + _SIDE, y), (x + _SIDE, y + tall), (x, y + tall)]
-            canvas.area([corners], _colour(value), stroke="#ebe8e4")
+            canvas.area([corners], heat(value), stroke="#ebe8e4")
             canvas.text(
                 (x + _SIDE / 2, y + tall / 2),
                 f"{100 * value:.0f}",
@@ -47,7 +47,7 @@ def transfer_figure(matrix: Matrix) -> str:
     return canvas.svg()
 
 
-def _colour(value: float) -> str:
+def heat(value: float) -> str:
     """Returns white at 0, dark orange at 1, light orange half-way."""
     place = 2 * min(1.0, max(0.0, value))
     low, high = (_COLOURS[:2], _COLOURS[1:])[place > 1]

@@ -31,5 +31,5 @@ def equal_cost(results: Results) -> list[dict[str, Any]]:
                 drawing = Drawing(
                     svg=frontier_figure(lines, look), title=title, caption=captions.FRONTIER
                 )
-                parts.append({"table": table, "drawing": drawing})
+                parts.append({"table": table, "drawings": [drawing], "kind": ""})
     return parts

@@ -26,6 +26,7 @@ from remission.report.page.equal_cost import equal_cost
 from remission.report.page.gallery import gallery
 from remission.report.page.group_section import group_section
 from remission.report.page.provenance import environments, settings
+from remission.report.page.worst import worst_parts
 from remission.report.tables.explanation import explanation_table
 from remission.report.tables.innocent import innocent_tables
 from remission.report.tables.inversions import inversion_tables
@@ -112,7 +113,7 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
             for table, over in zip(overview_tables(results), results.overviews, strict=True)
             if len(over) > 1  # a table of one attack says no more than the attack's own section
         ],
-        explained=[*equal_cost(results), *_explained(results)],
+        explained=[*worst_parts(results), *equal_cost(results), *_explained(results)],
         tables_below=[
             *trial_tables(results),
             *innocent_tables(results),
@@ -158,11 +159,14 @@ def _explained(results: Results) -> list[dict[str, Any]]:
     return [
         {
             "table": explanation_table(test),
-            "drawing": Drawing(
-                svg=explanation_figure(test, styles(test.attacks)),
-                title=test.title,
-                caption=captions.EXPLANATION,
-            ),
+            "kind": "",
+            "drawings": [
+                Drawing(
+                    svg=explanation_figure(test, styles(test.attacks)),
+                    title=test.title,
+                    caption=captions.EXPLANATION,
+                )
+            ],
         }
         for test in explanations(results)
     ]

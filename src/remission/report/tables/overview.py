@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remission.records import Json
-from remission.report.groups.estimates import FAILED, MISSING, mean_known, points
+from remission.report.groups.estimates import FAILED, MISSING, Estimate, mean_known, points
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.labels import printable
@@ -18,9 +18,18 @@ from remission.report.groups.rows import Column
 from remission.report.groups.thresholds import LOSS, MARGIN
 from remission.report.groups.titles import titles
 from remission.report.measures.standings import LOST, NOT_JUDGED, Standing, Worst, standings
+from remission.report.measures.worst_gap import (
+    BOUNDS,
+    MIDDLE,
+    Ensembles,
+    over_attacks,
+    tried,
+    worst_rows,
+)
 from remission.report.tables.formats import Table
 from remission.report.tables.purified import numbers_of, purified_text, relapse_text
 from remission.report.tables.views import View, register_view
+from remission.report.tables.worst import gap_text
 
 KNOWS = " †"
 """The mark of a purifier that is given the attacker's own trigger."""
@@ -60,43 +69,79 @@ _KNOWS_NOTE = (
 )
 
 
+_WORST = (
+    "Worst gap of those: the ASR of each purified cell and of no other after the worst of many "
+    f"retunings that cost at most {100 * BOUNDS[MIDDLE]:g} points of clean accuracy, minus the "
+    "control's after the control's own worst; mean over the attacks. The view worst says which "
+    "retunings these are"
+)
+
+
 _HEADER = ("purified", "relapse of those", "largest O-ASR", "C-Acc change", "ft epochs")
 """The columns behind those of the attacks."""
+_WORST_HEADER = "worst gap of those"
+"""A further column, where the store has ensembles of retunings."""
+
+_Worst = dict[str, dict[str, Estimate]]
+"""Label of a purifier -> title of an attack -> worst gap of the purified cells."""
 
 
 def overview_tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture."""
     pairs = zip(results.overviews, results.overview_settings, strict=True)
-    return [_table(groups, setting) for groups, setting in pairs]
+    ensembles = tried(results)
+    return [_table(groups, setting, _worst_gaps(groups, ensembles)) for groups, setting in pairs]
 
 
-def _table(groups: Sequence[Group], setting: str) -> Table:
+def _worst_gaps(groups: Sequence[Group], ensembles: Ensembles) -> _Worst:
+    """Returns the worst gaps of these groups; empty where there are no ensembles."""
+    names, gaps = titles(groups), _Worst()
+    for group in groups:
+        for row in worst_rows(group, ensembles):
+            of_row = gaps.setdefault(row.row.label, {})
+            of_row[names[group.key]] = row.at[MIDDLE].purified
+    return gaps
+
+
+def _table(groups: Sequence[Group], setting: str, worst: _Worst) -> Table:
     names = list(titles(groups).values())
     purifiers = standings(groups)
     several = len({column.label for group in groups for column in group.columns}) > 1
     control = [_control(group, several=several) for group in groups]
     key = groups[0].key
+    last = [*_HEADER, *([_WORST_HEADER] if worst else [])]
     return Table(
         title=printable(" · ".join(filter(None, [key.dataset, key.arch, "all attacks", setting]))),
         notes=[
             _NOTE.format(seeds=_seeds(purifiers), margin=100 * MARGIN, loss=100 * LOSS),
             _PURIFIED.format(margin=100 * MARGIN),
             _COLUMNS,
+            *([_WORST] if worst else []),
             _ORDER,
             *([_KNOWS_NOTE] if any(standing.knows_trigger for standing in purifiers) else []),
         ],
-        header=["purifier", *names, *_HEADER],
+        header=["purifier", *names, *last],
         rows=[
-            ["control", *control, *[MISSING] * len(_HEADER)],
-            *(_row(standing, names, several=several) for standing in purifiers),
+            ["control", *control, *[MISSING] * len(last)],
+            *(
+                [
+                    *_row(standing, names, several=several),
+                    *(
+                        [gap_text(over_attacks(worst.get(standing.label, {}).values()))]
+                        if worst
+                        else []
+                    ),
+                ]
+                for standing in purifiers
+            ),
         ],
         shading=[
-            [None] * (1 + len(names) + len(_HEADER)),
+            [None] * (1 + len(names) + len(last)),
             *(
                 [
                     None,
                     *(_shade(standing.under.get(name)) for name in names),
-                    *[None] * len(_HEADER),
+                    *[None] * len(last),
                 ]
                 for standing in purifiers
             ),
@@ -177,6 +222,7 @@ def _cell(worst: Worst | None, *, several: bool) -> str:
 
 def _objects(results: Results) -> list[Json]:
     """Builds one object per purifier and attack, rates as fractions."""
+    ensembles = tried(results)
     return [
         {
             "dataset": groups[0].key.dataset,
@@ -199,9 +245,11 @@ def _objects(results: Results) -> list[Json]:
             "o_asr": worst.o_asr.mean,
             "clean_acc_change": worst.change.mean,
             "ft_epochs": worst.epochs,
+            "worst_gap_of_purified": gaps.get(standing.label, {}).get(name, Estimate()).mean,
             "setting": groups[0].key.subject()["setting"],
         }
         for groups in results.overviews
+        for gaps in [_worst_gaps(groups, ensembles)]
         for standing in standings(groups)
         for name, worst in standing.under.items()
     ]

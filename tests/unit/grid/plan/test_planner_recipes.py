@@ -25,6 +25,21 @@ def test_a_recipe_is_a_plan(file: Path) -> None:
     assert len(victims) == len(spec.attack) * len(spec.seeds)
 
 
+def test_the_strongest_retuning_has_about_forty_entries() -> None:
+    plan = make_plan(read_spec(RECIPES / "strongest-retuning.toml"), "digest")
+    lists = [s.settings["ensemble"]["entries"] for s in plan if s.kind == "ensemble"]
+    assert len(lists) == 6, "two purifiers and the control, under two attacks"
+    assert lists == [lists[0]] * 6
+    assert 38 <= len(lists[0]) <= 44
+    budgets = [entry["budget"] for entry in lists[0]]
+    assert set(budgets) == {0, 5, 20, 100}
+    assert budgets.count(0) == 1
+    rates = {entry["lr"] for entry in lists[0] if entry["optimizer"] == "sgd"}
+    assert (min(rates), max(rates)) == (0.003, 0.1)
+    assert {entry["layers"] for entry in lists[0]} == {"all", "head", "norms"}
+    assert {entry["epochs"] for entry in lists[0]} >= {1, 5, 20, 40}
+
+
 def test_the_papers_experiments_have_theirs() -> None:
     specs = [read_spec(file) for file in FILES if file.parent.name == "paper"]
     assert {spec.dataset for spec in specs} == {"cifar10", "cifar100", "tiny-imagenet"}

@@ -14,7 +14,8 @@ from tests.unit.report.report_factory import grid, records
 
 def parts(*cells: Cell) -> list[str]:
     """Returns the drawing of each part."""
-    return [part["drawing"].svg for part in equal_cost(Results(records(*cells)))]
+    made = equal_cost(Results(records(*cells)))
+    return [drawing.svg for part in made for drawing in part["drawings"]]
 
 
 def test_one_setting_per_purifier_is_not_drawn() -> None:
@@ -43,4 +44,4 @@ def test_intervals_are_drawn_where_there_are_several_cells() -> None:
 def test_the_table_stands_below(tmp_path: Path) -> None:
     (part,) = equal_cost(Results(grid(tmp_path)))
     assert part["table"].header[0] == "purifier"
-    assert part["drawing"].title == part["table"].title
+    assert part["drawings"][0].title == part["table"].title

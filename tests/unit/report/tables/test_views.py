@@ -20,6 +20,7 @@ from remission.report.tables.formats import Table
 from remission.report.tables.render import render
 from remission.report.tables.views import VIEWS, View, register_column, register_view
 from tests.unit.grid.small import remission
+from tests.unit.report.ensemble_factory import ensemble_of, entry
 from tests.unit.report.report_factory import cell, grid, records, write_store
 from tests.unit.report.tables.test_inversions import SEEN, inverted
 
@@ -106,6 +107,7 @@ def value_of(view: str, one: Any) -> int:  # noqa: ANN401  # what a row is depen
         "inversions": lambda: one.seeds[0].cell.seed if hasattr(one, "seeds") else one.cell.seed,
         "attacks": lambda: one.cell.seed,
         "frontier": lambda: next(iter(one.points[0].cells))[1],
+        "worst": lambda: min(one.worst.ours),
         "trials": lambda: one.groups[0].purified[0].cells[None][0].seed,
         "cells": lambda: one.cell.seed if hasattr(one, "cell") else one.seed,
     }
@@ -121,6 +123,9 @@ def _validated(cell: Cell) -> Cell:
 def test_a_column_from_outside_is_shown_wherever_its_view_is(view: str, tmp_path: Path) -> None:
     made = [*grid(tmp_path), *inverted("i0", "v0", details=SEEN, id="other")]
     made = [replace(record, cell=record.cell and _validated(record.cell)) for record in made]
+    if view == "worst":
+        models = [r.cell for r in made if r.cell and r.cell.purifier in ("control", "ft")]
+        made += [ensemble_of(one, entry(0.5)) for one in models if one.reactivation == "none"]
     columns = VIEWS[view].columns
     assert columns is not None
     before = list(columns)
