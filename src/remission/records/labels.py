@@ -48,9 +48,19 @@ def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
         params: its parameters. They name the inversion only where it is not the default; the key
             names it wherever the purifier works with an inverted trigger.
     """
-    if params.get("trigger") == "inverted":
+    if trigger_of(params) == "inverted":
         params = {"inversion": default_inversion(), **params}
     return MethodKey.of(name, dict(params))
+
+
+def trigger_of(params: Mapping[str, Any]) -> str | None:
+    """Returns which trigger a purifier with these parameters is given; None if it needs none.
+
+    A purifier that runs another one, its ``base``, is given the trigger that this one needs.
+    """
+    base = params.get("base")
+    trigger = (base if isinstance(base, Mapping) else params).get("trigger")
+    return trigger if isinstance(trigger, str) else None
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
