@@ -15,10 +15,17 @@ from remission.errors import SpecError
 from remission.grid.plan import make_plan
 from remission.grid.plan.stage import Stage
 from remission.grid.spec import parse_spec
+from remission.method import field, method
 from remission.models import build_model, check_needs
 from remission.purifiers import ANP, EP, FST, FT, PAM, UNDO
 from remission.purifiers import base as purifier_base
-from remission.records.labels import MethodKey, purifier_key, trigger_of
+from remission.records.labels import (
+    MethodKey,
+    is_label_of,
+    label_methods,
+    purifier_key,
+    trigger_of,
+)
 from remission.records.superseded import method_of
 from remission.registry import make_purifier
 from remission.report.measures.families import family
@@ -52,7 +59,7 @@ def plan(*purifiers: dict[str, Any], **more: object) -> dict[str, Stage]:
         ({"method": "undo"}, "'base' is missing", 'base = { method = "fst"'),
         (undo("fst"), "'base' is 'fst'", "write a table"),
         (undo({}), "in 'base': a table [[purifier]] has no 'method'", "add one of"),
-        (undo({"method": "fts"}), "in 'base': unknown purifier 'fts'", "did you mean 'fst'"),
+        (undo({"method": "fstt"}), "in 'base': unknown purifier 'fstt'", "did you mean 'fst'"),
         (undo({"method": "fst", "alhpa": 1}), "unknown key 'alhpa'", "did you mean 'alpha'"),
         (undo({"method": "fst", "lr": 0.0}), "[purifier] fst: 'lr' is 0.0", "greater than 0"),
         (undo(undo({"method": "ft"})), "'base' is undo, which has a base itself", "name another"),
@@ -82,12 +89,17 @@ def test_a_table_and_an_object_are_the_same_method() -> None:
 
 def test_the_settings_of_the_base_leave_out_what_its_own_would() -> None:
     """A parameter of the base that is younger than stored results is no part of an identity."""
-    method = next(cls() for cls in registry.PURIFIERS.values() if cls is not UNDO and _later(cls()))
-    assert UNDO(base=method).settings()["base"] == {"method": method.name, **method.settings()}
 
+    @method
+    class Younger(FT):
+        """Has such a parameter."""
 
-def _later(method: purifier_base.Purifier) -> bool:
-    return method.settings() != method.parameters()
+        warmup: float = field(default=0.0, later=True)
+
+    plain, warm = UNDO(base=Younger()), UNDO(base=Younger(warmup=0.5))
+    assert plain.settings()["base"] == FT().settings() | {"method": "ft"}
+    assert warm.settings()["base"] == {**FT().settings(), "method": "ft", "warmup": 0.5}
+    assert plain.parameters()["base"]["warmup"] == 0.0
 
 
 def test_what_it_needs_is_what_the_base_needs_as_well() -> None:
@@ -122,9 +134,7 @@ def test_the_augmentation_of_the_base_is_settled_with_its_own() -> None:
 def test_a_new_version_of_the_base_is_another_result(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = [undo({"method": "fst"}), undo({"method": "clp"})]
     before = plan(*tables)
-    labels = [f"badnets/seed0/undo (base.method={name})" for name in ("fst", "clp")]
-    names = [next(label for label in before if name in label) for name in ("=fst", "=clp")]
-    assert all(name.startswith(label[:-1]) for name, label in zip(names, labels, strict=True))
+    names = [f"badnets/seed0/undo (base.method={name})" for name in ("fst", "clp")]
     monkeypatch.setattr(FST, "version", 7)
     after = plan(*tables)
     assert after[names[0]].id != before[names[0]].id
@@ -135,6 +145,17 @@ def test_a_new_version_of_the_base_is_another_result(monkeypatch: pytest.MonkeyP
         "purifier undo of fst",
         "purifier undo of clp",
     }, "else the tables would take one for an older version of the other"
+
+
+def test_labels_name_the_base_and_no_parameter_of_another() -> None:
+    bases = [FST(), FST(alpha=0.7), FT()]
+    keys = [purifier_key("undo", UNDO(base=base).settings()) for base in bases]
+    assert [label_methods(keys)[key] for key in keys] == [
+        "undo (base.alpha=0.1, base.method=fst)",
+        "undo (base.alpha=0.7, base.method=fst)",
+        "undo (base.method=ft)",
+    ]
+    assert all(is_label_of(label, key) for key, label in label_methods(keys).items())
 
 
 def test_stages_follow_the_trigger_of_the_base() -> None:
@@ -188,5 +209,6 @@ def test_a_grid_runs_it_with_an_inverted_trigger_and_with_a_users_own_base(tmp_p
     cell = records["halving"].cell
     assert cell is not None
     assert cell.purifier_params["base"] == {"method": "halving", "factor": 0.25}
-    table = remission("table", store)
-    assert "undo (base.epochs=" in table.out or "undo (base." in table.out
+    table = remission("table", store).out
+    assert "undo (base.method=halving)" in table
+    assert "undo (base.method=pam, inversion=bti_dbf)" in table
