@@ -87,6 +87,14 @@ class Method:
         """
         return {}
 
+    def requirements(self) -> tuple[str, ...]:
+        """Returns ``needs``, and what the methods need that are parameters of this one."""
+        return self.needs
+
+    def code_version(self) -> int | str:
+        """Returns ``version``, and those of the methods that are parameters of this one."""
+        return self.version
+
     def parameters(self) -> dict[str, Any]:
         """Returns the name and the value of every parameter, as JSON values."""
         dumped: dict[str, Any] = TypeAdapter(type(self)).dump_python(self, mode="json")
@@ -162,6 +170,9 @@ def explain(error: ValidationError, where: str, cls: type) -> tuple[str, str]:
     if isinstance(own := first.get("ctx", {}).get("error"), UserError):
         return f"{where}: {own.problem}", own.remedy
     key, got = _key(first["loc"]), first.get("input")
+    if first["type"] == "missing":
+        examples = cast("type[_Checked]", cls).__pydantic_fields__[key].examples or [f"{key} = ..."]
+        return f"{where}: '{key}' is missing", f"add it, for example {examples[0]}"
     rivals = [_wanted(e, cls) for e in error.errors() if _key(e["loc"]) == key]
     text = " or ".join(
         dict.fromkeys((m[0].lower() + m[1:]).removeprefix("value error, ") for m in rivals)

@@ -46,13 +46,16 @@ from remission.purifiers import (
     RNP,
     SAU,
     TSC,
+    UNDO,
     BTIDBFUnlearning,
     NeuralCleanse,
     PAMPath,
     Purifier,
     WeightDistortion,
     WeightDistReg,
+    WrappingPurifier,
 )
+from remission.purifiers.wrapping import EXAMPLE
 from remission.reactivations import OBA, QRA, Alternative, QRABlackBox, Reactivation, Retuning
 
 ATTACKS: Mapping[str, type[Attack]] = {
@@ -94,6 +97,7 @@ PURIFIERS: Mapping[str, type[Purifier]] = {
     "rnp": RNP,
     "sau": SAU,
     "tsc": TSC,
+    "undo": UNDO,
     "weight_dist_reg": WeightDistReg,
     "weight_distortion": WeightDistortion,
 }
@@ -207,7 +211,42 @@ def _make(kind: str, table: Mapping[str, Any]) -> Any:  # noqa: ANN401
     if not isinstance(name, str) or name not in methods:
         hint = f"{closest(str(name), methods)}; methods of your own: --methods FILE.py"
         raise SpecError(f"unknown {kind} '{name}'", hint)
-    return from_table(methods[name], values, f"[{kind}] {name}")
+    cls, where = methods[name], f"[{kind}] {name}"
+    if issubclass(cls, WrappingPurifier) and "base" in values:
+        values["base"] = _make_base(values["base"], where)
+    return from_table(cls, values, where)
+
+
+_BESIDE_BASE = ("inversion", "seeds", "sweep")
+"""Keys of a table [[purifier]] that are no parameters of its method."""
+
+
+def _make_base(table: object, where: str) -> Purifier:
+    """Builds the purifier inside another one from its table.
+
+    Args:
+        table: ``method`` and the parameters.
+        where: the place of the outer table in messages.
+
+    Raises:
+        SpecError: as for any table; or ``table`` is none, or its method has a base itself.
+    """
+    if not isinstance(table, Mapping):
+        raise SpecError(f"{where}: 'base' is {table!r}", f"write a table, for example {EXAMPLE}")
+    for key in _BESIDE_BASE:
+        if key in table:
+            raise SpecError(
+                f"{where}: 'base' has the key '{key}'", f"write '{key}' beside 'base', not in it"
+            )
+    name = str(table.get("method"))
+    if issubclass(known("purifier").get(name, Purifier), WrappingPurifier):
+        raise SpecError(
+            f"{where}: 'base' is {name}, which has a base itself", "name another method"
+        )
+    try:
+        return make_purifier(table)
+    except SpecError as error:
+        raise SpecError(f"{where}: in 'base': {error.problem}", error.remedy) from error
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:

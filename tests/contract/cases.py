@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from remission.inversion import BTIDBF, Inverted, InvertedSource, KnownSource, TriggerSource
 from remission.models import Classifier, Precision, build_model
-from remission.purifiers import TriggerPurifier
+from remission.purifiers import EP, FT, PAM, Purifier
 from remission.reactivations import InputReactivation
 from remission.registry import ATTACKS, INVERSIONS, PURIFIERS, REACTIVATIONS
 from remission.seeding import Seed
@@ -45,7 +45,8 @@ class Case:
         """The name of the case in test reports."""
         told = ("trigger", "generator", "mode", "answers")
         more = "-".join(str(v) for k, v in self.parameters.items() if k in told)
-        return "-".join(part for part in (self.kind, self.name, more) if part)
+        base = self.parameters["base"].name if "base" in self.parameters else ""
+        return "-".join(part for part in (self.kind, self.name, more, base) if part)
 
     @property
     def cls(self) -> type[Any]:
@@ -57,7 +58,9 @@ class Case:
         return self.cls(**self.parameters)
 
 
-TUNING = {"epochs": 2, "batch_size": 16}
+TUNING: dict[str, Any] = {"epochs": 2, "batch_size": 16}
+REQUIRED: dict[str, dict[str, Any]] = {"undo": {"base": FT()}}
+"""Method -> its parameters that have no default."""
 INVERSION: dict[str, Any] = {
     "filters": 4,
     "levels": 2,
@@ -118,6 +121,9 @@ CASES = [
     Case("purifier", "rnp", {**TUNING, "unlearn_epochs": 2, "lr": 1.0, "max_drop": 1.0}),
     Case("purifier", "sau", {**TUNING, "steps": 2}),
     Case("purifier", "tsc", {**TUNING, "rounds": 2, "tune_epochs": 1}),
+    Case("purifier", "undo", {**TUNING, "base": FT(**TUNING)}),
+    Case("purifier", "undo", {**TUNING, "base": EP(**TUNING)}),
+    Case("purifier", "undo", {**TUNING, "base": PAM(**TUNING, rounds=2)}),
     Case("purifier", "weight_dist_reg", TUNING),
     Case("purifier", "weight_distortion", TUNING),
     Case("reactivation", "alternative", TUNING),
@@ -157,9 +163,11 @@ def true_trigger() -> Trigger:
     return checkerboard(SHAPE, 2, 0)
 
 
-def trigger_source(method: TriggerPurifier) -> TriggerSource:
-    """Returns the source that the method's ``trigger`` asks for, built anew for each call."""
-    if method.trigger == "true":
+def trigger_source(method: Purifier) -> TriggerSource | None:
+    """Returns the source that the method needs, built anew for each call; None if it needs none."""
+    if method.needed_trigger() is None:
+        return None
+    if method.needed_trigger() == "true":
         return KnownSource(true_trigger())
     inversion = BTIDBF(**INVERSION)
     generator = inversion.build_generator(SHAPE, Seed(2), "fp32").eval()
@@ -200,7 +208,7 @@ def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Out
         share = torch.tensor([found.target, found.target_share, found.change])
         return Outcome(found.generator, like, {"found": share})
     if case.kind == "purifier":
-        source = trigger_source(method) if isinstance(method, TriggerPurifier) else None
+        source = trigger_source(method)
         return Outcome(method(model, data, seed=seed, trigger=source).model, model, {})
     if isinstance(method, InputReactivation):
         others: dict[str, Any] = {

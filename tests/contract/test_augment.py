@@ -18,7 +18,7 @@ from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.training.batches import Augment, _Crops
 from remission.types import LabelledImages
-from tests.contract.cases import CASES, Case, call, clean_images, subject
+from tests.contract.cases import CASES, REQUIRED, Case, call, clean_images, subject
 
 TRAINED = [case for case in CASES if case.kind == "purifier" and case.name != "clp"]
 """``clp`` prunes by the weights alone; all others train."""
@@ -47,7 +47,10 @@ def test_without_a_spec_nothing_is_augmented(case: Case, drawn: list[str]) -> No
 
 @pytest.mark.parametrize("case", TRAINED, ids=lambda case: case.id)
 def test_what_is_stated_is_done(case: Case, drawn: list[str]) -> None:
-    stated = dataclasses.replace(case, parameters={**case.parameters, "augment": "crop"})
+    parameters = {**case.parameters, "augment": "crop"}
+    if "base" in parameters:
+        parameters["base"] = dataclasses.replace(parameters["base"], augment="crop")
+    stated = dataclasses.replace(case, parameters=parameters)
     call(stated, subject(), clean_images(), Seed(0))
     assert set(drawn) == {"crop"}
 
@@ -56,8 +59,10 @@ def test_what_is_stated_is_done(case: Case, drawn: list[str]) -> None:
 @pytest.mark.parametrize("victim", ["none", "crop", "crop_flip"])
 def test_the_victims_takes_its_place(name: str, victim: Augment) -> None:
     cls = PURIFIERS[name]
-    followed = cls().resolved(victim)
-    assert followed == cls(augment=victim)  # type: ignore[call-arg]
+    required = REQUIRED.get(name, {})
+    followed = cls(**required).resolved(victim)
+    settled = {key: value.resolved(victim) for key, value in required.items()}
+    assert followed == cls(augment=victim, **settled)  # type: ignore[call-arg]
     assert followed.resolved("crop") == followed, "what is stated stays"
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from remission.models import Classifier
-from remission.purifiers import D3, FT, TSC, CleanPurifier, WeightDistortion, WeightDistReg
+from remission.purifiers import D3, FT, TSC, UNDO, Purifier, WeightDistortion, WeightDistReg
 from tests.effects.world import World
 from tests.margins import above, below
 
@@ -21,7 +21,10 @@ WALKED = TSC(rounds=3, epochs=8, lr=0.2, tune_epochs=0, batch_size=32, augment="
 TUNED = FT(epochs=10, lr=0.02, batch_size=32, augment="none")
 
 
-def purified(world: World, method: CleanPurifier) -> Classifier:
+STUDENT = UNDO(base=TUNED, epochs=20, lr=0.05, batch_size=32, augment="none")
+
+
+def purified(world: World, method: Purifier) -> Classifier:
     """Returns the purified victim."""
     return method(world.victim.model, world.clean, seed=world.seed).model
 
@@ -81,3 +84,20 @@ def tsc_leaves_the_backdoor(world: World) -> None:
     model = purified(world, WALKED)
     above(distance(world, model), 2 * distance(world, purified(world, TUNED)))
     is_clean(world, model)
+
+
+def undo_starts_elsewhere(world: World) -> None:
+    """Checks that the blend lies farther from the victim, the more so the larger its alpha."""
+    near, half, fresh = (
+        distance(world, purified(world, replace(STUDENT, alpha=alpha, epochs=0)))
+        for alpha in (0.0, 0.5, 1.0)
+    )
+    above(half, 3 * near, half, near)
+    above(fresh, 1.5 * half, fresh, half)
+
+
+def undo_takes_over_answers(world: World) -> None:
+    """Checks that a student of fresh weights learns the answers to clean images, and no more."""
+    fresh = world.rates(purified(world, replace(STUDENT, alpha=1.0, epochs=0)))
+    below(fresh.clean_acc.value, 0.5, fresh)
+    is_clean(world, purified(world, replace(STUDENT, alpha=1.0)))

@@ -41,6 +41,8 @@ from tests.effects.departing_effects import (
     d3_is_driven_away,
     d3_leaves_the_head,
     tsc_leaves_the_backdoor,
+    undo_starts_elsewhere,
+    undo_takes_over_answers,
     weight_dist_reg_goes_away,
     weight_distortion_starts_elsewhere,
 )
@@ -273,6 +275,7 @@ EFFECTS: dict[str, list[Check]] = {
     "purifier rnp": [rnp_prunes],
     "purifier sau": [sau_unlearns],
     "purifier tsc": [tsc_leaves_the_backdoor],
+    "purifier undo": [undo_starts_elsewhere, undo_takes_over_answers],
     "purifier weight_dist_reg": [weight_dist_reg_goes_away],
     "purifier weight_distortion": [weight_distortion_starts_elsewhere],
     "reactivation alternative": [alternative_fires_the_backdoor],

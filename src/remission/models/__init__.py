@@ -5,6 +5,7 @@ from __future__ import annotations
 from remission.models.build import (
     MODELS,
     Architecture,
+    build_like,
     build_model,
     build_model_for,
     canonical_arch,
@@ -31,6 +32,7 @@ __all__ = [
     "Precision",
     "ResNet",
     "autocast",
+    "build_like",
     "build_model",
     "build_model_for",
     "canonical_arch",

@@ -221,6 +221,27 @@ def build_model_for(
     )
 
 
+def build_like(model: Classifier, *, seed: Seed) -> Classifier:
+    """Builds a model like another, with random first weights also where those were pretrained.
+
+    Args:
+        model: has the architecture, the number of classes and the shape of the images.
+        seed: the source of the first weights.
+
+    Raises:
+        SpecError: no model has the name ``model.arch``, since it was not built here.
+    """
+    return build_model(
+        model.arch.partition("@")[0],
+        classes=model.classes,
+        shape=model.shape,
+        mean=tuple(model.mean.flatten().tolist()),
+        std=tuple(model.std.flatten().tolist()),
+        seed=seed,
+        precision=model.precision,
+    )
+
+
 def resolve_precision(wanted: str, device: torch.device) -> Precision:
     """Resolves ``"auto"``: ``"bf16"`` where ``device`` multiplies it faster, else ``"fp32"``."""
     if wanted != "auto":

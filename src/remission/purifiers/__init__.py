@@ -27,8 +27,10 @@ from remission.purifiers.pam_path import PAMPath
 from remission.purifiers.rnp import RNP
 from remission.purifiers.sau import SAU
 from remission.purifiers.tsc import TSC
+from remission.purifiers.undo import UNDO
 from remission.purifiers.weight_dist_reg import WeightDistReg
 from remission.purifiers.weight_distortion import WeightDistortion
+from remission.purifiers.wrapping import WrappingPurifier
 
 __all__ = [
     "ANP",
@@ -45,6 +47,7 @@ __all__ = [
     "RNP",
     "SAU",
     "TSC",
+    "UNDO",
     "Augmenting",
     "BTIDBFUnlearning",
     "CleanPurifier",
@@ -56,6 +59,7 @@ __all__ = [
     "TriggerPurifier",
     "WeightDistReg",
     "WeightDistortion",
+    "WrappingPurifier",
     "augmentation",
     "inverts",
 ]

@@ -96,7 +96,8 @@ class Purifier(Method, ABC):
     def resolved(self, victim: Augment = "none") -> Self:
         """Returns the purifier with an ``augment`` of ``"victim"`` replaced by ``victim``.
 
-        Every purifier with a parameter of that name follows it, a user's own as well.
+        Every purifier with a parameter of that name follows it, a user's own as well, and so does a
+        purifier that is another's parameter ``base``.
 
         Args:
             victim: see :func:`augmentation`.
@@ -104,13 +105,22 @@ class Purifier(Method, ABC):
         Raises:
             SpecError: the parameter allows ``"victim"`` and not what it stands for.
         """
-        augment = getattr(self, "augment", None)
-        if augment != "victim":
+        settled: dict[str, object] = {}
+        if getattr(self, "augment", None) == "victim":
+            settled["augment"] = augmentation("victim", victim)
+        base = getattr(self, "base", None)
+        if isinstance(base, Purifier) and (inner := base.resolved(victim)) is not base:
+            settled["base"] = inner
+        if not settled:
             return self
         try:
-            return replace(self, augment=augmentation(augment, victim))  # type: ignore[call-arg]
+            return replace(self, **settled)
         except ValidationError as error:
             raise SpecError(*explain(error, f"[purifier] {self.name}", type(self))) from error
+
+    def needed_trigger(self) -> Literal["inverted", "true"] | None:
+        """Returns which trigger the purifier must be given; None if it needs none."""
+        return None
 
     @abstractmethod
     def _supply(
@@ -163,6 +173,10 @@ class TriggerPurifier(Purifier, ABC):
             raise ValueError(f"{self.name} needs a trigger: pass trigger=")
         return self.purify(model, clean, trigger=trigger, seed=seed)
 
+    def needed_trigger(self) -> Literal["inverted", "true"] | None:
+        """Returns ``trigger``."""
+        return self.trigger
+
     def stamp_share(self, trigger: TriggerSource, images: Tensor, times: float = 1.0) -> Tensor:
         """Triggers the first ``share`` of a shuffled batch (B, C, H, W), at least one image.
 
@@ -174,7 +188,7 @@ class TriggerPurifier(Purifier, ABC):
 
 def inverts(purifier: Purifier) -> bool:
     """Says whether a purifier needs an inverted trigger."""
-    return isinstance(purifier, TriggerPurifier) and purifier.trigger == "inverted"
+    return purifier.needed_trigger() == "inverted"
 
 
 @method

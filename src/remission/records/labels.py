@@ -48,9 +48,19 @@ def purifier_key(name: str, params: Mapping[str, Any]) -> MethodKey:
         params: its parameters. They name the inversion only where it is not the default; the key
             names it wherever the purifier works with an inverted trigger.
     """
-    if params.get("trigger") == "inverted":
+    if trigger_of(params) == "inverted":
         params = {"inversion": default_inversion(), **params}
     return MethodKey.of(name, dict(params))
+
+
+def trigger_of(params: Mapping[str, Any]) -> str | None:
+    """Returns which trigger a purifier with these parameters is given; None if it needs none.
+
+    A purifier that runs another one, its ``base``, is given the trigger that this one needs.
+    """
+    base = params.get("base")
+    trigger = (base if isinstance(base, Mapping) else params).get("trigger")
+    return trigger if isinstance(trigger, str) else None
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -72,13 +82,26 @@ def label_methods(methods: Iterable[MethodKey]) -> dict[MethodKey, str]:
     labels: dict[MethodKey, str] = {}
     for name, variants in by_name.items():
         params = {variant: flat(variant.parameters) for variant in variants}
-        keys = sorted({key for values in params.values() for key in values})
-        differing = [k for k in keys if len({params[v].get(k) for v in variants}) > 1]
         for variant in variants:
             entries = params[variant]
-            parts = [f"{key}={entries[key]}" for key in differing if key in entries]
+            alike = [v for v in variants if params[v].get(_OF_BASE) == entries.get(_OF_BASE)]
+            parts = [
+                f"{key}={entries[key]}"
+                for key in sorted(entries)
+                # parameters of another base have the same names and mean something else
+                if len({params[v].get(key) for v in (alike if _in_base(key) else variants)}) > 1
+            ]
             labels[variant] = printable(f"{name} ({', '.join(parts)})" if parts else name)
     return labels
+
+
+_BASE = "base."
+_OF_BASE = f"{_BASE}method"
+"""The flat names of the parameters of a purifier inside another, and of its method among them."""
+
+
+def _in_base(key: str) -> bool:
+    return key.startswith(_BASE) and key != _OF_BASE
 
 
 def is_label_of(text: str, method: MethodKey) -> bool:

@@ -16,6 +16,8 @@ from remission.records.record import Record
 def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | None:
     """Returns the method whose code a stage runs, as ``role name``, and its version.
 
+    A method that runs another one has a version for each: ``role name of its base``.
+
     Args:
         kind: the kind of the stage.
         settings: the settings that its identity is made from.
@@ -29,7 +31,9 @@ def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | No
         return None
     versions = settings.get("versions")
     version = versions.get(role, 1) if isinstance(versions, dict) else 1
-    return f"{role} {table.get('method')}", version
+    base = table.get("base")
+    inner = f" of {base.get('method')}" if isinstance(base, dict) else ""
+    return f"{role} {table.get('method')}{inner}", version
 
 
 def versions_in(store: Path) -> dict[str, Any]:

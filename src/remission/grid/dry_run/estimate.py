@@ -23,6 +23,7 @@ from remission.grid.stages.kinds import compute
 from remission.models import Classifier
 from remission.progress import cutting
 from remission.records.kinds import KINDS
+from remission.records.labels import trigger_of
 from remission.seeding import Seed
 from remission.types import Dataset, LabelledImages, Split
 
@@ -137,7 +138,7 @@ def _same_duration(stage: Stage) -> str:
 
 def _knows_the_trigger(stage: Stage) -> bool:
     """Returns whether a purifier is given the attacker's trigger, whose cost it then shares."""
-    return bool(stage.table(PURIFIER).get("trigger") == "true")
+    return trigger_of(stage.table(PURIFIER)) == "true"
 
 
 def _same_loops(stage: Stage) -> str:

@@ -27,7 +27,6 @@ from remission.grid.plan.stage import (
 from remission.grid.spec.methods import PlannedPurifier
 from remission.grid.spec.spec import Spec
 from remission.method import Method
-from remission.purifiers import TriggerPurifier
 from remission.reactivations import InputReactivation, Reactivation
 from remission.records import brief, kinds
 from remission.records.identity import FOLDER
@@ -136,7 +135,7 @@ class _Planner:
         untouched = {**base, PURIFIER: {"method": THE_CONTROL}}
         self.add(kinds.INNOCENT, f"{prefix}/control", untouched, victim=control)
         for label, row in rows:
-            if not isinstance(row.purifier, TriggerPurifier) or row.inverts:
+            if row.purifier.needed_trigger() != "true":
                 settings = {**base, PURIFIER: table_of(row.purifier)}
                 self.add_purified(kinds.INNOCENT, prefix, label, settings, row, control)
 

@@ -157,5 +157,6 @@ def versions(**roles: Method) -> Settings:
 
     Methods still at version 1 are left out, so that old identities stay valid.
     """
-    later = {role: method.version for role, method in roles.items() if method.version != 1}
+    found = {role: method.code_version() for role, method in roles.items()}
+    later = {role: version for role, version in found.items() if version != 1}
     return {"versions": later} if later else {}

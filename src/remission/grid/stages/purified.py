@@ -14,7 +14,7 @@ from remission.grid.stages.result import Cost, StageResult
 from remission.inversion import InvertedSource, KnownSource, TriggerSource
 from remission.models import Classifier
 from remission.models.checkpoint import pack
-from remission.purifiers import TriggerPurifier, inverts
+from remission.purifiers import inverts
 from remission.records import kinds
 from remission.records.details import InnocentDetails, NamedClass, PurifiedDetails
 
@@ -83,7 +83,7 @@ def _purify(inputs: StageInputs) -> _Purification:
             inverted,
             lambda renewed: later.append(named_class(renewed, inputs.stage)),
         )
-    elif isinstance(purifier, TriggerPurifier):
+    elif purifier.needed_trigger() == "true":
         source = KnownSource(inputs.trigger()[0])
     model, clean = inputs.model("victim"), inputs.split.defender
     began = Cost.until_now()

@@ -54,10 +54,10 @@ def check_needs(method: Method, model: Classifier) -> None:
     """Refuses a method that needs what ``model`` is not made of.
 
     Raises:
-        SpecError: ``method.needs`` names one of :data:`TRAITS` that the model lacks.
+        SpecError: ``method.requirements()`` names one of :data:`TRAITS` that the model lacks.
     """
     present = traits(model)
-    for need in method.needs:
+    for need in method.requirements():
         if need in TRAITS and need not in present:
             raise SpecError(
                 f"{method.name} needs {need}, and {model.arch} has none",

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from remission.names import printable
-from remission.records.labels import MethodKey, canonical, flat, label_methods
+from remission.records.labels import MethodKey, canonical, flat, label_methods, trigger_of
 
-__all__ = ["MethodKey", "canonical", "flat", "label_methods", "printable"]
+__all__ = ["MethodKey", "canonical", "flat", "label_methods", "printable", "trigger_of"]

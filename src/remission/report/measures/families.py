@@ -13,9 +13,14 @@ OF_THE_KIND = ("inversion", "trigger")
 
 
 def family(purifier: MethodKey) -> MethodKey:
-    """Returns a purifier without its settings: its name, its inversion and its trigger."""
+    """Returns a purifier without its settings: its name, its inversion and its trigger.
+
+    Of a purifier that it runs inside, its ``base``, the method and the trigger remain as well.
+    """
     parameters = purifier.parameters
     rest = {key: parameters[key] for key in OF_THE_KIND if key in parameters}
+    if isinstance(base := parameters.get("base"), dict):
+        rest["base"] = {key: base[key] for key in ("method", *OF_THE_KIND) if key in base}
     return MethodKey.of(purifier.name, rest)
 
 

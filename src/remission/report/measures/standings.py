@@ -10,7 +10,7 @@ from functools import cached_property
 from remission.report.groups.estimates import Estimate, estimate, gap
 from remission.report.groups.group import Group
 from remission.report.groups.keys import VICTIM
-from remission.report.groups.labels import MethodKey
+from remission.report.groups.labels import MethodKey, trigger_of
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.titles import titles
 from remission.report.groups.verdict import Verdict, VerdictName
@@ -67,7 +67,7 @@ class Standing:
     @property
     def knows_trigger(self) -> bool:
         """Whether it works with the attacker's own trigger."""
-        return self.purifier.parameters.get("trigger") == "true"
+        return trigger_of(self.purifier.parameters) == "true"
 
     @property
     def worked(self) -> list[Worst]:
