@@ -5,7 +5,9 @@
 where x~ is G(x) for a share of the batch and x for the rest, y is the true label, and h is the last
 feature map. Each round first trains the generator G further against the purified model; one Adam
 keeps its state over all rounds. The authors' code triggers 10 % of a batch, that of Min et al.
-(NeurIPS 2024) 20 %, which is the default here.
+(NeurIPS 2024) 20 %, which is the default here. It computes h(x) and h(x~) in two passes in train
+mode, so that images without the trigger have a distance too, by the batches' statistics; here one
+pass computes both.
 """
 
 from __future__ import annotations

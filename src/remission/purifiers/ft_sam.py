@@ -38,7 +38,9 @@ class FTSAM(FineTuning, CleanPurifier):
     rho: float = field(default=2.0, gt=0)
     """Length of the perturbation in the adaptive norm (2 in BackdoorBench)."""
     label_smoothing: float = field(default=0.1, ge=0, lt=1)
-    """Smoothing of the labels (0.1 in BackdoorBench)."""
+    """e, the smoothing of the labels: each of K classes gets e / K, the true one 1 - e more. The
+    0.1 of BackdoorBench is shared by the other classes alone, which is e = 0.1 * K / (K - 1) here.
+    """
     epochs: int = field(default=100, ge=1)
     """Passes over the clean images (100 in BackdoorBench)."""
     batch_size: int = field(default=256, ge=2)

@@ -8,7 +8,9 @@ backdoored weights w_bd:
 with the norm over all parameters together (including batch-norm scale and shift, but not running
 statistics); x~ carries the trigger in a share of the batch, and y is the true label. Forward passes
 at w' collect the running statistics. The trigger is inverted again before every round but the
-first; in the authors' code the generator stays fixed after the first round.
+first; in the authors' code the generator stays fixed after the first round. There the learning rate
+is constant, and one optimiser serves all rounds; here each round has its own, with the schedule of
+all fine-tuning.
 """
 
 from __future__ import annotations
