@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from remission import training
-from remission.attacks import AdaptiveBlend, base
+from remission.attacks import AdaptiveBlend, base, poisoning
 from remission.errors import SpecError
 from remission.models import build_model
 from remission.seeding import Seed
@@ -131,7 +131,7 @@ def test_planting_takes_no_more_memory_the_more_images_there_are(
     whole, _ = poisoned(AdaptiveBlend(poison_rate=0.2), monkeypatch)
     assert asked == [24]
     asked.clear()
-    monkeypatch.setattr(base, "_CHANGED_AT_ONCE", 5)
+    monkeypatch.setattr(poisoning, "_CHANGED_AT_ONCE", 5)
     in_parts, _ = poisoned(AdaptiveBlend(poison_rate=0.2), monkeypatch)
     assert asked == [5, 5, 5, 5, 4]
     assert torch.equal(whole.images, in_parts.images)

@@ -59,7 +59,7 @@ class Recipe:
     augment: Augment = "none"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
     """The result of a training beside the weights: the mean loss of each epoch."""
 

@@ -67,7 +67,7 @@ def test_what_earlier_settings_left_is_removed(
 
 
 def test_what_another_spec_asked_for_stays(store: Path, tmp_path: Path, edited: Path) -> None:
-    edited.write_text(edited.read_text().replace('"small"', '"another"'))
+    edited.write_text(edited.read_text().replace('name = "small"', 'name = "another"'))
     assert run(edited, store).status == 0
     before = snapshot(aged(store))
     assert remission("store", "prune", store).out == ""

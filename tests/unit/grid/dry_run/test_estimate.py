@@ -10,9 +10,10 @@ import pytest
 
 from remission.grid.dry_run import elapsed
 from remission.grid.executor.reporter import SilentReporter
-from remission.grid.plan.stage import Stage
+from remission.grid.plan.stage import Stage, table_of
 from remission.grid.run import DryRun, dry_run, run
 from remission.grid.spec.spec import Spec, parse_spec
+from remission.method import Method
 from remission.records import Record
 from tests.contract.cases import CASES
 from tests.unit.grid.dry_run.conftest import Clock
@@ -41,7 +42,11 @@ def every_method() -> Spec:
     tables: dict[str, list[dict[str, object]]] = {"attack": [], "purifier": [], "reactivation": []}
     for case in CASES:
         if case.kind in tables:
-            tables[case.kind].append({"method": case.name, **case.parameters})
+            parameters = {
+                key: table_of(value) if isinstance(value, Method) else value
+                for key, value in case.parameters.items()
+            }
+            tables[case.kind].append({"method": case.name, **parameters})
     for attack in tables["attack"]:
         attack["poison_rate"] = 0.05  # whatever is poisoned, some batch has it
     inversion = next(case for case in CASES if case.kind == "inversion")

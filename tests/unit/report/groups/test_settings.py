@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from remission.report.groups.results import Results, summarise
 from remission.report.page.page import build_page, write_report
 from remission.report.tables.render import render
 from remission.report.tables.views import VIEWS
+from tests.unit.report.ensemble_factory import ensemble_of, entry
 from tests.unit.report.perturbed_factory import perturbed
 from tests.unit.report.report_factory import write_store
 
@@ -26,7 +28,7 @@ RELABELLED = {**BEFORE, "data": "b17e4"}
 
 def grid(folder: Path, setting: dict[str, Any], *, seed: int, day: int) -> list[Record]:
     """Returns a grid with content for every view, of one setting and one seed."""
-    made = [json.loads(one.to_json()) for one in perturbed(folder)]
+    made = [json.loads(one.to_json()) for one in with_validation(perturbed(folder))]
     text = json.dumps(made)
     ids = {one["id"] for one in made}
     for identity in sorted(ids, key=len, reverse=True):  # no id is part of a longer one
@@ -45,6 +47,20 @@ def grid(folder: Path, setting: dict[str, Any], *, seed: int, day: int) -> list[
         if one["cell"] and one["kind"] == "purified":
             one["parents"]["inversion"] = f"inversion-badnets-0-{day}"
     return [Record.from_json(json.dumps(one)) for one in made]
+
+
+def with_validation(made: list[Record]) -> list[Record]:
+    """Returns records with the same rates on a validation, and an ensemble of each model."""
+    whole = []
+    for one in made:
+        if (cell := one.cell) is None or cell.asr is None or cell.reactivation != "none":
+            whole.append(one)
+            continue
+        cell = replace(cell, validation_asr=cell.asr, validation_clean_acc=cell.clean_acc)
+        whole.append(replace(one, cell=cell))
+        if cell.purifier != "none":
+            whole.append(ensemble_of(cell, entry(0.5, 0.5, cell.clean_acc or 0.0)))
+    return whole
 
 
 @pytest.fixture(scope="module", params=[AFTER, RELABELLED], ids=["recipe", "data"])
