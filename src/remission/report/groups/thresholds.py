@@ -8,5 +8,12 @@ IMPLANTED = 0.50
 """Below this ASR of the victim there is no backdoor to purify."""
 SATURATED = 0.50
 """Above this ASR of the control a reactivation teaches the backdoor anew."""
+_SLACK = 1e-9
+"""What rounding may add to a difference of two rates."""
 LOSS = 0.10
 """A model that lost more clean accuracy than this counts as broken."""
+
+
+def at_most(difference: float, bound: float) -> bool:
+    """Returns whether a difference of two rates is at most ``bound``, but for rounding."""
+    return difference <= bound + _SLACK

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
-from remission.report.groups.labels import label_methods
+from remission.report.groups.labels import label_methods, printable
 from remission.report.groups.settings import setting_labels
 from remission.report.groups.targets import class_text
 
@@ -28,3 +28,15 @@ def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
         return ", ".join([*parts, settings[key]] if settings[key] else parts)
 
     return {group.key: title(group) for group in groups}
+
+
+def comparison_title(dataset: str, arch: str, what: str, setting: str) -> str:
+    """Returns the title of a table over the attacks on one data set and model.
+
+    Args:
+        dataset: name of the data set.
+        arch: name of the model.
+        what: the content of the table.
+        setting: the difference to others of the same data set and model; may be empty.
+    """
+    return printable(" · ".join(filter(None, [dataset, arch, what, setting])))

@@ -18,11 +18,10 @@ from remission.records import PathCurve
 from remission.report.groups.estimates import by_seed
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
-from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.thresholds import MARGIN
-from remission.report.groups.titles import titles
+from remission.report.groups.titles import comparison_title, titles
 from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
 
@@ -115,7 +114,7 @@ class Explanation:
     def title(self) -> str:
         """For example ``fashion-mnist · resnet18:16 · what predicts relapse``."""
         what = f"what predicts relapse ({self.reactivation})"
-        return printable(" · ".join(filter(None, [self.dataset, self.arch, what, self.difference])))
+        return comparison_title(self.dataset, self.arch, what, self.difference)
 
     @property
     def attacks(self) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from remission.report.groups.group import Group
 from remission.report.groups.labels import MethodKey, label_methods
@@ -24,18 +25,30 @@ def family(purifier: MethodKey) -> MethodKey:
     return MethodKey.of(purifier.name, rest)
 
 
-def families(groups: Iterable[Group]) -> dict[MethodKey, str]:
-    """Returns family -> its label, for all purifiers of these groups, in their order."""
-    rows = [row for group in groups for row in group.purified]
-    labels = label_methods(family(row.purifier) for row in rows)
-    return {key: labels[key] for key in dict.fromkeys(family(row.purifier) for row in rows)}
+@dataclass(frozen=True, kw_only=True)
+class PurifierFamily:
+    """A purifier with all of its settings.
+
+    Args:
+        purifier: the method without its settings.
+        label: its name.
+        settings: each setting -> the groups that have it, with its row there.
+    """
+
+    purifier: MethodKey
+    label: str
+    settings: Mapping[MethodKey, Sequence[tuple[Group, Row]]]
 
 
-def settings_of(groups: Iterable[Group], of: MethodKey) -> dict[MethodKey, list[tuple[Group, Row]]]:
-    """Returns each setting of a family -> the groups that have it, with its row there."""
-    settings: dict[MethodKey, list[tuple[Group, Row]]] = {}
+def families(groups: Iterable[Group]) -> list[PurifierFamily]:
+    """Returns the purifiers of these groups, in their order."""
+    found: dict[MethodKey, dict[MethodKey, list[tuple[Group, Row]]]] = {}
     for group in groups:
         for row in group.purified:
-            if family(row.purifier) == of:
-                settings.setdefault(row.purifier, []).append((group, row))
-    return settings
+            settings = found.setdefault(family(row.purifier), {})
+            settings.setdefault(row.purifier, []).append((group, row))
+    labels = label_methods(found)
+    return [
+        PurifierFamily(purifier=purifier, label=labels[purifier], settings=settings)
+        for purifier, settings in found.items()
+    ]

@@ -17,18 +17,17 @@ from dataclasses import dataclass
 from remission.intervals import mean_of, student_half_width
 from remission.report.groups.estimates import by_seed
 from remission.report.groups.group import Group
-from remission.report.groups.keys import CONTROL, VICTIM
+from remission.report.groups.keys import CONTROL, VICTIM, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Row
+from remission.report.groups.thresholds import at_most
 from remission.report.groups.titles import titles
-from remission.report.measures.families import families, settings_of
+from remission.report.measures.families import PurifierFamily, families
 from remission.report.measures.relapse_gap import area_between
 from remission.report.measures.scores import seed_gaps
 
 COSTS = (0.005, 0.01, 0.02, 0.03)
 """Losses of clean accuracy at which purifiers are compared."""
-_SLACK = 1e-9
-"""What rounding may add to a difference of two rates."""
 
 CellKey = tuple[str, int]
 """Title of an attack, seed."""
@@ -117,33 +116,42 @@ def frontiers(groups: Sequence[Group]) -> list[Frontier]:
     Args:
         groups: groups of one data set, model and setting.
     """
+    names, purifiers = titles(groups), families(groups)
     reactivations = dict.fromkeys(
         column.label for group in groups for column in group.columns if column.budget
     )
-    return [
-        frontier
-        for label in reactivations
-        for key, name in families(groups).items()
-        if (frontier := _frontier(groups, key, name, label))
-    ]
+    found: list[Frontier] = []
+    for label in reactivations:
+        columns = {
+            group.key: [c for c in group.columns if c.budget and c.label == label]
+            for group in groups
+        }
+        unpurified = {
+            (names[group.key], seed): gap
+            for group in groups
+            for seed, gap in _unpurified(group, columns[group.key]).items()
+        }
+        lines = (_frontier(family, names, columns, unpurified) for family in purifiers)
+        found += [line for line in lines if line]
+    return found
 
 
 def _frontier(
-    groups: Sequence[Group], purifier: MethodKey, label: str, reactivation: str
+    family: PurifierFamily,
+    names: Mapping[GroupKey, str],
+    columns: Mapping[GroupKey, Sequence[Column]],
+    unpurified: Mapping[CellKey, float],
 ) -> Frontier | None:
-    """Returns the frontier of one purifier; None where it was not retuned at two budgets."""
-    names = titles(groups)
-    columns = {
-        group.key: [c for c in group.columns if c.budget and c.label == reactivation]
-        for group in groups
-    }
-    unpurified = {
-        (names[group.key], seed): gap
-        for group in groups
-        for seed, gap in _unpurified(group, columns[group.key]).items()
-    }
+    """Returns the frontier of one purifier; None where it was not retuned at two budgets.
+
+    Args:
+        family: the purifier with its settings.
+        names: the title of each group.
+        columns: the budgets of the reactivation in each group.
+        unpurified: each cell -> the relapse gap of a model whose ASR is always 1.
+    """
     points, tried = [], set[CellKey]()
-    for setting, rows in settings_of(groups, purifier).items():
+    for setting, rows in family.settings.items():
         tried |= {(names[group.key], cell.seed) for group, row in rows for cell in row.at(None)}
         cells = {
             (names[group.key], seed): pair
@@ -154,15 +162,13 @@ def _frontier(
             points.append(FrontierPoint(purifier=setting, label=rows[0][1].label, cells=cells))
     if not points:
         return None
+    worst = {cell: gap for cell, gap in unpurified.items() if cell in tried}
     return Frontier(
-        purifier=purifier,
-        label=label,
+        purifier=family.purifier,
+        label=family.label,
         column=next(column for listed in columns.values() for column in listed),
         points=tuple(sorted(points, key=lambda point: (point.loss, point.label))),
-        at=tuple(
-            at_cost(points, {c: gap for c, gap in unpurified.items() if c in tried}, cost)
-            for cost in COSTS
-        ),
+        at=tuple(at_cost(points, worst, cost) for cost in COSTS),
     )
 
 
@@ -181,7 +187,7 @@ def at_cost(
     affordable = 0
     for cell, worst in unpurified.items():
         pairs = [point.cells[cell] for point in points if cell in point.cells]
-        within = [relapse for loss, relapse in pairs if loss <= cost + _SLACK]
+        within = [relapse for loss, relapse in pairs if at_most(loss, cost)]
         affordable += bool(within)
         relapses[cell] = min([*within, worst])
     return AtCost(cost=cost, relapses=relapses, affordable=affordable)

@@ -9,6 +9,7 @@ from remission.intervals import mean_of
 from remission.records.ensemble import EnsembleDetails
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.rows import Row
+from remission.report.groups.thresholds import at_most
 from remission.report.measures.retunings import RetuningNames
 from remission.report.measures.worst_gap import BOUNDS, MIDDLE, Choice, WorstRow, before
 
@@ -84,6 +85,6 @@ def _column(
             if entry.asr is not None:
                 rates.append(entry.asr)
                 losses.append(accuracy[seed] - (entry.validation_clean_acc or 0.0))
-        costly = bool(losses) and mean_of(losses) > BOUNDS[MIDDLE] + 1e-9
+        costly = bool(losses) and not at_most(mean_of(losses), BOUNDS[MIDDLE])
         cells.append(RetuningCell(mean_of(rates), costly, place in chosen) if rates else None)
     return cells

@@ -13,7 +13,7 @@ takes part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remission.intervals import mean_of
 from remission.report.groups.estimates import Measure, by_seed
@@ -21,13 +21,11 @@ from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL, VICTIM
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Row
-from remission.report.groups.thresholds import MARGIN
-from remission.report.measures.families import families, settings_of
+from remission.report.groups.thresholds import MARGIN, at_most
+from remission.report.measures.families import families
 
 MOST_LOST = 0.03
 """The largest loss of clean accuracy that the criterion allows."""
-_SLACK = 1e-9
-"""What rounding may add to a difference of two rates."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class ValidationCell:
     @property
     def meets(self) -> bool:
         """Whether the criterion is met."""
-        return self.gap <= MARGIN + _SLACK and self.loss <= MOST_LOST + _SLACK
+        return at_most(self.gap, MARGIN) and at_most(self.loss, MOST_LOST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,22 +92,20 @@ def trials(groups: Sequence[Group]) -> list[Trial]:
     """
     total = sum(len(_usable(group)) for group in groups)
     found: list[Trial] = []
-    for key, name in families(groups).items():
+    for family in families(groups):
         tried = [
             Trial(
                 purifier=purifier,
                 label=rows[0][1].label,
-                family=name,
+                family=family.label,
                 cells=tuple(cell for group, row in rows for cell in _cells(group, row)),
                 total=total,
             )
-            for purifier, rows in settings_of(groups, key).items()
+            for purifier, rows in family.settings.items()
         ]
         tried = [trial for trial in tried if trial.cells]
         best = min(tried, key=lambda trial: (-trial.met, trial.loss, trial.label), default=None)
-        found += [
-            Trial(**{**vars(trial), "chosen": trial is best and trial.met > 0}) for trial in tried
-        ]
+        found += [replace(trial, chosen=trial is best and trial.met > 0) for trial in tried]
     return found
 
 

@@ -31,14 +31,13 @@ from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Row
+from remission.report.groups.thresholds import at_most
 from remission.report.measures.purified import purified_seeds
 
 BOUNDS = (0.01, 0.03, 0.05)
 """The most clean accuracy that a retuning may cost."""
 MIDDLE = BOUNDS.index(0.03)
 """The bound that tables are ordered by."""
-_SLACK = 1e-9
-"""What rounding may add to a difference of two rates."""
 
 _Models = dict[MethodKey, dict[int, EnsembleDetails]]
 """Purifier, or the control -> seed -> what each retuning reached."""
@@ -197,7 +196,7 @@ def choose(untuned: Cell, ensemble: EnsembleDetails, bound: float) -> Choice:
         for place, entry in enumerate(ensemble.entries)
         if entry.validation_asr is not None
         and entry.validation_clean_acc is not None
-        and accuracy - entry.validation_clean_acc <= bound + _SLACK
+        and at_most(accuracy - entry.validation_clean_acc, bound)
     ]
     if not within:
         return Choice(entry=None, place=None, measured=untuned)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from remission.records import Json
+from remission.report.groups.group import Group
+from remission.report.groups.results import Results
 from remission.report.tables.formats import Table
 
 Line = TypeVar("Line")
@@ -62,3 +64,27 @@ def objects_of(columns: Iterable[TableColumn[Line, Item]], items: Iterable[Item]
     """Builds the objects for programs: one per item."""
     columns_of_programs = [(column.key, column.value) for column in columns if column.value]
     return [{key: value(item) for key, value in columns_of_programs} for item in items]
+
+
+def objects_of_overviews(
+    columns: Sequence[TableColumn[Line, Item]],
+    items: Callable[[Sequence[Group]], Iterable[Item]],
+    results: Results,
+) -> list[Json]:
+    """Builds the objects of tables over attacks: one per item, with data set, model and setting.
+
+    Args:
+        columns: see :class:`TableColumn`.
+        items: returns the items of the groups of one data set, model and setting.
+        results: has these groups.
+    """
+    return [
+        {
+            "dataset": groups[0].key.dataset,
+            "arch": groups[0].key.arch,
+            **entries,
+            "setting": groups[0].key.subject()["setting"],
+        }
+        for groups in results.overviews
+        for entries in objects_of(columns, items(groups))
+    ]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from remission.records import Json
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.group import Group
-from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
+from remission.report.groups.titles import comparison_title
 from remission.report.measures.frontier import COSTS, AtCost, Frontier, frontiers
-from remission.report.tables.columns import TableColumn, objects_of, table_of
+from remission.report.tables.columns import TableColumn, objects_of_overviews, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
@@ -100,8 +100,8 @@ COLUMNS: list[TableColumn[Frontier, Frontier]] = [
 ]
 
 
-def _lines(groups: Sequence[Group]) -> list[Frontier]:
-    """Returns the purifiers in the order of the table."""
+def frontier_lines(groups: Sequence[Group]) -> list[Frontier]:
+    """Returns the purifiers of the groups of one data set and model, in the order of the table."""
 
     def key(line: Frontier) -> tuple[str, float, str]:
         at = line.at[_ORDER]
@@ -110,37 +110,31 @@ def _lines(groups: Sequence[Group]) -> list[Frontier]:
     return sorted(frontiers(groups), key=key)
 
 
-def frontier_tables(results: Results) -> list[Table]:
-    """Builds one table per data set, model and setting."""
-    pairs = zip(results.overviews, results.overview_settings, strict=True)
-    return [table for groups, setting in pairs if (table := frontier_table(groups, setting))]
-
-
-def frontier_table(groups: Sequence[Group], setting: str) -> Table | None:
-    """Builds the table of the groups of one data set and model; None without a frontier.
+def frontier_table(groups: Sequence[Group], lines: Sequence[Frontier], setting: str) -> Table:
+    """Builds the table of the groups of one data set and model.
 
     Args:
         groups: the groups.
+        lines: their purifiers.
         setting: their difference to other groups of the same data set and model; may be empty.
     """
     key = groups[0].key
-    title = " · ".join(filter(None, [key.dataset, key.arch, "equal cost", setting]))
-    lines = _lines(groups)
-    return table_of(COLUMNS, lines, title=printable(title), notes=[_NOTE]) if lines else None
+    title = comparison_title(key.dataset, key.arch, "equal cost", setting)
+    return table_of(COLUMNS, lines, title=title, notes=[_NOTE])
+
+
+def _tables(results: Results) -> list[Table]:
+    """Builds one table per data set, model and setting."""
+    return [
+        frontier_table(groups, lines, setting)
+        for groups, setting in zip(results.overviews, results.overview_settings, strict=True)
+        if (lines := frontier_lines(groups))
+    ]
 
 
 def _objects(results: Results) -> list[Json]:
     """Builds one object per purifier and reactivation, rates as fractions."""
-    return [
-        {
-            "dataset": groups[0].key.dataset,
-            "arch": groups[0].key.arch,
-            **entries,
-            "setting": groups[0].key.subject()["setting"],
-        }
-        for groups in results.overviews
-        for entries in objects_of(COLUMNS, _lines(groups))
-    ]
+    return objects_of_overviews(COLUMNS, frontier_lines, results)
 
 
 register_view(
@@ -148,7 +142,7 @@ register_view(
         name="frontier",
         summary="what each purifier reaches at equal loss of clean accuracy",
         empty="no purified model is retuned at two budgets yet, which a relapse gap needs",
-        tables=frontier_tables,
+        tables=_tables,
         objects=_objects,
         columns=COLUMNS,
     )

@@ -16,7 +16,7 @@ from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Column
 from remission.report.groups.thresholds import LOSS, MARGIN
-from remission.report.groups.titles import titles
+from remission.report.groups.titles import comparison_title, titles
 from remission.report.measures.standings import LOST, NOT_JUDGED, Standing, Worst, standings
 from remission.report.measures.worst_gap import (
     BOUNDS,
@@ -27,9 +27,8 @@ from remission.report.measures.worst_gap import (
     worst_rows,
 )
 from remission.report.tables.formats import Table
-from remission.report.tables.purified import numbers_of, purified_text, relapse_text
+from remission.report.tables.purified import gap_text, numbers_of, purified_text, relapse_text
 from remission.report.tables.views import View, register_view
-from remission.report.tables.worst import gap_text
 
 KNOWS = " †"
 """The mark of a purifier that is given the attacker's own trigger."""
@@ -111,7 +110,7 @@ def _table(groups: Sequence[Group], setting: str, worst: _Worst) -> Table:
     key = groups[0].key
     last = [*_HEADER, *([_WORST_HEADER] if worst else [])]
     return Table(
-        title=printable(" · ".join(filter(None, [key.dataset, key.arch, "all attacks", setting]))),
+        title=comparison_title(key.dataset, key.arch, "all attacks", setting),
         notes=[
             _NOTE.format(seeds=_seeds(purifiers), margin=100 * MARGIN, loss=100 * LOSS),
             _PURIFIED.format(margin=100 * MARGIN),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from remission.records import Json
-from remission.report.groups.estimates import MISSING, points
+from remission.report.groups.estimates import MISSING, Estimate, points
 from remission.report.measures.purified import PurifiedCells
 
 _WIDEST = 100.0
@@ -24,18 +24,26 @@ def purified_text(cells: PurifiedCells) -> str:
     return f"{cells.purified} of {cells.cells}" + (f" ({more})" if more else "")
 
 
-def relapse_text(cells: PurifiedCells) -> str:
-    """Returns the mean relapse of the purified cells with its interval, in points."""
-    number = cells.relapse
+def gap_text(number: Estimate) -> str:
+    """Returns a gap with its interval, in points."""
     if number.mean is None:
         return MISSING
     text = points(number.mean)
     if number.half_width is not None:
         half = 100 * number.half_width
-        text += f" ± >{_WIDEST:.0f}" if half > _WIDEST else f" ± {half:.1f}"
-    elif number.interval:
-        text += f" [{points(number.interval[0])}, {points(number.interval[1])}]"
-    return text if number.n == cells.purified else f"{text} ({number.n} of {cells.purified} cells)"
+        return f"{text} ± >{_WIDEST:.0f}" if half > _WIDEST else f"{text} ± {half:.1f}"
+    if number.interval:
+        return f"{text} [{points(number.interval[0])}, {points(number.interval[1])}]"
+    return text
+
+
+def relapse_text(cells: PurifiedCells) -> str:
+    """Returns the mean relapse of the purified cells with its interval, in points."""
+    number = cells.relapse
+    text = gap_text(number)
+    if number.mean is None or number.n == cells.purified:
+        return text
+    return f"{text} ({number.n} of {cells.purified} cells)"
 
 
 def counts_of(cells: PurifiedCells, prefix: str = "") -> Json:

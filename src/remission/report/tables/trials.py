@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from remission.records import Json
 from remission.report.groups.estimates import points
 from remission.report.groups.group import Group
-from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.thresholds import MARGIN
+from remission.report.groups.titles import comparison_title
 from remission.report.measures.trials import MOST_LOST, Trial, trials
-from remission.report.tables.columns import TableColumn, objects_of, table_of
+from remission.report.tables.columns import TableColumn, objects_of_overviews, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
 
@@ -77,37 +77,24 @@ _NOTE = (
 )
 
 
-def trial_tables(results: Results) -> list[Table]:
-    """Builds one table per data set, model and setting."""
-    pairs = zip(results.overviews, results.overview_settings, strict=True)
-    return [
-        table_of(COLUMNS, lines, title=_title(groups, setting), notes=[_NOTE])
-        for groups, setting in pairs
-        if (lines := _lines(groups))
-    ]
-
-
-def _title(groups: Sequence[Group], setting: str) -> str:
-    key = groups[0].key
-    return printable(" · ".join(filter(None, [key.dataset, key.arch, "trials", setting])))
-
-
 def _lines(groups: Sequence[Group]) -> list[GroupsTrial]:
     return [GroupsTrial(groups=groups, trial=trial) for trial in trials(groups)]
 
 
+def trial_tables(results: Results) -> list[Table]:
+    """Builds one table per data set, model and setting."""
+    tables = []
+    for groups, setting in zip(results.overviews, results.overview_settings, strict=True):
+        if lines := _lines(groups):
+            key = groups[0].key
+            title = comparison_title(key.dataset, key.arch, "trials", setting)
+            tables.append(table_of(COLUMNS, lines, title=title, notes=[_NOTE]))
+    return tables
+
+
 def _objects(results: Results) -> list[Json]:
     """Builds one object per setting of a purifier."""
-    return [
-        {
-            "dataset": groups[0].key.dataset,
-            "arch": groups[0].key.arch,
-            **entries,
-            "setting": groups[0].key.subject()["setting"],
-        }
-        for groups in results.overviews
-        for entries in objects_of(COLUMNS, _lines(groups))
-    ]
+    return objects_of_overviews(COLUMNS, _lines, results)
 
 
 register_view(

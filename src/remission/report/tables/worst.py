@@ -6,12 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from remission.records import Json
-from remission.report.groups.estimates import MISSING, Estimate, points
-from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
-from remission.report.groups.titles import titles
+from remission.report.groups.titles import comparison_title, titles
 from remission.report.measures.purified import PurifiedCells, purified
 from remission.report.measures.retunings import RetuningNames
 from remission.report.measures.worst_gap import (
@@ -25,13 +24,11 @@ from remission.report.measures.worst_gap import (
 )
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
-from remission.report.tables.purified import counts_of, purified_text
+from remission.report.tables.purified import counts_of, gap_text, purified_text
 from remission.report.tables.views import View, register_view
 
 _ITSELF = "none"
 """The name in the place of a retuning's where none is within the bound."""
-_WIDEST = 100.0
-"""A half width above so many points says nothing, since gaps lie between -100 and 100."""
 _MIDDLE = f"{100 * BOUNDS[MIDDLE]:g}"
 _NOTE = (
     "worst gap, in points: the ASR after the worst retuning of the model minus the control's "
@@ -59,7 +56,7 @@ class WorstLine:
     worst: WorstRow
     names: RetuningNames
 
-    @property
+    @cached_property
     def cells(self) -> PurifiedCells:
         """In how many cells it purified."""
         return purified(self.worst.group, self.worst.row)
@@ -81,19 +78,6 @@ class WorstLine:
         )
         name, count = names.most_common(1)[0]
         return name if len(names) == 1 else f"{name} [{count}/{len(choices)}]"
-
-
-def gap_text(number: Estimate) -> str:
-    """Returns a worst gap with its interval, in points."""
-    if number.mean is None:
-        return MISSING
-    text = points(number.mean)
-    if number.half_width is not None:
-        half = 100 * number.half_width
-        return f"{text} ± >{_WIDEST:.0f}" if half > _WIDEST else f"{text} ± {half:.1f}"
-    if number.interval:
-        return f"{text} [{points(number.interval[0])}, {points(number.interval[1])}]"
-    return text
 
 
 def _at(place: int) -> TableColumn[WorstLine, WorstLine]:
@@ -226,29 +210,19 @@ def worst_table(lines: Sequence[WorstLine], setting: str) -> Table:
         setting: their difference to others of the same data set and model; may be empty.
     """
     key, first = lines[0].worst.group.key, lines[0]
-    title = " · ".join(filter(None, [key.dataset, key.arch, "worst retuning", setting]))
+    title = comparison_title(key.dataset, key.arch, "worst retuning", setting)
     counts = sorted({len(line.worst.entries) for line in lines})
     several = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
     usual = f"Of {several} retunings, which have {first.names.common} unless their names say else"
-    return table_of(COLUMNS, lines, title=printable(title), notes=[_NOTE, usual, _ORDER])
-
-
-def _placed(lines: Sequence[WorstLine], entries: Sequence[Json]) -> list[Json]:
-    """Returns objects with the data set, model and setting that they are about."""
-    return [
-        {**line.worst.group.subject(), **entry} for line, entry in zip(lines, entries, strict=True)
-    ]
+    return table_of(COLUMNS, lines, title=title, notes=[_NOTE, usual, _ORDER])
 
 
 def _objects(results: Results) -> list[Json]:
     """Builds one object per purifier and attack, with every retuning of every seed."""
     return [
-        {
-            **entry,
-            **counts_of(line.cells),
-        }
+        {**line.worst.group.subject(), **entry, **counts_of(line.cells)}
         for lines in worst_lines(results)
-        for line, entry in zip(lines, _placed(lines, objects_of(COLUMNS, lines)), strict=True)
+        for line, entry in zip(lines, objects_of(COLUMNS, lines), strict=True)
     ]
 
 

@@ -18,8 +18,9 @@ from remission.report.groups.results import Results
 from remission.report.measures.retuning_map import RetuningCell, retuning_map
 from remission.report.measures.retunings import RetuningNames
 from remission.report.page.page import build_page
+from remission.report.tables.purified import gap_text
 from remission.report.tables.render import render
-from remission.report.tables.worst import gap_text, worst_lines
+from remission.report.tables.worst import worst_lines
 from tests.unit.report.ensemble_factory import ensemble_of, entry, measured
 from tests.unit.report.report_factory import cell, records
 
