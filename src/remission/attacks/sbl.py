@@ -35,9 +35,9 @@ from remission.metrics import goals
 from remission.models import Classifier, evaluating
 from remission.progress import tracked
 from remission.seeding import Seed
-from remission.training import Recipe, Trained, Weights, fit, frozen_statistics
+from remission.training import Recipe, Trained, Weights, fit
 from remission.training.batches import share_of
-from remission.training.loop import Backward
+from remission.training.sharpness import uphill
 from remission.training.weights import Direction, norm
 from remission.triggers import Trigger
 from remission.types import LabelledImages
@@ -82,19 +82,9 @@ class SBL(TrainingAttack):
         poisoned, clean = self.tasks(setting)
         weights = Weights(model)
 
-        def flat(backward: Backward) -> Tensor:
-            loss = backward()
-            weights.keep()
-            weights.move(steepest(weights.gradients()), self.rho)
-            weights.clear_gradients()
-            with frozen_statistics(model):
-                backward()
-            weights.back()
-            return loss
-
         first = fit(
             model, poisoned, setting.recipe, seed=seed.child("training"), what="victim",
-            gradient=flat,
+            gradient=uphill(model, lambda _, gradients: steepest(gradients), self.rho),
         )  # fmt: skip
         order = torch.randperm(len(poisoned), generator=seed.child("fisher").generator())
         importance = fisher(model, poisoned, order[: self.fisher_images])

@@ -22,8 +22,8 @@ from remission.method import field, method
 from remission.models import Classifier
 from remission.purifiers.base import CleanPurifier, FineTuning
 from remission.seeding import Seed
-from remission.training import Weights, fit, frozen_statistics
-from remission.training.loop import Backward
+from remission.training import fit
+from remission.training.sharpness import uphill
 from remission.training.weights import norm
 from remission.types import LabelledImages
 
@@ -50,18 +50,6 @@ class FTSAM(FineTuning, CleanPurifier):
 
     def purify(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> Classifier:
         """Runs the update above."""
-        weights = Weights(model)
-
-        def gradient(backward: Backward) -> Tensor:
-            loss = backward()
-            weights.keep()
-            weights.move(sam_direction(weights.now, weights.gradients()), self.rho)
-            weights.clear_gradients()
-            with frozen_statistics(model):
-                backward()
-            weights.back()
-            return loss
-
         fit(
             model,
             clean,
@@ -71,7 +59,7 @@ class FTSAM(FineTuning, CleanPurifier):
             loss=lambda images, labels: F.cross_entropy(
                 model(images), labels, label_smoothing=self.label_smoothing
             ),
-            gradient=gradient,
+            gradient=uphill(model, sam_direction, self.rho),
         )
         return model
 
