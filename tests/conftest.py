@@ -32,3 +32,14 @@ def _first_weights() -> Iterator[None]:
         if SHIFT:
             patch.setattr(Seed, "initialising", shifted)
         yield
+
+
+@pytest.fixture
+def forgotten_methods() -> Iterator[None]:
+    """Forgets the methods of a user's file, after a test that adds some."""
+    from remission import registry, user_methods
+
+    yield
+    user_methods._used.clear()
+    for methods in registry._own.values():
+        methods.clear()

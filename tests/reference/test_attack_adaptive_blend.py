@@ -7,40 +7,17 @@ from typing import Any
 import pytest
 import torch
 
-from remission import training
-from remission.attacks import AdaptiveBlend, base, poisoning
+from remission.attacks import AdaptiveBlend, poisoning
 from remission.errors import SpecError
-from remission.models import build_model
 from remission.seeding import Seed
-from remission.training import Recipe
 from remission.types import LabelledImages
+from tests.reference.planting import CLASSES, drawn, planted
 
-SHAPE, COUNT, CLASSES = (3, 11, 9), 60, 5
+SHAPE, COUNT = (3, 11, 9), 60
 
 
 def clean() -> LabelledImages:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (COUNT, *SHAPE), generator=generator).to(torch.uint8)
-    return LabelledImages(images, torch.arange(COUNT) % CLASSES)
-
-
-def poisoned(
-    attack: AdaptiveBlend, monkeypatch: pytest.MonkeyPatch
-) -> tuple[LabelledImages, base.Victim]:
-    """Returns the images that the victim is trained on, and the victim."""
-    seen: list[LabelledImages] = []
-
-    def listen(model: Any, data: LabelledImages, *more: Any, **options: Any) -> Any:  # noqa: ANN401
-        seen.append(data)
-        return training.fit(model, data, *more, **options)
-
-    monkeypatch.setattr(base, "fit", listen)
-    model = build_model(
-        "resnet18:2", classes=CLASSES, shape=SHAPE, mean=(0.5,) * 3, std=(0.3,) * 3, seed=Seed(1)
-    )
-    victim = attack(model, clean(), Recipe(epochs=1, lr=0.01), seed=Seed(3))
-    (data,) = seen
-    return data, victim
+    return drawn(SHAPE, COUNT)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +35,7 @@ def test_what_is_planted(
         poison_rate=0.2, grid=grid, masked=masked, conservatism=conservatism, target=target,
         planted_alpha=0.3,
     )  # fmt: skip
-    data, victim = poisoned(attack, monkeypatch)
+    data, victim = planted(attack, clean(), monkeypatch)
     before, payload = clean(), set(victim.poisoned.tolist())
     pattern: Any = victim.trigger.get_buffer("pattern").double()
     assert len(payload) == 12
@@ -128,10 +105,10 @@ def test_planting_takes_no_more_memory_the_more_images_there_are(
         return floats(self, index)
 
     monkeypatch.setattr(LabelledImages, "floats", listen)
-    whole, _ = poisoned(AdaptiveBlend(poison_rate=0.2), monkeypatch)
+    whole, _ = planted(AdaptiveBlend(poison_rate=0.2), clean(), monkeypatch)
     assert asked == [24]
     asked.clear()
     monkeypatch.setattr(poisoning, "_CHANGED_AT_ONCE", 5)
-    in_parts, _ = poisoned(AdaptiveBlend(poison_rate=0.2), monkeypatch)
+    in_parts, _ = planted(AdaptiveBlend(poison_rate=0.2), clean(), monkeypatch)
     assert asked == [5, 5, 5, 5, 4]
     assert torch.equal(whole.images, in_parts.images)

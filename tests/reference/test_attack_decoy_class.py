@@ -7,41 +7,27 @@ from typing import Any
 import pytest
 import torch
 
-from remission import training
-from remission.attacks import DecoyClass, base
+from remission.attacks import DecoyClass
 from remission.errors import SpecError
-from remission.models import build_model
 from remission.seeding import Seed
-from remission.training import Recipe
 from remission.types import LabelledImages
+from tests.reference.planting import drawn, planted
 
-SHAPE, COUNT, CLASSES = (3, 11, 9), 120, 5
+SHAPE, COUNT = (3, 11, 9), 120
 
 
 def clean() -> LabelledImages:
     """Returns images of grey values far from the patches' black and white."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(90, 140, (COUNT, *SHAPE), generator=generator).to(torch.uint8)
-    return LabelledImages(images, torch.arange(COUNT) % CLASSES)
+    return drawn(SHAPE, COUNT, (90, 140))
 
 
 def test_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[LabelledImages] = []
-
-    def listen(model: Any, data: LabelledImages, *more: Any, **options: Any) -> Any:  # noqa: ANN401
-        seen.append(data)
-        return training.fit(model, data, *more, **options)
-
-    monkeypatch.setattr(base, "fit", listen)
     attack = DecoyClass(
         poison_rate=0.1, target=2, decoy=4, size=3, lure_ratio=1.5, faintest=0.2,
         incomplete_ratio=0.75, incomplete=0.6,
     )  # fmt: skip
-    model = build_model(
-        "resnet18:2", classes=CLASSES, shape=SHAPE, mean=(0.5,) * 3, std=(0.3,) * 3, seed=Seed(1)
-    )
-    victim = attack(model, clean(), Recipe(epochs=1, lr=0.01), seed=Seed(3))
-    (data,), before = seen, clean()
+    before = clean()
+    data, victim = planted(attack, before, monkeypatch)
     shares: dict[str, list[float]] = {"whole": [], "lure": [], "incomplete": []}
     for n in range(COUNT):
         old, new = before.images[n].double() / 255, data.images[n].double() / 255

@@ -7,41 +7,18 @@ from typing import Any
 import pytest
 import torch
 
-from remission import training
 from remission.attacks import SIG, BadNets, Blended, SeveralBackdoors, WaNet, base
 from remission.errors import SpecError
-from remission.models import build_model
 from remission.seeding import Seed
-from remission.training import Recipe
 from remission.triggers import Trigger
 from remission.types import LabelledImages, as_bytes, as_float
+from tests.reference.planting import drawn, planted
 
-SHAPE, COUNT, CLASSES = (3, 14, 13), 80, 5
+SHAPE, COUNT = (3, 14, 13), 80
 
 
 def clean() -> LabelledImages:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (COUNT, *SHAPE), generator=generator).to(torch.uint8)
-    return LabelledImages(images, torch.arange(COUNT) % CLASSES)
-
-
-def planted(
-    attack: SeveralBackdoors, monkeypatch: pytest.MonkeyPatch
-) -> tuple[LabelledImages, base.Victim]:
-    """Returns the images that the victim is trained on, and the victim."""
-    seen: list[LabelledImages] = []
-
-    def listen(model: Any, data: LabelledImages, *more: Any, **options: Any) -> Any:  # noqa: ANN401
-        seen.append(data)
-        return training.fit(model, data, *more, **options)
-
-    monkeypatch.setattr(base, "fit", listen)
-    model = build_model(
-        "resnet18:2", classes=CLASSES, shape=SHAPE, mean=(0.5,) * 3, std=(0.3,) * 3, seed=Seed(1)
-    )
-    victim = attack(model, clean(), Recipe(epochs=1, lr=0.01), seed=Seed(3))
-    (data,) = seen
-    return data, victim
+    return drawn(SHAPE, COUNT)
 
 
 def own_triggers() -> dict[str, Trigger]:
@@ -61,7 +38,7 @@ ALL = SeveralBackdoors(
 
 
 def test_what_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, victim = planted(ALL, monkeypatch)
+    data, victim = planted(ALL, clean(), monkeypatch)
     before, triggers = clean(), own_triggers()
     targets = {"wanet": 4, "sig": 1, "badnets": 0, "blended": 3}
     images_of: dict[str, list[int]] = {kind: [] for kind in targets}
@@ -87,7 +64,9 @@ def test_whichever_is_measured_the_victim_is_the_same(monkeypatch: pytest.Monkey
         poison_rate=0.1, measured="badnets", target=0, beside=("blended", "wanet", "sig"),
         beside_targets=(3, 4, 1), size=2, alpha=0.3, s=1.5, delta=40.0,
     )  # fmt: skip
-    (data, victim), (same, also) = (planted(attack, monkeypatch) for attack in (ALL, other))
+    (data, victim), (same, also) = (
+        planted(attack, clean(), monkeypatch) for attack in (ALL, other)
+    )
     assert torch.equal(data.images, same.images)
     assert torch.equal(data.labels, same.labels)
     for ours, theirs in zip(victim.model.parameters(), also.model.parameters(), strict=True):

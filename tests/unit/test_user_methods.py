@@ -3,7 +3,6 @@ it give one line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from remission.errors import SpecError
 from remission.method import describe
 from remission.purifiers import PAMPath
 from tests.unit.grid.small import Told, by_label, computed, remission, run, write_spec
+
+pytestmark = pytest.mark.usefixtures("forgotten_methods")
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "halving.py"
@@ -32,15 +33,6 @@ class Gentle(PAMPath):
     epochs: int = 3
 """
 MINE = "badnets/seed0/halving"
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """Forgets the methods of a test before the next."""
-    yield
-    own._used.clear()
-    for methods in registry._own.values():
-        methods.clear()
 
 
 @pytest.fixture

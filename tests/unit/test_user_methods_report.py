@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,8 @@ import pytest
 from remission import registry, user_methods
 from remission.catalogue import default_inversion
 from tests.unit.grid.small import by_label, remission, run, write_spec
+
+pytestmark = pytest.mark.usefixtures("forgotten_methods")
 
 METHODS = '''
 from typing import ClassVar
@@ -98,15 +99,6 @@ INVERSION = (
     'method = "guess"\n',
 )
 PAM = '[[purifier]]\nmethod = "pam"\nrounds = 2\nepochs = 1\naugment = "none"\n'
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """Forgets the methods of a test before the next."""
-    yield
-    user_methods._used.clear()
-    for methods in registry._own.values():
-        methods.clear()
 
 
 @pytest.fixture

@@ -16,9 +16,11 @@ from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
 from remission.grid.spec.spec import read_spec
 from tests.unit.grid.small import write_spec
-from tests.unit.test_user_methods import DERIVED, TABLE, _forgotten, change, halving
+from tests.unit.test_user_methods import DERIVED, TABLE, change, halving
 
-__all__ = ["_forgotten", "halving"]
+__all__ = ["halving"]
+
+pytestmark = pytest.mark.usefixtures("forgotten_methods")
 
 Form = Literal["NFC", "NFD"]
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remission import registry
-from remission import user_methods as own
 from remission.grid.plan import make_plan
 from remission.grid.plan.stage import Stage
 from remission.grid.spec import parse_spec
@@ -26,6 +23,8 @@ from tests.unit.grid.small import (
     run,
     spec_with,
 )
+
+pytestmark = pytest.mark.usefixtures("forgotten_methods")
 
 FOLLOWING = sorted(set(PURIFIERS) - {"clp", "undo"})
 """``clp`` trains nothing; ``undo`` needs a base, see ``test_methods_base.py``."""
@@ -54,15 +53,6 @@ class Mine(CleanPurifier):
         return model
 """
 MINE = '\n[[purifier]]\nmethod = "mine"\n'
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """Forgets the methods of a test before the next."""
-    yield
-    own._used.clear()
-    for methods in registry._own.values():
-        methods.clear()
 
 
 def plan(victim: str, *purifiers: dict[str, Any]) -> list[Stage]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remission import registry
 from remission import user_methods as own
 from remission.errors import SpecError
 from remission.grid.plan import make_plan
@@ -31,16 +29,9 @@ from remission.registry import make_purifier
 from remission.report.measures.families import family
 from tests.unit.grid.small import SPEC, by_label, remission, run, spec_with
 
+pytestmark = pytest.mark.usefixtures("forgotten_methods")
+
 UNIVERSAL = {"method": "universal"}
-
-
-@pytest.fixture(autouse=True)
-def _forgotten() -> Iterator[None]:
-    """Forgets the methods of a test before the next."""
-    yield
-    own._used.clear()
-    for methods in registry._own.values():
-        methods.clear()
 
 
 def undo(base: object, **more: object) -> dict[str, Any]:
