@@ -33,7 +33,8 @@ _NO_KEY = re.compile(r"function-|constrained-|literal\[|int$|str$")
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-_LATER: dict[str, JsonValue] = {"later": True}
+LATER: dict[str, JsonValue] = {"later": True}
+"""Marks a parameter, or a key of a spec's section, that is younger than some stored results."""
 
 
 def field(*, default: Any, later: bool = False, **limits: Any) -> Any:  # noqa: ANN401
@@ -47,7 +48,7 @@ def field(*, default: Any, later: bool = False, **limits: Any) -> Any:  # noqa: 
         limits: those of pydantic's ``Field``.
     """
     return pydantic.Field(
-        default, kw_only=True, json_schema_extra=_LATER if later else None, **limits
+        default, kw_only=True, json_schema_extra=LATER if later else None, **limits
     )
 
 
@@ -110,7 +111,7 @@ class Method:
         return {
             name: value
             for name, value in self.parameters().items()
-            if declared[name].json_schema_extra != _LATER
+            if declared[name].json_schema_extra != LATER
             or getattr(self, name) != declared[name].default
         }
 

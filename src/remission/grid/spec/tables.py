@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from remission.errors import SpecError
+from remission.method import LATER
 from remission.training.batches import Augment
 from remission.training.loop import Schedule
 
@@ -32,13 +33,27 @@ STRICT = ConfigDict(
 class _Section(BaseModel):
     model_config = STRICT
 
+    @model_serializer(mode="wrap")
+    def _without_left_out(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
+        """Leaves keys out that are younger than some stored results, whose identities must stay."""
+        left_out = self._left_out()
+        return {key: value for key, value in handler(self).items() if key not in left_out}
+
+    def _left_out(self) -> set[str]:
+        """Returns the keys that are marked as younger and have their defaults."""
+        return {
+            name
+            for name, declared in type(self).model_fields.items()
+            if declared.json_schema_extra == LATER and getattr(self, name) == declared.default
+        }
+
 
 class VictimSection(_Section):
     """How victim and control are trained; the defaults are the paper's."""
 
     epochs: Count = 100
     """Passes over the victim's images."""
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: Literal["sgd", "adam"] = Field(default="sgd", json_schema_extra=LATER)
     """sgd, or adam: transformers from random weights learn little by SGD (use lr = 0.001)."""
     lr: float = Field(default=0.1, gt=0)
     """Highest learning rate."""
@@ -53,14 +68,6 @@ class VictimSection(_Section):
     augment: Augment = "crop_flip"
     """none, crop (zero padding by an eighth of the side) or crop_flip."""
 
-    @model_serializer(mode="wrap")
-    def _without_default_optimizer(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
-        """Leaves SGD out: the key is younger than stored results, whose identities must stay."""
-        dumped: TomlTable = handler(self)
-        if dumped["optimizer"] == "sgd":
-            del dumped["optimizer"]
-        return dumped
-
 
 class SplitSection(_Section):
     """Sizes of the disjoint sets: shares of the training images, or counts."""
@@ -71,19 +78,11 @@ class SplitSection(_Section):
     """Images for every reactivation, which uses some as they are and poisons others."""
     victim: Several | None = None
     """Largest number of the remaining images that the victim is trained on; None: all of them."""
-    validation: Annotated[int, Field(ge=0)] = 0
+    validation: int = Field(default=0, ge=0, json_schema_extra=LATER)
     """Training images, given to nobody, on which victims, controls and purified models are measured
     as well, so that a choice among them needs no test image; 0: none."""
     test: Count | None = None
     """Test images behind every cell, stratified; None: all."""
-
-    @model_serializer(mode="wrap")
-    def _without_empty_validation(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
-        """Leaves 0 out: the key is younger than stored results, whose identities must stay."""
-        dumped: TomlTable = handler(self)
-        if not dumped["validation"]:
-            del dumped["validation"]
-        return dumped
 
 
 class PathSection(_Section):
@@ -98,20 +97,20 @@ class PathSection(_Section):
     every position. The path is measured once for each."""
     test: Annotated[int, Field(ge=50)] | None = None
     """Number of test images behind every point, at most as many as behind a cell; None: as many."""
-    statistics: Annotated[int, Field(ge=2)] | None = None
+    statistics: Annotated[int, Field(ge=2)] | None = Field(default=None, json_schema_extra=LATER)
     """How many of the defender's images are used to collect running statistics at a position (a
     stratified sample); None: all."""
-    retuned: Annotated[int, Field(ge=0)] | None = None
+    retuned: Annotated[int, Field(ge=0)] | None = Field(default=None, json_schema_extra=LATER)
     """Number of poisoned images of a retuning. The path continues from the purified model to the
     same model after the spec's first retuning with this number, which need not be one of its
     budgets; None: the path ends at the purified model."""
-    plane: Annotated[int, Field(ge=0, le=201)] = 0
+    plane: int = Field(default=0, ge=0, le=201, json_schema_extra=LATER)
     """Number of points along each side of a grid on the plane through the backdoored, the purified
     and the retuned model (needs `retuned`), drawn as a contour picture; 0: none."""
     plane_test: Annotated[int, Field(ge=50)] = 500
     """Number of test images behind every point of that grid (a stratified sample), at most as many
     as behind a cell."""
-    curve: Annotated[int, Field(ge=0)] = 0
+    curve: int = Field(default=0, ge=0, json_schema_extra=LATER)
     """Number of passes over the defender's images that train a quadratic Bezier curve of low clean
     loss from the backdoored to the purified model, which is then measured as well;
     0: none."""
@@ -129,19 +128,6 @@ class PathSection(_Section):
             raise SpecError("[path]: batchnorm names one policy twice", "name each once")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_later_keys(self, handler: SerializerFunctionWrapHandler) -> TomlTable:
-        """Leaves out defaults of keys that are younger than some stored results.
-
-        The identities of those results must stay.
-        """
-        dumped: TomlTable = handler(self)
-        if not self.plane:
-            del dumped["plane"], dumped["plane_test"]
-        if self.retuned is None:
-            del dumped["retuned"]
-        if not self.curve:
-            del dumped["curve"]
-        if self.statistics is None:
-            del dumped["statistics"]
-        return dumped
+    def _left_out(self) -> set[str]:
+        """Returns the keys as every section does; without a plane, its number of images as well."""
+        return super()._left_out() | (set() if self.plane else {"plane_test"})
