@@ -41,7 +41,10 @@ def unpack_tensors(content: bytes, origin: str) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the bytes are no whole safetensors file.
     """
-    return _tensors(content, origin)
+    try:
+        return safetensors.torch.load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise _broken(origin, error) from error
 
 
 def load_weights(module: nn.Module, file: Path) -> None:
@@ -67,7 +70,7 @@ def unpack(module: nn.Module, content: bytes, origin: str) -> None:
     Raises:
         CheckpointError: the bytes are no whole safetensors file, or do not fit.
     """
-    state = _tensors(content, origin)
+    state = unpack_tensors(content, origin)
     if isinstance(module, Classifier):
         state = {module.own_key(key): value for key, value in state.items()}
     own = module.state_dict()
@@ -118,7 +121,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file is missing or truncated, or it is no safetensors file.
     """
-    return _tensors(_content(file), str(file))
+    return unpack_tensors(_content(file), str(file))
 
 
 def _content(file: Path) -> bytes:
@@ -128,13 +131,6 @@ def _content(file: Path) -> bytes:
         raise CheckpointError(f"there is no file '{file}'", "check its path") from error
     except OSError as error:
         raise _broken(str(file), error) from error
-
-
-def _tensors(content: bytes, origin: str) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise _broken(origin, error) from error
 
 
 def _broken(origin: str, error: Exception) -> CheckpointError:

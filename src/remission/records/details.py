@@ -228,19 +228,8 @@ class TriedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferDetails(Details):
-    """Details of a ``transfer``: every perturbation of one reactivation on every model.
-
-    Args:
-        models: the first of them the control; rows and columns of the matrices are in their order.
-        asr: one row per perturbation, made for that model; one column per model it was tried on.
-        asr_clean: the same without the trigger; None where it was not measured.
-        n_triggered: triggered test images behind each ASR that no reactivation's own cell holds.
-
-    The other fields are those of a cell: they say which attack, seed and reactivation it is about.
-    """
-
-    _written_as_null: ClassVar[tuple[str, ...]] = ("attack_params", "reactivation_params", "budget")
+class AttackedDetails(Details):
+    """Details that say, as a cell does, which backdoor and which seed they are about."""
 
     dataset: str | None = None
     arch: str | None = None
@@ -250,25 +239,6 @@ class TransferDetails(Details):
     target: int | str | None = None
     target_name: str | None = None
     seed: int | None = None
-    reactivation: str | None = None
-    reactivation_params: Json = field(default_factory=dict)
-    budget: int | None = None
-    models: list[TriedModel] = field(default_factory=list)
-    asr: list[list[float]] = field(default_factory=list)
-    asr_clean: list[list[float | None]] = field(default_factory=list)
-    n_triggered: int | None = None
-
-    @classmethod
-    def from_json(cls, details: Mapping[str, Any]) -> Self:
-        """Reads what :meth:`to_json` writes."""
-        matrix = inner if isinstance(inner := details.get("transfer"), Mapping) else {}
-        return super().from_json({**matrix, "facts": details.get("facts", {})})
-
-    def to_json(self) -> Json:
-        """Returns the details as a record holds them."""
-        matrix = super().to_json()
-        facts = matrix.pop("facts", None)
-        return {"transfer": matrix} | ({"facts": facts} if facts else {})
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 -- any field of details

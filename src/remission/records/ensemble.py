@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from remission.records.cell import Json
-from remission.records.details import Details
+from remission.records.details import AttackedDetails, Details
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class EnsembleEntry(Details):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsembleDetails(Details):
+class EnsembleDetails(AttackedDetails):
     """Details of an ``ensemble``: many retunings of one model.
 
     Args:
@@ -47,19 +47,11 @@ class EnsembleDetails(Details):
         n_validation: images behind each ``validation_clean_acc``.
         n_validation_triggered: triggered images behind each ``validation_asr``.
 
-    The other fields are those of a cell: they say which attack, seed and model it is about.
+    The other fields are those of a cell: they say which model it is about.
     """
 
     _written_as_null: ClassVar[tuple[str, ...]] = ("attack_params", "purifier_params")
 
-    dataset: str | None = None
-    arch: str | None = None
-    attack: str | None = None
-    attack_params: Json = field(default_factory=dict)
-    poison_rate: float | None = None
-    target: int | str | None = None
-    target_name: str | None = None
-    seed: int | None = None
     purifier: str | None = None
     purifier_params: Json = field(default_factory=dict)
     entries: list[EnsembleEntry] = field(default_factory=list)

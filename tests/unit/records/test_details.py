@@ -19,10 +19,10 @@ from remission.records.details import (
     PurifiedDetails,
     ReactivatedDetails,
     StealthDetails,
-    TransferDetails,
     VictimDetails,
 )
 from remission.records.ensemble import EnsembleDetails
+from remission.records.transfer import TransferDetails
 
 RESULTS = Path(__file__).parents[3] / "results"
 STORES = sorted(folder for folder in RESULTS.iterdir() if folder.is_dir())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 
 from remission.attacks import CleanLabel
@@ -88,8 +90,9 @@ class RehearsedInputs(StageInputs):
         trigger = self.attack.trigger(self.dataset.train.shape, self.seed)
         return trigger.to(self.device).eval().requires_grad_(False), self.attack.target
 
+    @cached_property
     def crafted(self) -> LabelledImages | None:
-        """Returns as many of the victim's images as the attacker crafted at most."""
+        """As many of the victim's images as the attacker crafted at most."""
         return self.split.victim[:KEPT] if isinstance(self.attack, CleanLabel) else None
 
     def inverted(self) -> Inverted:

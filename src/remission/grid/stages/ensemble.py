@@ -14,22 +14,18 @@ from remission.errors import DivergedError
 from remission.grid.plan.ensembles import BUDGET, ENTRIES
 from remission.grid.plan.stage import ENSEMBLE, Settings
 from remission.grid.stages.inputs import StageInputs
+from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import StageResult
-from remission.metrics import Rates
 from remission.models import Classifier
 from remission.progress import tracked, within
 from remission.reactivations import Retuning
-from remission.records import kinds
+from remission.records import SUBJECT, kinds
 from remission.records.ensemble import EnsembleDetails, EnsembleEntry
 from remission.registry import make_reactivation
-from remission.training import evaluate
 from remission.triggers import Trigger
-from remission.types import LabelledImages, Target
+from remission.types import Target
 
-_KEYS = (
-    *("dataset", "arch", "attack", "attack_params", "poison_rate", "target", "target_name"),
-    *("seed", "purifier", "purifier_params"),
-)
+_KEYS = (*SUBJECT, "target_name")
 """The fields of a cell that an ensemble has as well."""
 
 
@@ -49,17 +45,14 @@ def ensemble(inputs: StageInputs) -> StageResult:
 
 
 class _EnsembleStage:
-    """The model, and the images that it is retuned and measured on."""
+    """The model, and what it is retuned and measured with."""
 
     def __init__(self, inputs: StageInputs) -> None:
-        validation = inputs.split.validation
-        assert validation is not None, "a spec with an ensemble has images of a validation"
-        self.inputs, self.validation = inputs, validation
+        self.inputs = inputs
         self.model = inputs.model("model")
         self.trigger: Trigger
         self.target: Target
         self.trigger, self.target = inputs.trigger()
-        self.crafted = inputs.crafted()
         self.counts: dict[str, Any] = {}
         """The numbers of images behind the rates."""
 
@@ -80,19 +73,13 @@ class _EnsembleStage:
     def _retuned(self, parameters: Settings, budget: int) -> Classifier:
         method = make_reactivation({"method": Retuning.name, "budgets": [budget], **parameters})
         assert isinstance(method, Retuning)
-        return method(
-            self.model,
-            self.inputs.split.attacker,
-            self.trigger,
-            self.target,
-            budget=budget,
-            seed=self.inputs.seed.child("reactivation", method.name),
-            crafted=self.crafted,
-        )
+        return self.inputs.reactivated(method, self.model, self.trigger, self.target, budget=budget)
 
     def _rates(self, model: Classifier) -> dict[str, float]:
         """Measures a model on both sets of images."""
-        test, held = self._on(model, self.inputs.split.test), self._on(model, self.validation)
+        measured = backdoor_rates(self.inputs, model, self.trigger, self.target)
+        test, held = measured["rates"], measured["validation"]
+        assert held is not None, "a spec with an ensemble has images of a validation"
         self.counts = {
             "n_clean": test.clean_acc.total,
             "n_triggered": test.asr.total,
@@ -106,9 +93,6 @@ class _EnsembleStage:
             "validation_clean_acc": held.clean_acc.value,
             "validation_asr": held.asr.value,
         }
-
-    def _on(self, model: Classifier, images: LabelledImages) -> Rates:
-        return evaluate(model, images, self.trigger, self.target)
 
 
 FUNCTIONS = {kinds.ENSEMBLE: ensemble}

@@ -32,7 +32,12 @@ from remission.mapped_tensors import chunks
 from remission.models import Classifier, build_model_for, resolve_precision
 from remission.models.checkpoint import unpack, unpack_tensors
 from remission.purifiers import Purifier
-from remission.reactivations import InputReactivation, Perturbation, Reactivation
+from remission.reactivations import (
+    InputReactivation,
+    Perturbation,
+    Reactivation,
+    WeightReactivation,
+)
 from remission.records import Record, Store, kinds
 from remission.records.details import InversionDetails
 from remission.records.kinds import KINDS, Kind
@@ -234,8 +239,32 @@ class StageInputs:
         self._fill(trigger, self.parent("victim", kinds.VICTIM), "trigger")
         return trigger.to(self.device), self.attack.target
 
+    def reactivated(
+        self,
+        method: WeightReactivation,
+        model: Classifier,
+        trigger: Trigger,
+        target: Target,
+        *,
+        budget: int,
+    ) -> Classifier:
+        """Reactivates ``model`` with the attacker's images, and with the seed of all such stages.
+
+        So every stage that needs the same reactivation of a model gets the same result.
+        """
+        return method(
+            model,
+            self.split.attacker,
+            trigger,
+            target,
+            budget=budget,
+            seed=self.seed.child("reactivation", method.name),
+            crafted=self.crafted,
+        )
+
+    @cached_property
     def crafted(self) -> LabelledImages | None:
-        """Loads the images that the attacker crafted; None if the attack is no clean-label one."""
+        """The images that the attacker crafted; None if the attack is no clean-label one."""
         if not isinstance(self.attack, CleanLabel):
             return None
         record = self.parent("victim", kinds.VICTIM)

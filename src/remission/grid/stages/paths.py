@@ -10,15 +10,12 @@ from remission.grid.stages.result import StageResult
 from remission.models import Classifier
 from remission.paths import PathPoints, bezier_path, linear_path, plane, weight_distance
 from remission.reactivations import Retuning
-from remission.records import PathCurve, Plane
+from remission.records import SUBJECT, PathCurve, Plane
 from remission.records.details import Layer, PathDetails
 from remission.records.kinds import PATH
 from remission.types import LabelledImages
 
-_KEYS = (
-    *("id", "dataset", "arch", "attack", "attack_params", "poison_rate", "target"),
-    *("target_name", "seed", "purifier", "purifier_params"),
-)
+_KEYS = ("id", *SUBJECT, "target_name")
 """The fields of a cell that a curve has as well."""
 
 
@@ -105,14 +102,8 @@ class _PathStage:
         """
         retuning = self.inputs.retuning
         assert isinstance(retuning, Retuning)
-        return retuning(
-            self.purified,
-            self.inputs.split.attacker,
-            self.trigger,
-            self.target,
-            budget=budget,
-            seed=self.inputs.seed.child("reactivation", retuning.name),
-            crafted=self.inputs.crafted(),
+        return self.inputs.reactivated(
+            retuning, self.purified, self.trigger, self.target, budget=budget
         )
 
     def plane(self, retuned: Classifier, budget: int) -> Plane | None:

@@ -40,7 +40,7 @@ def perturbed(inputs: StageInputs, method: InputReactivation) -> StageResult:
         target,
         budget=inputs.stage.budget,
         seed=inputs.seed.child("reactivation", method.name),
-        crafted=inputs.crafted(),
+        crafted=inputs.crafted,
         **{role: models[role] for role in method.borrows()},
     )
     measured = {

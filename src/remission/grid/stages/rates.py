@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Generic, TypedDict, TypeVar
 
 from remission.grid.stages.inputs import StageInputs
 from remission.metrics import Rate, Rates, accuracy
@@ -11,17 +11,19 @@ from remission.training import evaluate, predict
 from remission.triggers import Trigger
 from remission.types import LabelledImages, Target
 
+R = TypeVar("R", Rates, Rate)
 
-class MeasuredRates(TypedDict):
+
+class MeasuredRates(TypedDict, Generic[R]):
     """The two arguments of :class:`StageResult` that hold rates."""
 
-    rates: Rates | Rate
-    validation: Rates | Rate | None
+    rates: R
+    validation: R | None
 
 
 def backdoor_rates(
     inputs: StageInputs, model: Classifier, trigger: Trigger, target: Target
-) -> MeasuredRates:
+) -> MeasuredRates[Rates]:
     """Measures clean accuracy, ASR and robust accuracy of ``model`` on both sets of images."""
     validation = inputs.split.validation
     return {
@@ -30,7 +32,7 @@ def backdoor_rates(
     }
 
 
-def clean_rates(inputs: StageInputs, model: Classifier) -> MeasuredRates:
+def clean_rates(inputs: StageInputs, model: Classifier) -> MeasuredRates[Rate]:
     """Measures clean accuracy of ``model`` on both sets of images."""
 
     def rate(images: LabelledImages) -> Rate:

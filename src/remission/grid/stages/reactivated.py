@@ -10,9 +10,10 @@ from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import StageResult
 from remission.progress import tracked
 from remission.reactivations import InputReactivation, WeightReactivation
-from remission.records import Record
-from remission.records.details import TransferDetails, TriedModel
+from remission.records import ATTACKED, Record
+from remission.records.details import TriedModel
 from remission.records.kinds import REACTIVATED, TRANSFER
+from remission.records.transfer import TransferDetails
 
 
 def reactivated(inputs: StageInputs) -> StageResult:
@@ -22,25 +23,15 @@ def reactivated(inputs: StageInputs) -> StageResult:
         return perturbed(inputs, method)
     assert isinstance(method, WeightReactivation)
     trigger, target = inputs.trigger()
-    model = method(
-        inputs.model("model"),
-        inputs.split.attacker,
-        trigger,
-        target,
-        budget=inputs.stage.budget or 0,
-        seed=inputs.seed.child("reactivation", method.name),
-        crafted=inputs.crafted(),
-    )
+    budget = inputs.stage.budget or 0
+    model = inputs.reactivated(method, inputs.model("model"), trigger, target, budget=budget)
     return StageResult(**backdoor_rates(inputs, model, trigger, target))
 
 
 _TRIED = 2000
 """The most test images behind a number of a transfer matrix: a standard error of one point."""
 
-_SETTING = (
-    *("dataset", "arch", "attack", "attack_params", "poison_rate", "target"),
-    *("target_name", "seed", "reactivation", "reactivation_params", "budget"),
-)
+_SETTING = (*ATTACKED, "target_name", "seed", "reactivation", "reactivation_params", "budget")
 """The fields of a cell that a transfer matrix has as well."""
 
 

@@ -11,7 +11,6 @@ from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import Cost, StageResult
-from remission.metrics import counted
 from remission.models.checkpoint import pack, pack_tensors
 from remission.records.details import ControlDetails, StealthDetails, VictimDetails
 from remission.records.kinds import BASELINE, CONTROL, VICTIM
@@ -41,16 +40,16 @@ def victim(inputs: StageInputs) -> StageResult:
     if (crafted := attacked.crafted) is not None:
         tensors = {"images": crafted.images, "labels": crafted.labels}
         files["crafted.safetensors"] = pack_tensors(tensors)
-    triggered = counted(split.test.labels, attacked.target, inputs.classes).places
+    measured = backdoor_rates(inputs, attacked.model, attacked.trigger, attacked.target)
     return StageResult(
-        **backdoor_rates(inputs, attacked.model, attacked.trigger, attacked.target),
+        **measured,
         files=files,
         details=VictimDetails(
             classes=list(inputs.dataset.classes),
             poisoned=len(attacked.poisoned),
             losses=attacked.trained.losses,
             stealth=StealthDetails(**asdict(_stealth(inputs, attacked.trigger, attacked.target))),
-            preview_count=min(previews.COUNT, len(triggered)),
+            preview_count=min(previews.COUNT, measured["rates"].asr.total),
             split={
                 name: len(images)
                 for name in ("victim", "defender", "attacker", "validation", "test")
