@@ -27,7 +27,7 @@ from remission.attacks import (
     WaNet,
 )
 from remission.errors import SpecError, closest
-from remission.inversion import BTIDBF, Inversion, Universal
+from remission.inversion import BTIDBF, Inversion, Universal, Voted
 from remission.method import Method, describe, from_table
 from remission.models import describe_models
 from remission.names import composed
@@ -78,7 +78,11 @@ ATTACKS: Mapping[str, type[Attack]] = {
     "trojannn": TrojanNN,
     "wanet": WaNet,
 }
-INVERSIONS: Mapping[str, type[Inversion]] = {"bti_dbf": BTIDBF, "universal": Universal}
+INVERSIONS: Mapping[str, type[Inversion]] = {
+    "bti_dbf": BTIDBF,
+    "universal": Universal,
+    "voted": Voted,
+}
 PURIFIERS: Mapping[str, type[Purifier]] = {
     "anp": ANP,
     "bti_dbf": BTIDBFUnlearning,

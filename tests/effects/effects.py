@@ -24,7 +24,7 @@ from remission.attacks import (
     LowFrequency,
     TrojanNN,
 )
-from remission.inversion import BTIDBF, KnownSource, Universal
+from remission.inversion import BTIDBF, KnownSource, Universal, Voted
 from remission.models import Classifier
 from remission.purifiers import (
     EP,
@@ -198,6 +198,19 @@ def universal_names_the_class(world: World) -> None:
     above(found.lead, 1.3, found.lead)
 
 
+def voted_suspects_the_class(world: World) -> None:
+    """Checks that the true class has most votes, and that none is named where nobody attacked."""
+    method = Voted(starts=4, margin_steps=40)
+    found = method(world.victim.model, world.clean, seed=world.seed)
+    suspects = found.candidates or (found.target,)
+    assert suspects[0] == world.victim.target, found
+    assert found.lead is not None
+    above(found.lead, 1.3, found.lead)
+    above(found.target_share, 0.3, found.target_share)
+    innocent = method(world.control, world.clean, seed=world.seed)
+    assert innocent.target is None, innocent
+
+
 def pam_path_leaves_the_way(world: World) -> None:
     """Checks that most of the path to the victim has no backdoor, unlike exact purification's."""
     method = PAMPath(trigger="true", epochs=15, lr=0.05, batch_size=32, along=0.5)
@@ -257,6 +270,7 @@ EFFECTS: dict[str, list[Check]] = {
     "attack wanet": [wanet_implants],
     "inversion bti_dbf": [finds_a_trigger("published"), finds_a_trigger("small")],
     "inversion universal": [universal_names_the_class],
+    "inversion voted": [voted_suspects_the_class],
     "purifier anp": [anp_prunes],
     "purifier bti_dbf": [
         removes(

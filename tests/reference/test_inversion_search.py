@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from remission.inversion import Inverted
-from remission.inversion.universal import SearchResult, Tried, Universal
+from remission.inversion.perturbations import SearchResult, Tried
+from remission.inversion.universal import Universal
 from remission.method import method
 from remission.models import Classifier
 from remission.seeding import Seed

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from remission.inversion.universal import SearchResult, Universal, leads, shown, size
+from remission.inversion.perturbations import SearchResult, leads, shown, size
+from remission.inversion.universal import Universal
 from remission.models import build_model
 from remission.triggers.warp_and_add import WarpAndAdd, perturbed
 from remission.types import LabelledImages

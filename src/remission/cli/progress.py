@@ -65,7 +65,10 @@ def outcome_line(stage: Stage, record: Record) -> str:
         line += f", ASR {record.cell.asr:.1%}" if record.cell.asr is not None else ""
     if "target" in record.details:
         answer = _class(record.details, "target")
-        line += ", names no class" if answer is None else f", names class {answer}"
+        if suspects := record.details.get("candidates"):
+            line += f", abstains between classes {' and '.join(map(str, suspects))}"
+        else:
+            line += ", names no class" if answer is None else f", names class {answer}"
         if (target := _class(record.details, "true_target")) is not None:
             line += ", the true one" if target == answer else f", true: {target}"
         if (lead := record.details.get("lead")) is not None:

@@ -19,7 +19,7 @@ from remission.grid.plan.select import select
 from remission.grid.plan.stage import DataNames, Stage
 from remission.grid.spec.fits_data import check_against, remarks
 from remission.grid.spec.spec import Spec
-from remission.grid.stages.inputs import dataset_of, digest_of
+from remission.grid.stages.datasets import dataset_of, digest_of
 from remission.models import resolve_precision
 from remission.records import Store
 from remission.records.reading import folder_name

@@ -1,14 +1,10 @@
 """Trigger inversion, from a model and clean images, and the sources of purifiers' triggers."""
 
-from remission.inversion.base import (
-    Inversion,
-    Inverted,
-    InvertedSource,
-    KnownSource,
-    TriggerSource,
-)
+from remission.inversion.base import Inversion, Inverted
 from remission.inversion.bti_dbf import BTIDBF
+from remission.inversion.sources import InvertedSource, KnownSource, TriggerSource
 from remission.inversion.universal import Universal
+from remission.inversion.voted import Voted
 from remission.triggers import UNet
 
 __all__ = [
@@ -20,4 +16,5 @@ __all__ = [
     "TriggerSource",
     "UNet",
     "Universal",
+    "Voted",
 ]

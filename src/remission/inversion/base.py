@@ -1,12 +1,13 @@
-"""What an inversion is, what it returns, and the two sources of triggered images."""
+"""What an inversion is, and what it returns."""
 
 from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final
+from inspect import signature
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,9 @@ from torch import Tensor, nn
 from remission.errors import MethodError
 from remission.method import Method, method, returned
 from remission.models import Classifier, Precision, evaluating, frozen
+from remission.models.build import build_like
 from remission.seeding import Seed
 from remission.training import predict
-from remission.triggers import Trigger
-from remission.triggers.warp_and_add import strengthened
 from remission.types import LabelledImages, as_float
 
 
@@ -34,6 +34,12 @@ class Inverted:
         change: root mean square difference of image and triggered image, in [0, 1].
         lead: how many times as large a change the next class needs, for each image that arrives
             there; 1 where two classes need the same. None: the inversion does not compare classes.
+        margin_lead: how many times as far the maximum margin of ``target`` stands above that of
+            references as that of the next class; None: the inversion compares no margins.
+        candidates: the classes that an inversion suspects which abstained from naming one; empty
+            otherwise. ``target`` is then None, ``target_share`` is the share of all images that
+            are sent to one of the candidates that is not their own class, and both leads are
+            those of the first candidate.
     """
 
     generator: nn.Module
@@ -41,14 +47,28 @@ class Inverted:
     target_share: float
     change: float
     lead: float | None = None
+    margin_lead: float | None = None
+    candidates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class TargetClass:
-    """The target class that an inversion names, and its lead, see :class:`Inverted`."""
+    """The target class that an inversion names, or its candidates; see :class:`Inverted`."""
 
-    target: int
+    target: int | None
     lead: float
+    margin_lead: float | None = None
+    candidates: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks that there is either a class or several candidates."""
+        if (self.target is None) != (len(self.candidates) > 1):
+            raise ValueError("give a target, or at least two candidates without a target")
+
+    @property
+    def suspects(self) -> tuple[int, ...]:
+        """The class, or the candidates."""
+        return self.candidates if self.target is None else (self.target,)
 
 
 @method
@@ -82,6 +102,8 @@ class Inversion(Method, ABC):
     ) -> TargetClass | None:
         """Trains ``generator`` in place, and returns the target class if the method names one.
 
+        A hook that takes ``references`` as well, a keyword with the default ``()``, is given them.
+
         Args:
             model: the suspect model in eval mode; its weights do not require gradients.
             clean: the defender's images with true labels.
@@ -98,6 +120,7 @@ class Inversion(Method, ABC):
         *,
         seed: Seed,
         previous: Inverted | None = None,
+        references: Sequence[Classifier] = (),
     ) -> Inverted:
         """Inverts the trigger of ``model``, which is left as it was.
 
@@ -106,6 +129,8 @@ class Inversion(Method, ABC):
             clean: clean images with labels, on the model's device.
             seed: the source of the generator and of its training.
             previous: the result of the round before; a copy of its generator is trained further.
+            references: models that nobody attacked, as :meth:`train_reference` makes them, for an
+                inversion that compares with some; it trains those that are missing.
 
         Raises:
             SpecError: the method cannot work with such images.
@@ -118,17 +143,52 @@ class Inversion(Method, ABC):
         )
         returned(self, "build_generator", generator, nn.Module)
         generator.to(clean.labels.device)
+        more: dict[str, Any] = {}
+        if "references" in signature(self.invert).parameters and previous is None:
+            more["references"] = [*references, *self._missing(len(references), model, clean, seed)]
         with evaluating(model), frozen(model):
-            choice = self.invert(model, clean, generator, previous=previous, seed=seed)
+            choice = self.invert(model, clean, generator, previous=previous, seed=seed, **more)
         generator.eval()
-        if choice is not None and not 0 <= returned(self, "invert", choice, TargetClass).target < (
-            model.classes
-        ):
+        suspects = returned(self, "invert", choice, TargetClass).suspects if choice else ()
+        if wrong := [suspect for suspect in suspects if not 0 <= suspect < model.classes]:
             raise MethodError(
-                f"{self.name}: 'invert' named class {choice.target} of {model.classes}",
+                f"{self.name}: 'invert' named class {wrong[0]} of {model.classes}",
                 f"name a class from 0 to {model.classes - 1}, or return None",
             )
         return judge(model, clean, generator, choice)
+
+    def _missing(
+        self, given: int, model: Classifier, clean: LabelledImages, seed: Seed
+    ) -> list[Classifier]:
+        """Trains the references that a caller did not bring."""
+        return [
+            self.train_reference(
+                build_like(model, seed=seed.child("reference", number)).to(clean.labels.device),
+                clean,
+                seed=seed.child("reference", number),
+            )
+            for number in range(given, self.reference_count())
+        ]
+
+    def reference_count(self) -> int:
+        """Returns the number of references that the inversion compares a model with."""
+        return 0
+
+    def reference_settings(self) -> dict[str, Any]:
+        """Returns those parameters, as JSON values, that the training of a reference depends on."""
+        return {}
+
+    def train_reference(
+        self, model: Classifier, clean: LabelledImages, *, seed: Seed
+    ) -> Classifier:
+        """Trains a new model, in place, into one that nobody attacked; returns it in eval mode.
+
+        Args:
+            model: has random weights and the architecture of the suspect model.
+            clean: the defender's images with true labels, on the model's device.
+            seed: the source of the order of the images.
+        """
+        raise NotImplementedError
 
 
 def judge(
@@ -140,81 +200,34 @@ def judge(
     """Measures a trained generator: the class that it leads to, how often, and at what change.
 
     The target is ``choice``, the class that the inversion named; if it named none, the class to
-    which the generator sends most images of *other* classes.
+    which the generator sends most images of *other* classes. With several candidates it is None.
     """
     predicted = predict(model, clean, trigger=generator)
-    new_classes = predicted[predicted != clean.labels]
-    target, share = choice.target if choice else None, 0.0
-    if len(new_classes) and target is None:
-        target = int(torch.bincount(new_classes, minlength=model.classes).argmax())
-    if target is not None:
-        others = clean.labels != target
-        share = float((predicted[others] == target).float().mean()) if bool(others.any()) else 0.0
+    moved = predicted[predicted != clean.labels]
+    suspects = choice.suspects if choice else ()
+    if len(moved) and not suspects:
+        suspects = (int(torch.bincount(moved, minlength=model.classes).argmax()),)
     sample = as_float(clean.images[:500])
     with torch.inference_mode():
         change = float((generator(sample) - sample).square().mean().sqrt())
     return Inverted(
         generator=generator,
-        target=target,
-        target_share=share,
+        target=suspects[0] if len(suspects) == 1 else None,
+        target_share=_arriving(predicted, clean.labels, suspects),
         change=change,
         lead=choice.lead if choice else None,
+        margin_lead=choice.margin_lead if choice else None,
+        candidates=suspects if len(suspects) > 1 else (),
     )
 
 
-class TriggerSource(Protocol):
-    """A source of triggered images for a purifier: the true trigger, or an inverted one."""
+def _arriving(predicted: Tensor, labels: Tensor, suspects: tuple[int, ...]) -> float:
+    """Returns the share of images that arrive at one of several classes, not counting their own.
 
-    def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
-        """(N, C, H, W) images in [0, 1] -> triggered images, without gradients.
-
-        ``times`` multiplies the change that the trigger makes, see
-        :func:`remission.triggers.warp_and_add.strengthened`.
-        """
-
-    def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> TriggerSource:
-        """Returns the source for the next round, where ``model`` is what is purified so far."""
-
-
-@dataclass(frozen=True)
-class KnownSource:
-    """The attacker's own trigger, which only exact purification (EP) and the attacker have."""
-
-    trigger: Trigger
-
-    def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
-        """Applies the trigger."""
-        with torch.no_grad():
-            return strengthened(self.trigger, images, times)
-
-    def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> KnownSource:
-        """Returns itself: a trigger that is known need not be inverted again."""
-        del model, clean, seed
-        return self
-
-
-@dataclass(frozen=True)
-class InvertedSource:
-    """An inverted trigger, which is inverted again from the purified model in each round.
-
-    Args:
-        inversion: the method.
-        inverted: its latest result.
-        heard: called with the result of each further round.
+    Of one class alone, its own images do not count.
     """
-
-    inversion: Inversion
-    inverted: Inverted
-    heard: Callable[[Inverted], None] | None = None
-
-    def __call__(self, images: Tensor, times: float = 1.0) -> Tensor:
-        """Applies the generator."""
-        with torch.no_grad():
-            return strengthened(self.inverted.generator, images, times)
-
-    def renewed(self, model: Classifier, clean: LabelledImages, *, seed: Seed) -> InvertedSource:
-        """Trains the generator further against ``model``, which is purified so far."""
-        inverted = self.inversion(model, clean, seed=seed, previous=self.inverted)
-        if self.heard:
-            self.heard(inverted)
-        return InvertedSource(self.inversion, inverted, self.heard)
+    if not suspects:
+        return 0.0
+    others = labels != suspects[0] if len(suspects) == 1 else torch.ones_like(labels).bool()
+    arrives = torch.isin(predicted, predicted.new_tensor(suspects)) & (predicted != labels)
+    return float(arrives[others].float().mean()) if bool(others.any()) else 0.0

@@ -116,6 +116,9 @@ class NamedClass(Details):
         change: root mean square of what its trigger changes, in [0, 1].
         lead: how many times as large a change the next class needs; None where the inversion
             compares no classes.
+        margin_lead: how many times as far its maximum margin stands above the references' as that
+            of the next class; None where the inversion compares no margins.
+        candidates: the classes that it suspects where it abstains from naming one.
     """
 
     _written_as_null: ClassVar[tuple[str, ...]] = ("target",)
@@ -125,6 +128,8 @@ class NamedClass(Details):
     target_share: float | None = None
     change: float | None = None
     lead: float | None = None
+    margin_lead: float | None = None
+    candidates: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +140,9 @@ class InversionDetails(NamedClass):
         true_target: the attacker's class, or ``"all-to-all"``; None where nobody attacked.
         true_target_name: the name of that class.
         preview_count: images in each of its pictures.
+        reference_seconds: wall-clock seconds of the training of the models that it compared with;
+            None where it compares with none.
+        reference_cpu_seconds: the processor seconds of the same.
     """
 
     _written_as_null: ClassVar[tuple[str, ...]] = ("target", "true_target")
@@ -142,6 +150,8 @@ class InversionDetails(NamedClass):
     true_target: int | str | None = None
     true_target_name: str | None = None
     preview_count: int | None = None
+    reference_seconds: float | None = None
+    reference_cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,8 @@ CONTROL = Kind(name="control", trains=True)
 """Trains the same model in the same way on the same images without poison."""
 BASELINE = Kind(name="baseline", measures=True)
 """Measures the control with the trigger of a victim."""
+REFERENCE = Kind(name="reference", runs="inversion", trains=True)
+"""Trains a model on the defender's clean images alone, which an inversion compares with."""
 INVERSION = Kind(name="inversion", runs="inversion", same_time_for_all=("attack",))
 """Inverts the trigger of a victim, or looks for one in the control."""
 PURIFIED = Kind(
@@ -67,7 +69,7 @@ ENSEMBLE = Kind(name="ensemble", runs="ensemble", same_time_for_all=("purifier",
 _KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        *(VICTIM, CONTROL, BASELINE, INVERSION, PURIFIED),
+        *(VICTIM, CONTROL, BASELINE, REFERENCE, INVERSION, PURIFIED),
         *(REACTIVATED, PATH, INNOCENT, TRANSFER, ENSEMBLE),
     )
 }

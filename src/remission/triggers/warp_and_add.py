@@ -46,13 +46,40 @@ class WarpAndAdd(Trigger):
         return perturbed(images, times * self.flow[None], times * self.pattern[None])[0].clamp(0, 1)
 
 
+class InTurn(Trigger):
+    """Several such changes: image n of a batch gets change n mod ``count``.
+
+    Args:
+        shape: (C, H, W) of the images.
+        grid: see :class:`WarpAndAdd`.
+        count: number of changes.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], grid: int, count: int) -> None:
+        super().__init__()
+        self.changes = nn.ModuleList(WarpAndAdd(shape, grid) for _ in range(count))
+
+    def stamp(self, images: Tensor) -> Tensor:
+        """Applies the changes in turn."""
+        return self.stronger(images, 1)
+
+    def stronger(self, images: Tensor, times: float) -> Tensor:
+        """Applies ``times`` the changes in turn to images (N, C, H, W), clipped to [0, 1]."""
+        changed = torch.empty_like(images)
+        for number, change in enumerate(self.changes):
+            assert isinstance(change, WarpAndAdd)
+            mine = slice(number, None, len(self.changes))
+            changed[mine] = change.stronger(images[mine], times)
+        return changed
+
+
 def strengthened(trigger: nn.Module, images: Tensor, times: float) -> Tensor:
     """Applies ``times`` the change that a trigger makes to images (N, C, H, W) in [0, 1], clipped.
 
     A :class:`WarpAndAdd` moves pixels ``times`` as far. The change of any other trigger is
     extrapolated: x + times * (trigger(x) - x).
     """
-    if times != 1 and isinstance(trigger, WarpAndAdd):
+    if times != 1 and isinstance(trigger, WarpAndAdd | InTurn):
         return trigger.stronger(images, times)
     changed: Tensor = trigger(images)
     return changed if times == 1 else (images + times * (changed - images)).clamp(0, 1)

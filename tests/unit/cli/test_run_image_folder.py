@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from remission.grid.stages.inputs import dataset_of
+from remission.grid.stages.datasets import dataset_of
 from remission.records import Store, read_records
 from tests.unit.grid.small import (
     FURTHER_PURIFIER,

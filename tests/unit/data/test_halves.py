@@ -12,7 +12,7 @@ from PIL import Image
 
 from remission.data import load_dataset, split_dataset
 from remission.errors import DataError
-from remission.grid.stages.inputs import digest_of
+from remission.grid.stages.datasets import digest_of
 from remission.seeding import Seed
 from remission.types import LabelledImages
 

@@ -15,7 +15,7 @@ import os, resource, sys
 import torch
 from remission.attacks.poisoning import poison
 from remission.data import load_dataset, split_dataset
-from remission.grid.stages.inputs import digest_of
+from remission.grid.stages.datasets import digest_of
 from remission.seeding import Seed
 from remission.training import Recipe, fit, predict
 from remission.triggers import checkerboard

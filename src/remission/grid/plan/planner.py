@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from remission.attacks import Attack
 from remission.catalogue import default_inversion
 from remission.grid.plan.ensembles import ensemble_settings, without_budgets
+from remission.grid.plan.row_labels import labelled, row_labels
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -15,6 +15,7 @@ from remission.grid.plan.stage import (
     PATH_SECTION,
     PURIFIER,
     REACTIVATION,
+    REFERENCE,
     RETUNING,
     THE_CONTROL,
     Context,
@@ -26,12 +27,11 @@ from remission.grid.plan.stage import (
 )
 from remission.grid.spec.methods import PlannedPurifier
 from remission.grid.spec.spec import Spec
-from remission.method import Method
+from remission.inversion import Inversion
 from remission.reactivations import InputReactivation, Reactivation
-from remission.records import brief, kinds
+from remission.records import kinds
 from remission.records.identity import FOLDER
 from remission.records.kinds import Kind
-from remission.records.labels import MethodKey, label_methods, purifier_key
 
 
 def make_plan(spec: Spec, data_digest: str, names: DataNames | None = None) -> list[Stage]:
@@ -71,12 +71,12 @@ class _Planner:
     def __init__(self, spec: Spec, names: DataNames) -> None:
         self.spec, self.names = spec, names
         methods = spec.methods
-        self.attacks = _labelled(methods.attacks)
-        self.rows = list(zip(_row_labels(methods.purifiers), methods.purifiers, strict=True))
-        labelled = _labelled([planned.reactivation for planned in methods.reactivations])
+        self.attacks = labelled(methods.attacks)
+        self.rows = list(zip(row_labels(methods.purifiers), methods.purifiers, strict=True))
+        by_label = labelled([planned.reactivation for planned in methods.reactivations])
         self.reactivations = [
             (label, planned)
-            for (label, _), planned in zip(labelled, methods.reactivations, strict=True)
+            for (label, _), planned in zip(by_label, methods.reactivations, strict=True)
         ]
         self.several_inversions = len({row.inversion.name for row in methods.purifiers}) > 1
         self.stages: dict[str, Stage] = {}
@@ -162,6 +162,7 @@ class _Planner:
         if not row.inverts:
             return self.add(kind, f"{prefix}/{label}", settings, victim=victim)
         name, table = row.inversion.name, table_of(row.inversion)
+        references = self.add_references(row.inversion, settings["context"])
         inversion = self.add(
             kinds.INVERSION,
             f"{prefix}/inversion" + (f"-{name}" if self.several_inversions else ""),
@@ -172,9 +173,29 @@ class _Planner:
                 **versions(inversion=row.inversion),
             },
             victim=victim,
+            **references,
         )
         settings[INVERSION] = table
         return self.add(kind, f"{prefix}/{label}", settings, victim=victim, inversion=inversion)
+
+    def add_references(self, inversion: Inversion, context: Settings) -> dict[str, str]:
+        """Adds the models that an inversion compares with; returns role -> identity.
+
+        Every victim of a seed is compared with the same ones, since they depend on no attack.
+        """
+        settings = {
+            "context": context,
+            INVERSION: {"method": inversion.name, **inversion.reference_settings()},
+            **versions(inversion=inversion),
+        }
+        return {
+            f"{REFERENCE}{number}": self.add(
+                kinds.REFERENCE,
+                f"{REFERENCE}{number}/seed{context['seed']}",
+                {**settings, "number": number},
+            )
+            for number in range(inversion.reference_count())
+        }
 
     def add_reactivations(
         self, label: str, settings: Settings, model: str, references: dict[str, str]
@@ -255,31 +276,3 @@ class _Planner:
 
 _Rows = Sequence[tuple[str, PlannedPurifier]]
 """Purifiers with the labels of their rows."""
-M = TypeVar("M", bound=Method)
-
-
-def _labelled(methods: Sequence[M]) -> list[tuple[str, M]]:
-    """Returns methods with their labels; budgets are left out, as each has a stage of its own."""
-    keys = [
-        MethodKey.of(method.name, brief(method.settings()), without=("budgets",))
-        for method in methods
-    ]
-    labels = label_methods(keys)
-    return [(labels[key], method) for key, method in zip(keys, methods, strict=True)]
-
-
-def _inversion_of(row: PlannedPurifier) -> Settings:
-    return {INVERSION: row.inversion.name} if row.inverts else {}
-
-
-def _row_labels(rows: Sequence[PlannedPurifier]) -> list[str]:
-    """Returns the labels that tables give the rows of these purifiers."""
-    keys = [
-        purifier_key(
-            row.purifier.name,
-            brief({**row.purifier.settings(), **_inversion_of(row)}),
-        )
-        for row in rows
-    ]
-    labels = label_methods(keys)
-    return [labels[key] for key in keys]

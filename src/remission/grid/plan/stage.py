@@ -20,6 +20,9 @@ ENSEMBLE = "ensemble"
 """Keys of a stage's settings that hold the table of a method, of the section [path], or a whole
 ensemble of retunings."""
 
+REFERENCE = "reference"
+"""With a number: the role of a model that an inversion compares with."""
+
 NOBODY = "none"
 """The attack of a model that was never backdoored."""
 THE_CONTROL = "control"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from remission.attacks import Attack, CleanLabel
-from remission.data import load_dataset, split_dataset
 from remission.data.decode import Resize
 from remission.errors import DataError, StoreError
 from remission.grid.plan.cell_keys import cell_keys
@@ -26,9 +24,9 @@ from remission.grid.plan.stage import (
     Stage,
 )
 from remission.grid.spec.tables import PathSection
+from remission.grid.stages.datasets import dataset_of, digest_of, split_of
 from remission.grid.stages.previews import previews
 from remission.inversion import Inversion, Inverted
-from remission.mapped_tensors import chunks
 from remission.models import Classifier, build_model_for, resolve_precision
 from remission.models.checkpoint import unpack, unpack_tensors
 from remission.purifiers import Purifier
@@ -45,40 +43,7 @@ from remission.registry import make_attack, make_inversion, make_purifier, make_
 from remission.seeding import Seed
 from remission.training import Recipe
 from remission.triggers import Trigger
-from remission.types import Dataset, LabelledImages, Split, Target
-
-
-@lru_cache(maxsize=2)
-def dataset_of(
-    name: str, size: int | None = None, resize: Resize = "crop", white: int | None = None
-) -> Dataset:
-    """Loads a data set, once per process."""
-    return load_dataset(name, size=size, resize=resize, white=white)
-
-
-@lru_cache(maxsize=2)
-def digest_of(dataset: Dataset) -> str:
-    """Returns 16 hexadecimal digits for all images and labels, and whether copies stay together."""
-    digest = hashlib.sha256()
-    for part in (dataset.train, dataset.test):
-        digest.update(repr(tuple(part.images.shape)).encode())
-        for chunk in chunks(part.images):
-            digest.update(part.images[chunk].reshape(-1).numpy().data)
-        digest.update(part.labels.contiguous().numpy().data)
-    if dataset.copies is not None:  # the split differs from one that ignored them
-        digest.update(b"copies stay together")
-    return digest.hexdigest()[:16]
-
-
-@lru_cache(maxsize=2)
-def _split_of(
-    place: tuple[str, int | None, Resize, int | None],
-    seed: int,
-    counts: tuple[tuple[str, Any], ...],
-    device: str,
-) -> Split:
-    split = split_dataset(dataset_of(*place), Seed(seed).child("split"), **dict(counts))
-    return split.to(device)
+from remission.types import LabelledImages, Split, Target
 
 
 class StageInputs:
@@ -154,7 +119,7 @@ class StageInputs:
     def split(self) -> Split:
         """The sets of images of this seed."""
         counts = tuple(self.context.split.items())
-        return _split_of(self._place, self.seed.root, counts, str(self.device))
+        return split_of(self._place, self.seed.root, counts, str(self.device))
 
     def some_test(self, most: int | None, name: str) -> LabelledImages:
         """Draws test images at random, the same for every model.
@@ -296,4 +261,6 @@ class StageInputs:
             target_share=details.target_share or 0.0,
             change=details.change or 0.0,
             lead=details.lead,
+            margin_lead=details.margin_lead,
+            candidates=tuple(details.candidates),
         )

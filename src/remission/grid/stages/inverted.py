@@ -1,24 +1,36 @@
-"""The stage that inverts a trigger, and the answer of an inversion for a record."""
+"""The stages that invert a trigger, and the answer of an inversion for a record."""
 
 from __future__ import annotations
 
-from remission.grid.plan.stage import Stage
+from remission.grid.plan.stage import REFERENCE, Stage
 from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
-from remission.grid.stages.result import StageResult
+from remission.grid.stages.result import Cost, StageResult
 from remission.inversion import Inverted
+from remission.models.build import build_like
 from remission.models.checkpoint import pack
+from remission.records import kinds
 from remission.records.details import InversionDetails, NamedClass
-from remission.records.kinds import INVERSION
+
+
+def reference(inputs: StageInputs) -> StageResult:
+    """Trains a model on the defender's images, which an inversion compares with."""
+    seed = inputs.seed.child(REFERENCE, inputs.stage.settings["number"])
+    model = build_like(inputs.new_model(), seed=seed).to(inputs.device)
+    inputs.inversion.train_reference(model, inputs.split.defender, seed=seed)
+    return StageResult(files={"weights.safetensors": pack(model)})
 
 
 def inversion(inputs: StageInputs) -> StageResult:
     """Inverts the trigger of a victim, or looks for one in the control."""
+    roles = [f"{REFERENCE}{number}" for number in range(inputs.inversion.reference_count())]
     inverted = inputs.inversion(
         inputs.model("victim"),
         inputs.split.defender,
         seed=inputs.seed.child("inversion", inputs.inversion.name),
+        references=[inputs.model(role) for role in roles],
     )
+    cost = sum((Cost.of(inputs.parent(role, kinds.REFERENCE)) for role in roles), Cost())
     target = inverted.target if inputs.target is None else inputs.target
     return StageResult(
         files={
@@ -31,6 +43,10 @@ def inversion(inputs: StageInputs) -> StageResult:
             target_share=inverted.target_share,
             change=inverted.change,
             lead=inverted.lead,
+            margin_lead=inverted.margin_lead,
+            candidates=list(inverted.candidates),
+            reference_seconds=cost.seconds if roles else None,
+            reference_cpu_seconds=cost.cpu if roles else None,
             true_target=inputs.target,
             true_target_name=inputs.stage.target_name,
             preview_count=previews.COUNT,
@@ -46,8 +62,10 @@ def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
         target_share=inverted.target_share,
         change=inverted.change,
         lead=inverted.lead,
+        margin_lead=inverted.margin_lead,
+        candidates=list(inverted.candidates),
     )
 
 
-FUNCTIONS = {INVERSION: inversion}
+FUNCTIONS = {kinds.REFERENCE: reference, kinds.INVERSION: inversion}
 """Kind -> the function that computes it."""

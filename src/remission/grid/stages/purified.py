@@ -16,7 +16,12 @@ from remission.models import Classifier
 from remission.models.checkpoint import pack
 from remission.purifiers import inverts
 from remission.records import kinds
-from remission.records.details import InnocentDetails, NamedClass, PurifiedDetails
+from remission.records.details import (
+    InnocentDetails,
+    InversionDetails,
+    NamedClass,
+    PurifiedDetails,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +80,8 @@ def _purify(inputs: StageInputs) -> _Purification:
     source: TriggerSource | None = None
     first, before, later = None, Cost(), list[NamedClass]()
     if inverts(purifier):
-        before = Cost.of(inputs.parent("inversion", kinds.INVERSION))
+        record = inputs.parent("inversion", kinds.INVERSION)
+        before = Cost.of(record) + _references(InversionDetails.of(record))
         inverted = inputs.inverted()
         first = named_class(inverted, inputs.stage)
         source = InvertedSource(
@@ -99,6 +105,11 @@ def _purify(inputs: StageInputs) -> _Purification:
         later=later,
         applied=_differs(result.model, model),
     )
+
+
+def _references(details: InversionDetails) -> Cost:
+    """Returns what the models cost that an inversion compared with."""
+    return Cost(details.reference_seconds or 0.0, details.reference_cpu_seconds or 0.0)
 
 
 def _differs(purified: Classifier, victim: Classifier) -> bool:

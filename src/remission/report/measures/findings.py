@@ -22,6 +22,9 @@ class Finding:
         change: root mean square of the change of pixels in [0, 1].
         lead: how many times as large a change the next class needs; None where the method compares
             no classes.
+        margin_lead: how many times as far its maximum margin stands above the references' as that
+            of the next class; None where the method compares no margins.
+        candidates: the classes that it suspects where it abstains from naming one.
     """
 
     target: int | None
@@ -29,6 +32,8 @@ class Finding:
     share: float | None
     change: float | None
     lead: float | None
+    margin_lead: float | None = None
+    candidates: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Finding:
@@ -41,21 +46,33 @@ class Finding:
             share=_number(details.get("target_share")) if names_class else None,
             change=_number(details.get("change")),
             lead=_number(details.get("lead")),
+            margin_lead=_number(details.get("margin_lead")),
+            candidates=() if names_class else _classes(details.get("candidates")),
         )
 
     @property
     def shown(self) -> str:
-        """The class that it names, for people: ``2 (bag)``, or ``none``."""
+        """The class that it names, for people: ``2 (bag)``, ``none``, or ``2 or 5`` (abstains)."""
+        if self.candidates:
+            return " or ".join(map(str, self.candidates))
         return "none" if self.target is None else class_text(self.target, self.target_name)
 
     def caption(self) -> str:
         """Returns the text that follows the inversion's name in the title of a picture."""
         text = f": names {'no class' if self.target is None else f'class {self.shown}'}"
+        if self.candidates:
+            text = f": abstains between the classes {' and '.join(map(str, self.candidates))}"
         if self.share is not None:
             text += f", into which its trigger moves {100 * self.share:.1f} % of the images"
         if self.lead is not None:
             text += f"; the next class needs a change {self.lead:.1f} times as large"
+        if self.margin_lead is not None:
+            text += f"; its maximum margin leads {self.margin_lead:.1f} times"
         return text
+
+
+def _classes(value: object) -> tuple[int, ...]:
+    return tuple(c for c in value if isinstance(c, int)) if isinstance(value, list) else ()
 
 
 def _number(value: object) -> float | None:
@@ -79,5 +96,14 @@ def moved(findings: Iterable[Finding]) -> str:
 
 def standing_out(findings: Iterable[Finding]) -> str:
     """Returns the leads seed by seed, as a mean would hide a lead near 1."""
-    leads = [MISSING if finding.lead is None else f"{finding.lead:.1f}" for finding in findings]
-    return MISSING if set(leads) <= {MISSING} else ", ".join(leads)
+    return _seed_by_seed(finding.lead for finding in findings)
+
+
+def margins(findings: Iterable[Finding]) -> str:
+    """Returns the leads of the maximum margins seed by seed."""
+    return _seed_by_seed(finding.margin_lead for finding in findings)
+
+
+def _seed_by_seed(leads: Iterable[float | None]) -> str:
+    texts = [MISSING if lead is None else f"{lead:.1f}" for lead in leads]
+    return MISSING if set(texts) <= {MISSING} else ", ".join(texts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from remission.records import Json
+from remission.report.groups.estimates import MISSING
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.tables.formats import Table
@@ -28,6 +29,7 @@ class TableColumn(Generic[Line, Item]):
         value: returns the JSON value of an object, rates as fractions.
         shade: returns how dark the page draws the cell, in [0, 1]; None: no shading.
         varies: whether people see it only in tables whose rows differ in it.
+        sparse: whether people see it only in tables where some row has a value.
     """
 
     header: str = ""
@@ -36,6 +38,13 @@ class TableColumn(Generic[Line, Item]):
     value: Callable[[Item], object] | None = None
     shade: Callable[[Line], float | None] | None = None
     varies: bool = False
+    sparse: bool = False
+
+    def shows(self, texts: Sequence[str]) -> bool:
+        """Returns whether people see the column in a table whose rows have these texts."""
+        if self.sparse and set(texts) <= {MISSING}:
+            return False
+        return not self.varies or len(set(texts)) > 1
 
 
 def table_of(
@@ -47,7 +56,7 @@ def table_of(
 ) -> Table:
     """Builds a table for people: one row per line."""
     written = [(c, [c.text(line) for line in lines]) for c in columns if c.text]
-    visible = [(c, texts) for c, texts in written if not c.varies or len(set(texts)) > 1]
+    visible = [(c, texts) for c, texts in written if c.shows(texts)]
     return Table(
         title=title,
         notes=notes,

@@ -14,7 +14,7 @@ from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.results import Results
 from remission.report.groups.settings import setting_labels
 from remission.report.groups.targets import class_text, target_name
-from remission.report.measures.findings import Finding, moved, named, reached, standing_out
+from remission.report.measures.findings import Finding, margins, moved, named, reached, standing_out
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
@@ -24,6 +24,11 @@ _NOTE = (
     "the class named; change: the root mean square change of pixels in [0, 1]; lead: how many "
     "times as large a change the next class needs per image that arrives, for inversions that "
     "search all classes; where it is near 1, no class stands out, and the class named may be any"
+)
+_VOTED = (
+    "margin lead: how many times as far the maximum margin of the class stands above that of "
+    "models trained on clean images as the margin of the next class does; classes with 'or' "
+    "between them: the inversion abstains from naming one, and suspects these"
 )
 
 
@@ -106,6 +111,7 @@ COLUMNS: list[InversionColumn] = [
     InversionColumn(header="images reached", text=lambda line: reached(line.findings)),
     InversionColumn(header="change", text=lambda line: moved(line.findings)),
     InversionColumn(header="lead", text=lambda line: standing_out(line.findings)),
+    InversionColumn(header="margin lead", text=lambda line: margins(line.findings), sparse=True),
 ]
 """People see one row per attack and inversion, programs one object per seed, with its finding."""
 
@@ -168,15 +174,16 @@ def inversion_tables(results: Results) -> list[Table]:
             [
                 line(list(seeds))
                 for _, seeds in groupby(
-                    part, key=lambda inversion: (inversion.key, inversion.method)
+                    group, key=lambda inversion: (inversion.key, inversion.method)
                 )
             ],
             title=printable(f"{dataset} · {arch} · what the inversions found"),
-            notes=[_NOTE],
+            notes=[_NOTE, *([_VOTED] if any(i.finding.margin_lead for i in group) else [])],
         )
         for (dataset, arch), part in groupby(
             inversions, key=lambda inversion: (inversion.cell.dataset, inversion.cell.arch)
         )
+        for group in [list(part)]
     ]
 
 

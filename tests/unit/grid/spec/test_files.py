@@ -14,7 +14,7 @@ from PIL import Image
 from remission.errors import DataError, SpecError
 from remission.grid.run import plan_of
 from remission.grid.spec.spec import parse_spec, read_spec
-from remission.grid.stages.inputs import dataset_of
+from remission.grid.stages.datasets import dataset_of
 
 Form = Literal["NFC", "NFD"]
 CLASSES = ("ant", "bee", "cow")

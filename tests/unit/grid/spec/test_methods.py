@@ -16,8 +16,8 @@ from remission.data import load_dataset
 from remission.grid.plan import make_plan
 from remission.grid.spec import Spec, parse_spec, read_spec
 from remission.grid.spec.fits_data import check_against
+from remission.grid.stages.datasets import digest_of
 from remission.grid.stages.execute import execute
-from remission.grid.stages.inputs import digest_of
 from remission.method import Method, from_table
 from remission.records import Store
 from tests.unit.grid.small import FURTHER_PURIFIER, SPEC, write_spec

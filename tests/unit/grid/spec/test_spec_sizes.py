@@ -14,7 +14,7 @@ from remission.grid.plan.planner import make_plan
 from remission.grid.run import plan_of
 from remission.grid.spec.spec import parse_spec
 from remission.grid.spec.tables import TomlTable
-from remission.grid.stages.inputs import dataset_of
+from remission.grid.stages.datasets import dataset_of
 from remission.records import read_records
 
 QUICKSTART = Path(__file__).parents[4] / "results" / "quickstart"

@@ -14,7 +14,7 @@ from remission.grid.executor.reporter import SilentReporter
 from remission.grid.plan.stage import Stage
 from remission.grid.run import plan_of
 from remission.grid.spec import read_spec
-from remission.grid.stages.inputs import dataset_of
+from remission.grid.stages.datasets import dataset_of
 from remission.reactivations import Retuning
 from remission.records import Record, Store, read_records
 from remission.records.ensemble import EnsembleDetails, EnsembleEntry

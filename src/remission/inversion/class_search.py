@@ -1,0 +1,278 @@
+"""The search for the smallest perturbation that leads to each class, and their comparison.
+
+The formulas are those of :mod:`remission.inversion.universal`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from remission.inversion.base import Inversion
+from remission.inversion.perturbations import (
+    SearchResult,
+    Tried,
+    leads,
+    logits_under,
+    mean_of,
+    size,
+)
+from remission.method import field, method
+from remission.models import Classifier
+from remission.progress import enough, tracked
+from remission.seeding import Seed
+from remission.training import batches
+from remission.triggers.warp_and_add import Family, WarpAndAdd
+from remission.types import LabelledImages
+
+_TRIED: tuple[Tried, ...] = ("additive", "warp", "patch")
+_SLIGHT = 0.1  # standard deviation of the first flow, in pixels
+_MASK = math.log(0.3 / 0.7)  # logit of the first masks, through which 0.3 of the pattern shows
+_PATCH_LR = 0.2
+_FINALISTS = 3  # classes whose patch is searched further, since small patches are found late
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The classes that were searched in full, k of K.
+
+    Args:
+        classes: (k,) their indices.
+        results: family of the trigger -> the result of its search.
+        needs: the same families -> log n_t, (k,).
+    """
+
+    classes: Tensor
+    results: Mapping[Family, SearchResult]
+    needs: Mapping[Family, Tensor]
+
+    def leads(self) -> Tensor:
+        """Returns min over r != t of n_r / n_t, one row per family and one column per class."""
+        return torch.stack([leads(needed) for needed in self.needs.values()])
+
+    def place(self, target: int) -> int:
+        """Returns the column of a class."""
+        return self.classes.tolist().index(target)
+
+    def family(self, target: int) -> Family:
+        """Returns the family in which a class leads by more."""
+        return list(self.needs)[int(self.leads()[:, self.place(target)].argmax())]
+
+
+@method
+class ClassSearch(Inversion, ABC):
+    """Parameters and searches of inversions that compare the classes."""
+
+    steps: int = field(default=100, ge=1)
+    """Number of steps of Adam per family."""
+    batch_size: int = field(default=16, ge=2)
+    """Images per step, each under the perturbations of all classes."""
+    lr: float = field(default=0.05, gt=0)
+    """Learning rate of patterns, in units of the images' range."""
+    flow_lr: float = field(default=0.1, gt=0)
+    """Learning rate of flows, in pixels."""
+    grid: int = field(default=4, ge=2, le=64)
+    """Number of points of a flow along each side."""
+    reach: float = field(default=0.9, gt=0, lt=1)
+    """Share of images that shall arrive; above it the size costs more, below it less."""
+    refined_reach: float = field(default=0.98, gt=0, lt=1)
+    """``reach`` in the last search, that of the named class's perturbation alone."""
+    rivals: int = field(default=16, ge=2, later=True)
+    """Number of classes that are searched in full. A model with more has all its classes searched
+    for ``short_steps`` first, and those that then need least go on."""
+    short_steps: int = field(default=20, ge=1, later=True)
+    """Number of steps of that first search per family."""
+
+    def compare(
+        self, model: Classifier, clean: LabelledImages, also: Sequence[int], seed: Seed
+    ) -> Compared:
+        """Searches every family for every class, or for those that a short search leaves.
+
+        Args:
+            model: the suspect model in eval mode.
+            clean: the defender's images with true labels.
+            also: classes that are searched in full in any case.
+            seed: the source of first values and of the images of each step.
+        """
+        classes = torch.arange(model.classes, device=clean.labels.device)
+        first = {family: self.first(family, clean.shape, model.classes, seed) for family in _TRIED}
+        if model.classes > self.rivals:
+            classes, first = self.hopeful(model, clean, first, also, seed.child("short"))
+
+        def look(family: Tried) -> SearchResult:
+            return self.search(
+                model, clean, family, classes, first[family], self.reach, seed.child(family)
+            )
+
+        results = {family: look(family) for family in get_args(Family)}
+        needs = {family: result.needs() for family, result in results.items()}
+        wanted = torch.tensor([c in also for c in classes.tolist()], device=classes.device)
+        needs["additive"] = self.with_patches(
+            needs["additive"], classes, look("patch"), wanted, model, clean, seed
+        )
+        return Compared(classes, results, needs)
+
+    def hopeful(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        first: Mapping[Tried, Tensor],
+        also: Sequence[int],
+        seed: Seed,
+    ) -> tuple[Tensor, dict[Tried, Tensor]]:
+        """Searches all K classes shortly; returns those that go on, (k,), and their theta.
+
+        Half of them need least by pattern and patch, half by warp; ``also`` are added.
+        """
+        order = torch.randperm(len(clean), generator=seed.child("some").generator())
+        some = clean[order[: 8 * self.batch_size].to(clean.labels.device)]
+        short = replace(self, steps=self.short_steps)
+        classes = torch.arange(model.classes, device=clean.labels.device)
+        results = {
+            family: short.search(
+                model, some, family, classes, theta, self.reach, seed.child(family)
+            )
+            for family, theta in first.items()
+        }
+        needs = {family: result.needs() for family, result in results.items()}
+        half = self.rivals // 2
+        pairs = (needs["additive"] + needs["patch"]).argsort()[:half].tolist()
+        warps = [t for t in needs["warp"].argsort().tolist() if t not in pairs][:half]
+        chosen = torch.tensor(sorted({*pairs, *warps, *also}), device=classes.device)
+        return chosen, {family: result.theta[chosen] for family, result in results.items()}
+
+    def with_patches(
+        self,
+        patterns: Tensor,
+        classes: Tensor,
+        result: SearchResult,
+        wanted: Tensor,
+        model: Classifier,
+        clean: LabelledImages,
+        seed: Seed,
+    ) -> Tensor:
+        """Searches the patches of a few classes further, and of those that are ``wanted``, (k,).
+
+        Returns log n_t, (k,), from log s_t of the added patterns, (k,), and the patches' result.
+        """
+        patches = result.needs()
+        places = (patterns + patches).argsort()[:_FINALISTS]
+        places = torch.cat([places, *(p[None] for p in wanted.nonzero()[:, 0] if p not in places)])
+        seed = seed.child("finalists")
+        further = self.search(
+            model, clean, "patch", classes[places], result.theta[places], self.reach, seed
+        )
+        patches[places] = patches[places].minimum(further.needs())
+        return (patterns + patches) / 2
+
+    def search(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        family: Tried,
+        classes: Tensor,
+        first: Tensor,
+        reach: float,
+        seed: Seed,
+    ) -> SearchResult:
+        """Searches the smallest perturbation of a family for each of some classes.
+
+        Args:
+            model: the suspect model in eval mode.
+            clean: the defender's images with true labels.
+            family: the family of the perturbations.
+            classes: (K,) indices of the classes.
+            first: (K, ...) the parameters theta with which the search begins.
+            reach: share of images that shall arrive.
+            seed: the source of the images of each step.
+        """
+        device, draws = clean.labels.device, seed.generator()
+        theta = first.detach().clone().to(device)
+        many = max(min(model.classes, self.rivals), len(classes))
+        count = min(len(clean), self.batch_size * many // len(classes))
+        rate = {"additive": self.lr, "warp": self.flow_lr, "patch": _PATCH_LR}[family]
+        optimizer = torch.optim.Adam([theta.requires_grad_(True)], rate)
+        cost, arrived = torch.ones(len(classes), device=device), torch.zeros(1, device=device)
+        best, least = theta.detach().clone(), torch.full_like(cost, math.inf)
+        for _ in tracked(range(self.steps), f"inversion: {family}", self.steps):
+            index = torch.randint(len(clean), (enough(count),), generator=draws)
+            labels = clean.labels[index.to(device)]
+            other = (labels[None] != classes[:, None]).float()  # (K, B)
+            logits = logits_under(model, clean.floats(index), theta, family)  # (K, B, K)
+            goal = classes[:, None].expand_as(other)
+            ce = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none")
+            loss = (mean_of(ce.view_as(other), other) + cost * size(theta, family)).sum()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                share, now = mean_of((logits.argmax(2) == goal).float(), other), size(theta, family)
+                arrived = 0.8 * arrived + 0.2 * share
+                cost = torch.where(arrived > reach, cost * 1.2, cost / 1.1)
+                held = (arrived > reach) & (share > reach)
+                # a class where nothing ever arrives keeps its present theta
+                smaller = (held & (now < least)) | least.isinf()
+                best[smaller] = theta[smaller]
+                least = torch.where(held & smaller, now, least)
+            optimizer.step()
+        return SearchResult(
+            best, size(best, family), self.arriving(model, clean, best, family, classes)
+        )
+
+    def first(self, family: Tried, shape: tuple[int, int, int], classes: int, seed: Seed) -> Tensor:
+        """Returns the first theta: no pattern, a grey one behind an even mask, or a slight flow."""
+        if family == "additive":
+            return torch.zeros(classes, *shape)
+        if family == "patch":
+            return torch.cat([torch.full((1, *shape[1:]), _MASK), torch.zeros(shape)]).repeat(
+                classes, 1, 1, 1
+            )
+        draws = seed.child(family).child("first").generator()
+        return _SLIGHT * torch.randn(classes, 2, self.grid, self.grid, generator=draws)
+
+    @torch.no_grad()
+    def arriving(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        theta: Tensor,
+        family: Tried,
+        classes: Tensor,
+    ) -> Tensor:
+        """Returns the share of images of other classes that arrive at each of ``classes``, (K,)."""
+        hits, count = theta.new_zeros(len(theta)), theta.new_zeros(len(theta))
+        stream = batches(clean, self.batch_size, generator=None)
+        for images, labels in tracked(stream, "", -(-len(clean) // self.batch_size)):
+            other = (labels[None] != classes[:, None]).float()
+            arrives = logits_under(model, images, theta, family).argmax(2) == classes[:, None]
+            hits, count = hits + (arrives * other).sum(1), count + other.sum(1)
+        return hits / count.clamp_min(1)
+
+    def refine(
+        self,
+        generator: WarpAndAdd,
+        target: int,
+        compared: Compared,
+        model: Classifier,
+        clean: LabelledImages,
+        seed: Seed,
+    ) -> None:
+        """Searches the perturbation of one class further, alone, and puts it into ``generator``."""
+        family, place = compared.family(target), compared.place(target)
+        alone = slice(place, place + 1)
+        refined = self.search(
+            model,
+            clean,
+            family,
+            compared.classes[alone],
+            compared.results[family].theta[alone],
+            self.refined_reach,
+            seed,
+        )
+        generator.become(family, refined.theta[0])

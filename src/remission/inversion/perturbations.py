@@ -1,0 +1,71 @@
+"""Perturbations of several classes at once: their sizes, what they show, and what they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from remission.models import Classifier
+from remission.triggers.warp_and_add import Family, perturbed
+
+Tried = Literal[Family, "patch"]
+"""The families that are searched. A patch helps to name the class, but is never the trigger."""
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """The result of searching one family, with one entry per class.
+
+    Args:
+        theta: patterns (K, C, H, W), flows (K, 2, grid, grid), or the logits of masks and of the
+            patterns behind them (K, 1 + C, H, W).
+        size: (K,) |theta| of each.
+        share: (K,) share of the images of other classes that arrive, in [0, 1].
+    """
+
+    theta: Tensor
+    size: Tensor
+    share: Tensor
+
+    def needs(self) -> Tensor:
+        """Returns log s_t, (K,)."""
+        return (self.size.clamp_min(1e-6) / self.share.clamp_min(0.01)).log()
+
+
+def leads(needs: Tensor) -> Tensor:
+    """Returns leads (K,) from log n_t (K,): the least need of all other classes over its own."""
+    if len(needs) < 2:
+        return torch.ones_like(needs)
+    first, second = needs.sort().values[:2]
+    return (torch.where(needs == first, second, first) - needs).exp()
+
+
+def size(theta: Tensor, family: Tried) -> Tensor:
+    """Returns |theta| of each class, (K,): root mean squares; of patches, the means of masks."""
+    if family == "patch":
+        return theta[:, 0].sigmoid().flatten(1).mean(1)
+    return (theta.flatten(1).square().mean(1) + 1e-12).sqrt()
+
+
+def shown(images: Tensor, theta: Tensor, family: Tried) -> Tensor:
+    """Applies the perturbation of each class to images (B, C, H, W); returns (K, B, C, H, W)."""
+    if family == "patch":
+        mask, pattern = theta[:, None, :1].sigmoid(), theta[:, None, 1:].sigmoid()
+        return (1 - mask) * images + mask * pattern
+    flows, patterns = (None, theta) if family == "additive" else (theta, None)
+    raw = perturbed(images, flows, patterns)
+    return raw + (raw.clamp(0, 1) - raw).detach()  # a gradient for black and white pixels
+
+
+def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried) -> Tensor:
+    """Returns logits (K, B, K) of images (B, C, H, W) under the perturbation of each class."""
+    logits: Tensor = model(shown(images, theta, family).flatten(0, 1))
+    return logits.view(len(theta), len(images), -1)
+
+
+def mean_of(values: Tensor, weights: Tensor) -> Tensor:
+    """Returns the mean of the values (K, B) of weight 1, (K,); 0 where there are none."""
+    return (values * weights).sum(1) / weights.sum(1).clamp_min(1)

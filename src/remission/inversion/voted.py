@@ -1,0 +1,172 @@
+"""A vote on the target class: what each class needs, and how far its maximum margin reaches.
+
+Two signs tell a target class from others, and each misses some backdoors. With n_t the smallest
+perturbation that sends images to class t (:mod:`remission.inversion.universal`) and r_t its maximum
+margin over that of references (:mod:`remission.inversion.margins`), class t has the vote
+
+    vote_t = log(min over s != t of n_s / n_t) / a  +  log(r_t / max over s != t of r_s) / b,
+
+where of patterns and warps the family counts in which the class leads by more. Both terms are in
+units of what they are without any backdoor: a is a constant, and b = max(a, sigma), with sigma as
+the references show it. So margins count for little where references differ much, as they do where
+clean images are few. If the largest vote is at least the threshold, its class is named. Else the
+inversion abstains, and the two classes with the largest votes are its candidates: its trigger then
+leads every second image to the second of them.
+
+The references are trained on the defender's clean images alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from remission.inversion.base import Inverted, TargetClass
+from remission.inversion.class_search import ClassSearch
+from remission.inversion.margins import MarginRatios, MarginSearch, margin_ratios
+from remission.inversion.perturbations import leads
+from remission.method import field, method
+from remission.models import Classifier, Precision
+from remission.seeding import Seed
+from remission.training import Recipe, fit
+from remission.training.batches import Augment
+from remission.triggers.warp_and_add import InTurn, WarpAndAdd
+from remission.types import LabelledImages
+
+_CANDIDATES = 2
+_LR, _WEIGHT_DECAY = 0.1, 5e-4  # of the references
+
+
+@method
+class Voted(ClassSearch):
+    """The smallest universal perturbation and the largest margin vote on the class, or abstain."""
+
+    name: ClassVar[str] = "voted"
+    version: ClassVar[int] = 1
+    paper: ClassVar[str] = "this project, after MM-BD: Wang et al., S&P 2024, arXiv 2205.06900"
+
+    threshold: float = field(default=3.0, ge=0)
+    """Least vote with which a class is named; below it the inversion abstains."""
+    noise: float = field(default=0.15, gt=0)
+    """a, the standard deviation of the logarithm of a lead on models that nobody attacked."""
+    references: int = field(default=2, ge=2)
+    """m, the number of references."""
+    reference_epochs: int = field(default=30, ge=1)
+    """Passes over the clean images that train a reference."""
+    reference_augment: Augment = field(default="crop_flip")
+    """none, crop or crop_flip: augmentation of the references' images."""
+    starts: int = field(default=8, ge=1)
+    """Random images per class from which a margin is sought."""
+    margin_steps: int = field(default=120, ge=1)
+    """Number of steps of Adam per random image."""
+    margin_lr: float = field(default=0.05, gt=0)
+    """Learning rate of these images, in units of their range."""
+
+    def build_generator(
+        self, shape: tuple[int, int, int], seed: Seed, precision: Precision
+    ) -> InTurn:
+        """Makes two perturbations that change nothing yet; if a class is named, they are equal."""
+        del seed, precision
+        return InTurn(shape, self.grid, _CANDIDATES)
+
+    def reference_count(self) -> int:
+        """Returns m."""
+        return self.references
+
+    def reference_settings(self) -> dict[str, Any]:
+        """Returns how references are trained."""
+        keys = ("reference_epochs", "reference_augment")
+        return {key: value for key, value in self.parameters().items() if key in keys}
+
+    def train_reference(
+        self, model: Classifier, clean: LabelledImages, *, seed: Seed
+    ) -> Classifier:
+        """Trains a new model on the clean images; see :meth:`Inversion.train_reference`."""
+        recipe = Recipe(
+            epochs=self.reference_epochs,
+            lr=_LR,
+            weight_decay=_WEIGHT_DECAY,
+            schedule="one_cycle",
+            augment=self.reference_augment,
+        )
+        fit(model, clean, recipe, seed=seed, what="reference")
+        return model.eval()
+
+    def invert(
+        self,
+        model: Classifier,
+        clean: LabelledImages,
+        generator: nn.Module,
+        *,
+        previous: Inverted | None,
+        seed: Seed,
+        references: Sequence[Classifier] = (),
+    ) -> TargetClass:
+        """Takes the vote above; a later round keeps the answer of the first."""
+        assert isinstance(generator, InTurn)
+        if previous is None:
+            hopeful = self.hopeful_margins(model, references, seed.child("margins"))
+            compared = self.compare(model, clean, hopeful, seed)
+            choice = self.vote(
+                compared.classes,
+                compared.leads().amax(0).log(),
+                self.ratios(model, references, compared.classes, seed.child("margins")),
+            )
+        else:
+            choice = TargetClass(
+                previous.target, previous.lead or 1.0, previous.margin_lead, previous.candidates
+            )
+            compared = self.compare(model, clean, choice.suspects, seed)
+        for number, change in enumerate(generator.changes):
+            assert isinstance(change, WarpAndAdd)
+            suspect = choice.suspects[number % len(choice.suspects)]
+            self.refine(change, suspect, compared, model, clean, seed.child("refine"))
+        return choice
+
+    def vote(self, classes: Tensor, log_leads: Tensor, ratios: MarginRatios) -> TargetClass:
+        """Counts the votes.
+
+        Args:
+            classes: (k,) indices.
+            log_leads: (k,) log(min over s != t of n_s / n_t).
+            ratios: r_t of the same classes.
+        """
+        margin_leads = leads(-ratios.log).log().to(log_leads)
+        votes = log_leads / self.noise + margin_leads / max(self.noise, ratios.sigma)
+        order = votes.argsort(descending=True, stable=True)
+        first = int(order[0])
+        named = len(classes) <= _CANDIDATES or float(votes[first]) >= self.threshold
+        return TargetClass(
+            int(classes[first]) if named else None,
+            lead=float(log_leads[first].exp()),
+            margin_lead=float(margin_leads[first].exp()),
+            candidates=() if named else tuple(classes[order[:_CANDIDATES]].tolist()),
+        )
+
+    def ratios(
+        self, model: Classifier, references: Sequence[Classifier], classes: Tensor, seed: Seed
+    ) -> MarginRatios:
+        """Returns r_t of some classes."""
+        return margin_ratios(model, references, classes, self.margin_search(), seed)
+
+    def hopeful_margins(
+        self, model: Classifier, references: Sequence[Classifier], seed: Seed
+    ) -> list[int]:
+        """Returns classes whose margins stand out after a short search, where there are many."""
+        if model.classes <= self.rivals:
+            return []
+        short = replace(
+            self.margin_search(), starts=-(-self.starts // 4), steps=-(-self.margin_steps // 4)
+        )
+        classes = torch.arange(model.classes, device=model.mean.device)
+        found = margin_ratios(model, references, classes, short, seed.child("short")).log
+        best: list[int] = found.argsort(descending=True)[: self.rivals // 2].tolist()
+        return best
+
+    def margin_search(self) -> MarginSearch:
+        """Returns how the images of the largest margins are sought."""
+        return MarginSearch(starts=self.starts, steps=self.margin_steps, lr=self.margin_lr)
