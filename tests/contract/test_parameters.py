@@ -155,6 +155,15 @@ BAD: dict[str, list[Any]] = {
     "u": [-0.1],
     "unlearn_acc": [-0.1, 1.0],
     "unlearn_epochs": [0],
+    "margin_lr": [0.0, -0.1],
+    "margin_steps": [0, 1.0],
+    "noise": [0.0, -0.1],
+    "reference_augment": ["victim", True],
+    "reference_epochs": [0, 1.0],
+    "references": [1, 2.0],
+    "rivals": [1, 2.0],
+    "short_steps": [0, 1.0],
+    "starts": [0, 1.0],
     "unlearn_lr": [0.0, -0.1],
     "unlearn_weight_decay": [-1e-9],
     "tune_epochs": [-1],
@@ -164,7 +173,10 @@ BAD: dict[str, list[Any]] = {
     "weight_decay": [-1e-9],
 }
 """Parameter -> values out of its range, in every method that has it."""
-BAD_HERE: dict[tuple[str, str], list[Any]] = {("undo", "epochs"): [-1, 1.0]}
+BAD_HERE: dict[tuple[str, str], list[Any]] = {
+    ("undo", "epochs"): [-1, 1.0],
+    ("voted", "threshold"): [-0.1, True],
+}
 """Method and parameter -> values out of its range, where this method allows more than others."""
 
 

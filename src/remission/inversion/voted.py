@@ -48,6 +48,7 @@ class Voted(ClassSearch):
     name: ClassVar[str] = "voted"
     version: ClassVar[int] = 1
     paper: ClassVar[str] = "this project, after MM-BD: Wang et al., S&P 2024, arXiv 2205.06900"
+    needs: ClassVar[tuple[str, ...]] = ("clean images",)
 
     threshold: float = field(default=3.0, ge=0)
     """Least vote with which a class is named; below it the inversion abstains."""
