@@ -71,7 +71,10 @@ class _Planner:
     def __init__(self, spec: Spec, names: DataNames) -> None:
         self.spec, self.names = spec, names
         methods = spec.methods
-        self.attacks = labelled(methods.attacks)
+        labels = labelled([planned.attack for planned in methods.attacks])
+        self.attacks = [
+            (label, planned) for (label, _), planned in zip(labels, methods.attacks, strict=True)
+        ]
         self.rows = list(zip(row_labels(methods.purifiers), methods.purifiers, strict=True))
         by_label = labelled([planned.reactivation for planned in methods.reactivations])
         self.reactivations = [
@@ -90,9 +93,10 @@ class _Planner:
         """Adds the control of a seed, the victims, and the stages that build upon them."""
         control = self.add(kinds.CONTROL, f"control/seed{seed}", context)
         rows = [(label, row) for label, row in self.rows if seed in row.seeds]
-        for label, attack in self.attacks:
-            base = {**context, ATTACK: table_of(attack)}
-            self.add_attack(f"{label}/seed{seed}", base, attack, control, rows)
+        for label, planned in self.attacks:
+            if seed in planned.seeds:
+                base = {**context, ATTACK: table_of(planned.attack)}
+                self.add_attack(f"{label}/seed{seed}", base, planned.attack, control, rows)
         if seed in self.spec.innocent:
             self.add_innocent(f"{NOBODY}/seed{seed}", context, control, rows)
 

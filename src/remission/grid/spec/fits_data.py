@@ -44,7 +44,7 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
                 f"[split]: the defender has {len(split.defender)} clean images",
                 f"give {_FEWEST} at least: a search holds one out, batch norm trains on two",
             )
-        for attack in methods.attacks:
+        for attack in (p.attack for p in methods.attacks if number in p.seeds):
             try:
                 chosen = attack.select(train[split.victim], classes, seed)
             except SpecError as error:
@@ -107,8 +107,8 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
     shape, seed = dataset.train.shape, Seed(spec.seeds[0])
     with torch.device("meta"):  # shapes without values: building a large model costs nothing
         model = build_model_for(dataset, spec.arch)
-        for attack in methods.attacks:
-            check_needs(attack, model)
+        for each in methods.attacks:
+            check_needs(each.attack, model)
         for row in methods.purifiers:
             check_needs(row.purifier, model)
         for planned in (*methods.reactivations, *methods.ensemble):
@@ -125,8 +125,8 @@ def _check_shapes(spec: Spec, methods: SpecMethods, dataset: Dataset) -> None:
                     f"{error.remedy}; write them in a table [inversion] with "
                     f'method = "{inversion.name}"',
                 ) from error
-    for attack in methods.attacks:
-        attack.trigger(shape, seed)
+    for each in methods.attacks:
+        each.attack.trigger(shape, seed)
 
 
 def _outside(labels: Tensor, target: Target, classes: int) -> int:

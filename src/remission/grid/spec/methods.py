@@ -14,10 +14,25 @@ from remission.reactivations import Reactivation, Retuning
 from remission.registry import make_attack, make_inversion, make_purifier, make_reactivation
 from remission.training.batches import Augment
 
+_OF_THE_ATTACK = ("seeds",)
+"""Keys of an attack's table that are not parameters of its method."""
 _OF_THE_PURIFIER = ("inversion", "seeds")
 """Keys of a purifier's table that are not parameters of its method."""
 _OF_THE_REACTIVATION = ("attacks",)
 """Keys of a reactivation's table that are not parameters of its method."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedAttack:
+    """One table [[attack]], or one target of a table with several.
+
+    Args:
+        attack: the method.
+        seeds: the seeds of the spec for which it is computed.
+    """
+
+    attack: Attack
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +72,7 @@ class PlannedReactivation:
 class SpecMethods:
     """All methods of a spec, in the order of its tables."""
 
-    attacks: tuple[Attack, ...]
+    attacks: tuple[PlannedAttack, ...]
     purifiers: tuple[PlannedPurifier, ...]
     inversions: tuple[Inversion, ...]
     """At least one; the first is the one that a purifier uses unless its table names another."""
@@ -107,14 +122,21 @@ def build_methods(
             and ``augment = "none"`` has the same identity as ``"victim"`` where the two are equal.
 
     Raises:
-        SpecError: an unknown method, an unknown key, a wrong value; a purifier whose `seeds` or
-            `inversion`, or a reactivation whose `attacks`, the spec does not have.
+        SpecError: an unknown method, an unknown key, a wrong value; an attack whose `seeds`, a
+            purifier whose `seeds` or `inversion`, or a reactivation whose `attacks`, the spec does
+            not have.
     """
-    built_attacks = tuple(make_attack(table) for table in attacks)
+    built_attacks = tuple(
+        PlannedAttack(
+            attack=make_attack(_without(table, _OF_THE_ATTACK)),
+            seeds=_seeds(table, seeds, "attack"),
+        )
+        for table in attacks
+    )
     built_purifiers = [
         make_purifier(_without(table, _OF_THE_PURIFIER)).resolved(augment) for table in purifiers
     ]
-    seeds_of = [_seeds(table, seeds) for table in purifiers]
+    seeds_of = [_seeds(table, seeds, "purifier") for table in purifiers]
     built_inversions = tuple(make_inversion(table) for table in inversions)
     if len({inversion.name for inversion in built_inversions}) < len(built_inversions):
         raise SpecError("[[inversion]]: two of one method", "keep one of them")
@@ -129,7 +151,7 @@ def build_methods(
     built_reactivations = [
         make_reactivation(_without(table, _OF_THE_REACTIVATION)) for table in reactivations
     ]
-    names = list(dict.fromkeys(attack.name for attack in built_attacks))
+    names = list(dict.fromkeys(planned.attack.name for planned in built_attacks))
     return SpecMethods(
         attacks=built_attacks,
         purifiers=planned,
@@ -171,13 +193,13 @@ def _without(table: TomlTable, keys: tuple[str, ...]) -> TomlTable:
     return {key: value for key, value in table.items() if key not in keys}
 
 
-def _seeds(table: TomlTable, known: Sequence[int]) -> tuple[int, ...]:
-    """Returns the seeds for which a purifier is computed: all if its table names none."""
+def _seeds(table: TomlTable, known: Sequence[int], section: str) -> tuple[int, ...]:
+    """Returns the seeds for which a method is computed: all if its table names none."""
     seeds = table.get("seeds", list(known))
     listed = seeds if isinstance(seeds, list) else []
     if not listed or not all(type(seed) is int and seed in known for seed in listed):
         raise SpecError(
-            f"[purifier] {table.get('method')}: 'seeds' is {seeds!r}",
+            f"[{section}] {table.get('method')}: 'seeds' is {seeds!r}",
             f"list some of the spec's, which are {list(known)}",
         )
     return tuple(listed)

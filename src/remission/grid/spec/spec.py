@@ -23,7 +23,7 @@ from remission.grid.spec.files import located, read_toml, with_pictures
 from remission.grid.spec.methods import SpecMethods, build_methods
 from remission.grid.spec.sweeps import with_sweeps
 from remission.grid.spec.tables import STRICT, PathSection, SplitSection, TomlTable, VictimSection
-from remission.grid.spec.targets import numbered
+from remission.grid.spec.targets import by_seed, numbered
 from remission.method import explain
 from remission.models import canonical_arch
 from remission.names import on_disk
@@ -60,9 +60,11 @@ class Spec(BaseModel):
     victim: VictimSection = VictimSection()
     """How victim and control are trained."""
     attack: list[TomlTable] = Field(min_length=1)
-    """One table [[attack]] per attack. In every table [[attack]], [[purifier]], [[reactivation]]
-    and [[ensemble]], `sweep` gives lists of values to some parameters; the table then stands for
-    one table per combination of them."""
+    """One table [[attack]] per attack. In addition to the method's parameters it may name `seeds`,
+    the seeds of the spec for which it is computed (all of them if it names none). Its `target` may
+    be a list with one class per seed; tables then show one row for all of them. In every table
+    [[attack]], [[purifier]], [[reactivation]] and [[ensemble]], `sweep` gives lists of values to
+    some parameters; the table then stands for one table per combination of them."""
     inversion: TomlTable | Annotated[list[TomlTable], Field(min_length=1)] = {"method": "bti_dbf"}
     """The table [inversion], or several [[inversion]], for the purifiers that invert the trigger:
     the first one, unless a purifier's table names another as `inversion`."""
@@ -194,7 +196,7 @@ def parse_spec(table: TomlTable, folder: Path | None = None) -> Spec:
         SpecError: an unknown key, an unknown method, a wrong value.
     """
     try:
-        spec = Spec.model_validate(with_sweeps(table))
+        spec = Spec.model_validate(by_seed(with_sweeps(table)))
     except ValidationError as error:
         mistakes = error.errors()
         for mistake in mistakes:  # a mistyped key first: it may be the one that is missing

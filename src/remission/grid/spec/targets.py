@@ -1,4 +1,4 @@
-"""Replaces the name of an attack's target class by the number of that class."""
+"""The target classes of attacks: one per seed, and numbers in the place of names."""
 
 from __future__ import annotations
 
@@ -7,6 +7,39 @@ from collections.abc import Sequence
 from remission.errors import SpecError, closest
 from remission.grid.spec.tables import TomlTable
 from remission.names import find_name, printable
+
+
+def by_seed(spec: TomlTable) -> TomlTable:
+    """Returns a spec in which each table [[attack]] with a list of targets became one per target.
+
+    Such a list has one target per seed of the spec. Each of the tables names the seeds that have
+    its target. What is no list of tables stays as it is.
+
+    Args:
+        spec: nested tables, as the TOML file holds them.
+
+    Raises:
+        SpecError: a list of targets is not as long as the list of seeds, or its table names seeds.
+    """
+    attacks, seeds = spec.get("attack"), spec.get("seeds", [0])
+    if not isinstance(attacks, list) or not isinstance(seeds, list):
+        return spec
+    return {**spec, "attack": [one for attack in attacks for one in _per_target(attack, seeds)]}
+
+
+def _per_target(attack: object, seeds: list[object]) -> list[object]:
+    if not isinstance(attack, dict) or not isinstance(targets := attack.get("target"), list):
+        return [attack]
+    where = f"[attack] {attack.get('method')}: 'target' is {targets!r}"
+    if "seeds" in attack:
+        raise SpecError(f"{where}, and the table has 'seeds' as well", "keep one of the two")
+    if len(targets) != len(seeds):
+        raise SpecError(where, f"list one class for each of the seeds {seeds}")
+    return [
+        {**attack, "target": target, "seeds": [s for s, t in pairs if t == target]}
+        for pairs in [list(zip(seeds, targets, strict=True))]
+        for target in dict.fromkeys(targets)
+    ]
 
 
 def numbered(

@@ -10,7 +10,7 @@ from remission.intervals import wilson_of_rate
 from remission.records import Cell, Json, PathCurve
 from remission.report.groups.collapse import ConstantAnswer, reason
 from remission.report.groups.estimates import Estimate, Measure, by_seed, gap, gap_by_seed
-from remission.report.groups.keys import CONTROL, VICTIM, GroupKey
+from remission.report.groups.keys import BY_SEED, CONTROL, VICTIM, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Comparison, Row
 from remission.report.groups.targets import target_name
@@ -51,7 +51,9 @@ class Group:
 
     @property
     def target_name(self) -> str | None:
-        """The name of the attacker's class; None where no record holds it."""
+        """The name of the attacker's class; None where it differs, or no record holds it."""
+        if self.key.target == BY_SEED:
+            return None
         rows = (cell for row in self.rows for cells_ in row.cells.values() for cell in cells_)
         curves = (path for paths in self.paths.values() for path in paths)
         return target_name([*rows, *curves])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from remission.records import Cell, PathCurve, Record, cells, path_curves
+from remission.records import Cell, PathCurve, Record, Subject, cells, path_curves
 from remission.report.groups.collapse import constant_answers
 from remission.report.groups.facts import MethodFacts
 from remission.report.groups.group import Group
 from remission.report.groups.keys import (
     BEFORE,
+    BY_SEED,
     VICTIM,
     GroupKey,
     purifier_of,
@@ -28,20 +29,26 @@ _OtherPaths = dict[tuple[str, str, str], list[PathCurve]]
 """(label of a purifier, ``PathCurve.walk``, batch-norm policy) -> one per seed."""
 
 
-def group_records(records: Sequence[Record]) -> list[Group]:
+def group_records(
+    records: Sequence[Record], key_of: Callable[[Subject, Record], GroupKey]
+) -> list[Group]:
     """Groups the measured models and the paths, in a stable order.
 
     Models that were never backdoored, which purifiers are tried on as well, form groups of their
     own: their attack is ``NOBODY``.
+
+    Args:
+        records: of one store.
+        key_of: returns the group of a measured model or path.
     """
     paths: dict[GroupKey, list[PathCurve]] = {}
     for record in sorted(records, key=lambda record: record.finished):
         for path in record.paths:
-            paths.setdefault(GroupKey.of(path, record), []).append(path)
+            paths.setdefault(key_of(path, record), []).append(path)
     members: dict[GroupKey, list[Cell]] = {key: [] for key in paths}
     for record in records:
         if cell := record.cell:
-            members.setdefault(GroupKey.of(cell, record), []).append(cell)
+            members.setdefault(key_of(cell, record), []).append(cell)
     names = _Names(records, members)
     return [
         names.group(key, members[key], paths.get(key, []))
@@ -100,7 +107,7 @@ class _Names:
         slots = [slot for row in table.values() for slot in row.values()]
         seeds = [len({cell.seed for cell in slot if cell.status == "done"}) for slot in slots]
         purifiers = sorted(table, key=lambda purifier: rank(purifier, self.purifiers))
-        name = target_name([*members, *paths])
+        name = None if key.target == BY_SEED else target_name([*members, *paths])
         return Group(
             key=key,
             title=_title(key, self.attacks[key.attack], self.settings[key], name),

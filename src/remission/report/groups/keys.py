@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from remission.records import ATTACKED, Cell, Json, PathCurve, Record, Subject
 from remission.records.labels import purifier_key
@@ -17,6 +17,8 @@ BEFORE = "none"
 """The ``reactivation`` in cells of models before any reactivation."""
 NOBODY = "none"
 """The ``attack`` in cells of models that were never backdoored."""
+BY_SEED = "by seed"
+"""The ``target`` of a group in which it differs from seed to seed."""
 SHOWN_APART = ("poison_rate", "target", "budget", "budgets", "seed", "seeds")
 """Parameters that tables show in columns of their own, so that no key holds them."""
 
@@ -80,6 +82,28 @@ class GroupKey:
         """Returns a key to sort by; a target that is no number comes after the numbers."""
         target = f"{self.target!s:>12}"
         return self.dataset, self.arch, self.attack, self.poison_rate, target, self.setting
+
+
+def merged_targets(seeds: Mapping[GroupKey, Collection[int]]) -> dict[GroupKey, GroupKey]:
+    """Returns key -> shared key, for groups that differ in their target alone and in no seed twice.
+
+    A spec whose attack has one target per seed makes such groups; each has some of the seeds of
+    what is one attack to its reader.
+
+    Args:
+        seeds: each key -> the seeds of its measurements.
+    """
+    alike: dict[GroupKey, list[GroupKey]] = {}
+    for key in seeds:
+        if isinstance(key.target, int):
+            alike.setdefault(replace(key, target=BY_SEED), []).append(key)
+    return {
+        key: shared
+        for shared, keys in alike.items()
+        if len(keys) > 1
+        and sum(len(set(seeds[key])) for key in keys) == len(set().union(*(seeds[k] for k in keys)))
+        for key in keys
+    }
 
 
 def attack_of(item: Subject) -> MethodKey:

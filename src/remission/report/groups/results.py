@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import overload
 
-from remission.records import Json, Record, read_records
+from remission.records import Json, Record, Subject, read_records
 from remission.records.settings import last_runs, of_last_settings, setting_of
 from remission.report.groups.group import Group
 from remission.report.groups.grouping import group_records
-from remission.report.groups.keys import NOBODY
+from remission.report.groups.keys import NOBODY, GroupKey, merged_targets
 from remission.report.groups.settings import label_settings
 
 
@@ -97,10 +97,29 @@ class Results(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return iter(self._records)
 
+    def key(self, item: Subject, record: Record) -> GroupKey:
+        """Returns the group of a measured model or path of ``record``, see :attr:`merged`."""
+        key = GroupKey.of(item, record)
+        return self.merged.get(key, key)
+
+    def key_of_columns(self, columns: Json, record: Record) -> GroupKey:
+        """Returns the group of a row of a table, as :meth:`GroupKey.of_columns` reads it."""
+        key = GroupKey.of_columns(columns, record)
+        return self.merged.get(key, key)
+
+    @cached_property
+    def merged(self) -> Mapping[GroupKey, GroupKey]:
+        """The keys of groups whose target differs by seed -> the key that they share."""
+        seeds: dict[GroupKey, set[int]] = {}
+        for record in self._records:
+            for item in (*([record.cell] if record.cell else []), *record.paths):
+                seeds.setdefault(GroupKey.of(item, record), set()).add(item.seed)
+        return merged_targets(seeds)
+
     @cached_property
     def every(self) -> list[Group]:
         """All groups in a stable order, those of never-backdoored models included."""
-        return group_records(self._records)
+        return group_records(self._records, self.key)
 
     @cached_property
     def groups(self) -> list[Group]:

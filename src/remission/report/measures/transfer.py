@@ -11,8 +11,9 @@ from remission.records import Record
 from remission.records.labels import purifier_key
 from remission.records.settings import setting_of
 from remission.report.groups.group import Group
-from remission.report.groups.keys import SHOWN_APART, GroupKey
+from remission.report.groups.keys import SHOWN_APART
 from remission.report.groups.labels import MethodKey, canonical
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Column
 
 RATES = ("models", "asr", "asr_clean", "n_triggered")
@@ -41,9 +42,12 @@ class Matrix:
 
 def matrices(group: Group, records: Sequence[Record]) -> list[Matrix]:
     """Returns the transfers of a group, one per reactivation and budget."""
-    tables, all_transfers = [], transfers(records)
+    tables, results = [], Results.of(records)
+    all_transfers = transfers(results)
     for column in group.columns:
-        of_column = [r.details["transfer"] for r in all_transfers if _belongs(r, group, column)]
+        of_column = [
+            r.details["transfer"] for r in all_transfers if _belongs(results, r, group, column)
+        ]
         of_column.sort(key=lambda d: -len(d["models"]))
         models = [[_model(m) for m in d["models"]] for d in of_column]
         same_models = [d for d, keys in zip(of_column, models, strict=True) if keys == models[0]]
@@ -79,9 +83,9 @@ def _size_and_time(record: Record) -> tuple[int, str]:
     return len(record.details["transfer"]["models"]), record.finished
 
 
-def _belongs(record: Record, group: Group, column: Column) -> bool:
+def _belongs(results: Results, record: Record, group: Group, column: Column) -> bool:
     details = record.details["transfer"]
-    key = GroupKey.of_columns(details, record)
+    key = results.key_of_columns(details, record)
     reactivation = MethodKey.of(
         details["reactivation"], details["reactivation_params"], without=SHOWN_APART
     )

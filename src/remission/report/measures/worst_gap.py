@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from remission.intervals import mean_of, student_half_width, wilson_of_rate
-from remission.records import Cell, Record
+from remission.records import Cell
 from remission.records.ensemble import EnsembleDetails, EnsembleEntry
 from remission.records.kinds import ENSEMBLE
 from remission.records.labels import canonical, purifier_key
@@ -30,6 +30,7 @@ from remission.report.groups.estimates import Estimate, gap
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL, GroupKey
 from remission.report.groups.labels import MethodKey
+from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.groups.thresholds import at_most
 from remission.report.measures.purified import purified_seeds
@@ -45,16 +46,16 @@ Ensembles = dict[GroupKey, dict[str, _Models]]
 """Group -> list of retunings, as a key -> models; the list that was tried last comes last."""
 
 
-def tried(records: Iterable[Record]) -> Ensembles:
+def tried(results: Results) -> Ensembles:
     """Returns all ensembles of a store."""
     found: Ensembles = {}
-    for record in sorted(records, key=lambda record: record.finished):
+    for record in sorted(results, key=lambda record: record.finished):
         if record.kind != ENSEMBLE.name or record.status != "done":
             continue
         details = EnsembleDetails.of(record)
         if details.attack is None or details.purifier is None or details.seed is None:
             continue
-        lists = found.setdefault(GroupKey.of_columns(vars(details), record), {})
+        lists = found.setdefault(results.key_of_columns(vars(details), record), {})
         key = canonical([[entry.retuning, entry.budget] for entry in details.entries])
         models = lists[key] = lists.pop(key, {})
         purifier = purifier_key(details.purifier, details.purifier_params)

@@ -12,7 +12,7 @@ from remission.report.figures.drawing import Drawing
 from remission.report.figures.lines import Series
 from remission.report.figures.style import Look
 from remission.report.groups.group import Group
-from remission.report.groups.keys import GroupKey
+from remission.report.groups.results import Results
 from remission.report.page import captions
 
 PathStages = Sequence[tuple[str, Record]]
@@ -74,8 +74,9 @@ def _stages_of(group: Group, records: Sequence[Record]) -> PathStages:
         if curve.seed == min(other.seed for other in curves)
     }
     stages: dict[str, Record] = {}
-    for record in records:
-        own_curves = [path for path in record.paths if GroupKey.of(path, record) == group.key]
+    results = Results.of(records)
+    for record in results:
+        own_curves = [path for path in record.paths if results.key(path, record) == group.key]
         if own_curves and own_curves[0].id in labels:
             stages.setdefault(labels[own_curves[0].id], record)
     return sorted(stages.items())

@@ -130,6 +130,5 @@ register_view(
         empty="fewer than two purifiers are retuned at two budgets yet",
         tables=_tables,
         objects=_objects,
-        columns=COLUMNS,
     )
 )

@@ -74,6 +74,9 @@ class InversionLine:
         if self.seeds[0].innocent:
             return "none: never backdoored"
         cells = [inversion.cell for inversion in self.seeds]
+        classes = [class_text(cell.target, target_name([cell])) for cell in cells]
+        if len({cell.target for cell in cells}) > 1:  # one target per seed
+            return ", ".join(classes)
         return class_text(cells[0].target, target_name(cells))
 
 
@@ -119,7 +122,7 @@ COLUMNS: list[InversionColumn] = [
 def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
     """Returns the inversions that purified models build upon, in a stable order."""
     cells = {
-        record.parents["inversion"]: (record.cell, GroupKey.of(record.cell, record))
+        record.parents["inversion"]: (record.cell, Results.of(records).key(record.cell, record))
         for record in reversed(records)
         if record.cell is not None and "inversion" in record.parents
     }

@@ -44,7 +44,8 @@ def test_the_papers_experiments_have_theirs() -> None:
     specs = [read_spec(file) for file in FILES if file.parent.name == "paper"]
     assert {spec.dataset for spec in specs} == {"cifar10", "cifar100", "tiny-imagenet"}
     assert {"resnet18", "resnet50", "densenet161", "swin_t"} <= {spec.arch for spec in specs}
-    names = {attack.name for spec in specs for attack in spec.methods.attacks}
+    attacks = [planned.attack for spec in specs for planned in spec.methods.attacks]
+    names = {attack.name for attack in attacks}
     assert names == {"badnets", "blended", "ssba", "label_consistent"}
-    rates = {a.poison_rate for s in specs for a in s.methods.attacks if a.name == "badnets"}
+    rates = {attack.poison_rate for attack in attacks if attack.name == "badnets"}
     assert rates == {0.1, 0.05, 0.01}

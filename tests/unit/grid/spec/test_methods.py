@@ -93,8 +93,8 @@ def test_a_copy_with_other_tables_has_other_methods() -> None:
     fewer = spec.model_copy(update={"purifier": spec.purifier[:1]})
     assert [row.purifier.name for row in fewer.methods.purifiers] == ["ft"]
     other = spec.model_copy(update={"attack": [{"method": "blended"}]})
-    assert [attack.name for attack in other.methods.attacks] == ["blended"]
-    assert [attack.name for attack in spec.methods.attacks] == ["badnets"]
+    assert [planned.attack.name for planned in other.methods.attacks] == ["blended"]
+    assert [planned.attack.name for planned in spec.methods.attacks] == ["badnets"]
     later = spec.model_copy(update={"seeds": [4]})
     assert [row.seeds for row in later.methods.purifiers] == [(4,), (4,)]
 
