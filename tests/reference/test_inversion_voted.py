@@ -122,6 +122,7 @@ def test_both_signs_are_counted(
     assert list(candidates) == ([] if named is not None else order[:2])
     assert found.lead == pytest.approx(by_need[first])
     assert found.margin_lead == pytest.approx(by_margin[first])
+    assert found.vote == pytest.approx(votes[first], rel=1e-4)
 
 
 def test_with_two_classes_there_is_no_candidate_beside_the_named_one() -> None:
@@ -164,13 +165,15 @@ def test_a_trigger_of_two_candidates_is_judged_by_both() -> None:
     model, data = Toy().float().eval(), toy_data(9)
     data = LabelledImages(data.images.float(), data.labels)
     changes = in_turn()
-    found = judge(model, data, changes, TargetClass(None, 1.2, 0.9, (1, 3)))
+    found = judge(
+        model, data, changes, TargetClass(None, 1.2, margin_lead=0.9, vote=-0.3, candidates=(1, 3))
+    )
     with torch.inference_mode():
         predicted = model(changes(data.images)).argmax(1).tolist()
     hits = [p in (1, 3) and p != y for p, y in zip(predicted, data.labels.tolist(), strict=True)]
     assert (found.target, found.candidates) == (None, (1, 3))
     assert found.target_share == pytest.approx(sum(hits) / 9)
-    assert (found.lead, found.margin_lead) == (1.2, 0.9)
+    assert (found.lead, found.margin_lead, found.vote) == (1.2, 0.9, -0.3)
 
 
 def tiny(classes: int, seed: int = 0) -> Classifier:
@@ -215,11 +218,11 @@ def test_a_later_round_keeps_the_answer_and_asks_no_references() -> None:
     model, data = tiny(4), drawn(4)
     previous = Inverted(
         generator=QUICK.build_generator((1, 8, 8), Seed(0), "fp32"), target=None,
-        target_share=0.5, change=0.1, lead=1.3, margin_lead=1.1, candidates=(2, 0),
+        target_share=0.5, change=0.1, lead=1.3, margin_lead=1.1, vote=0.7, candidates=(2, 0),
     )  # fmt: skip
     found = QUICK(model, data, seed=Seed(0), previous=previous)
     assert (found.target, found.candidates) == (None, (2, 0))
-    assert (found.lead, found.margin_lead) == (1.3, 1.1)
+    assert (found.lead, found.margin_lead, found.vote) == (1.3, 1.1, 0.7)
     assert isinstance(found.generator, InTurn)
     one, other = map(values, found.generator.changes)
     assert not torch.equal(one, other), "one change per candidate"

@@ -36,9 +36,11 @@ class Inverted:
             there; 1 where two classes need the same. None: the inversion does not compare classes.
         margin_lead: how many times as far the maximum margin of ``target`` stands above that of
             references as that of the next class; None: the inversion compares no margins.
+        vote: by how many standard deviations both leads together stand out, see
+            :mod:`remission.inversion.voted`; None: the inversion takes no vote.
         candidates: the classes that an inversion suspects which abstained from naming one; empty
             otherwise. ``target`` is then None, ``target_share`` is the share of all images that
-            are sent to one of the candidates that is not their own class, and both leads are
+            are sent to one of the candidates that is not their own class, and leads and vote are
             those of the first candidate.
     """
 
@@ -48,6 +50,7 @@ class Inverted:
     change: float
     lead: float | None = None
     margin_lead: float | None = None
+    vote: float | None = None
     candidates: tuple[int, ...] = ()
 
 
@@ -58,6 +61,7 @@ class TargetClass:
     target: int | None
     lead: float
     margin_lead: float | None = None
+    vote: float | None = None
     candidates: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -217,6 +221,7 @@ def judge(
         change=change,
         lead=choice.lead if choice else None,
         margin_lead=choice.margin_lead if choice else None,
+        vote=choice.vote if choice else None,
         candidates=suspects if len(suspects) > 1 else (),
     )
 

@@ -119,7 +119,11 @@ class Voted(ClassSearch):
             )
         else:
             choice = TargetClass(
-                previous.target, previous.lead or 1.0, previous.margin_lead, previous.candidates
+                previous.target,
+                previous.lead or 1.0,
+                margin_lead=previous.margin_lead,
+                vote=previous.vote,
+                candidates=previous.candidates,
             )
             compared = self.compare(model, clean, choice.suspects, seed)
         for number, change in enumerate(generator.changes):
@@ -145,6 +149,7 @@ class Voted(ClassSearch):
             int(classes[first]) if named else None,
             lead=float(log_leads[first].exp()),
             margin_lead=float(margin_leads[first].exp()),
+            vote=float(votes[first]),
             candidates=() if named else tuple(classes[order[:_CANDIDATES]].tolist()),
         )
 

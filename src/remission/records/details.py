@@ -118,6 +118,8 @@ class NamedClass(Details):
             compares no classes.
         margin_lead: how many times as far its maximum margin stands above the references' as that
             of the next class; None where the inversion compares no margins.
+        vote: by how many standard deviations both leads together stand out; None where the
+            inversion takes no vote.
         candidates: the classes that it suspects where it abstains from naming one.
     """
 
@@ -129,6 +131,7 @@ class NamedClass(Details):
     change: float | None = None
     lead: float | None = None
     margin_lead: float | None = None
+    vote: float | None = None
     candidates: list[int] = field(default_factory=list)
 
 

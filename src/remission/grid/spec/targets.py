@@ -12,14 +12,15 @@ from remission.names import find_name, printable
 def by_seed(spec: TomlTable) -> TomlTable:
     """Returns a spec in which each table [[attack]] with a list of targets became one per target.
 
-    Such a list has one target per seed of the spec. Each of the tables names the seeds that have
-    its target. What is no list of tables stays as it is.
+    Such a list has one target per seed of its table, or of the spec where the table names none.
+    Each of the new tables names the seeds that have its target. What is no list of tables stays as
+    it is.
 
     Args:
         spec: nested tables, as the TOML file holds them.
 
     Raises:
-        SpecError: a list of targets is not as long as the list of seeds, or its table names seeds.
+        SpecError: a list of targets is not as long as the list of seeds.
     """
     attacks, seeds = spec.get("attack"), spec.get("seeds", [0])
     if not isinstance(attacks, list) or not isinstance(seeds, list):
@@ -30,10 +31,9 @@ def by_seed(spec: TomlTable) -> TomlTable:
 def _per_target(attack: object, seeds: list[object]) -> list[object]:
     if not isinstance(attack, dict) or not isinstance(targets := attack.get("target"), list):
         return [attack]
-    where = f"[attack] {attack.get('method')}: 'target' is {targets!r}"
-    if "seeds" in attack:
-        raise SpecError(f"{where}, and the table has 'seeds' as well", "keep one of the two")
-    if len(targets) != len(seeds):
+    seeds = attack.get("seeds", seeds)
+    if not isinstance(seeds, list) or len(targets) != len(seeds):
+        where = f"[attack] {attack.get('method')}: 'target' is {targets!r}"
         raise SpecError(where, f"list one class for each of the seeds {seeds}")
     return [
         {**attack, "target": target, "seeds": [s for s, t in pairs if t == target]}

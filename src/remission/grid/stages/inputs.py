@@ -262,5 +262,6 @@ class StageInputs:
             change=details.change or 0.0,
             lead=details.lead,
             margin_lead=details.margin_lead,
+            vote=details.vote,
             candidates=tuple(details.candidates),
         )

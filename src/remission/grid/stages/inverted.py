@@ -44,6 +44,7 @@ def inversion(inputs: StageInputs) -> StageResult:
             change=inverted.change,
             lead=inverted.lead,
             margin_lead=inverted.margin_lead,
+            vote=inverted.vote,
             candidates=list(inverted.candidates),
             reference_seconds=cost.seconds if roles else None,
             reference_cpu_seconds=cost.cpu if roles else None,
@@ -63,6 +64,7 @@ def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
         change=inverted.change,
         lead=inverted.lead,
         margin_lead=inverted.margin_lead,
+        vote=inverted.vote,
         candidates=list(inverted.candidates),
     )
 

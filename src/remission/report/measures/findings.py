@@ -24,6 +24,8 @@ class Finding:
             no classes.
         margin_lead: how many times as far its maximum margin stands above the references' as that
             of the next class; None where the method compares no margins.
+        vote: by how many standard deviations both leads together stand out; None where the method
+            takes no vote.
         candidates: the classes that it suspects where it abstains from naming one.
     """
 
@@ -33,6 +35,7 @@ class Finding:
     change: float | None
     lead: float | None
     margin_lead: float | None = None
+    vote: float | None = None
     candidates: tuple[int, ...] = ()
 
     @classmethod
@@ -47,6 +50,7 @@ class Finding:
             change=_number(details.get("change")),
             lead=_number(details.get("lead")),
             margin_lead=_number(details.get("margin_lead")),
+            vote=_number(details.get("vote")),
             candidates=() if names_class else _classes(details.get("candidates")),
         )
 
@@ -68,6 +72,8 @@ class Finding:
             text += f"; the next class needs a change {self.lead:.1f} times as large"
         if self.margin_lead is not None:
             text += f"; its maximum margin leads {self.margin_lead:.1f} times"
+        if self.vote is not None:
+            text += f"; its vote is {self.vote:.1f}"
         return text
 
 
@@ -102,6 +108,11 @@ def standing_out(findings: Iterable[Finding]) -> str:
 def margins(findings: Iterable[Finding]) -> str:
     """Returns the leads of the maximum margins seed by seed."""
     return _seed_by_seed(finding.margin_lead for finding in findings)
+
+
+def votes(findings: Iterable[Finding]) -> str:
+    """Returns the votes seed by seed."""
+    return _seed_by_seed(finding.vote for finding in findings)
 
 
 def _seed_by_seed(leads: Iterable[float | None]) -> str:

@@ -14,7 +14,15 @@ from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.results import Results
 from remission.report.groups.settings import setting_labels
 from remission.report.groups.targets import class_text, target_name
-from remission.report.measures.findings import Finding, margins, moved, named, reached, standing_out
+from remission.report.measures.findings import (
+    Finding,
+    margins,
+    moved,
+    named,
+    reached,
+    standing_out,
+    votes,
+)
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view
@@ -27,8 +35,9 @@ _NOTE = (
 )
 _VOTED = (
     "margin lead: how many times as far the maximum margin of the class stands above that of "
-    "models trained on clean images as the margin of the next class does; classes with 'or' "
-    "between them: the inversion abstains from naming one, and suspects these"
+    "models trained on clean images as the margin of the next class does; vote: by how many "
+    "standard deviations both leads together stand out; classes with 'or' between them: the "
+    "inversion abstains from naming one, and suspects these"
 )
 
 
@@ -115,6 +124,7 @@ COLUMNS: list[InversionColumn] = [
     InversionColumn(header="change", text=lambda line: moved(line.findings)),
     InversionColumn(header="lead", text=lambda line: standing_out(line.findings)),
     InversionColumn(header="margin lead", text=lambda line: margins(line.findings), sparse=True),
+    InversionColumn(header="vote", text=lambda line: votes(line.findings), sparse=True),
 ]
 """People see one row per attack and inversion, programs one object per seed, with its finding."""
 

@@ -66,7 +66,9 @@ def test_an_attack_has_one_target_per_seed(targets: str, wanted: dict[int, int |
     [
         ("target = [0, 3]", r"'target' is \[0, 3\]"),
         ("target = []", r"'target' is \[\]"),
-        ("target = [0, 3, 7]\nseeds = [4]", "the table has 'seeds' as well"),
+        ("target = [0, 3, 7]\nseeds = [4]", r"'target' is \[0, 3, 7\]"),
+        ("target = [0]\nseeds = 4", r"'target' is \[0\]"),
+        ("target = [0]\nseeds = [7]", r"'seeds' is \[7\]"),
         ("target = [0, 3, -1]", "target"),
         ("seeds = [7]", r"'seeds' is \[7\]"),
         ("seeds = []", r"'seeds' is \[\]"),
@@ -80,7 +82,11 @@ def test_a_list_of_targets_or_seeds_that_does_not_fit_is_refused(line: str, prob
 
 
 def test_an_attack_may_be_computed_for_some_seeds_alone() -> None:
-    text = SPEC.replace("target = {targets}", "seeds = [5]")
-    plan = make_plan(parse_spec(tomllib.loads(text)), "0123456789abcdef")
-    victims = [s for s in plan if s.kind == "victim" and s.method("attack") == "badnets"]
-    assert [stage.context.seed for stage in victims] == [5]
+    for line, wanted in (
+        ("seeds = [5]", [(5, 0)]),
+        ("seeds = [6, 4]\ntarget = [1, 2]", [(4, 2), (6, 1)]),
+    ):
+        text = SPEC.replace("target = {targets}", line)
+        plan = make_plan(parse_spec(tomllib.loads(text)), "0123456789abcdef")
+        victims = [s for s in plan if s.kind == "victim" and s.method("attack") == "badnets"]
+        assert [(s.context.seed, s.table("attack")["target"]) for s in victims] == wanted

@@ -22,9 +22,10 @@ NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
         ),
         ({"target": 0}, ": names class 0"),
         (
-            {**WHOLE, "margin_lead": 1.62},
+            {**WHOLE, "margin_lead": 1.62, "vote": 8.57},
             ": names class 3, into which its trigger moves 95.3 % of the images; the next class "
-            "needs a change 2.2 times as large; its maximum margin leads 1.6 times",
+            "needs a change 2.2 times as large; its maximum margin leads 1.6 times; its vote is "
+            "8.6",
         ),
         (
             {"target": None, "lead": 1.1, "margin_lead": 0.9, "candidates": [3, 5]},
