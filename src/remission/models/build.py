@@ -231,7 +231,7 @@ def build_like(model: Classifier, *, seed: Seed) -> Classifier:
     Raises:
         SpecError: no model has the name ``model.arch``, since it was not built here.
     """
-    return build_model(
+    fresh = build_model(
         model.arch.partition("@")[0],
         classes=model.classes,
         shape=model.shape,
@@ -240,6 +240,8 @@ def build_like(model: Classifier, *, seed: Seed) -> Classifier:
         seed=seed,
         precision=model.precision,
     )
+    fresh.channel_order, fresh.range_per_image = model.channel_order, model.range_per_image
+    return fresh
 
 
 def resolve_precision(wanted: str, device: torch.device) -> Precision:
