@@ -103,31 +103,44 @@ def test_both_signs_are_counted(
     candidates: tuple[int, ...],
 ) -> None:
     others = [[k for k in range(4) if k != t] for t in range(4)]
-    by_need = [min(needs[k] for k in others[t]) / needs[t] for t in range(4)]
+    by_need = [max(1.0, min(needs[k] for k in others[t]) / needs[t]) for t in range(4)]
+    rivals = [max(by_need[k] for k in others[t]) for t in range(4)]
     by_margin = [ratios[t] / max(ratios[k] for k in others[t]) for t in range(4)]
     votes = [
-        math.log(n) / 0.2 + math.log(m) / max(0.2, sigma)
-        for n, m in zip(by_need, by_margin, strict=True)
+        math.log(n / r) / 0.2 + math.log(m) / max(0.2, sigma)
+        for n, r, m in zip(by_need, rivals, by_margin, strict=True)
     ]
     found = Voted(threshold=2.5, noise=0.2).vote(
         torch.tensor([10, 11, 12, 13]),
-        torch.tensor(by_need).log(),
+        torch.tensor([needs, [1.0] * 4]).log(),  # of the second family no class leads
         MarginRatios(torch.tensor(ratios).log(), sigma),
     )
-    order = sorted(range(4), key=lambda t: (-votes[t], t))
-    first = order[0]
+    first = max(range(4), key=lambda t: votes[t])
     assert (votes[first] >= 2.5) == (named == first)
     assert found.target == (None if named is None else 10 + named)
     assert found.candidates == tuple(10 + k for k in candidates)
-    assert list(candidates) == ([] if named is not None else order[:2])
     assert found.lead == pytest.approx(by_need[first])
     assert found.margin_lead == pytest.approx(by_margin[first])
     assert found.vote == pytest.approx(votes[first], rel=1e-4)
+    assert (found.pair_vote is None) == (named is not None)
+
+
+def test_two_classes_that_hide_each_other_stand_out_together() -> None:
+    needs, ratios = [1.0, 0.2, 0.21, 1.1], [1.0, 1.5, 1.6, 0.9]
+    found = Voted(threshold=2.5, noise=0.2).vote(
+        torch.tensor([10, 11, 12, 13]),
+        torch.tensor([needs]).log(),
+        MarginRatios(torch.tensor(ratios).log(), 0.0),
+    )
+    assert (found.target, found.candidates) == (None, (11, 12)), "by need 1.05 : 1, by margin not"
+    by_11 = (math.log(1.0 / 0.2) + math.log(1.5 / 1.0)) / 0.2
+    by_12 = (math.log(1.0 / 0.21) + math.log(1.6 / 1.0)) / 0.2
+    assert found.pair_vote == pytest.approx(min(by_11, by_12), rel=1e-4)
 
 
 def test_with_two_classes_there_is_no_candidate_beside_the_named_one() -> None:
     found = Voted(threshold=9.0).vote(
-        torch.arange(2), torch.zeros(2), MarginRatios(torch.zeros(2), 0.0)
+        torch.arange(2), torch.zeros(2, 2), MarginRatios(torch.zeros(2), 0.0)
     )
     assert (found.target, found.candidates) == (0, ())
 

@@ -38,6 +38,8 @@ class Inverted:
             references as that of the next class; None: the inversion compares no margins.
         vote: by how many standard deviations both leads together stand out, see
             :mod:`remission.inversion.voted`; None: the inversion takes no vote.
+        pair_vote: the lesser vote of the two candidates, each counted without the other; None: the
+            inversion named a class, or takes no vote.
         candidates: the classes that an inversion suspects which abstained from naming one; empty
             otherwise. ``target`` is then None, ``target_share`` is the share of all images that
             are sent to one of the candidates that is not their own class, and leads and vote are
@@ -51,6 +53,7 @@ class Inverted:
     lead: float | None = None
     margin_lead: float | None = None
     vote: float | None = None
+    pair_vote: float | None = None
     candidates: tuple[int, ...] = ()
 
 
@@ -62,6 +65,7 @@ class TargetClass:
     lead: float
     margin_lead: float | None = None
     vote: float | None = None
+    pair_vote: float | None = None
     candidates: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -222,6 +226,7 @@ def judge(
         lead=choice.lead if choice else None,
         margin_lead=choice.margin_lead if choice else None,
         vote=choice.vote if choice else None,
+        pair_vote=choice.pair_vote if choice else None,
         candidates=suspects if len(suspects) > 1 else (),
     )
 

@@ -39,8 +39,13 @@ def leads(needs: Tensor) -> Tensor:
     """Returns leads (K,) from log n_t (K,): the least need of all other classes over its own."""
     if len(needs) < 2:
         return torch.ones_like(needs)
-    first, second = needs.sort().values[:2]
-    return (torch.where(needs == first, second, first) - needs).exp()
+    return (-largest_other(-needs) - needs).exp()
+
+
+def largest_other(values: Tensor) -> Tensor:
+    """Returns the largest of all other values in the place of each of (K,), K at least 2."""
+    first, second = values.sort(descending=True).values[:2]
+    return torch.where(values == first, second, first)
 
 
 def size(theta: Tensor, family: Tried) -> Tensor:

@@ -4,14 +4,18 @@ Two signs tell a target class from others, and each misses some backdoors. With 
 perturbation that sends images to class t (:mod:`remission.inversion.universal`) and r_t its maximum
 margin over that of references (:mod:`remission.inversion.margins`), class t has the vote
 
-    vote_t = log(min over s != t of n_s / n_t) / a  +  log(r_t / max over s != t of r_s) / b,
+    l_t = log(min over s != t of n_s / n_t),
+    vote_t = (l_t - max(0, max over s != t of l_s)) / a  +  log(r_t / max over s != t of r_s) / b,
 
-where of patterns and warps the family counts in which the class leads by more. Both terms are in
-units of what they are without any backdoor: a is a constant, and b = max(a, sigma), with sigma as
+where for each class that family counts, patterns or warps, in which it leads by more; a class that
+leads by warps is held against one that leads by patterns. Both terms are in units of what they are
+without any backdoor: a is a constant, and b = max(a, sigma), with sigma as
 the references show it. So margins count for little where references differ much, as they do where
 clean images are few. If the largest vote is at least the threshold, its class is named. Else the
-inversion abstains, and the two classes with the largest votes are its candidates: its trigger then
-leads every second image to the second of them.
+inversion abstains. The class with the largest vote and the best of the others are its candidates:
+its trigger then leads every second image to the second of them. Where two backdoors hide each other
+from the vote, both candidates stand out once each is counted without the other; the lesser of these
+two votes is the pair's.
 
 The references are trained on the defender's clean images alone.
 """
@@ -28,7 +32,7 @@ from torch import Tensor, nn
 from remission.inversion.base import Inverted, TargetClass
 from remission.inversion.class_search import ClassSearch
 from remission.inversion.margins import MarginRatios, MarginSearch, margin_ratios
-from remission.inversion.perturbations import leads
+from remission.inversion.perturbations import largest_other, leads
 from remission.method import field, method
 from remission.models import Classifier, Precision
 from remission.seeding import Seed
@@ -114,7 +118,7 @@ class Voted(ClassSearch):
             compared = self.compare(model, clean, hopeful, seed)
             choice = self.vote(
                 compared.classes,
-                compared.leads().amax(0).log(),
+                torch.stack(list(compared.needs.values())),
                 self.ratios(model, references, compared.classes, seed.child("margins")),
             )
         else:
@@ -123,6 +127,7 @@ class Voted(ClassSearch):
                 previous.lead or 1.0,
                 margin_lead=previous.margin_lead,
                 vote=previous.vote,
+                pair_vote=previous.pair_vote,
                 candidates=previous.candidates,
             )
             compared = self.compare(model, clean, choice.suspects, seed)
@@ -132,26 +137,53 @@ class Voted(ClassSearch):
             self.refine(change, suspect, compared, model, clean, seed.child("refine"))
         return choice
 
-    def vote(self, classes: Tensor, log_leads: Tensor, ratios: MarginRatios) -> TargetClass:
+    def vote(self, classes: Tensor, needs: Tensor, ratios: MarginRatios) -> TargetClass:
         """Counts the votes.
 
         Args:
             classes: (k,) indices.
-            log_leads: (k,) log(min over s != t of n_s / n_t).
+            needs: (families, k), log n_t.
             ratios: r_t of the same classes.
         """
-        margin_leads = leads(-ratios.log).log().to(log_leads)
-        votes = log_leads / self.noise + margin_leads / max(self.noise, ratios.sigma)
-        order = votes.argsort(descending=True, stable=True)
-        first = int(order[0])
+        log_leads, log_margin_leads, votes = self.count(needs, ratios.log, ratios.sigma)
+        first = int(votes.argmax())
         named = len(classes) <= _CANDIDATES or float(votes[first]) >= self.threshold
+        second, pair_vote = (None, None) if named else self.beside(first, needs, ratios)
         return TargetClass(
             int(classes[first]) if named else None,
             lead=float(log_leads[first].exp()),
-            margin_lead=float(margin_leads[first].exp()),
+            margin_lead=float(log_margin_leads[first].exp()),
             vote=float(votes[first]),
-            candidates=() if named else tuple(classes[order[:_CANDIDATES]].tolist()),
+            candidates=() if second is None else (int(classes[first]), int(classes[second])),
+            pair_vote=pair_vote,
         )
+
+    def beside(self, first: int, needs: Tensor, ratios: MarginRatios) -> tuple[int, float]:
+        """Returns the best class beside the first, and the lesser vote of both without the other.
+
+        Two backdoors hide each other from the vote: neither class leads the other.
+        """
+
+        def without(place: int) -> Tensor:
+            """Returns the votes of all classes but one, whose own is minus infinity."""
+            others = [t for t in range(needs.shape[1]) if t != place]
+            votes = torch.full_like(needs[0], -torch.inf)
+            votes[others] = self.count(needs[:, others], ratios.log[others], ratios.sigma)[2]
+            return votes
+
+        alone = without(first)
+        second = int(alone.argmax())
+        return second, min(float(alone[second]), float(without(second)[first]))
+
+    def count(
+        self, needs: Tensor, log_ratios: Tensor, sigma: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the logarithms of both leads, and the votes; (k,) each."""
+        log_leads = torch.stack([leads(needed) for needed in needs]).amax(0).log()
+        log_margin_leads = leads(-log_ratios).log().to(log_leads)
+        standing_out = log_leads - largest_other(log_leads).clamp_min(0)
+        votes = standing_out / self.noise + log_margin_leads / max(self.noise, sigma)
+        return log_leads, log_margin_leads, votes
 
     def ratios(
         self, model: Classifier, references: Sequence[Classifier], classes: Tensor, seed: Seed

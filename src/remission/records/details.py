@@ -120,6 +120,7 @@ class NamedClass(Details):
             of the next class; None where the inversion compares no margins.
         vote: by how many standard deviations both leads together stand out; None where the
             inversion takes no vote.
+        pair_vote: the lesser vote of two candidates, each counted without the other.
         candidates: the classes that it suspects where it abstains from naming one.
     """
 
@@ -132,6 +133,7 @@ class NamedClass(Details):
     lead: float | None = None
     margin_lead: float | None = None
     vote: float | None = None
+    pair_vote: float | None = None
     candidates: list[int] = field(default_factory=list)
 
 

@@ -263,5 +263,6 @@ class StageInputs:
             lead=details.lead,
             margin_lead=details.margin_lead,
             vote=details.vote,
+            pair_vote=details.pair_vote,
             candidates=tuple(details.candidates),
         )

@@ -45,6 +45,7 @@ def inversion(inputs: StageInputs) -> StageResult:
             lead=inverted.lead,
             margin_lead=inverted.margin_lead,
             vote=inverted.vote,
+            pair_vote=inverted.pair_vote,
             candidates=list(inverted.candidates),
             reference_seconds=cost.seconds if roles else None,
             reference_cpu_seconds=cost.cpu if roles else None,
@@ -65,6 +66,7 @@ def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
         lead=inverted.lead,
         margin_lead=inverted.margin_lead,
         vote=inverted.vote,
+        pair_vote=inverted.pair_vote,
         candidates=list(inverted.candidates),
     )
 
