@@ -63,9 +63,7 @@ class WindowAttention(Attention):
 
     relative_position_index: Tensor
 
-    def __init__(
-        self, channels: int, heads: int, window: int, masks_filling: bool = True
-    ) -> None:
+    def __init__(self, channels: int, heads: int, window: int, masks_filling: bool = True) -> None:
         super().__init__(channels, heads)
         self.window, self.masks_filling = window, masks_filling
         offsets = 2 * window - 1

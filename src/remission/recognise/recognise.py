@@ -115,17 +115,13 @@ def candidates(state: Mapping[str, Tensor]) -> tuple[Recognised, ...]:
             if pairs.fits:
                 fitting.append(_recognised(reading, family.layout, stripped))
             else:
-                misfits.append(
-                    _Misfit(reading.arch, pairs.problem, pairs.hint, len(pairs.pairs))
-                )
+                misfits.append(_Misfit(reading.arch, pairs.problem, pairs.hint, len(pairs.pairs)))
     if not fitting:
         raise _no_fit(misfits, stripped)
     return tuple(fitting)
 
 
-def fit(
-    reading: Reading, shapes: Mapping[str, torch.Size], size: Size | None = None
-) -> Pairing:
+def fit(reading: Reading, shapes: Mapping[str, torch.Size], size: Size | None = None) -> Pairing:
     """Compares an architecture with tensors by names and shapes.
 
     Args:

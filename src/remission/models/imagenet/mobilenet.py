@@ -48,9 +48,7 @@ def normed(
     active: nn.Module | None = None,
 ) -> nn.Sequential:
     """A convolution without bias, batch normalisation, and an activation if there is one."""
-    conv = nn.Conv2d(
-        channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False
-    )
+    conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), *([active] if active else []))
 
 

@@ -46,7 +46,9 @@ def _own(shapes: Shapes) -> list[Reading]:
             example=(side, side),
             make=partial(Swin, depths=depths, width=width),
             theirs=renamed(),
-            evidence=(f"stages of {', '.join(map(str, depths))} blocks, patches of {patch}x{patch}",),
+            evidence=(
+                f"stages of {', '.join(map(str, depths))} blocks, patches of {patch}x{patch}",
+            ),
         )
     ]
 

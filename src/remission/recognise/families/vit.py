@@ -56,9 +56,7 @@ def _reading(
     name = _named(width, depth, patch, size)
     if layout == "torchvision":
         name = {"vit_base": f"vit_b_{patch}"}.get(_NAMES.get((width, depth), ""), name)
-    make = partial(
-        ImageNetViT, depth=depth, width=width, patch=patch, token=token, pooled=pooled
-    )
+    make = partial(ImageNetViT, depth=depth, width=width, patch=patch, token=token, pooled=pooled)
     cut = f"patches of {patch}x{patch}, {places} of them"
     return [
         Reading(
