@@ -67,6 +67,8 @@ def declared(tree: object, files: ModelFiles) -> Declared:
     std = _numbers(images.get("image_std")) or _numbers(pretrained.get("std"))
     if images.get("do_normalize") is False:
         mean, std = (0.0,), (1.0,)
+    if not (mean and std):
+        mean = std = None
     size = _size(images, config, pretrained, top)
     data = top.get("clean_data") if isinstance(top.get("clean_data"), str) else None
     said = [by, *(["config.json"] if names or mean else [])]
@@ -74,8 +76,8 @@ def declared(tree: object, files: ModelFiles) -> Declared:
         arch=arch,
         names=names,
         size=size,
-        mean=mean if std else None,
-        std=std if mean else None,
+        mean=mean,
+        std=std,
         data=data,
         by=tuple(dict.fromkeys(name for name in said if name)),
     )
