@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from remission.checkpoints import Container, read_checkpoint
 from remission.errors import CheckpointError
-from remission.models import Classifier
+from remission.models import Classifier, resolve_precision
 from remission.recognise import build
 from remission.suspect.class_match import ClassMatch, match_classes
 from remission.suspect.declared import Declared, declared
@@ -118,6 +118,7 @@ def open_model(
         ArchitectureError: the network takes no images of this size.
     """
     recognised, said = found.network.recognised, found.declared
+    images = _as_colour(images, recognised.channels)
     channels, height, width = images.shape
     if channels != recognised.channels:
         raise CheckpointError(
@@ -129,12 +130,26 @@ def open_model(
     inside = recognised.mean is not None
     unit = ((0.0,) * channels, (1.0,) * channels)
     mean, std = (None, None) if inside else unit
-    model = build(recognised, size=(height, width), mean=mean, std=std)
-    clean = replace(images, labels=torch.tensor(match.indices)[images.labels])
+    precision = resolve_precision("auto", images.labels.device)
+    model = build(recognised, size=(height, width), mean=mean, std=std, precision=precision)
+    clean = LabelledImages(images.images, torch.tensor(match.indices)[images.labels])
     tried = [given] if given else _ways(inside, model, said, clean)
     readings = measure(model, clean, tried)
     take_best(model, readings, f"'{found.file}'")
     return OpenedModel(found=found, model=model, clean=clean, match=match, readings=readings)
+
+
+def relabelled(images: LabelledImages, opened: OpenedModel) -> LabelledImages:
+    """Returns other images of the same folders, labelled by the classes of the model."""
+    images = _as_colour(images, opened.model.shape[0])
+    return LabelledImages(images.images, torch.tensor(opened.match.indices)[images.labels])
+
+
+def _as_colour(images: LabelledImages, channels: int) -> LabelledImages:
+    """Returns grey images with equal channels where the model takes colour."""
+    if images.shape[0] == 1 and channels == 3:
+        return LabelledImages(images.images.expand(-1, 3, -1, -1), images.labels)
+    return images
 
 
 def _names(said: Declared, classes: int) -> tuple[str, ...] | None:
