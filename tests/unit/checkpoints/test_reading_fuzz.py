@@ -67,7 +67,7 @@ NUMBERS = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x80", b"\xff\xff\xff\x7f",
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:
-    """A file with one to four changes: bits, bytes, numbers, and parts moved, doubled or removed."""
+    """A file with one to four changes: bits, numbers, and parts that move, double or go."""
     changed = bytearray(content)
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
         place = draw.randrange(len(changed))
