@@ -34,6 +34,7 @@ def _stack_global(machine: Machine) -> None:
 def _call(machine: Machine, function: object, args: object) -> None:
     if not (isinstance(function, Opaque) and isinstance(args, tuple)):
         refuse("calls what is no function")
+    machine.meanings.budget.container()
     machine.stack.append(machine.meanings.called(function, args))
 
 

@@ -15,7 +15,8 @@ free."""
 VALUE = 384 << 20
 """Bytes of one text or of the bytes of one array, which for a moment are in memory twice."""
 TENSORS = 200_000
-CONTAINERS = 1_200_000
+CONTAINERS = 2_000_000
+"""Lists, tuples, dicts, sets and stand-ins. 60,000 images in memory take about 500,000."""
 EXPANDED = 20_000_000
 """Values in the tree if each reference to the same container is counted again."""
 NESTING = 300
@@ -73,6 +74,7 @@ class Budget:
         self._described = 4 * size + _SPARE
         self._odd_keys = ODD_KEYS
         self._lines = LINES
+        self._containers = CONTAINERS
         self._deadline = time.monotonic() + SECONDS
 
     def operations(self, count: int) -> None:
@@ -113,6 +115,16 @@ class Budget:
             raise Refusal(f"holds more than {TENSORS} tensors", RESAVE)
         if self._described < 0:
             raise Refusal("describes tensors that are much larger than the file", RESAVE)
+
+    def container(self) -> None:
+        """Counts a list, tuple, dict, set or stand-in.
+
+        Raises:
+            Refusal: there are too many.
+        """
+        self._containers -= 1
+        if self._containers < 0:
+            raise Refusal(f"holds more than {CONTAINERS} lists, dicts and objects", RESAVE)
 
     def line(self) -> None:
         """Counts a line of text.

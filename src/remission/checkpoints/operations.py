@@ -50,10 +50,12 @@ def _dup(machine: Machine) -> None:
 
 
 def _empty_dict(machine: Machine) -> None:
+    machine.meanings.budget.container()
     machine.stack.append({})
 
 
 def _empty_list(machine: Machine) -> None:
+    machine.meanings.budget.container()
     machine.stack.append([])
 
 
@@ -62,22 +64,26 @@ def _empty_tuple(machine: Machine) -> None:
 
 
 def _empty_set(machine: Machine) -> None:
+    machine.meanings.budget.container()
     machine.meanings.budget.memory(_SET)
     machine.stack.append(set())
 
 
 def _list(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.stack.append(values)
 
 
 def _tuple(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.stack.append(tuple(values))
 
 
 def _tuple_of(count: int) -> Callable[[Machine], None]:
     def build(machine: Machine) -> None:
+        machine.meanings.budget.container()
         if len(machine.stack) < count:
             refuse("takes a value that is not there")
         machine.stack[-count:] = [tuple(machine.stack[-count:])]
@@ -86,12 +92,14 @@ def _tuple_of(count: int) -> Callable[[Machine], None]:
 
 
 def _dict(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.stack.append({})
     _assign(machine, values)
 
 
 def _frozenset(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.meanings.budget.memory(_SET)
     for value in values:
