@@ -22,7 +22,7 @@ LAYERS = [
     {"errors", "catalogue", "intervals", "disk", "png"},
     {"records", "seeding", "progress", "mapped_tensors", "text_files"},
     {"types", "method"},
-    {"data", "models", "metrics", "stealth"},
+    {"data", "models", "metrics", "stealth", "checkpoints"},
     {"training", "triggers"},
     {"attacks", "inversion"},
     {"purifiers"},
