@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,8 @@ class ConvNeXtBlock(nn.Module):
         """(N, D, h, w) -> (N, D, h, w)."""
         out = self.norm(self.dwconv(x).permute(0, 2, 3, 1))
         out = self.gamma * self.pwconv2(F.gelu(self.pwconv1(out)))
-        return x + out.permute(0, 3, 1, 2)
+        total: Tensor = x + out.permute(0, 3, 1, 2)
+        return total
 
 
 class ConvNeXt(Classifier):
@@ -62,7 +64,7 @@ class ConvNeXt(Classifier):
         super().__init__(**common)
         stem = nn.Conv2d(self.shape[0], widths[0], patch, patch)
         self.downsample = nn.ModuleList([nn.Sequential(stem, ChannelNorm(widths[0]))])
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             self.downsample.append(
                 nn.Sequential(ChannelNorm(before), nn.Conv2d(before, after, 2, 2))
             )

@@ -48,9 +48,7 @@ def normed(
     active: nn.Module | None = None,
 ) -> nn.Sequential:
     """A convolution without bias, batch normalisation, and an activation if there is one."""
-    conv = nn.Conv2d(
-        channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False
-    )
+    conv = nn.Conv2d(channels_in, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), *([active] if active else []))
 
 
@@ -64,7 +62,8 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, D, h, w) -> (N, D, h, w)."""
         gate = self.fc2(F.silu(self.fc1(x.mean((2, 3), keepdim=True))))
-        return x * gate.sigmoid()
+        gated: Tensor = x * gate.sigmoid()
+        return gated
 
 
 class InvertedResidual(nn.Module):

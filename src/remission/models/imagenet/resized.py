@@ -27,7 +27,10 @@ class Resized(Classifier):
         size = self.net.shape[1:]
         # smoothed where the image becomes smaller, as torchvision's Resize does
         resized = F.interpolate(
-            normal, size=size, mode="bilinear", antialias=any(map(int.__gt__, normal.shape[2:], size))
+            normal,
+            size=size,
+            mode="bilinear",
+            antialias=any(map(int.__gt__, normal.shape[2:], size)),
         )
         return self.net.feature_map(resized)
 

@@ -56,7 +56,7 @@ class ImageNetViT(Classifier):
     def feature_map(self, normal: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, width, L, 1): the tokens, of which the class token is the first."""
         patches = self.patch_embed["proj"](normal)
-        tokens = patches.flatten(2).transpose(1, 2)  # (N, L, D)
+        tokens: Tensor = patches.flatten(2).transpose(1, 2)  # (N, L, D)
         if self.before:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = self.blocks(tokens + self.pos_embed)
@@ -67,10 +67,7 @@ class ImageNetViT(Classifier):
     def head(self, features: Tensor) -> Tensor:
         """(N, width, L, 1) -> (N, K) logits."""
         tokens = features.squeeze(3)
-        if self.pooled == "token":
-            pooled = tokens[:, :, 0]
-        else:
-            pooled = tokens[:, :, self.before :].mean(2)
+        pooled = tokens[:, :, 0] if self.pooled == "token" else tokens[:, :, self.before :].mean(2)
         if self.pooled == "mean, then norm":
             pooled = self.norm(pooled)
         logits: Tensor = self.head_linear(pooled)

@@ -7,7 +7,7 @@ from functools import partial
 from remission.models.imagenet.convnext import ConvNeXt
 from remission.recognise.families.reading import Family, Reading, Shapes, Theirs, renamed
 
-_NAMES = {
+_NAMES: dict[tuple[tuple[int, ...], int], str] = {
     ((3, 3, 9, 3), 96): "convnext_tiny",
     ((3, 3, 27, 3), 96): "convnext_small",
     ((3, 3, 27, 3), 128): "convnext_base",

@@ -8,7 +8,7 @@ from remission.models.densenet import DenseNet
 from remission.models.imagenet.densenet import ImageNetDenseNet
 from remission.recognise.families.reading import Family, Reading, Shapes, renamed
 
-_DEPTHS = {
+_DEPTHS: dict[tuple[int, ...], str] = {
     (6, 12, 24, 16): "121",
     (6, 12, 32, 32): "169",
     (6, 12, 48, 32): "201",

@@ -24,7 +24,7 @@ _REPEATS = (1, 2, 3, 4, 3, 3, 1)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Of the seven stages: repeats of MobileNetV2, strides of it and of EfficientNet (there the second
 to fourth and the sixth are 2, too)."""
-_DEPTHS = {
+_DEPTHS: dict[tuple[int, ...], tuple[str, int]] = {
     (1, 2, 2, 3, 3, 4, 1): ("b0", 32),
     (2, 3, 3, 4, 4, 5, 2): ("b1 or b2", 32),
     (2, 3, 3, 5, 5, 6, 2): ("b3", 40),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from remission.models import Classifier
 from remission.models.imagenet.resnet import ImageNetResNet, Stem
 from remission.models.preact_resnet import PreActResNet
 from remission.models.resnet import BasicBlock, Bottleneck, ResNet
 from remission.recognise.families.reading import Family, Reading, Shapes, renamed, with_width
 
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], type[BasicBlock] | type[Bottleneck]], str] = {
     ((2, 2, 2, 2), BasicBlock): "18",
     ((3, 4, 6, 3), BasicBlock): "34",
     ((3, 4, 6, 3), Bottleneck): "50",
@@ -52,11 +54,12 @@ def _cifar(shapes: Shapes) -> list[Reading]:
     blocks, block = _blocks(shapes), _kind(shapes)
     classes = shapes.dims("linear.weight", 2)[0]
     activated = shapes.some(r"bn1\.") or shapes.some(r"layer\d\.\d+\.shortcut\.1\.")
+    make: Callable[..., Classifier]
     if activated:
         name, make = "resnet", partial(ResNet, blocks=blocks, width=width, block=block)
         last = "conv1 is followed by batch normalisation"
     else:
-        name, make = "preactresnet", partial(PreActResNet, blocks=blocks, width=width)  # type: ignore[assignment]
+        name, make = "preactresnet", partial(PreActResNet, blocks=blocks, width=width)
         last = "neither conv1 nor shortcuts are followed by batch normalisation"
     return [
         Reading(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from remission.models import swin as own
-from remission.models.swin import Swin, SwinSizes
+from remission.models.swin import Filling, Swin, SwinSizes
 from remission.recognise.families.reading import (
     Family,
+    LacksError,
     Reading,
     Shapes,
     Theirs,
@@ -17,9 +18,15 @@ from remission.recognise.families.reading import (
     with_width,
 )
 
-_NAMES = {((2, 2, 6, 2), 96): "tiny", ((2, 2, 18, 2), 96): "small", ((2, 2, 18, 2), 128): "base"}
+_NAMES: dict[tuple[tuple[int, ...], int], str] = {
+    ((2, 2, 6, 2), 96): "tiny",
+    ((2, 2, 18, 2), 96): "small",
+    ((2, 2, 18, 2), 128): "base",
+}
 _SIDES = (32, 28, 64, 224, 96, 128, 256, 48, 16, 160, 192)
 """Sides of images that are tried for our own transformers, whose windows fit the images."""
+_WIDEST = 32
+"""The largest side of a window in tokens: memory grows with its fourth power."""
 _TABLE = "attn.relative_position_bias_table"
 
 
@@ -46,7 +53,9 @@ def _own(shapes: Shapes) -> list[Reading]:
             example=(side, side),
             make=partial(Swin, depths=depths, width=width),
             theirs=renamed(),
-            evidence=(f"stages of {', '.join(map(str, depths))} blocks, patches of {patch}x{patch}",),
+            evidence=(
+                f"stages of {', '.join(map(str, depths))} blocks, patches of {patch}x{patch}",
+            ),
         )
     ]
 
@@ -70,6 +79,9 @@ def _windows_and_heads(
     """Reads both from the first table of biases of each stage, ((2 M - 1)^2, heads)."""
     tables = [shapes.dims(f"{block}.{_TABLE}", 2) for block in blocks]
     windows = tuple((math.isqrt(offsets) + 1) // 2 for offsets, _ in tables)
+    for block, window in zip(blocks, windows, strict=True):
+        if window > _WIDEST:
+            raise LacksError(f"{block}.{_TABLE}")
     return windows, tuple(heads for _, heads in tables)
 
 
@@ -82,7 +94,8 @@ def _reading(
     ]
     windows, heads = _windows_and_heads(shapes, firsts)
     width, channels, patch, _ = shapes.dims(theirs("patch_embed.proj.weight")[0], 4)
-    sizes = SwinSizes(patch, windows, heads)
+    filling: Filling = "before the shift" if arch.startswith("torchvision/") else "after the shift"
+    sizes = SwinSizes(patch, windows, heads, filling)
     size = _size(patch, windows)
     return [
         Reading(

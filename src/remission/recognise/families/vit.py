@@ -8,7 +8,14 @@ from functools import partial
 
 from remission.models.imagenet.vit import ImageNetViT, Pooled
 from remission.models.vit import ViT
-from remission.recognise.families.reading import Family, Reading, Shapes, Theirs, renamed
+from remission.recognise.families.reading import (
+    Family,
+    LacksError,
+    Reading,
+    Shapes,
+    Theirs,
+    renamed,
+)
 
 _NAMES = {(192, 12): "vit_tiny", (384, 12): "vit_small", (768, 12): "vit_base"}
 _HEADS = "heads have 64 channels, as published: no tensor says it"
@@ -53,12 +60,12 @@ def _reading(
     width, channels, patch, _ = shapes.dims(theirs("patch_embed.proj.weight")[0], 4)
     places = shapes.dims(theirs("pos_embed")[0], 3)[1] - int(token)
     size = _square(places, patch)
+    if not token and size is None and _square(places - 1, patch):
+        raise LacksError(theirs("cls_token")[0])
     name = _named(width, depth, patch, size)
     if layout == "torchvision":
         name = {"vit_base": f"vit_b_{patch}"}.get(_NAMES.get((width, depth), ""), name)
-    make = partial(
-        ImageNetViT, depth=depth, width=width, patch=patch, token=token, pooled=pooled
-    )
+    make = partial(ImageNetViT, depth=depth, width=width, patch=patch, token=token, pooled=pooled)
     cut = f"patches of {patch}x{patch}, {places} of them"
     return [
         Reading(
