@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from remission.errors import SpecError
 from remission.models import Adapted, Classifier, Precision, evaluating, in_channels_last
-from remission.models.source import Source, SourceTensor
+from remission.models.source import SourceTensor, WeightSource
 from remission.models.tracing.adapter import switch_off_chance
 from remission.recognise.errors import ArchitectureError
 from remission.types import Shape
@@ -66,7 +66,7 @@ def wrap(
     except SpecError:
         model = BeforeLastLayer(net, linear, **common)
     state = module.state_dict()
-    model.source = Source(
+    model.source = WeightSource(
         "its own",
         tuple(SourceTensor(k, v.shape, v.dtype, f"net.{k}") for k, v in state.items()),
     )

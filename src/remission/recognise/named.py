@@ -117,7 +117,7 @@ def _called(arch: str) -> nn.Module:
     except (Exception, SystemExit) as error:  # whatever is wrong in the file is the user's to mend
         where = line_of(error, file.path)
         raise ArchitectureError(
-            f"'{path}'{where}: {name}() raised {type(error).__name__}: {error}", _FORM
+            f"'{path}'{where}: {name}() raised {type(error).__name__}: {error}", "mend the function"
         ) from error
     if not isinstance(net, nn.Module):
         raise ArchitectureError(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from remission.models import MODELS, Classifier, Precision, canonical_arch, in_channels_last
 from remission.models.imagenet.resized import Resized
-from remission.models.source import Source, SourceTensor
+from remission.models.source import SourceTensor, WeightSource
 from remission.recognise.errors import ArchitectureError
 from remission.recognise.families.reading import Size
 from remission.recognise.match import Recognised, fit
@@ -151,7 +151,7 @@ def _check(key: str, value: Tensor, place: Tensor) -> None:
         )
 
 
-def source_of(layout: str, stripped: Stripped, pairs: Pairing, inside: str = "") -> Source:
+def source_of(layout: str, stripped: Stripped, pairs: Pairing, inside: str = "") -> WeightSource:
     """Notes where each tensor of the source has its values in the classifier.
 
     Args:
@@ -169,7 +169,7 @@ def source_of(layout: str, stripped: Stripped, pairs: Pairing, inside: str = "")
         order[key] = SourceTensor(key, value.shape, value.dtype, value=value.detach().clone())
     for key, value in stripped.aside.items():
         order[key] = SourceTensor(key, value.shape, value.dtype, value=value.detach().clone())
-    return Source(layout, tuple(order[key] for key in stripped.order))
+    return WeightSource(layout, tuple(order[key] for key in stripped.order))
 
 
 def foreign_state(classifier: Classifier) -> dict[str, Tensor]:

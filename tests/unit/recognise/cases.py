@@ -10,6 +10,16 @@ from tests.unit.recognise.foreign import Formula, Tape
 
 CIFAR = ("shortcut", "linear")
 TORCHVISION = ("downsample", "fc")
+RESNET_OF_TRANSFORMERS = (
+    *((rf"^layer{i + 1}\.", f"resnet.encoder.stages.{i}.layers.") for i in range(4)),
+    (r"^conv1\.", "resnet.embedder.embedder.convolution."),
+    (r"^bn1\.", "resnet.embedder.embedder.normalization."),
+    *((rf"\.conv{i + 1}\.", f".layer.{i}.convolution.") for i in range(3)),
+    *((rf"\.bn{i + 1}\.", f".layer.{i}.normalization.") for i in range(3)),
+    (r"\.shortcut\.0\.", ".shortcut.convolution."),
+    (r"\.shortcut\.1\.", ".shortcut.normalization."),
+    (r"^linear\.", "classifier.1."),
+)
 PLAN = "11M22M44M88M88M"
 
 
@@ -22,6 +32,7 @@ class Case:
     side: int = 32
     channels: int = 3
     says_size: bool = False
+    names: tuple[tuple[str, str], ...] = ()
 
 
 CASES = {
@@ -53,6 +64,17 @@ CASES = {
     "torchvision resnet18, 3x3 stem, pooling": Case(
         foreign.residual((2, 2, 2, 2), 3, names=TORCHVISION, deep=False, stem="3x3, pooling"),
         "torchvision/resnet18+stem3x3+pool:3",
+    ),
+    "transformers resnet18": Case(
+        foreign.residual((2, 2, 2, 2), 3, names=CIFAR, deep=False, stem="7x7"),
+        "transformers/resnet18:3",
+        64,
+        names=RESNET_OF_TRANSFORMERS,
+    ),
+    "transformers resnet50": Case(
+        foreign.residual((3, 4, 6, 3), 2, names=CIFAR, deep=True, stem="7x7"),
+        "transformers/resnet50:2",
+        names=RESNET_OF_TRANSFORMERS,
     ),
     "torchvision vgg": Case(
         foreign.vgg(PLAN, {"classifier.0": 9, "classifier.3": 8, "classifier.6": 7}, 7),
@@ -97,10 +119,19 @@ CASES = {
     "timm swin, small images": Case(
         foreign_tokens.swin("timm", 4), "timm/swin_2-2:4", 16, says_size=True
     ),
+    "transformers swin": Case(
+        foreign_tokens.swin("transformers", 4),
+        "transformers/swin_2-2:4",
+        16,
+        names=foreign_tokens.SWIN_OF_TRANSFORMERS,
+    ),
     "torchvision swin": Case(foreign_tokens.swin("torchvision", 4), "torchvision/swin-2-2:4", 16),
     "timm convnext": Case(foreign_tokens.convnext("timm"), "timm/convnext-1-2-1-1:3"),
     "torchvision convnext": Case(
         foreign_tokens.convnext("torchvision"), "torchvision/convnext-1-2-1-1:3"
+    ),
+    "transformers convnext": Case(
+        foreign_tokens.convnext("transformers"), "transformers/convnext-1-2-1-1:3"
     ),
     "convnext of its authors": Case(
         foreign_tokens.convnext("authors"), "authors/convnext-1-2-1-1:3"
@@ -111,4 +142,4 @@ CASES = {
 @cache
 def tape(name: str) -> Tape:
     case = CASES[name]
-    return Tape(case.formula, (case.channels, case.side, case.side))
+    return Tape(case.formula, (case.channels, case.side, case.side), case.names)

@@ -7,6 +7,7 @@ layer's tensors, in the order of use; from then on it computes with them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import torch
@@ -21,9 +22,12 @@ Formula = Callable[["Tape", Tensor], Tensor]
 class Tape:
     """A state dict that grows on the first pass."""
 
-    def __init__(self, formula: Formula, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, formula: Formula, shape: tuple[int, int, int], names: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         self.state: dict[str, Tensor] = {}
         self.formula, self.shape = formula, shape
+        self._names = names  # (pattern, what replaces it): names of the formula -> of the state
         self._generator = Seed(7).generator()
         self(self.images())
 
@@ -35,11 +39,17 @@ class Tape:
         return self.formula(self, images)
 
     def tensor(self, key: str, *shape: int, around: float = 0.0, spread: float = 0.3) -> Tensor:
+        key = self._named(key)
         if key not in self.state:
             drawn = torch.rand(shape, generator=self._generator) - 0.5
             self.state[key] = around + spread * 2 * drawn
         assert tuple(self.state[key].shape) == shape, key
         return self.state[key]
+
+    def _named(self, key: str) -> str:
+        for pattern, replacement in self._names:
+            key = re.sub(pattern, replacement, key)
+        return key
 
     def conv(
         self,
@@ -51,9 +61,10 @@ class Tape:
         pad: int | None = None,
         groups: int = 1,
         bias: bool = False,
+        gain: float = 1.0,
     ) -> Tensor:
         inputs = x.shape[1] // groups
-        spread = 2.5 / math.sqrt(inputs * side**2)
+        spread = 2.5 * gain / math.sqrt(inputs * side**2)
         weight = self.tensor(f"{key}.weight", out, inputs, side, side, spread=spread)
         shift = self.tensor(f"{key}.bias", out) if bias else None
         return F.conv2d(x, weight, shift, stride, side // 2 if pad is None else pad, 1, groups)
@@ -63,7 +74,7 @@ class Tape:
         scale, shift = self.tensor(f"{key}.weight", n, around=1), self.tensor(f"{key}.bias", n)
         mean = self.tensor(f"{key}.running_mean", n)
         var = self.tensor(f"{key}.running_var", n, around=1)
-        self.state.setdefault(f"{key}.num_batches_tracked", torch.tensor(5))
+        self.state.setdefault(self._named(f"{key}.num_batches_tracked"), torch.tensor(5))
         return F.batch_norm(x, mean, var, scale, shift)
 
     def linear(self, x: Tensor, key: str, out: int, bias: bool = True) -> Tensor:
@@ -210,7 +221,7 @@ def efficientnet(t: Tape, x: Tensor) -> Tensor:
             gate = y.mean((2, 3), keepdim=True)
             gate = t.conv(gate, f"{key}.{place + 1}.fc1", max(1, x.shape[1] // 4), 1, bias=True)
             gate = t.conv(F.silu(gate), f"{key}.{place + 1}.fc2", hidden, 1, bias=True)
-            y = t.conv(y * gate.sigmoid(), f"{key}.{place + 2}.0", out, 1)
+            y = t.conv(y * gate.sigmoid(), f"{key}.{place + 2}.0", out, 1, gain=3)
             y = t.norm(y, f"{key}.{place + 2}.1")
             x = x + y if stride == 1 and x.shape[1] == out else y
     x = F.silu(t.norm(t.conv(x, "features.8.0", 48, 1), "features.8.1"))

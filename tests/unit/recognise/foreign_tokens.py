@@ -32,6 +32,23 @@ VIT_NAMES = {
 }  # fmt: skip
 
 
+PARTS = ("query", "key", "value")
+SWIN_OF_TRANSFORMERS = (
+    (r"^patch_embed\.proj\.", "swin.embeddings.patch_embeddings.projection."),
+    (r"^patch_embed\.norm\.", "swin.embeddings.norm."),
+    (r"^layers\.1\.downsample\.", "layers.0.downsample."),
+    (r"^layers\.", "swin.encoder.layers."),
+    (r"\.norm1\.", ".layernorm_before."),
+    (r"\.norm2\.", ".layernorm_after."),
+    (r"\.attn\.proj\.", ".attention.output.dense."),
+    (r"\.attn\.relative", ".attention.self.relative"),
+    (r"\.mlp\.fc1\.", ".intermediate.dense."),
+    (r"\.mlp\.fc2\.", ".output.dense."),
+    (r"^norm\.", "swin.layernorm."),
+    (r"^head\.fc\.", "classifier."),
+)
+
+
 def _qkv(t: Tape, x: Tensor, key: str, layout: str) -> list[Tensor]:
     """Queries, keys and values, each (N, L, D)."""
     n = x.shape[-1]
@@ -45,9 +62,13 @@ def _qkv(t: Tape, x: Tensor, key: str, layout: str) -> list[Tensor]:
     return list(F.linear(x, weight, bias).chunk(3, -1))
 
 
+_EPS = {"transformers": 1e-12}
+"""What layer normalisation adds to the variance, where that is not 1e-6."""
+
+
 def vit(layout: str, *, width: int, pool: str = "token", token: bool = True) -> Formula:
     """Two blocks over patches of 4x4, with heads of about 64 channels (128: two heads)."""
-    names = VIT_NAMES[layout]
+    names, eps = VIT_NAMES[layout], _EPS.get(layout, 1e-6)
 
     def formula(t: Tape, x: Tensor) -> Tensor:
         if token:
@@ -58,7 +79,7 @@ def vit(layout: str, *, width: int, pool: str = "token", token: bool = True) -> 
         x = (torch.cat([first, x], 1) if token else x) + place
         for i in range(2):
             key = names["block"].format(i)
-            normal = t.layer_norm(x, f"{key}.{names['one']}", 1e-6)
+            normal = t.layer_norm(x, f"{key}.{names['one']}", eps)
             q, k, v = _qkv(t, normal, key, layout)
             out = []
             for head in range(max(1, width // 64)):
@@ -66,11 +87,11 @@ def vit(layout: str, *, width: int, pool: str = "token", token: bool = True) -> 
                 logits = q[..., part] @ k[..., part].mT / math.sqrt(min(64, width))
                 out.append(logits.softmax(-1) @ v[..., part])
             x = x + t.linear(torch.cat(out, -1), f"{key}.{names['out']}", width)
-            y = t.layer_norm(x, f"{key}.{names['two']}", 1e-6)
+            y = t.layer_norm(x, f"{key}.{names['two']}", eps)
             y = F.gelu(t.linear(y, f"{key}.{names['up']}", 4 * width))
             x = x + t.linear(y, f"{key}.{names['down']}", width)
         if pool == "token":
-            pooled = t.layer_norm(x, names["norm"], 1e-6)[:, 0]
+            pooled = t.layer_norm(x, names["norm"], eps)[:, 0]
         else:
             pooled = t.layer_norm(x[:, int(token) :].mean(1), "fc_norm", 1e-6)
         return t.linear(pooled, names["last"], 7)
@@ -78,7 +99,9 @@ def vit(layout: str, *, width: int, pool: str = "token", token: bool = True) -> 
     return formula
 
 
-def _window_attention(t: Tape, x: Tensor, key: str, heads: int, m: int, shift: int) -> Tensor:
+def _window_attention(
+    t: Tape, x: Tensor, key: str, heads: int, m: int, shift: int, layout: str
+) -> Tensor:
     """Attention in one map (h, w, D) that is a whole number of windows, token by token."""
     h, w, d = x.shape
     table = t.tensor(f"{key}.attn.relative_position_bias_table", (2 * m - 1) ** 2, heads)
@@ -87,9 +110,13 @@ def _window_attention(t: Tape, x: Tensor, key: str, heads: int, m: int, shift: i
         for b in range(m**2):
             down, right = a // m - b // m + m - 1, a % m - b % m + m - 1
             index[a, b] = down * (2 * m - 1) + right
-    if key.startswith("features"):
+    if layout == "torchvision":
         t.state.setdefault(f"{key}.attn.relative_position_index", index.flatten())
-    qkv = t.linear(x, f"{key}.attn.qkv", 3 * d).view(h, w, 3, heads, d // heads)
+    if layout == "transformers":
+        three = [t.linear(x, f"{key}.attention.self.{part}", d) for part in PARTS]
+    else:
+        three = list(t.linear(x, f"{key}.attn.qkv", 3 * d).chunk(3, -1))
+    qkv = torch.stack(three, 2).view(h, w, 3, heads, d // heads)
     out = torch.zeros(h, w, heads, d // heads)
     for top in range(0, h, m):
         for left in range(0, w, m):
@@ -108,13 +135,15 @@ def _window_attention(t: Tape, x: Tensor, key: str, heads: int, m: int, shift: i
 def swin(layout: str, width: int) -> Formula:
     """Two stages of two blocks, patches of 4x4; windows of 3 (torchvision), or as large as fits."""
 
+    classic = layout != "torchvision"
+
     def names(stage: int, i: int) -> str:
-        return f"layers.{stage}.blocks.{i}" if layout == "timm" else f"features.{2 * stage + 1}.{i}"
+        return f"layers.{stage}.blocks.{i}" if classic else f"features.{2 * stage + 1}.{i}"
 
     def merge(t: Tape, x: Tensor) -> Tensor:
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         corners = [x[:, i::2, j::2] for i, j in ((0, 0), (1, 0), (0, 1), (1, 1))]
-        key = "layers.1.downsample" if layout == "timm" else "features.2"
+        key = "layers.1.downsample" if classic else "features.2"
         y = t.layer_norm(torch.cat(corners, -1), f"{key}.norm", 1e-5)
         return t.linear(y, f"{key}.reduction", 2 * width, bias=False)
 
@@ -124,15 +153,15 @@ def swin(layout: str, width: int) -> Formula:
         early, late = (shift, 0) if layout == "timm" else (0, shift)
         x = F.pad(x.roll((-early, -early), (1, 2)), (0, 0, 0, right, 0, down))
         x = x.roll((-late, -late), (1, 2))
-        x = torch.stack([_window_attention(t, one, key, heads, window, shift) for one in x])
+        x = torch.stack([_window_attention(t, one, key, heads, window, shift, layout) for one in x])
         return x.roll((late, late), (1, 2))[:, :h, :w].roll((early, early), (1, 2))
 
     def formula(t: Tape, x: Tensor) -> Tensor:
-        stem = ("patch_embed.proj", "patch_embed.norm") if layout == "timm" else (
+        stem = ("patch_embed.proj", "patch_embed.norm") if classic else (
             "features.0.0", "features.0.2")  # fmt: skip
         x = t.conv(x, stem[0], width, 4, 4, 0, bias=True).permute(0, 2, 3, 1)
         x = t.layer_norm(x, stem[1], 1e-5)
-        up, down = ("mlp.fc1", "mlp.fc2") if layout == "timm" else ("mlp.0", "mlp.3")
+        up, down = ("mlp.fc1", "mlp.fc2") if classic else ("mlp.0", "mlp.3")
         for stage in range(2):
             x = merge(t, x) if stage else x
             side, d = x.shape[1], x.shape[3]
@@ -144,7 +173,7 @@ def swin(layout: str, width: int) -> Formula:
                 y = F.gelu(t.linear(t.layer_norm(x, f"{key}.norm2", 1e-5), f"{key}.{up}", 4 * d))
                 x = x + t.linear(y, f"{key}.{down}", d)
         x = t.layer_norm(x, "norm", 1e-5).mean((1, 2))
-        return t.linear(x, "head.fc" if layout == "timm" else "head", 7)
+        return t.linear(x, "head.fc" if classic else "head", 7)
 
     return formula
 
@@ -156,6 +185,9 @@ CONVNEXT_NAMES = {
                     "block.3", "block.5", "layer_scale", "classifier.0", "classifier.2"),
     "authors": ("downsample_layers.0.", "downsample_layers.{}.", "stages.{}.{}.", "dwconv", "norm",
                 "pwconv1", "pwconv2", "gamma", "norm", "head"),
+    "transformers": ("convnext.embeddings.", "convnext.encoder.stages.{}.downsampling_layer.",
+                     "convnext.encoder.stages.{}.layers.{}.", "dwconv", "layernorm", "pwconv1",
+                     "pwconv2", "layer_scale_parameter", "convnext.layernorm", "classifier"),
 }  # fmt: skip
 
 
@@ -167,7 +199,9 @@ def convnext(layout: str) -> Formula:
         return t.layer_norm(x.permute(0, 2, 3, 1), key, 1e-6).permute(0, 3, 1, 2)
 
     def formula(t: Tape, x: Tensor) -> Tensor:
-        x = channel_norm(t, t.conv(x, f"{stem}0", 3, 4, 4, 0, bias=True), f"{stem}1")
+        parts = ("patch_embeddings", "layernorm") if layout == "transformers" else ("0", "1")
+        x = t.conv(x, f"{stem}{parts[0]}", 3, 4, 4, 0, bias=True)
+        x = channel_norm(t, x, f"{stem}{parts[1]}")
         for stage, depth in enumerate((1, 2, 1, 1)):
             even = 2 * stage if layout == "torchvision" else stage
             if stage:
@@ -182,6 +216,6 @@ def convnext(layout: str) -> Formula:
                 y = t.linear(y, f"{key}{down}", n).permute(0, 3, 1, 2)
                 sides = (n, 1, 1) if layout == "torchvision" else (n,)
                 x = x + t.tensor(f"{key}{scale}", *sides).view(n, 1, 1) * y
-        return t.linear(t.layer_norm(x.mean((2, 3)), final, 1e-6), last, 7)
+        return t.linear(t.layer_norm(x.mean((2, 3)), final, _EPS.get(layout, 1e-6)), last, 7)
 
     return formula

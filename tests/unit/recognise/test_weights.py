@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_a_resize_before_a_transformer() -> None:
     """BackdoorBench saves Sequential(Resize, vit)."""
     source = tape("torchvision vit")
     state = {f"1.{key}": value for key, value in source.state.items()}
-    normal = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
+    normal: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
     images = torch.rand(2, 3, 8, 8, generator=Seed(1).generator())
     model = build(recognise(state), size=(8, 8), **normal)
     large = nn.functional.interpolate(images, size=(16, 16), mode="bilinear")
@@ -111,7 +112,7 @@ def test_quantised_weights_are_refused() -> None:
 
 def test_a_layer_that_lost_channels_has_no_names_any_more() -> None:
     model = built("cifar resnet18")
-    model.get_submodule("layer1.0").conv1 = nn.Conv2d(3, 2, 3, bias=False)  # type: ignore[assignment]
+    model.get_submodule("layer1.0").conv1 = nn.Conv2d(3, 2, 3, bias=False)
     with pytest.raises(ArchitectureError, match=r"no values for 'layer1.0.conv1.weight' any more"):
         foreign_state(model)
 

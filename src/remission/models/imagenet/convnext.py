@@ -50,6 +50,7 @@ class ConvNeXt(Classifier):
         depths: number of blocks in each stage; (3, 3, 9, 3) is ConvNeXt-T.
         widths: number of channels in each stage; (96, 192, 384, 768) in ConvNeXt-T.
         patch: side of the patches that the stem makes channels of; 4 as published.
+        eps: what the last layer normalisation adds to the variance; 1e-12 in transformers.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -59,6 +60,7 @@ class ConvNeXt(Classifier):
         depths: Sequence[int],
         widths: Sequence[int],
         patch: int,
+        eps: float = 1e-6,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -72,7 +74,7 @@ class ConvNeXt(Classifier):
             nn.Sequential(*(ConvNeXtBlock(width) for _ in range(depth)))
             for depth, width in zip(depths, widths, strict=True)
         )
-        self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
+        self.norm = nn.LayerNorm(widths[-1], eps=eps)
         self.linear = nn.Linear(widths[-1], self.classes)
 
     def feature_map(self, normal: Tensor) -> Tensor:

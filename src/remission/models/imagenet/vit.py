@@ -25,6 +25,7 @@ class ImageNetViT(Classifier):
         patch: side of the patches in pixels.
         token: whether a class token precedes the tokens of patches.
         pooled: see :data:`Pooled`.
+        eps: what layer normalisation adds to the variance; 1e-12 in transformers.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -36,6 +37,7 @@ class ImageNetViT(Classifier):
         patch: int,
         token: bool,
         pooled: Pooled,
+        eps: float = 1e-6,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -51,6 +53,9 @@ class ImageNetViT(Classifier):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head_linear = nn.Linear(width, self.classes)
         first_weights(self)
+        for layer in self.modules():
+            if isinstance(layer, nn.LayerNorm):
+                layer.eps = eps
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def feature_map(self, normal: Tensor) -> Tensor:

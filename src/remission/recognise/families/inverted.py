@@ -12,7 +12,7 @@ from torch import nn
 
 from remission.models.imagenet.mobilenet import InvertedNet, InvertedSize
 from remission.recognise.families.reading import (
-    Family,
+    ArchFamily,
     LacksError,
     Reading,
     Shapes,
@@ -133,4 +133,4 @@ def _efficient_names(names: list[str], last: int) -> Theirs:
     return theirs
 
 
-FAMILIES = (Family("torchvision", _mobilenet), Family("torchvision", _efficientnet))
+FAMILIES = (ArchFamily("torchvision", _mobilenet), ArchFamily("torchvision", _efficientnet))

@@ -118,7 +118,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Family:
+class ArchFamily:
     """Architectures whose tensors have the same names.
 
     Args:

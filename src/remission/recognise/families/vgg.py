@@ -9,7 +9,7 @@ from itertools import pairwise
 from remission.models.imagenet.vgg import ImageNetVGG
 from remission.models.vgg import VGG
 from remission.recognise.families.reading import (
-    Family,
+    ArchFamily,
     LacksError,
     Reading,
     Shapes,
@@ -30,15 +30,8 @@ def _read(shapes: Shapes) -> list[Reading]:
     several = shapes.numbers(r"classifier\.(\d+)\.")
     heads = [f"classifier.{n}.weight" for n in several] or ["classifier.weight"]
     norm = any(n not in convs for n in places)
-    step = 3 if norm else 2
-    stages, widths = [1], [shapes.dims(f"{body}.{n}.weight", 4)[0] for n in convs]
-    for before, after in pairwise(convs):
-        if after == before + step:
-            stages[-1] += 1
-        elif after == before + step + 1:
-            stages.append(1)
-        else:
-            raise LacksError(f"{body}.{before + step}.weight")
+    stages = _stages(convs, 3 if norm else 2, body)
+    widths = [shapes.dims(f"{body}.{n}.weight", 4)[0] for n in convs]
     channels = shapes.dims(f"{body}.{convs[0]}.weight", 4)[1]
     linears = [shapes.dims(key, 2) for key in heads]
     name = f"vgg{len(convs) + 3}" + ("_bn" if norm else "")
@@ -85,4 +78,26 @@ def _read(shapes: Shapes) -> list[Reading]:
     ]
 
 
-FAMILIES = (Family("VGG", _read),)
+def _stages(convs: list[int], step: int, body: str) -> list[int]:
+    """Returns the number of convolutions in each stage: a pooling lies where one place is skipped.
+
+    Args:
+        convs: the places of the convolutions.
+        step: the distance of two convolutions of a stage.
+        body: the name of what they are in.
+
+    Raises:
+        LacksError: they lie further apart.
+    """
+    stages = [1]
+    for before, after in pairwise(convs):
+        if after == before + step:
+            stages[-1] += 1
+        elif after == before + step + 1:
+            stages.append(1)
+        else:
+            raise LacksError(f"{body}.{before + step}.weight")
+    return stages
+
+
+FAMILIES = (ArchFamily("VGG", _read),)
