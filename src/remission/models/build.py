@@ -14,6 +14,7 @@ from remission.models.classifier import Classifier, Precision, in_channels_last
 from remission.models.densenet import DenseNet
 from remission.models.packages import PACKAGES, build_foreign, parse_foreign
 from remission.models.preact_resnet import PreActResNet
+from remission.models.redrawn import redrawn
 from remission.models.resnet import BasicBlock, Bottleneck, ResNet
 from remission.models.swin import Swin
 from remission.models.tracing.structure import traits
@@ -229,8 +230,10 @@ def build_like(model: Classifier, *, seed: Seed) -> Classifier:
         seed: the source of the first weights.
 
     Raises:
-        SpecError: no model has the name ``model.arch``, since it was not built here.
+        SpecError: no model has the name ``model.arch``.
     """
+    if not model.by_name:
+        return redrawn(model, seed=seed)
     return build_model(
         model.arch.partition("@")[0],
         classes=model.classes,

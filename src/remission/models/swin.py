@@ -11,7 +11,8 @@ is Swin-T. There is no stochastic depth. Layers have the names of the authors' c
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,28 @@ def window_size(height: int, width: int) -> int:
     return 7 if height % 7 == width % 7 == 0 else 4
 
 
+Filling = Literal["masked", "before the shift", "after the shift"]
+"""How zeros fill windows that stick out of a map. Masked: no token sees them. Otherwise all tokens
+see them, and the map is filled before it is shifted (as by torchvision) or after (as by timm)."""
+
+
+@dataclass(frozen=True)
+class SwinSizes:
+    """Sizes of somebody else's Swin transformer, which its weights were trained with.
+
+    Args:
+        patch: the side of a patch in pixels.
+        windows: the side of a window in tokens, for each stage.
+        heads: the number of heads, for each stage.
+        filling: see :data:`Filling`.
+    """
+
+    patch: int
+    windows: tuple[int, ...]
+    heads: tuple[int, ...]
+    filling: Filling
+
+
 class WindowAttention(Attention):
     """Attention within windows of M x M tokens, with a bias for each offset of two tokens.
 
@@ -41,13 +64,15 @@ class WindowAttention(Attention):
         channels: D, the number of channels of a token.
         heads: the number of heads, a divisor of ``channels``.
         window: M.
+        filling: see :data:`Filling`.
     """
 
     relative_position_index: Tensor
 
-    def __init__(self, channels: int, heads: int, window: int) -> None:
+    def __init__(self, channels: int, heads: int, window: int, filling: Filling = "masked") -> None:
         super().__init__(channels, heads)
-        self.window = window
+        self.window: int = window
+        self.filling: Filling = filling
         offsets = 2 * window - 1
         self.relative_position_bias_table = nn.Parameter(torch.empty(offsets**2, heads))
         place = torch.arange(window)
@@ -58,15 +83,14 @@ class WindowAttention(Attention):
     def within(self, x: Tensor, shift: int) -> Tensor:
         """(N, h, w, D) -> (N, h, w, D), with windows shifted by ``shift`` tokens right and down."""
         m, (height, width) = self.window, x.shape[1:3]
-        grid = F.pad(x, (0, 0, 0, -width % m, 0, -height % m))  # fills windows that stick out
-        if shift:
-            grid = grid.roll((-shift, -shift), (1, 2))
+        early, late = (shift, 0) if self.filling == "after the shift" else (0, shift)
+        grid = F.pad(rolled(x, -early), (0, 0, 0, -width % m, 0, -height % m))
+        grid = rolled(grid, -late)
         sizes = grid.shape
-        regions = window_regions(height, width, m, shift, x.device)
+        own = (height, width) if self.filling == "masked" else (sizes[1], sizes[2])
+        regions = window_regions(*own, m, shift, x.device)
         out = unwindowed(self(windowed(grid, m), self.bias(regions)), sizes, m)
-        if shift:
-            out = out.roll((shift, shift), (1, 2))
-        return out[:, :height, :width]
+        return rolled(rolled(out, late)[:, :height, :width], early)
 
     def bias(self, regions: Tensor | None) -> Tensor:
         """Returns the bias, (windows, heads, M^2, M^2), or without regions (1, heads, M^2, M^2)."""
@@ -77,6 +101,11 @@ class WindowAttention(Attention):
             return bias
         apart = regions[:, None, :, None] != regions[:, None, None, :]  # (windows, 1, M^2, M^2)
         return bias + MASKED * apart
+
+
+def rolled(x: Tensor, shift: int) -> Tensor:
+    """(N, h, w, D), moved ``shift`` places right and down; what leaves comes in again."""
+    return x.roll((shift, shift), (1, 2)) if shift else x
 
 
 def window_regions(
@@ -117,11 +146,19 @@ def unwindowed(tokens: Tensor, sizes: torch.Size, window: int) -> Tensor:
 class SwinBlock(nn.Module):
     """Window attention and a perceptron, each after layer normalisation and around a shortcut."""
 
-    def __init__(self, channels: int, window: int, shift: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        window: int,
+        shift: int,
+        heads: int | None = None,
+        filling: Filling = "masked",
+    ) -> None:
         super().__init__()
         self.shift = shift
         self.norm1 = nn.LayerNorm(channels)
-        self.attn = WindowAttention(channels, heads_of(channels, 32), window)
+        heads = heads or heads_of(channels, 32)
+        self.attn = WindowAttention(channels, heads, window, filling)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = Perceptron(channels)
 
@@ -169,12 +206,20 @@ class Swin(Classifier):
         depths: number of blocks in each stage; (2, 2, 6, 2) is Swin-T.
         width: D, the number of channels of a token in the first stage; 96 in Swin-T. Each merging
             doubles it. Heads have about 32 channels.
+        sizes: those of somebody else's model; None: patches and windows that fit the images.
         common: the arguments of :class:`Classifier`.
     """
 
-    def __init__(self, *, depths: tuple[int, ...], width: int, **common: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *,
+        depths: tuple[int, ...],
+        width: int,
+        sizes: SwinSizes | None = None,
+        **common: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(**common)
-        self.patch = patch_size(self.shape)
+        self.patch = sizes.patch if sizes else patch_size(self.shape)
         height, across = (-(-side // self.patch) for side in self.shape[1:])
         window = window_size(height, across)
         self.patch_embed = nn.ModuleDict(
@@ -185,10 +230,14 @@ class Swin(Classifier):
         )
         stages, channels = [], width
         for stage, depth in enumerate(depths):
-            side = min(window, max(height, across))
+            side = sizes.windows[stage] if sizes else min(window, max(height, across))
             # a window that holds the whole map needs no shift
             shift = 0 if max(height, across) <= side else side // 2
-            blocks = [SwinBlock(channels, side, shift * (i % 2)) for i in range(depth)]
+            heads = sizes.heads[stage] if sizes else None
+            filling: Filling = sizes.filling if sizes else "masked"
+            blocks = [
+                SwinBlock(channels, side, shift * (i % 2), heads, filling) for i in range(depth)
+            ]
             last = stage == len(depths) - 1
             stages.append(SwinStage(blocks, None if last else Merging(channels)))
             channels *= 1 if last else 2
