@@ -22,13 +22,14 @@ LAYERS = [
     {"errors", "catalogue", "intervals", "disk", "png"},
     {"records", "seeding", "progress", "mapped_tensors", "text_files"},
     {"types", "method"},
-    {"data", "models", "metrics", "stealth"},
+    {"data", "models", "metrics", "stealth", "checkpoints"},
     {"training", "triggers"},
     {"attacks", "inversion"},
     {"purifiers"},
     {"reactivations", "paths"},
     {"registry"},
     {"user_methods"},
+    {"recognise"},
     {"grid", "audit"},
     {"cli"},
     {"__main__"},
@@ -49,7 +50,14 @@ REPORT_MAY_IMPORT = {
 FLOORS = {
     "report": [{"groups"}, {"measures"}, {"tables", "figures"}, {"page"}],
     "grid": [{"spec"}, {"plan"}, {"stages"}, {"executor", "dry_run"}, {"run"}],
-    "models": [{"classifier"}, {"tracing"}],
+    "models": [{"source"}, {"classifier"}, {"tracing"}],
+    "recognise": [
+        {"families", "errors"},
+        {"pairing", "prefixes"},
+        {"match"},
+        {"weights"},
+        {"named"},
+    ],
 }
 """The floors of rooms that have rooms in them, from the ground up. What is not named is free."""
 

@@ -24,6 +24,7 @@ _PUBLIC = {
     "run": "remission.grid.run",
     "split_dataset": "remission.data",
     "use_methods": "remission.user_methods",
+    "wrap": "remission.recognise",
 }
 _ROOMS = ("attacks", "inversion", "paths", "purifiers", "reactivations", "training", "triggers")
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from remission.grid.run import run
     from remission.grid.spec.spec import read_spec
     from remission.models import build_model, build_model_for
+    from remission.recognise import wrap
     from remission.records import read_records
     from remission.seeding import Seed
     from remission.training import Recipe, evaluate
@@ -68,6 +70,7 @@ __all__ = [
     "training",
     "triggers",
     "use_methods",
+    "wrap",
 ]
 
 

@@ -80,14 +80,22 @@ def use_methods(path: str | Path) -> list[str]:
         SpecError: the file cannot be read or executed, or it defines no method; or one of its
             methods lacks something that every method has, or has the name of another.
     """
+    return use(read_python(path))
+
+
+def read_python(path: str | Path) -> MethodFile:
+    """Reads a Python file; nothing is executed.
+
+    Raises:
+        SpecError: the file cannot be read.
+    """
     place = on_disk(Path(path))
     try:
-        file = MethodFile(str(place.resolve()), _decoded(place.read_bytes()))
+        return MethodFile(str(place.resolve()), _decoded(place.read_bytes()))
     except EncodingError as error:
         raise SpecError(f"'{place}' cannot be read: {error}", SAVE_AS_UTF8) from error
     except OSError as error:
         raise SpecError(f"'{place}' cannot be read ({error})", "name a Python file") from error
-    return use(file)
 
 
 def _decoded(content: bytes) -> str:
@@ -107,7 +115,7 @@ def _decoded(content: bytes) -> str:
 
 def use(file: MethodFile) -> list[str]:
     """Does what :func:`use_methods` does with a file that was read already."""
-    methods = _methods(_executed(file), file)
+    methods = _methods(executed(file), file)
     for cls in methods:
         _check(cls, file)
         cls.name = composed(cls.name)
@@ -145,8 +153,8 @@ class _Loader(SourceLoader):
         return code
 
 
-def _executed(file: MethodFile) -> ModuleType:
-    """The module that the file makes.
+def executed(file: MethodFile) -> ModuleType:
+    """Executes a file and returns the module that it makes.
 
     Raises:
         SpecError: its code raised an exception.

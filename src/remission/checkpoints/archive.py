@@ -42,7 +42,7 @@ class Entry:
     deflated: bool
 
 
-class Archive:
+class CheckedArchive:
     """An archive that has passed all checks.
 
     Args:

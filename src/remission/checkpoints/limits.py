@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import time
 
-OPERATIONS = 10_000_000
-"""Operations of a pickle. A poisoned set of 60,000 images in memory takes about 3 million."""
-MEMORY = 1_250 << 20
+OPERATIONS = 6_000_000
+"""Operations of a pickle. A poisoned set of 60,000 images in memory takes 2.3 million."""
+MEMORY = 1 << 30
 """Bytes that the values of a pickle and all copies may take. Tensors that stay in the file are
 free."""
+VALUE = 384 << 20
+"""Bytes of one text or of the bytes of one array, which for a moment are in memory twice."""
 TENSORS = 200_000
-CONTAINERS = 3_000_000
+CONTAINERS = 2_000_000
+"""Lists, tuples, dicts, sets and stand-ins. 60,000 images in memory take about 500,000."""
 EXPANDED = 20_000_000
 """Values in the tree if each reference to the same container is counted again."""
 NESTING = 300
@@ -21,6 +24,8 @@ NESTING = 300
 ENTRIES = 100_000
 """Entries of an archive."""
 SECONDS = 120.0
+LINES = 1_000_000
+"""Lines of text among the operations; what torch.save writes has two per class."""
 INTEGER = 256
 """Bytes of an integer. Python refuses to print one of 1,800 bytes."""
 LINE = 1 << 12
@@ -68,6 +73,8 @@ class Budget:
         self._tensors = TENSORS
         self._described = 4 * size + _SPARE
         self._odd_keys = ODD_KEYS
+        self._lines = LINES
+        self._containers = CONTAINERS
         self._deadline = time.monotonic() + SECONDS
 
     def operations(self, count: int) -> None:
@@ -108,6 +115,26 @@ class Budget:
             raise Refusal(f"holds more than {TENSORS} tensors", RESAVE)
         if self._described < 0:
             raise Refusal("describes tensors that are much larger than the file", RESAVE)
+
+    def container(self) -> None:
+        """Counts a list, tuple, dict, set or stand-in.
+
+        Raises:
+            Refusal: there are too many.
+        """
+        self._containers -= 1
+        if self._containers < 0:
+            raise Refusal(f"holds more than {CONTAINERS} lists, dicts and objects", RESAVE)
+
+    def line(self) -> None:
+        """Counts a line of text.
+
+        Raises:
+            Refusal: there are too many.
+        """
+        self._lines -= 1
+        if self._lines < 0:
+            raise Refusal(f"holds a pickle of more than {LINES} lines of text", RESAVE)
 
     def odd_key(self) -> None:
         """Counts a key that is neither text nor a small integer.

@@ -9,7 +9,7 @@ import mmap
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from remission.checkpoints.limits import KEY, LINE, Budget, Refusal
+from remission.checkpoints.limits import KEY, LINE, RESAVE, VALUE, Budget, Refusal
 from remission.checkpoints.values import Opaque
 
 Content = bytes | mmap.mmap
@@ -90,6 +90,8 @@ class Machine:
         if not 0 <= count <= self.end - start:
             refuse("holds a value that is longer than the pickle")
         self.position = start + count
+        if count > VALUE:
+            raise Refusal(f"holds a value of more than {VALUE >> 20} MiB in its pickle", RESAVE)
         if count > LINE:
             self.meanings.budget.memory(count)
         return self.content[start : self.position]
@@ -100,6 +102,7 @@ class Machine:
 
     def line(self, limit: int = LINE) -> bytes:
         """Returns the bytes up to the end of the line, which is left out."""
+        self.meanings.budget.line()
         at = self.content.find(b"\n", self.position, min(self.end, self.position + limit + 1))
         if at < 0:
             refuse("holds a line that is too long or has no end")

@@ -58,12 +58,16 @@ class Inert:
     def __init__(self, storages: Storages, budget: Budget) -> None:
         self.storages = storages
         self.budget = budget
+        self._names: dict[tuple[str, str], Opaque] = {}
 
     def named(self, module: str, name: str) -> object:
-        """Returns what a name stands for: a type of torch, or a stand-in."""
+        """Returns what a name stands for: a type of torch, or the stand-in of that name."""
         if module == "torch" and name in DTYPES:
             return DTYPES[name]
-        return Opaque(module, name)
+        known = self._names.get((module, name))
+        if known is None:
+            known = self._names[module, name] = Opaque(module, name)
+        return known
 
     def persistent(self, identity: object) -> object:
         """Returns the storage that a persistent identity means."""
@@ -201,12 +205,15 @@ def _typed_tensor(inert: Inert, args: Args) -> Tensor:
 
 
 def _flagged(tensor: Tensor, flags: object) -> Tensor:
-    """Applies the flags of a tensor whose values are conjugated or negated when they are read."""
+    """Applies the flags of a tensor whose values are conjugated or negated when they are read.
+
+    Both are views, since the storages of the old format are filled only after all tensors exist.
+    """
     if isinstance(flags, dict):
         if flags.get("conj") is True:
             tensor = tensor.conj()
         if flags.get("neg") is True:
-            tensor = -tensor
+            tensor = torch._neg_view(tensor)
     return tensor
 
 

@@ -1,19 +1,16 @@
-"""Operations of a pickle that build containers, use the memo, and name and call functions."""
+"""Operations of a pickle that build containers and use the memo, and the table of all."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
-
-from remission.checkpoints.limits import LINE
+from remission.checkpoints.calls import CALLS
 from remission.checkpoints.machine import Content, Machine, Meanings, check_key, refuse
 from remission.checkpoints.scalars import SCALARS
 from remission.checkpoints.values import Opaque, Unbuilt
 
 _SET = 216  # bytes of an empty set
 _NEWEST = 5  # protocol of pickles
-_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # since Python 3
 
 
 def walk(content: Content, start: int, end: int, meanings: Meanings) -> tuple[object, int]:
@@ -53,10 +50,12 @@ def _dup(machine: Machine) -> None:
 
 
 def _empty_dict(machine: Machine) -> None:
+    machine.meanings.budget.container()
     machine.stack.append({})
 
 
 def _empty_list(machine: Machine) -> None:
+    machine.meanings.budget.container()
     machine.stack.append([])
 
 
@@ -65,22 +64,26 @@ def _empty_tuple(machine: Machine) -> None:
 
 
 def _empty_set(machine: Machine) -> None:
+    machine.meanings.budget.container()
     machine.meanings.budget.memory(_SET)
     machine.stack.append(set())
 
 
 def _list(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.stack.append(values)
 
 
 def _tuple(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.stack.append(tuple(values))
 
 
 def _tuple_of(count: int) -> Callable[[Machine], None]:
     def build(machine: Machine) -> None:
+        machine.meanings.budget.container()
         if len(machine.stack) < count:
             refuse("takes a value that is not there")
         machine.stack[-count:] = [tuple(machine.stack[-count:])]
@@ -89,12 +92,14 @@ def _tuple_of(count: int) -> Callable[[Machine], None]:
 
 
 def _dict(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.stack.append({})
     _assign(machine, values)
 
 
 def _frozenset(machine: Machine) -> None:
+    machine.meanings.budget.container()
     values = machine.pop_mark()
     machine.meanings.budget.memory(_SET)
     for value in values:
@@ -196,73 +201,6 @@ def _memoize(machine: Machine) -> None:
     _put_at(machine, len(machine.memo))
 
 
-def _named(machine: Machine, module: object, name: object) -> object:
-    if not (isinstance(module, str) and isinstance(name, str)):
-        refuse("names a class by what is no text")
-    if len(module) > LINE or len(name) > LINE:
-        refuse("names a class by a text that is too long")
-    return machine.meanings.named(_RENAMED.get(module, module), name)
-
-
-def _global(machine: Machine) -> None:
-    module = machine.line().decode()
-    machine.stack.append(_named(machine, module, machine.line().decode()))
-
-
-def _stack_global(machine: Machine) -> None:
-    name = machine.pop()
-    machine.stack.append(_named(machine, machine.pop(), name))
-
-
-def _call(machine: Machine, function: object, args: object) -> None:
-    if not (isinstance(function, Opaque) and isinstance(args, tuple)):
-        refuse("calls what is no function")
-    machine.stack.append(machine.meanings.called(function, args))
-
-
-def _reduce(machine: Machine) -> None:
-    args = machine.pop()
-    _call(machine, machine.pop(), args)
-
-
-def _new_object_with_keywords(machine: Machine) -> None:
-    keywords, args = machine.pop(), machine.pop()
-    if not (isinstance(keywords, dict) and isinstance(args, tuple)):
-        refuse("calls a class without arguments")
-    _call(machine, machine.pop(), (*args, keywords) if keywords else args)
-
-
-def _inst(machine: Machine) -> None:
-    module = machine.line().decode()
-    function = _named(machine, module, machine.line().decode())
-    args = machine.pop_mark()
-    _call(machine, function, tuple(args))
-
-
-def _obj(machine: Machine) -> None:
-    values = machine.pop_mark()
-    if not values:
-        refuse("calls what is not there")
-    _call(machine, values[0], tuple(values[1:]))
-
-
-def _build(machine: Machine) -> None:
-    state, instance = machine.pop(), machine.top()
-    if isinstance(instance, Opaque):
-        value = machine.meanings.built(instance, state)
-        machine.stack[-1] = value
-        if isinstance(instance, Unbuilt):
-            for place in instance.places:
-                machine.memo[place] = value
-    elif not isinstance(instance, dict | Tensor):
-        # The state of a dict is the versions of a state dict's layers, that of a tensor its hooks.
-        refuse("sets the state of a plain value")
-
-
-def _persistent(machine: Machine) -> None:
-    machine.stack.append(machine.meanings.persistent(machine.pop()))
-
-
 def _protocol(machine: Machine) -> None:
     if machine.number(1) > _NEWEST:
         refuse("has an unknown protocol")
@@ -273,44 +211,39 @@ def _frame(machine: Machine) -> None:
         refuse("has a frame that is longer than the pickle")
 
 
-_OPERATIONS: dict[int, Callable[[Machine], None]] = SCALARS | {
-    ord("("): _mark,
-    ord("0"): _pop,
-    ord("1"): _pop_mark,
-    ord("2"): _dup,
-    ord("Q"): _persistent,
-    ord("R"): _reduce,
-    ord("a"): _append,
-    ord("b"): _build,
-    ord("c"): _global,
-    ord("d"): _dict,
-    ord("}"): _empty_dict,
-    ord("e"): _appends,
-    ord("g"): _get,
-    ord("h"): _gets(1),
-    ord("i"): _inst,
-    ord("j"): _gets(4),
-    ord("l"): _list,
-    ord("]"): _empty_list,
-    ord("o"): _obj,
-    ord("p"): _put,
-    ord("q"): _puts(1),
-    ord("r"): _puts(4),
-    ord("s"): _set_item,
-    ord("t"): _tuple,
-    ord(")"): _empty_tuple,
-    ord("u"): _set_items,
-    0x80: _protocol,
-    0x81: _reduce,  # NEWOBJ: without importing anything, it is the same as a call
-    0x85: _tuple_of(1),
-    0x86: _tuple_of(2),
-    0x87: _tuple_of(3),
-    0x8F: _empty_set,
-    0x90: _add_items,
-    0x91: _frozenset,
-    0x92: _new_object_with_keywords,
-    0x93: _stack_global,
-    0x94: _memoize,
-    0x95: _frame,
-}
+_OPERATIONS: dict[int, Callable[[Machine], None]] = (
+    SCALARS
+    | CALLS
+    | {
+        ord("("): _mark,
+        ord("0"): _pop,
+        ord("1"): _pop_mark,
+        ord("2"): _dup,
+        ord("a"): _append,
+        ord("d"): _dict,
+        ord("}"): _empty_dict,
+        ord("e"): _appends,
+        ord("g"): _get,
+        ord("h"): _gets(1),
+        ord("j"): _gets(4),
+        ord("l"): _list,
+        ord("]"): _empty_list,
+        ord("p"): _put,
+        ord("q"): _puts(1),
+        ord("r"): _puts(4),
+        ord("s"): _set_item,
+        ord("t"): _tuple,
+        ord(")"): _empty_tuple,
+        ord("u"): _set_items,
+        0x80: _protocol,
+        0x85: _tuple_of(1),
+        0x86: _tuple_of(2),
+        0x87: _tuple_of(3),
+        0x8F: _empty_set,
+        0x90: _add_items,
+        0x91: _frozenset,
+        0x94: _memoize,
+        0x95: _frame,
+    }
+)
 _TABLE = [_OPERATIONS.get(code) for code in range(256)]

@@ -137,7 +137,9 @@ def view(
     budget.tensor(math.prod(shape) * dtype.itemsize)
     if 0 in shape:
         return torch.empty(shape, dtype=dtype)
-    return storage.flat.view(dtype).as_strided(shape, steps, first)
+    flat = storage.flat.view(dtype)
+    # torch counts from the beginning of the memory, of which the storage may be a part.
+    return flat.as_strided(shape, steps, flat.storage_offset() + first)
 
 
 def whole(values: object) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from remission.checkpoints.archive import Archive
+from remission.checkpoints.archive import CheckedArchive
 from remission.checkpoints.limits import Budget, Refusal
 from remission.checkpoints.meanings import Inert
 from remission.checkpoints.operations import walk
@@ -26,7 +26,7 @@ def read_zipped(content: mmap.mmap, budget: Budget) -> object:
         Refusal: the archive is damaged, was not written by torch.save, or does what no checkpoint
             needs.
     """
-    archive = Archive(content, budget)
+    archive = CheckedArchive(content, budget)
     names = archive.entries.keys()
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
         raise Refusal(
@@ -46,7 +46,7 @@ def read_zipped(content: mmap.mmap, budget: Budget) -> object:
     return value
 
 
-def _order(archive: Archive) -> str:
+def _order(archive: CheckedArchive) -> str:
     """Returns the order of the bytes of numbers; torch before 2.1 did not write it down."""
     if "byteorder" not in archive.entries:
         return "little"
@@ -66,7 +66,7 @@ class _ZipStorages:
         budget: counts what is copied.
     """
 
-    def __init__(self, archive: Archive, order: str, budget: Budget) -> None:
+    def __init__(self, archive: CheckedArchive, order: str, budget: Budget) -> None:
         self._archive = archive
         self._swapped = order != sys.byteorder
         self._budget = budget

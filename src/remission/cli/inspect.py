@@ -33,7 +33,7 @@ def inspect(
     ] = InspectionFormat.TEXT,
 ) -> None:
     """Say what a checkpoint holds: its networks, architecture, classes. Nothing is executed."""
-    from remission.suspect.inspection import inspect as read
+    from remission.audit.inspection import inspect as read
 
     found = read(model)
     if format_ is InspectionFormat.JSON:

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from remission.models.source import Source
+from remission.models.source import WeightSource
 
 M = TypeVar("M", bound=nn.Module)
 Precision = Literal["fp32", "bf16"]
@@ -64,7 +64,7 @@ class Classifier(nn.Module, ABC):
     """Whether images are put into channels-last memory, as the weights are."""
     by_name: bool = True
     """Whether :func:`build_model` builds such a model by its ``arch``."""
-    source: Source | None = None
+    source: WeightSource | None = None
     """The state dict that the weights were read from, if it was somebody else's."""
     published: ClassVar[Mapping[str, str]] = {}
     """Beginning of keys in published weights -> their beginning in this model, if it is another."""

@@ -30,7 +30,7 @@ class SourceTensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class WeightSource:
     """A state dict as it was, in its order.
 
     Args:

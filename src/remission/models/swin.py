@@ -12,7 +12,7 @@ is Swin-T. There is no stochastic depth. Layers have the names of the authors' c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,11 @@ def window_size(height: int, width: int) -> int:
     return 7 if height % 7 == width % 7 == 0 else 4
 
 
+Filling = Literal["masked", "before the shift", "after the shift"]
+"""How zeros fill windows that stick out of a map. Masked: no token sees them. Otherwise all tokens
+see them, and the map is filled before it is shifted (as by torchvision) or after (as by timm)."""
+
+
 @dataclass(frozen=True)
 class SwinSizes:
     """Sizes of somebody else's Swin transformer, which its weights were trained with.
@@ -43,11 +48,13 @@ class SwinSizes:
         patch: the side of a patch in pixels.
         windows: the side of a window in tokens, for each stage.
         heads: the number of heads, for each stage.
+        filling: see :data:`Filling`.
     """
 
     patch: int
     windows: tuple[int, ...]
     heads: tuple[int, ...]
+    filling: Filling
 
 
 class WindowAttention(Attention):
@@ -57,15 +64,15 @@ class WindowAttention(Attention):
         channels: D, the number of channels of a token.
         heads: the number of heads, a divisor of ``channels``.
         window: M.
-        masks_filling: whether no token sees the zeros that fill a window that sticks out. The
-            authors' code, torchvision and timm let them be seen.
+        filling: see :data:`Filling`.
     """
 
     relative_position_index: Tensor
 
-    def __init__(self, channels: int, heads: int, window: int, masks_filling: bool = True) -> None:
+    def __init__(self, channels: int, heads: int, window: int, filling: Filling = "masked") -> None:
         super().__init__(channels, heads)
-        self.window, self.masks_filling = window, masks_filling
+        self.window: int = window
+        self.filling: Filling = filling
         offsets = 2 * window - 1
         self.relative_position_bias_table = nn.Parameter(torch.empty(offsets**2, heads))
         place = torch.arange(window)
@@ -76,18 +83,14 @@ class WindowAttention(Attention):
     def within(self, x: Tensor, shift: int) -> Tensor:
         """(N, h, w, D) -> (N, h, w, D), with windows shifted by ``shift`` tokens right and down."""
         m, (height, width) = self.window, x.shape[1:3]
-        grid = F.pad(x, (0, 0, 0, -width % m, 0, -height % m))  # fills windows that stick out
-        if shift:
-            grid = grid.roll((-shift, -shift), (1, 2))
+        early, late = (shift, 0) if self.filling == "after the shift" else (0, shift)
+        grid = F.pad(rolled(x, -early), (0, 0, 0, -width % m, 0, -height % m))
+        grid = rolled(grid, -late)
         sizes = grid.shape
-        filled = (height, width)
-        if not self.masks_filling:
-            height, width = sizes[1:3]
-        regions = window_regions(height, width, m, shift, x.device)
+        own = (height, width) if self.filling == "masked" else (sizes[1], sizes[2])
+        regions = window_regions(*own, m, shift, x.device)
         out = unwindowed(self(windowed(grid, m), self.bias(regions)), sizes, m)
-        if shift:
-            out = out.roll((shift, shift), (1, 2))
-        return out[:, : filled[0], : filled[1]]
+        return rolled(rolled(out, late)[:, :height, :width], early)
 
     def bias(self, regions: Tensor | None) -> Tensor:
         """Returns the bias, (windows, heads, M^2, M^2), or without regions (1, heads, M^2, M^2)."""
@@ -98,6 +101,11 @@ class WindowAttention(Attention):
             return bias
         apart = regions[:, None, :, None] != regions[:, None, None, :]  # (windows, 1, M^2, M^2)
         return bias + MASKED * apart
+
+
+def rolled(x: Tensor, shift: int) -> Tensor:
+    """(N, h, w, D), moved ``shift`` places right and down; what leaves comes in again."""
+    return x.roll((shift, shift), (1, 2)) if shift else x
 
 
 def window_regions(
@@ -144,13 +152,13 @@ class SwinBlock(nn.Module):
         window: int,
         shift: int,
         heads: int | None = None,
-        masks_filling: bool = True,
+        filling: Filling = "masked",
     ) -> None:
         super().__init__()
         self.shift = shift
         self.norm1 = nn.LayerNorm(channels)
         heads = heads or heads_of(channels, 32)
-        self.attn = WindowAttention(channels, heads, window, masks_filling)
+        self.attn = WindowAttention(channels, heads, window, filling)
         self.norm2 = nn.LayerNorm(channels)
         self.mlp = Perceptron(channels)
 
@@ -226,9 +234,9 @@ class Swin(Classifier):
             # a window that holds the whole map needs no shift
             shift = 0 if max(height, across) <= side else side // 2
             heads = sizes.heads[stage] if sizes else None
+            filling: Filling = sizes.filling if sizes else "masked"
             blocks = [
-                SwinBlock(channels, side, shift * (i % 2), heads, masks_filling=sizes is None)
-                for i in range(depth)
+                SwinBlock(channels, side, shift * (i % 2), heads, filling) for i in range(depth)
             ]
             last = stage == len(depths) - 1
             stages.append(SwinStage(blocks, None if last else Merging(channels)))

@@ -7,10 +7,12 @@ values were found, so that a purified model is given back in the form that its o
 
 from __future__ import annotations
 
-from remission.recognise.build import build, foreign_state
+from remission.recognise.any_network import wrap
 from remission.recognise.errors import ArchitectureError
+from remission.recognise.match import Recognised, candidates, recognise
+from remission.recognise.named import from_code, from_name, is_code
 from remission.recognise.prefixes import Stripped, strip_prefixes
-from remission.recognise.recognise import Recognised, candidates, recognise
+from remission.recognise.weights import build, foreign_state
 
 __all__ = [
     "ArchitectureError",
@@ -19,6 +21,10 @@ __all__ = [
     "build",
     "candidates",
     "foreign_state",
+    "from_code",
+    "from_name",
+    "is_code",
     "recognise",
     "strip_prefixes",
+    "wrap",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,8 @@ class ConvNeXtBlock(nn.Module):
         """(N, D, h, w) -> (N, D, h, w)."""
         out = self.norm(self.dwconv(x).permute(0, 2, 3, 1))
         out = self.gamma * self.pwconv2(F.gelu(self.pwconv1(out)))
-        return x + out.permute(0, 3, 1, 2)
+        total: Tensor = x + out.permute(0, 3, 1, 2)
+        return total
 
 
 class ConvNeXt(Classifier):
@@ -48,6 +50,7 @@ class ConvNeXt(Classifier):
         depths: number of blocks in each stage; (3, 3, 9, 3) is ConvNeXt-T.
         widths: number of channels in each stage; (96, 192, 384, 768) in ConvNeXt-T.
         patch: side of the patches that the stem makes channels of; 4 as published.
+        eps: what the last layer normalisation adds to the variance; 1e-12 in transformers.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -57,12 +60,13 @@ class ConvNeXt(Classifier):
         depths: Sequence[int],
         widths: Sequence[int],
         patch: int,
+        eps: float = 1e-6,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
         stem = nn.Conv2d(self.shape[0], widths[0], patch, patch)
         self.downsample = nn.ModuleList([nn.Sequential(stem, ChannelNorm(widths[0]))])
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in itertools.pairwise(widths):
             self.downsample.append(
                 nn.Sequential(ChannelNorm(before), nn.Conv2d(before, after, 2, 2))
             )
@@ -70,7 +74,7 @@ class ConvNeXt(Classifier):
             nn.Sequential(*(ConvNeXtBlock(width) for _ in range(depth)))
             for depth, width in zip(depths, widths, strict=True)
         )
-        self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
+        self.norm = nn.LayerNorm(widths[-1], eps=eps)
         self.linear = nn.Linear(widths[-1], self.classes)
 
     def feature_map(self, normal: Tensor) -> Tensor:

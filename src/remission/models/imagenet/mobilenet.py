@@ -62,7 +62,8 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, D, h, w) -> (N, D, h, w)."""
         gate = self.fc2(F.silu(self.fc1(x.mean((2, 3), keepdim=True))))
-        return x * gate.sigmoid()
+        gated: Tensor = x * gate.sigmoid()
+        return gated
 
 
 class InvertedResidual(nn.Module):

@@ -25,6 +25,7 @@ class ImageNetViT(Classifier):
         patch: side of the patches in pixels.
         token: whether a class token precedes the tokens of patches.
         pooled: see :data:`Pooled`.
+        eps: what layer normalisation adds to the variance; 1e-12 in transformers.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -36,6 +37,7 @@ class ImageNetViT(Classifier):
         patch: int,
         token: bool,
         pooled: Pooled,
+        eps: float = 1e-6,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -51,12 +53,15 @@ class ImageNetViT(Classifier):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head_linear = nn.Linear(width, self.classes)
         first_weights(self)
+        for layer in self.modules():
+            if isinstance(layer, nn.LayerNorm):
+                layer.eps = eps
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def feature_map(self, normal: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, width, L, 1): the tokens, of which the class token is the first."""
         patches = self.patch_embed["proj"](normal)
-        tokens = patches.flatten(2).transpose(1, 2)  # (N, L, D)
+        tokens: Tensor = patches.flatten(2).transpose(1, 2)  # (N, L, D)
         if self.before:
             tokens = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = self.blocks(tokens + self.pos_embed)
@@ -67,10 +72,7 @@ class ImageNetViT(Classifier):
     def head(self, features: Tensor) -> Tensor:
         """(N, width, L, 1) -> (N, K) logits."""
         tokens = features.squeeze(3)
-        if self.pooled == "token":
-            pooled = tokens[:, :, 0]
-        else:
-            pooled = tokens[:, :, self.before :].mean(2)
+        pooled = tokens[:, :, 0] if self.pooled == "token" else tokens[:, :, self.before :].mean(2)
         if self.pooled == "mean, then norm":
             pooled = self.norm(pooled)
         logits: Tensor = self.head_linear(pooled)

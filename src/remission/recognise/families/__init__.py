@@ -11,9 +11,9 @@ from remission.recognise.families import (
     vgg,
     vit,
 )
-from remission.recognise.families.reading import Family
+from remission.recognise.families.reading import ArchFamily
 
-FAMILIES: tuple[Family, ...] = (
+FAMILIES: tuple[ArchFamily, ...] = (
     *residual.FAMILIES,
     *vgg.FAMILIES,
     *dense.FAMILIES,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from remission.models.imagenet.convnext import ConvNeXt
-from remission.recognise.families.reading import Family, Reading, Shapes, Theirs, renamed
+from remission.recognise.families.reading import ArchFamily, Reading, Shapes, Theirs, renamed
 
-_NAMES = {
+_NAMES: dict[tuple[tuple[int, ...], int], str] = {
     ((3, 3, 9, 3), 96): "convnext_tiny",
     ((3, 3, 27, 3), 96): "convnext_small",
     ((3, 3, 27, 3), 128): "convnext_base",
@@ -26,6 +26,7 @@ def _reading(
         depths=tuple(depths),
         widths=tuple(shapes.dims(key, 4)[0] for key in scales),
         patch=patch,
+        eps=1e-12 if layout == "transformers" else 1e-6,
     )
     name = _NAMES.get((tuple(depths), width)) or f"convnext-{'-'.join(map(str, depths))}:{width}"
     return [
@@ -91,4 +92,29 @@ def _authors(shapes: Shapes) -> list[Reading]:
     return _reading(shapes, "authors", theirs, depths, "head.weight")
 
 
-FAMILIES = (Family("torchvision", _torchvision), Family("timm", _timm), Family("authors", _authors))
+def _transformers(shapes: Shapes) -> list[Reading]:
+    """Reads ``convnext.encoder.stages.0.layers.0.dwconv``."""
+    root = r"convnext\.encoder\.stages"
+    if not shapes.some(rf"{root}\.0\."):
+        return []
+    stages = range(shapes.count(rf"{root}\.(\d+)\."))
+    depths = [shapes.count(rf"{root}\.{stage}\.layers\.(\d+)\.") for stage in stages]
+    theirs = renamed(
+        (r"^stages\.(\d+)\.(\d+)\.", r"convnext.encoder.stages.\1.layers.\2."),
+        (r"^downsample\.0\.0\.", "convnext.embeddings.patch_embeddings."),
+        (r"^downsample\.0\.1\.", "convnext.embeddings.layernorm."),
+        (r"^downsample\.(\d+)\.", r"convnext.encoder.stages.\1.downsampling_layer."),
+        (r"(layers\.\d+)\.norm\.", r"\1.layernorm."),
+        (r"\.gamma$", ".layer_scale_parameter"),
+        (r"^norm\.", "convnext.layernorm."),
+        (r"^linear\.", "classifier."),
+    )
+    return _reading(shapes, "transformers", theirs, depths, "classifier.weight")
+
+
+FAMILIES = (
+    ArchFamily("torchvision", _torchvision),
+    ArchFamily("timm", _timm),
+    ArchFamily("authors", _authors),
+    ArchFamily("transformers", _transformers),
+)

@@ -6,9 +6,9 @@ from functools import partial
 
 from remission.models.densenet import DenseNet
 from remission.models.imagenet.densenet import ImageNetDenseNet
-from remission.recognise.families.reading import Family, Reading, Shapes, renamed
+from remission.recognise.families.reading import ArchFamily, Reading, Shapes, renamed
 
-_DEPTHS = {
+_DEPTHS: dict[tuple[int, ...], str] = {
     (6, 12, 24, 16): "121",
     (6, 12, 32, 32): "169",
     (6, 12, 48, 32): "201",
@@ -75,4 +75,4 @@ def _torchvision(shapes: Shapes) -> list[Reading]:
     ]
 
 
-FAMILIES = (Family("CIFAR", _cifar), Family("torchvision and timm", _torchvision))
+FAMILIES = (ArchFamily("CIFAR", _cifar), ArchFamily("torchvision and timm", _torchvision))

@@ -12,7 +12,7 @@ from torch import nn
 
 from remission.models.imagenet.mobilenet import InvertedNet, InvertedSize
 from remission.recognise.families.reading import (
-    Family,
+    ArchFamily,
     LacksError,
     Reading,
     Shapes,
@@ -24,7 +24,7 @@ _REPEATS = (1, 2, 3, 4, 3, 3, 1)
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Of the seven stages: repeats of MobileNetV2, strides of it and of EfficientNet (there the second
 to fourth and the sixth are 2, too)."""
-_DEPTHS = {
+_DEPTHS: dict[tuple[int, ...], tuple[str, int]] = {
     (1, 2, 2, 3, 3, 4, 1): ("b0", 32),
     (2, 3, 3, 4, 4, 5, 2): ("b1 or b2", 32),
     (2, 3, 3, 5, 5, 6, 2): ("b3", 40),
@@ -133,4 +133,4 @@ def _efficient_names(names: list[str], last: int) -> Theirs:
     return theirs
 
 
-FAMILIES = (Family("torchvision", _mobilenet), Family("torchvision", _efficientnet))
+FAMILIES = (ArchFamily("torchvision", _mobilenet), ArchFamily("torchvision", _efficientnet))

@@ -14,6 +14,8 @@ Theirs = Callable[[str], tuple[str, ...]]
 """The name of a tensor of ours -> the names in the source whose rows it joins; mostly one."""
 Size = tuple[int, int]
 """(H, W) of images, in pixels."""
+_DIGITS = 6
+"""Longer numbers in names are no places of layers."""
 
 
 class LacksError(Exception):
@@ -68,11 +70,18 @@ class Shapes(Mapping[str, torch.Size]):
     def numbers(self, pattern: str) -> list[int]:
         """Returns the different numbers that group 1 of ``pattern`` takes in names, in order."""
         matches = (re.match(pattern, key) for key in self._shapes)
-        return sorted({int(match[1]) for match in matches if match})
+        return sorted({int(match[1]) for match in matches if match and len(match[1]) <= _DIGITS})
 
     def count(self, pattern: str) -> int:
-        """Returns one more than the largest number that group 1 of ``pattern`` takes in names."""
-        return max(self.numbers(pattern), default=-1) + 1
+        """Returns one more than the largest number that group 1 of ``pattern`` takes in names.
+
+        Raises:
+            LacksError: there are fewer tensors than that, so that one of them is missing.
+        """
+        count = max(self.numbers(pattern), default=-1) + 1
+        if count > len(self):
+            raise LacksError(pattern.replace(r"(\d+)", str(len(self))).replace("\\", "") + "*")
+        return count
 
     def some(self, pattern: str) -> bool:
         """Says whether a name begins with ``pattern``."""
@@ -109,7 +118,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Family:
+class ArchFamily:
     """Architectures whose tensors have the same names.
 
     Args:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from remission.models import Classifier
 from remission.models.imagenet.resnet import ImageNetResNet, Stem
 from remission.models.preact_resnet import PreActResNet
 from remission.models.resnet import BasicBlock, Bottleneck, ResNet
-from remission.recognise.families.reading import Family, Reading, Shapes, renamed, with_width
+from remission.recognise.families.reading import ArchFamily, Reading, Shapes, renamed, with_width
 
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], type[BasicBlock] | type[Bottleneck]], str] = {
     ((2, 2, 2, 2), BasicBlock): "18",
     ((3, 4, 6, 3), BasicBlock): "34",
     ((3, 4, 6, 3), Bottleneck): "50",
@@ -52,11 +54,12 @@ def _cifar(shapes: Shapes) -> list[Reading]:
     blocks, block = _blocks(shapes), _kind(shapes)
     classes = shapes.dims("linear.weight", 2)[0]
     activated = shapes.some(r"bn1\.") or shapes.some(r"layer\d\.\d+\.shortcut\.1\.")
+    make: Callable[..., Classifier]
     if activated:
         name, make = "resnet", partial(ResNet, blocks=blocks, width=width, block=block)
         last = "conv1 is followed by batch normalisation"
     else:
-        name, make = "preactresnet", partial(PreActResNet, blocks=blocks, width=width)  # type: ignore[assignment]
+        name, make = "preactresnet", partial(PreActResNet, blocks=blocks, width=width)
         last = "neither conv1 nor shortcuts are followed by batch normalisation"
     return [
         Reading(
@@ -99,4 +102,46 @@ def _torchvision(shapes: Shapes) -> list[Reading]:
     ]
 
 
-FAMILIES = (Family("CIFAR", _cifar), Family("torchvision and timm", _torchvision))
+def _transformers(shapes: Shapes) -> list[Reading]:
+    """Reads ``resnet.encoder.stages.0.layers.0.layer.0.convolution``."""
+    root = r"resnet\.encoder\.stages"
+    if not shapes.some(rf"{root}\.0\."):
+        return []
+    stem = "resnet.embedder.embedder"
+    width, channels, kernel, _ = shapes.dims(f"{stem}.convolution.weight", 4)
+    one, two, three, four = (
+        shapes.count(rf"{root}\.{stage}\.layers\.(\d+)\.") for stage in range(4)
+    )
+    blocks = (one, two, three, four)
+    deep = shapes.some(rf"{root}\.\d\.layers\.\d+\.layer\.2\.")
+    block = Bottleneck if deep else BasicBlock
+    rules = [
+        (rf"^layer{stage + 1}\.(\d+)\.", rf"resnet.encoder.stages.{stage}.layers.\1.")
+        for stage in range(4)
+    ]
+    rules += [(r"^conv1\.", f"{stem}.convolution."), (r"^bn1\.", f"{stem}.normalization.")]
+    for place in range(3):
+        rules.append((rf"\.conv{place + 1}\.", f".layer.{place}.convolution."))
+        rules.append((rf"\.bn{place + 1}\.", f".layer.{place}.normalization."))
+    rules.append((r"\.shortcut\.0\.", ".shortcut.convolution."))
+    rules.append((r"\.shortcut\.1\.", ".shortcut.normalization."))
+    rules.append((r"^linear\.", "classifier.1."))
+    make = partial(ImageNetResNet, blocks=blocks, width=width, block=block, stem="7x7")
+    return [
+        Reading(
+            arch=with_width(f"transformers/{_named('resnet', blocks, block)}", width, 64),
+            classes=shapes.dims("classifier.1.weight", 2)[0],
+            channels=channels,
+            width=width,
+            make=make,
+            theirs=renamed(*rules),
+            evidence=_seen(blocks, kernel, "'shortcut' and 'classifier.1'"),
+        )
+    ]
+
+
+FAMILIES = (
+    ArchFamily("CIFAR", _cifar),
+    ArchFamily("torchvision and timm", _torchvision),
+    ArchFamily("transformers", _transformers),
+)

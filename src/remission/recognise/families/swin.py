@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from remission.models import swin as own
-from remission.models.swin import Swin, SwinSizes
+from remission.models.swin import Filling, Swin, SwinSizes
 from remission.recognise.families.reading import (
-    Family,
+    ArchFamily,
+    LacksError,
     Reading,
     Shapes,
     Theirs,
@@ -17,9 +18,15 @@ from remission.recognise.families.reading import (
     with_width,
 )
 
-_NAMES = {((2, 2, 6, 2), 96): "tiny", ((2, 2, 18, 2), 96): "small", ((2, 2, 18, 2), 128): "base"}
+_NAMES: dict[tuple[tuple[int, ...], int], str] = {
+    ((2, 2, 6, 2), 96): "tiny",
+    ((2, 2, 18, 2), 96): "small",
+    ((2, 2, 18, 2), 128): "base",
+}
 _SIDES = (32, 28, 64, 224, 96, 128, 256, 48, 16, 160, 192)
 """Sides of images that are tried for our own transformers, whose windows fit the images."""
+_WIDEST = 32
+"""The largest side of a window in tokens: memory grows with its fourth power."""
 _TABLE = "attn.relative_position_bias_table"
 
 
@@ -34,7 +41,9 @@ def _own(shapes: Shapes) -> list[Reading]:
         return []
     width, channels, patch, _ = shapes.dims("patch_embed.proj.weight", 4)
     depths = _depths(shapes)
-    windows, _ = _windows_and_heads(shapes, [f"layers.{i}.blocks.0" for i in range(len(depths))])
+    windows, _ = _windows_and_heads(
+        shapes, [f"layers.{i}.blocks.0.{_TABLE}" for i in range(len(depths))]
+    )
     side = next((side for side in _SIDES if _fits(side, patch, windows)), 16 * patch)
     name = "swin_t" if depths == (2, 2, 6, 2) else f"swin-{'-'.join(map(str, depths))}"
     return [
@@ -67,24 +76,25 @@ def _fits(side: int, patch: int, windows: Sequence[int]) -> bool:
 
 
 def _windows_and_heads(
-    shapes: Shapes, blocks: Sequence[str]
+    shapes: Shapes, keys: Sequence[str]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Reads both from the first table of biases of each stage, ((2 M - 1)^2, heads)."""
-    tables = [shapes.dims(f"{block}.{_TABLE}", 2) for block in blocks]
+    tables = [shapes.dims(key, 2) for key in keys]
     windows = tuple((math.isqrt(offsets) + 1) // 2 for offsets, _ in tables)
+    for key, window in zip(keys, windows, strict=True):
+        if window > _WIDEST:
+            raise LacksError(key)
     return windows, tuple(heads for _, heads in tables)
 
 
 def _reading(
     shapes: Shapes, arch: str, theirs: Theirs, depths: tuple[int, ...], last: str
 ) -> list[Reading]:
-    firsts = [
-        theirs(f"layers.{i}.blocks.0.{_TABLE}")[0].removesuffix(f".{_TABLE}")
-        for i in range(len(depths))
-    ]
-    windows, heads = _windows_and_heads(shapes, firsts)
+    tables = [theirs(f"layers.{i}.blocks.0.{_TABLE}")[0] for i in range(len(depths))]
+    windows, heads = _windows_and_heads(shapes, tables)
     width, channels, patch, _ = shapes.dims(theirs("patch_embed.proj.weight")[0], 4)
-    sizes = SwinSizes(patch, windows, heads)
+    filling: Filling = "after the shift" if arch.startswith("timm/") else "before the shift"
+    sizes = SwinSizes(patch, windows, heads, filling)
     size = _size(patch, windows)
     return [
         Reading(
@@ -153,8 +163,41 @@ def _torchvision(shapes: Shapes) -> list[Reading]:
     return _reading(shapes, f"torchvision/{short}", theirs, depths, "head.weight")
 
 
+def _transformers(shapes: Shapes) -> list[Reading]:
+    """Reads ``swin.encoder.layers.0.blocks.0.attention.self``."""
+    root = r"swin\.encoder\.layers"
+    if not shapes.some(rf"{root}\.0\.blocks\.0\."):
+        return []
+    stages = range(shapes.count(rf"{root}\.(\d+)\."))
+    depths = tuple(shapes.count(rf"{root}\.{stage}\.blocks\.(\d+)\.") for stage in stages)
+    rules = renamed(
+        (r"^layers\.", "swin.encoder.layers."),
+        (r"^patch_embed\.proj\.", "swin.embeddings.patch_embeddings.projection."),
+        (r"^patch_embed\.norm\.", "swin.embeddings.norm."),
+        (r"\.norm1\.", ".layernorm_before."),
+        (r"\.norm2\.", ".layernorm_after."),
+        (r"\.attn\.proj\.", ".attention.output.dense."),
+        (r"\.attn\.relative", ".attention.self.relative"),
+        (r"\.mlp\.fc1\.", ".intermediate.dense."),
+        (r"\.mlp\.fc2\.", ".output.dense."),
+        (r"^norm\.", "swin.layernorm."),
+        (r"^linear\.", "classifier."),
+    )
+
+    def theirs(key: str) -> tuple[str, ...]:
+        (name,) = rules(key)
+        block, qkv, last = name.partition(".attn.qkv.")
+        parts = ("query", "key", "value") if qkv else ()
+        return tuple(f"{block}.attention.self.{part}.{last}" for part in parts) or (name,)
+
+    width = shapes.dims(theirs("patch_embed.proj.weight")[0], 4)[0]
+    name = _NAMES.get((depths, width)) or f"{'-'.join(map(str, depths))}:{width}"
+    return _reading(shapes, f"transformers/swin_{name}", theirs, depths, "classifier.weight")
+
+
 FAMILIES = (
-    Family("our own", _own),
-    Family("timm", _packages),
-    Family("torchvision", _torchvision),
+    ArchFamily("our own", _own),
+    ArchFamily("timm", _packages),
+    ArchFamily("torchvision", _torchvision),
+    ArchFamily("transformers", _transformers),
 )

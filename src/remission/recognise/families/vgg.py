@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import partial
+from itertools import pairwise
 
 from remission.models.imagenet.vgg import ImageNetVGG
 from remission.models.vgg import VGG
 from remission.recognise.families.reading import (
-    Family,
+    ArchFamily,
     LacksError,
     Reading,
     Shapes,
@@ -21,21 +21,17 @@ from remission.recognise.families.reading import (
 def _read(shapes: Shapes) -> list[Reading]:
     """Reads VGG with ``features.N`` or our ``layers.N``, and one or more linear layers."""
     body = "layers" if shapes.some(r"layers\.\d+\.weight$") else "features"
-    places = [n for n in shapes.numbers(body + r"\.(\d+)\.weight$")]
-    heads = [key for key in shapes if re.fullmatch(r"classifier(\.\d+)?\.weight", key)]
-    convs = [n for n in places if len(shapes[f"{body}.{n}.weight"]) == 4]
-    if len(convs) < 4 or not heads or shapes.some(rf"{body}\.\d+\.(?!weight|bias|r|n)"):
+    if shapes.some(rf"{body}\.\d+\.(?!weight|bias|r|n)"):
         return []
+    places = shapes.numbers(body + r"\.(\d+)\.")
+    if len(places) < 4:
+        return []
+    convs = [n for n in places if len(shapes[f"{body}.{n}.weight"]) == 4]
+    several = shapes.numbers(r"classifier\.(\d+)\.")
+    heads = [f"classifier.{n}.weight" for n in several] or ["classifier.weight"]
     norm = any(n not in convs for n in places)
-    step = 3 if norm else 2
-    stages, widths = [1], [shapes.dims(f"{body}.{n}.weight", 4)[0] for n in convs]
-    for before, after in zip(convs, convs[1:], strict=False):
-        if after == before + step:
-            stages[-1] += 1
-        elif after == before + step + 1:
-            stages.append(1)
-        else:
-            raise LacksError(f"{body}.{before + step}.weight")
+    stages = _stages(convs, 3 if norm else 2, body)
+    widths = [shapes.dims(f"{body}.{n}.weight", 4)[0] for n in convs]
     channels = shapes.dims(f"{body}.{convs[0]}.weight", 4)[1]
     linears = [shapes.dims(key, 2) for key in heads]
     name = f"vgg{len(convs) + 3}" + ("_bn" if norm else "")
@@ -43,12 +39,13 @@ def _read(shapes: Shapes) -> list[Reading]:
         f"{len(convs)} convolutions in {len(stages)} stages, by their numbers in '{body}'",
         f"the head has {len(heads)} linear layer" + ("s" if len(heads) > 1 else ""),
     )
-    common = {"classes": linears[-1][0], "channels": channels, "width": widths[0]}
     doubled = [widths[0] * 2 ** min(i, 3) for i, n in enumerate(stages) for _ in range(n)]
     if heads == ["classifier.weight"] and norm and widths == doubled and len(stages) == 5:
         return [
             Reading(
-                **common,
+                classes=linears[-1][0],
+                channels=channels,
+                width=widths[0],
                 arch=with_width(name, widths[0], 64),
                 make=partial(VGG, convolutions=tuple(stages), width=widths[0]),
                 theirs=renamed((r"^layers\.", f"{body}.")),
@@ -56,7 +53,6 @@ def _read(shapes: Shapes) -> list[Reading]:
             )
         ]
     side = math.isqrt(linears[0][1] // widths[-1])
-    numbers = [int(key.split(".")[1]) for key in heads if key != "classifier.weight"] or [0]
     rules = [(r"^layers\.", f"{body}.")]
     if heads == ["classifier.weight"]:
         rules.append((r"^classifier\.0\.", "classifier."))
@@ -67,11 +63,13 @@ def _read(shapes: Shapes) -> list[Reading]:
         norm=norm,
         side=max(side, 1),
         hidden=tuple(rows for rows, _ in linears[:-1]),
-        places=tuple(numbers),
+        places=tuple(several or [0]),
     )
     return [
         Reading(
-            **common,
+            classes=linears[-1][0],
+            channels=channels,
+            width=widths[0],
             arch=with_width(f"torchvision/{name}", widths[0], 64),
             make=make,
             theirs=renamed(*rules),
@@ -80,4 +78,26 @@ def _read(shapes: Shapes) -> list[Reading]:
     ]
 
 
-FAMILIES = (Family("VGG", _read),)
+def _stages(convs: list[int], step: int, body: str) -> list[int]:
+    """Returns the number of convolutions in each stage: a pooling lies where one place is skipped.
+
+    Args:
+        convs: the places of the convolutions.
+        step: the distance of two convolutions of a stage.
+        body: the name of what they are in.
+
+    Raises:
+        LacksError: they lie further apart.
+    """
+    stages = [1]
+    for before, after in pairwise(convs):
+        if after == before + step:
+            stages[-1] += 1
+        elif after == before + step + 1:
+            stages.append(1)
+        else:
+            raise LacksError(f"{body}.{before + step}.weight")
+    return stages
+
+
+FAMILIES = (ArchFamily("VGG", _read),)

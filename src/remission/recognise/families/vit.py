@@ -8,9 +8,18 @@ from functools import partial
 
 from remission.models.imagenet.vit import ImageNetViT, Pooled
 from remission.models.vit import ViT
-from remission.recognise.families.reading import Family, Reading, Shapes, Theirs, renamed
+from remission.recognise.families.reading import (
+    ArchFamily,
+    LacksError,
+    Reading,
+    Shapes,
+    Theirs,
+    renamed,
+)
 
 _NAMES = {(192, 12): "vit_tiny", (384, 12): "vit_small", (768, 12): "vit_base"}
+_LONGEST = 2**24
+"""The most pixels of a row of all patches: no network takes larger images."""
 _HEADS = "heads have 64 channels, as published: no tensor says it"
 
 
@@ -53,10 +62,22 @@ def _reading(
     width, channels, patch, _ = shapes.dims(theirs("patch_embed.proj.weight")[0], 4)
     places = shapes.dims(theirs("pos_embed")[0], 3)[1] - int(token)
     size = _square(places, patch)
+    if patch * places > _LONGEST:
+        raise LacksError(theirs("pos_embed")[0])
+    if not token and size is None and _square(places - 1, patch):
+        raise LacksError(theirs("cls_token")[0])
     name = _named(width, depth, patch, size)
     if layout == "torchvision":
         name = {"vit_base": f"vit_b_{patch}"}.get(_NAMES.get((width, depth), ""), name)
-    make = partial(ImageNetViT, depth=depth, width=width, patch=patch, token=token, pooled=pooled)
+    make = partial(
+        ImageNetViT,
+        depth=depth,
+        width=width,
+        patch=patch,
+        token=token,
+        pooled=pooled,
+        eps=1e-12 if layout == "transformers" else 1e-6,
+    )
     cut = f"patches of {patch}x{patch}, {places} of them"
     return [
         Reading(
@@ -141,8 +162,8 @@ def _transformers(shapes: Shapes) -> list[Reading]:
 
 
 FAMILIES = (
-    Family("our own", _own),
-    Family("timm", _timm),
-    Family("torchvision", _torchvision),
-    Family("transformers", _transformers),
+    ArchFamily("our own", _own),
+    ArchFamily("timm", _timm),
+    ArchFamily("torchvision", _torchvision),
+    ArchFamily("transformers", _transformers),
 )

@@ -107,11 +107,15 @@ def candidates(state: Mapping[str, Tensor]) -> tuple[Recognised, ...]:
             readings = family.read(shapes)
         except LacksError as error:
             problem = f"there is no '{error.key}' of the right shape"
-            unknown = closest(error.key, shapes).partition(" (")[0]
-            misfits.append(_Misfit(f"a network of {family.layout}", problem, unknown, 0))
+            misfits.append(_Misfit(f"a network as {family.layout} names them", problem, "", 0))
             continue
         for reading in readings:
-            pairs = fit(reading, shapes)
+            try:
+                pairs = fit(reading, shapes)
+            except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+                # sizes that no network can have
+                misfits.append(_Misfit(reading.arch, f"it cannot be built ({error})", "", 0))
+                continue
             if pairs.fits:
                 fitting.append(_recognised(reading, family.layout, stripped))
             else:

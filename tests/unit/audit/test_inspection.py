@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.unit.audit.models import CLASSES, WAYS, network, training, with_config
 from tests.unit.grid.small import remission
-from tests.unit.suspect.models import CLASSES, WAYS, network, training, with_config
 
 
 @pytest.mark.parametrize("way", WAYS)

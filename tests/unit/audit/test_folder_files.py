@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from remission.audit.folder_files import model_files
 from remission.errors import CheckpointError
-from remission.suspect.folder_files import model_files
 
 
 def touched(folder: Path, *names: str) -> Path:

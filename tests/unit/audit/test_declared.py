@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from remission.audit.declared import Declared, declared
+from remission.audit.folder_files import ModelFiles
 from remission.checkpoints import Opaque
-from remission.suspect.declared import Declared, declared
-from remission.suspect.folder_files import ModelFiles
 
 
 def said(tree: object = None, **configs: dict[str, Any]) -> Declared:

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import torch
 
-from remission.checkpoints import Container, read_checkpoint
-from remission.errors import CheckpointError
-from remission.models import Classifier, resolve_precision
-from remission.recognise import build
-from remission.suspect.class_match import ClassMatch, match_classes
-from remission.suspect.declared import Declared, declared
-from remission.suspect.folder_files import model_files
-from remission.suspect.normalisation import (
-    Normalisation,
-    Reading,
+from remission.audit.class_match import ClassMatch, match_classes
+from remission.audit.declared import Declared, declared
+from remission.audit.folder_files import model_files
+from remission.audit.preprocessing import (
+    Preprocessing,
+    PreprocessingAttempt,
     candidates,
     measure,
     take_best,
 )
-from remission.suspect.states import Network, find_network
+from remission.audit.states import Network, find_network
+from remission.checkpoints import Container, read_checkpoint
+from remission.errors import CheckpointError
+from remission.models import Classifier, resolve_precision
+from remission.recognise import build
 from remission.types import LabelledImages
 
 
@@ -54,7 +54,7 @@ class OpenedModel:
         model: the classifier, in eval mode.
         clean: the images, labelled by the classes of the model.
         match: how folders and classes belong together.
-        readings: the clean accuracy under each normalisation that was tried, the best first; it is
+        attempts: the clean accuracy under each normalisation that was tried, the best first; it is
             the one that the model has now.
     """
 
@@ -62,7 +62,7 @@ class OpenedModel:
     model: Classifier
     clean: LabelledImages
     match: ClassMatch
-    readings: Sequence[Reading]
+    attempts: Sequence[PreprocessingAttempt]
 
 
 def find_model(path: Path, *, place: str = "", arch: str = "") -> FoundModel:
@@ -97,7 +97,7 @@ def open_model(
     images: LabelledImages,
     folders: Sequence[str],
     *,
-    given: Normalisation | None = None,
+    given: Preprocessing | None = None,
 ) -> OpenedModel:
     """Builds the network and finds out how its images are normalised.
 
@@ -134,9 +134,9 @@ def open_model(
     model = build(recognised, size=(height, width), mean=mean, std=std, precision=precision)
     clean = LabelledImages(images.images, torch.tensor(match.indices)[images.labels])
     tried = [given] if given else _ways(inside, model, said, clean)
-    readings = measure(model, clean, tried)
-    take_best(model, readings, f"'{found.file}'")
-    return OpenedModel(found=found, model=model, clean=clean, match=match, readings=readings)
+    attempts = measure(model, clean, tried)
+    take_best(model, attempts, f"'{found.file}'")
+    return OpenedModel(found=found, model=model, clean=clean, match=match, attempts=attempts)
 
 
 def relabelled(images: LabelledImages, opened: OpenedModel) -> LabelledImages:
@@ -159,16 +159,16 @@ def _names(said: Declared, classes: int) -> tuple[str, ...] | None:
 
 def _ways(
     inside: bool, model: Classifier, said: Declared, clean: LabelledImages
-) -> list[Normalisation]:
+) -> list[Preprocessing]:
     """Returns the normalisations that are tried."""
     if inside:
         mean, std = (tuple(value.flatten().tolist()) for value in (model.mean, model.std))
-        return [Normalisation(name="a layer of the network", mean=mean, std=std)]
+        return [Preprocessing(name="a layer of the network", mean=mean, std=std)]
     if said.mean and said.std:
         channels = clean.shape[0]
         mean, std = (
             values * channels if len(values) == 1 else values for values in (said.mean, said.std)
         )
         if len(mean) == len(std) == channels and min(std) > 0:
-            return [Normalisation(name="its configuration", mean=mean, std=std)]
+            return [Preprocessing(name="its configuration", mean=mean, std=std)]
     return list(candidates(clean))

@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from remission.errors import CheckpointError
-from remission.models import Classifier, build_model
-from remission.models.build import build_like
-from remission.seeding import Seed
-from remission.suspect.normalisation import (
+from remission.audit.preprocessing import (
     COLOUR,
-    Normalisation,
+    Preprocessing,
     candidates,
     least_accuracy,
     measure,
     take_best,
 )
+from remission.errors import CheckpointError
+from remission.models import Classifier, build_model
+from remission.models.build import build_like
+from remission.seeding import Seed
 from remission.types import LabelledImages
 
 SIDE = 8
@@ -57,7 +57,7 @@ def images(channels: int, classes: int) -> tuple[Tensor, LabelledImages]:
     return colours, LabelledImages(pixels, labels)
 
 
-def reader(way: Normalisation, colours: Tensor) -> Nearest:
+def reader(way: Preprocessing, colours: Tensor) -> Nearest:
     """Returns a model that is right for images that are normalised in this way."""
     ordered = colours.flip(1) if way.order == "bgr" else colours
     return Nearest((ordered - torch.tensor(way.mean)) / torch.tensor(way.std)).eval()
@@ -71,12 +71,12 @@ def test_the_right_way_is_found_among_all(channels: int) -> None:
         if way.range_per_image:
             continue
         model = reader(way, colours)
-        readings = measure(model, clean, candidates(clean))
-        best = take_best(model, readings, "FILE").normalisation
-        right = next(r for r in readings if r.normalisation == way)
-        assert right.clean_acc.hits == readings[0].clean_acc.hits, way.name
-        assert readings[0].clean_acc.value > readings[-1].clean_acc.value
-        assert best == readings[0].normalisation
+        attempts = measure(model, clean, candidates(clean))
+        best = take_best(model, attempts, "FILE").normalisation
+        right = next(r for r in attempts if r.normalisation == way)
+        assert right.clean_acc.hits == attempts[0].clean_acc.hits, way.name
+        assert attempts[0].clean_acc.value > attempts[-1].clean_acc.value
+        assert best == attempts[0].normalisation
         found.append(
             best.order == way.order and torch.equal(model.mean.flatten(), torch.tensor(best.mean))
         )
@@ -135,14 +135,14 @@ def test_a_model_that_is_read_in_a_wrong_way_is_refused_with_all_accuracies() ->
     colours, clean = images(3, 40)
     model = reader(COLOUR[0], colours)
     wrong = LabelledImages(clean.images, (clean.labels + 7) % 40)
-    readings = measure(model, wrong, candidates(wrong))
+    attempts = measure(model, wrong, candidates(wrong))
     with pytest.raises(CheckpointError, match="read in a wrong way") as caught:
-        take_best(model, readings, "some file.pt")
+        take_best(model, attempts, "some file.pt")
     line = str(caught.value)
     assert "some file.pt" in line
     assert "--arch" in line
-    for reading in readings:
-        assert f"{reading.normalisation.name} {reading.clean_acc.value:.1%}" in line
+    for attempt in attempts:
+        assert f"{attempt.normalisation.name} {attempt.clean_acc.value:.1%}" in line
 
 
 @pytest.mark.parametrize(("classes", "least"), [(2, 0.75), (3, 2 / 3), (10, 0.3), (43, 3 / 43)])
@@ -157,4 +157,4 @@ def test_a_normalisation_that_divides_by_nothing_is_refused(
     mean: tuple[float, ...], std: tuple[float, ...]
 ) -> None:
     with pytest.raises(ValueError, match="standard deviations"):
-        Normalisation(name="odd", mean=mean, std=std)
+        Preprocessing(name="odd", mean=mean, std=std)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from remission.audit.class_match import match_classes
 from remission.errors import DataError
-from remission.suspect.class_match import match_classes
 
 NAMES = ["T-shirt", "ankle boot", "Bag"]
 

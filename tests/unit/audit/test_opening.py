@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from remission.audit.opening import OpenedModel, find_model, image_size, open_model
+from remission.audit.preprocessing import COLOUR, Preprocessing
 from remission.errors import CheckpointError, DataError
 from remission.models import Classifier
 from remission.seeding import Seed
-from remission.suspect.normalisation import COLOUR, Normalisation
-from remission.suspect.opening import OpenedModel, find_model, image_size, open_model
 from remission.training import Recipe, fit
 from remission.types import LabelledImages
-from tests.unit.suspect.models import CLASSES, CONFIG, WAYS, bare, network, with_config
+from tests.unit.audit.models import CLASSES, CONFIG, WAYS, bare, network, with_config
 
-WAY = Normalisation(name="as trained", mean=(0.9, 0.2, 0.5), std=(0.1, 0.4, 0.9))
+WAY = Preprocessing(name="as trained", mean=(0.9, 0.2, 0.5), std=(0.1, 0.4, 0.9))
 """Far from all presets."""
 
 
@@ -35,7 +35,7 @@ def trained() -> Classifier:
     return trained_by(WAY)
 
 
-def trained_by(way: Normalisation) -> Classifier:
+def trained_by(way: Preprocessing) -> Classifier:
     """Returns a model that was trained under a normalisation."""
     model = network()
     way.apply(model)
@@ -44,7 +44,7 @@ def trained_by(way: Normalisation) -> Classifier:
     return model.eval()
 
 
-def opened(path: Path, *, given: Normalisation | None = WAY) -> OpenedModel:
+def opened(path: Path, *, given: Preprocessing | None = WAY) -> OpenedModel:
     return open_model(find_model(path), images(), CLASSES, given=given)
 
 
@@ -54,17 +54,17 @@ def test_every_way_gives_the_same_answers(way: str, trained: Classifier, tmp_pat
     x = images().images
     found.model.precision = "fp32"  # bf16 where the processor is quicker with it
     assert torch.equal(found.model(x), trained(x))
-    assert found.readings[0].clean_acc.value > 0.9
+    assert found.attempts[0].clean_acc.value > 0.9
     assert not found.model.training
 
 
 def test_a_normalisation_is_measured_where_nothing_says_it(tmp_path: Path) -> None:
     found = opened(bare(trained_by(COLOUR[0]), tmp_path), given=None)
-    accuracies = [reading.clean_acc.value for reading in found.readings]
+    accuracies = [attempt.clean_acc.value for attempt in found.attempts]
     assert len(accuracies) > 10
     assert accuracies == sorted(accuracies, reverse=True)
     assert found.model.mean.flatten().tolist() == pytest.approx(
-        found.readings[0].normalisation.mean
+        found.attempts[0].normalisation.mean
     )
 
 
@@ -73,7 +73,7 @@ def test_a_configuration_says_it(trained: Classifier, tmp_path: Path) -> None:
     config = {**CONFIG, "pretrained_cfg": {"mean": list(WAY.mean), "std": list(WAY.std)}}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     found = opened(folder, given=None)
-    assert [reading.normalisation.name for reading in found.readings] == ["its configuration"]
+    assert [attempt.normalisation.name for attempt in found.attempts] == ["its configuration"]
     assert found.model.mean.flatten().tolist() == pytest.approx(WAY.mean)
     assert found.match.by == "name"
 
@@ -92,14 +92,14 @@ def test_a_layer_among_the_weights_says_it(trained: Classifier, tmp_path: Path) 
     state |= {f"1.{key}": value for key, value in trained.state_dict().items()}
     torch.save(state, tmp_path / "both.pt")
     found = opened(tmp_path / "both.pt", given=None)
-    assert [reading.normalisation.name for reading in found.readings] == ["a layer of the network"]
+    assert [attempt.normalisation.name for attempt in found.attempts] == ["a layer of the network"]
     x = images().images
     found.model.precision = "fp32"
     torch.testing.assert_close(found.model(x), trained(x))
 
 
 def test_a_model_that_is_read_wrongly_is_refused(trained: Classifier, tmp_path: Path) -> None:
-    far = Normalisation(name="far", mean=(9.0,) * 3, std=(0.01,) * 3)
+    far = Preprocessing(name="far", mean=(9.0,) * 3, std=(0.01,) * 3)
     with pytest.raises(CheckpointError, match="read in a wrong way"):
         opened(bare(trained, tmp_path), given=far)
 
@@ -134,4 +134,4 @@ def test_folders_in_another_order_are_brought_into_the_models(
     turned = LabelledImages(images().images, (images().labels + 1) % 3)
     ready = open_model(found, turned, ("cow", "ant", "bee"), given=WAY)
     assert torch.equal(ready.clean.labels, images().labels)
-    assert ready.readings[0].clean_acc.value > 0.9
+    assert ready.attempts[0].clean_acc.value > 0.9

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remission.audit.folder_files import ModelFiles
 from remission.checkpoints import Opaque
-from remission.suspect.folder_files import ModelFiles
 
 _NAMES_OF_ARCH = ("model_name", "arch", "architecture", "model_architecture")
 """Keys under which checkpoints and configurations name their architecture."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
+from remission.audit.declared import Declared, declared
+from remission.audit.folder_files import ModelFiles, model_files
+from remission.audit.states import FoundState, find_states
 from remission.checkpoints import Loaded, read_checkpoint
 from remission.errors import CheckpointError
 from remission.names import printable
 from remission.recognise import ArchitectureError, Recognised, candidates
-from remission.suspect.declared import Declared, declared
-from remission.suspect.folder_files import ModelFiles, model_files
-from remission.suspect.states import FoundState, find_states
 
 _CONTAINERS = {
     "safetensors": "safetensors",

@@ -25,7 +25,7 @@ _TIMES_CHANCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normalisation:
+class Preprocessing:
     """One way to hand images to a model.
 
     Args:
@@ -55,37 +55,37 @@ class Normalisation:
 
 
 COLOUR = (
-    Normalisation(name="cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.243, 0.261)),
-    Normalisation(
+    Preprocessing(name="cifar10", mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.243, 0.261)),
+    Preprocessing(
         name="cifar10, std .2", mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)
     ),
-    Normalisation(name="cifar100", mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
-    Normalisation(name="imagenet", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    Normalisation(
+    Preprocessing(name="cifar100", mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
+    Preprocessing(name="imagenet", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    Preprocessing(
         name="tiny-imagenet", mean=(0.4802, 0.4481, 0.3975), std=(0.2302, 0.2265, 0.2262)
     ),
-    Normalisation(name="half", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
-    Normalisation(name="none", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+    Preprocessing(name="half", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    Preprocessing(name="none", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
 )
 """The means and standard deviations of public code for colour images, red first."""
 GREY = (
-    Normalisation(name="half", mean=(0.5,), std=(0.5,)),
-    Normalisation(name="mnist", mean=(0.1307,), std=(0.3081,)),
-    Normalisation(name="fashion-mnist", mean=(0.2860,), std=(0.3530,)),
-    Normalisation(name="none", mean=(0.0,), std=(1.0,)),
+    Preprocessing(name="half", mean=(0.5,), std=(0.5,)),
+    Preprocessing(name="mnist", mean=(0.1307,), std=(0.3081,)),
+    Preprocessing(name="fashion-mnist", mean=(0.2860,), std=(0.3530,)),
+    Preprocessing(name="none", mean=(0.0,), std=(1.0,)),
 )
 """The same for grey images."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class PreprocessingAttempt:
     """The clean accuracy of a model under one normalisation."""
 
-    normalisation: Normalisation
+    normalisation: Preprocessing
     clean_acc: Rate
 
 
-def candidates(images: LabelledImages) -> tuple[Normalisation, ...]:
+def candidates(images: LabelledImages) -> tuple[Preprocessing, ...]:
     """Returns the ways that are tried for images of this kind.
 
     Args:
@@ -94,7 +94,7 @@ def candidates(images: LabelledImages) -> tuple[Normalisation, ...]:
     channels = images.shape[0]
     sample = images.floats(torch.arange(min(len(images), 1000)))
     std, mean = torch.std_mean(sample, (0, 2, 3))
-    own = Normalisation(
+    own = Preprocessing(
         name="these images",
         mean=tuple(mean.tolist()),
         std=tuple(std.clamp_min(1e-3).tolist()),
@@ -103,7 +103,7 @@ def candidates(images: LabelledImages) -> tuple[Normalisation, ...]:
         known = GREY if channels == 1 else ()
         return (*known, own, _stretched(channels))
     swapped = [
-        Normalisation(
+        Preprocessing(
             name=f"{each.name}, bgr", mean=each.mean[::-1], std=each.std[::-1], order="bgr"
         )
         for each in (*COLOUR, own)
@@ -111,8 +111,8 @@ def candidates(images: LabelledImages) -> tuple[Normalisation, ...]:
     return (*COLOUR, own, _stretched(3), *swapped)
 
 
-def _stretched(channels: int) -> Normalisation:
-    return Normalisation(
+def _stretched(channels: int) -> Preprocessing:
+    return Preprocessing(
         name="each image from 0 to 1",
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
@@ -121,8 +121,8 @@ def _stretched(channels: int) -> Normalisation:
 
 
 def measure(
-    model: Classifier, clean: LabelledImages, tried: Sequence[Normalisation]
-) -> list[Reading]:
+    model: Classifier, clean: LabelledImages, tried: Sequence[Preprocessing]
+) -> list[PreprocessingAttempt]:
     """Returns the clean accuracy under each normalisation, the best first; the first of equals.
 
     Args:
@@ -131,21 +131,21 @@ def measure(
         tried: at least one.
     """
     before = _of(model)
-    readings = []
+    attempts = []
     for normalisation in tried:
         normalisation.apply(model)
-        readings.append(
-            Reading(
+        attempts.append(
+            PreprocessingAttempt(
                 normalisation=normalisation,
                 clean_acc=accuracy(predict(model, clean), clean.labels),
             )
         )
     before.apply(model)
-    return sorted(readings, key=lambda reading: -reading.clean_acc.hits)
+    return sorted(attempts, key=lambda attempt: -attempt.clean_acc.hits)
 
 
-def _of(model: Classifier) -> Normalisation:
-    return Normalisation(
+def _of(model: Classifier) -> Preprocessing:
+    return Preprocessing(
         name="as it was",
         mean=tuple(model.mean.flatten().tolist()),
         std=tuple(model.std.flatten().tolist()),
@@ -162,20 +162,22 @@ def least_accuracy(classes: int) -> float:
     return min(_TIMES_CHANCE / classes, (1 + 1 / classes) / 2)
 
 
-def take_best(model: Classifier, readings: Sequence[Reading], origin: str) -> Reading:
-    """Makes ``model`` normalise its images in the best way; returns that reading.
+def take_best(
+    model: Classifier, attempts: Sequence[PreprocessingAttempt], origin: str
+) -> PreprocessingAttempt:
+    """Makes ``model`` normalise its images in the best way; returns that attempt.
 
     Args:
         model: the model that was measured.
-        readings: as :func:`measure` returns them.
+        attempts: as :func:`measure` returns them.
         origin: how errors name the model.
 
     Raises:
         CheckpointError: even the best is not clearly better than chance.
     """
-    best, least = readings[0], least_accuracy(model.classes)
+    best, least = attempts[0], least_accuracy(model.classes)
     if best.clean_acc.value < least:
-        listed = ", ".join(f"{r.normalisation.name} {r.clean_acc.value:.1%}" for r in readings)
+        listed = ", ".join(f"{r.normalisation.name} {r.clean_acc.value:.1%}" for r in attempts)
         raise CheckpointError(
             f"{origin}: the clean accuracy is {best.clean_acc.value:.1%} at best, below "
             f"{least:.0%}, so it is read in a wrong way ({listed})",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from remission.models import MODELS, Classifier, Precision, canonical_arch, in_channels_last
 from remission.models.imagenet.resized import Resized
-from remission.models.source import Source, SourceTensor
+from remission.models.source import SourceTensor, WeightSource
 from remission.recognise.errors import ArchitectureError
 from remission.recognise.families.reading import Size
+from remission.recognise.match import Recognised, fit
 from remission.recognise.pairing import Pairing, shapes_of
 from remission.recognise.prefixes import Stripped
-from remission.recognise.recognise import Recognised, fit
 
 
 def build(
@@ -101,7 +101,7 @@ def _normalisation(
     if len(mean) != channels or len(std) != channels or min(std) <= 0:
         raise ArchitectureError(
             f"mean {mean} and std {std} do not fit images of {channels} channels",
-            "give one number per channel, and none below or equal to 0 for std",
+            "give one number per channel, above 0 for std",
         )
     return mean, std
 
@@ -115,7 +115,7 @@ def _has_name(arch: str) -> bool:
 
 
 @torch.no_grad()
-def load(model: Classifier, pairs: Pairing, tensors: Mapping[str, Tensor]) -> None:
+def load(model: nn.Module, pairs: Pairing, tensors: Mapping[str, Tensor]) -> None:
     """Copies the values of ``tensors`` to their places in ``model``, in place.
 
     Raises:
@@ -151,7 +151,7 @@ def _check(key: str, value: Tensor, place: Tensor) -> None:
         )
 
 
-def source_of(layout: str, stripped: Stripped, pairs: Pairing, inside: str = "") -> Source:
+def source_of(layout: str, stripped: Stripped, pairs: Pairing, inside: str = "") -> WeightSource:
     """Notes where each tensor of the source has its values in the classifier.
 
     Args:
@@ -169,7 +169,7 @@ def source_of(layout: str, stripped: Stripped, pairs: Pairing, inside: str = "")
         order[key] = SourceTensor(key, value.shape, value.dtype, value=value.detach().clone())
     for key, value in stripped.aside.items():
         order[key] = SourceTensor(key, value.shape, value.dtype, value=value.detach().clone())
-    return Source(layout, tuple(order[key] for key in stripped.order))
+    return WeightSource(layout, tuple(order[key] for key in stripped.order))
 
 
 def foreign_state(classifier: Classifier) -> dict[str, Tensor]:
