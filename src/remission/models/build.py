@@ -234,7 +234,7 @@ def build_like(model: Classifier, *, seed: Seed) -> Classifier:
     """
     if not model.by_name:
         return redrawn(model, seed=seed)
-    return build_model(
+    fresh = build_model(
         model.arch.partition("@")[0],
         classes=model.classes,
         shape=model.shape,
@@ -243,6 +243,8 @@ def build_like(model: Classifier, *, seed: Seed) -> Classifier:
         seed=seed,
         precision=model.precision,
     )
+    fresh.channel_order, fresh.range_per_image = model.channel_order, model.range_per_image
+    return fresh
 
 
 def resolve_precision(wanted: str, device: torch.device) -> Precision:

@@ -14,6 +14,7 @@ from remission.models.source import WeightSource
 
 M = TypeVar("M", bound=nn.Module)
 Precision = Literal["fp32", "bf16"]
+ChannelOrder = Literal["rgb", "bgr"]
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
@@ -55,6 +56,10 @@ class Classifier(nn.Module, ABC):
     std: Tensor
     precision: Precision = "fp32"
     """The precision of the forward pass; weights, gradients and logits are always fp32."""
+    channel_order: ChannelOrder = "rgb"
+    """The order of the channels that the layers expect; images have theirs red first."""
+    range_per_image: bool = False
+    """Whether each image is first stretched so that its values reach from 0 to 1."""
     channels_last: bool = True
     """Whether images are put into channels-last memory, as the weights are."""
     by_name: bool = True
@@ -86,10 +91,19 @@ class Classifier(nn.Module, ABC):
     def features(self, images: Tensor) -> Tensor:
         """(N, C, H, W) images x in [0, 1] -> the last feature map h(x), (N, D, h, w)."""
         with autocast(self.precision, images.device):
-            normal = (images - self.mean) / self.std
+            normal = (self.prepared(images) - self.mean) / self.std
             if self.channels_last:
                 normal = normal.contiguous(memory_format=torch.channels_last)
             return self.feature_map(normal)
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Brings images to the order of channels and the range that the layers expect."""
+        if self.channel_order == "bgr":
+            images = images.flip(1)
+        if self.range_per_image:
+            least, most = (f(images, (1, 2, 3), keepdim=True) for f in (torch.amin, torch.amax))
+            images = (images - least) / (most - least).clamp_min(1 / 255)
+        return images
 
     def classify(self, features: Tensor) -> Tensor:
         """The last feature map (N, D, h, w) -> (N, K) logits."""

@@ -1,0 +1,1 @@
+"""A model of unknown origin and a folder of clean images: how they fit together."""

@@ -1,0 +1,174 @@
+"""A model of unknown origin, opened: recognised, with its classes and its normalisation found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from remission.audit.class_match import ClassMatch, match_classes
+from remission.audit.declared import Declared, declared
+from remission.audit.folder_files import model_files
+from remission.audit.preprocessing import (
+    Preprocessing,
+    PreprocessingAttempt,
+    candidates,
+    measure,
+    take_best,
+)
+from remission.audit.states import Network, find_network
+from remission.checkpoints import Container, read_checkpoint
+from remission.errors import CheckpointError
+from remission.models import Classifier, resolve_precision
+from remission.recognise import build
+from remission.types import LabelledImages
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundModel:
+    """The network of a file, before any image was shown to it.
+
+    Args:
+        file: the file of weights.
+        container: how it is built.
+        tree: its content, inert.
+        network: the network and its architecture.
+        declared: what is said about it.
+    """
+
+    file: Path
+    container: Container
+    tree: object
+    network: Network
+    declared: Declared
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OpenedModel:
+    """A model with images of its classes.
+
+    Args:
+        found: where it comes from.
+        model: the classifier, in eval mode.
+        clean: the images, labelled by the classes of the model.
+        match: how folders and classes belong together.
+        attempts: the clean accuracy under each normalisation that was tried, the best first; it is
+            the one that the model has now.
+    """
+
+    found: FoundModel
+    model: Classifier
+    clean: LabelledImages
+    match: ClassMatch
+    attempts: Sequence[PreprocessingAttempt]
+
+
+def find_model(path: Path, *, place: str = "", arch: str = "") -> FoundModel:
+    """Finds the network of a file or folder; nothing in it is executed.
+
+    Args:
+        path: a file of weights, or a folder with one.
+        place: the keys that lead to the network in the file, where there are several.
+        arch: the name of its architecture, where its tensors fit several.
+
+    Raises:
+        CheckpointError: it cannot be read, or holds not one network that is recognised.
+    """
+    files = model_files(path)
+    loaded = read_checkpoint(files.weights)
+    return FoundModel(
+        file=files.weights,
+        container=loaded.container,
+        tree=loaded.tree,
+        network=find_network(loaded, origin=f"'{path}'", place=place, arch=arch),
+        declared=declared(loaded.tree, files),
+    )
+
+
+def image_size(found: FoundModel) -> tuple[int, int] | None:
+    """Returns (H, W) of the images that a model takes, where the file says it."""
+    return found.network.recognised.size or found.declared.size
+
+
+def open_model(
+    found: FoundModel,
+    images: LabelledImages,
+    folders: Sequence[str],
+    *,
+    given: Preprocessing | None = None,
+) -> OpenedModel:
+    """Builds the network and finds out how its images are normalised.
+
+    What was given by hand comes first, then a normalisation layer among the weights, then what the
+    configuration says; else all candidates are measured. In each case the clean accuracy under it
+    must be clearly above chance.
+
+    Args:
+        found: the network.
+        images: clean images, labelled by their folders.
+        folders: the names of the folders.
+        given: the normalisation, where the user says it.
+
+    Raises:
+        CheckpointError: the images have other channels than the model's, or the model is not
+            clearly better than chance on them.
+        DataError: folders and classes do not belong together.
+        ArchitectureError: the network takes no images of this size.
+    """
+    recognised, said = found.network.recognised, found.declared
+    images = _as_colour(images, recognised.channels)
+    channels, height, width = images.shape
+    if channels != recognised.channels:
+        raise CheckpointError(
+            f"'{found.file}' takes images of {recognised.channels} channels, and these have "
+            f"{channels}",
+            "give images of the kind that it was trained on",
+        )
+    match = match_classes(folders, recognised.classes, _names(said, recognised.classes))
+    inside = recognised.mean is not None
+    unit = ((0.0,) * channels, (1.0,) * channels)
+    mean, std = (None, None) if inside else unit
+    precision = resolve_precision("auto", images.labels.device)
+    model = build(recognised, size=(height, width), mean=mean, std=std, precision=precision)
+    clean = LabelledImages(images.images, torch.tensor(match.indices)[images.labels])
+    tried = [given] if given else _ways(inside, model, said, clean)
+    attempts = measure(model, clean, tried)
+    take_best(model, attempts, f"'{found.file}'")
+    return OpenedModel(found=found, model=model, clean=clean, match=match, attempts=attempts)
+
+
+def relabelled(images: LabelledImages, opened: OpenedModel) -> LabelledImages:
+    """Returns other images of the same folders, labelled by the classes of the model."""
+    images = _as_colour(images, opened.model.shape[0])
+    return LabelledImages(images.images, torch.tensor(opened.match.indices)[images.labels])
+
+
+def _as_colour(images: LabelledImages, channels: int) -> LabelledImages:
+    """Returns grey images with equal channels where the model takes colour."""
+    if images.shape[0] == 1 and channels == 3:
+        return LabelledImages(images.images.expand(-1, 3, -1, -1), images.labels)
+    return images
+
+
+def _names(said: Declared, classes: int) -> tuple[str, ...] | None:
+    """Returns the names of the classes, if there is one for each."""
+    return said.names if said.names and len(said.names) == classes else None
+
+
+def _ways(
+    inside: bool, model: Classifier, said: Declared, clean: LabelledImages
+) -> list[Preprocessing]:
+    """Returns the normalisations that are tried."""
+    if inside:
+        mean, std = (tuple(value.flatten().tolist()) for value in (model.mean, model.std))
+        return [Preprocessing(name="a layer of the network", mean=mean, std=std)]
+    if said.mean and said.std:
+        channels = clean.shape[0]
+        mean, std = (
+            values * channels if len(values) == 1 else values for values in (said.mean, said.std)
+        )
+        if len(mean) == len(std) == channels and min(std) > 0:
+            return [Preprocessing(name="its configuration", mean=mean, std=std)]
+    return list(candidates(clean))

@@ -1,0 +1,122 @@
+"""The networks in a checkpoint: every state dict and every whole module that it holds.
+
+Trainings save a network beside other things: the optimiser, averaged weights, the generator of a
+trigger. Nothing in a file says which is the classifier; it is the one whose architecture is
+recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from remission.checkpoints import Loaded, Opaque, state_of
+from remission.errors import CheckpointError, closest
+from remission.recognise import ArchitectureError, Recognised, recognise
+
+_DEEP = 3
+"""So many keys lead to a network at most."""
+_NO_NETWORKS = ("optim", "sched", "scaler", "ema_optim")
+"""Keys that begin or end so hold the state of an optimiser or of a schedule."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoundState:
+    """One network in a file.
+
+    Args:
+        place: the keys that lead to it, joined by dots; empty: it is the whole file.
+        tensors: name -> tensor.
+        module: the class of a module that was pickled whole; empty for a state dict.
+    """
+
+    place: str
+    tensors: Mapping[str, Tensor]
+    module: str = ""
+
+    @property
+    def where(self) -> str:
+        """Says where in the file it is."""
+        return f"'{self.place}'" if self.place else "the file itself"
+
+
+def find_states(loaded: Loaded) -> list[FoundState]:
+    """Returns all networks in a file, in its order; none inside another."""
+    return list(_found(loaded.tree, ()))
+
+
+def _found(value: object, place: tuple[str, ...]) -> Iterator[FoundState]:
+    name = ".".join(place)
+    if isinstance(value, Opaque) and "_modules" in value.fields:
+        yield FoundState(name, state_of(value), f"{value.module}.{value.name}")
+    elif isinstance(value, dict) and value:
+        tensors = {key: one for key, one in value.items() if isinstance(one, Tensor)}
+        if len(tensors) == len(value) and all(isinstance(key, str) for key in value):
+            yield FoundState(name, tensors)
+        elif len(place) < _DEEP:
+            for key, inner in value.items():
+                if isinstance(key, str) and not _is_no_network(key):
+                    yield from _found(inner, (*place, key))
+
+
+def _is_no_network(key: str) -> bool:
+    return any(part in key.lower() for part in _NO_NETWORKS)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The classifier in a file.
+
+    Args:
+        state: where it is.
+        recognised: its architecture.
+    """
+
+    state: FoundState
+    recognised: Recognised
+
+
+def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = "") -> Network:
+    """Returns the one network of a file whose architecture is recognised.
+
+    Args:
+        loaded: the content of the file.
+        origin: how errors name the file.
+        place: the keys that lead to it, joined by dots, where there are several.
+        arch: the name of its architecture, where its tensors fit several.
+
+    Raises:
+        CheckpointError: there is no network, none at ``place``, none that is recognised, or there
+            are several.
+    """
+    states = find_states(loaded)
+    if not states:
+        raise CheckpointError(f"{origin}: it holds no weights", "give a file of a network")
+    if place:
+        chosen = [state for state in states if state.place == place]
+        if not chosen:
+            places = [state.place for state in states if state.place]
+            raise CheckpointError(f"{origin}: it has no network '{place}'", closest(place, places))
+        states = chosen
+    networks, refused = list[Network](), list[tuple[FoundState, ArchitectureError]]()
+    for state in states:
+        try:
+            networks.append(Network(state, recognise(state.tensors, arch)))
+        except ArchitectureError as error:
+            refused.append((state, error))
+    if len(networks) == 1:
+        return networks[0]
+    if networks:
+        listed = ", ".join(
+            f"{network.state.where} ({network.recognised.arch})" for network in networks
+        )
+        raise CheckpointError(f"{origin}: it holds several networks: {listed}", "name one: --key")
+    largest, reason = max(refused, key=lambda pair: _size(pair[0]))
+    raise CheckpointError(f"{origin}: {largest.where}: {reason.problem}", reason.remedy)
+
+
+def _size(state: FoundState) -> int:
+    """Returns the number of values in a state dict."""
+    return sum(tensor.numel() for tensor in state.tensors.values())
