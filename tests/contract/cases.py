@@ -101,6 +101,18 @@ CASES = [
     Case("attack", "wanet", {"poison_rate": 0.2}),
     Case("inversion", "bti_dbf", INVERSION),
     Case("inversion", "universal", {"steps": 3, "batch_size": 4, "grid": 2}),
+    Case(
+        "inversion",
+        "voted",
+        {
+            "steps": 3,
+            "batch_size": 4,
+            "grid": 2,
+            "starts": 2,
+            "margin_steps": 3,
+            "reference_epochs": 1,
+        },
+    ),
     Case("purifier", "anp", {"iterations": 6, "batch_size": 16, "lr": 1.0, "max_drop": 1.0}),
     Case("purifier", "bti_dbf", {**TUNING, "rounds": 2, "trigger": "true"}),
     Case("purifier", "bti_dbf", {**TUNING, "rounds": 2, "trigger": "inverted"}),
@@ -205,7 +217,8 @@ def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Out
     if case.kind == "inversion":
         found = method(model, data, seed=seed)
         like = method.build_generator(SHAPE, seed, "fp32")
-        share = torch.tensor([found.target, found.target_share, found.change])
+        named = -1 if found.target is None else found.target
+        share = torch.tensor([named, found.target_share, found.change])
         return Outcome(found.generator, like, {"found": share})
     if case.kind == "purifier":
         source = trigger_source(method)

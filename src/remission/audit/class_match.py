@@ -40,7 +40,8 @@ def match_classes(
 ) -> ClassMatch:
     """Finds the class of each folder.
 
-    Where the model names its classes, a folder must have one of the names, in any case of letters.
+    Where the model names its classes, a folder must have one of the names; case is ignored, and
+    hyphens and underscores count as spaces.
     Else a folder may have the number of its class as its name, and as many folders as classes are
     taken in their order.
 
@@ -50,8 +51,8 @@ def match_classes(
         names: their names; None: the model does not name them.
 
     Raises:
-        DataError: a folder is no class of the model, two folders are the same, or folders without
-            names to go by are fewer than the classes.
+        DataError: a folder is no class of the model, two folders name one class, two classes have
+            one name, or folders that are to be taken in their order are not as many as the classes.
     """
     if names is not None and not _are_numbers(names, classes):
         return _by_name(folders, names)

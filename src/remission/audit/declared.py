@@ -1,4 +1,4 @@
-"""What the file of a model, or the files beside it, say about it in words."""
+"""What a file of weights, or the configurations in its folder, state about the model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Declared:
         mean: one number per channel, for images in [0, 1].
         std: the same.
         data: what its images are called, as ``cifar10``.
-        by: where it was said.
+        by: the files that state the architecture, the class names or the normalisation.
     """
 
     arch: str | None = None

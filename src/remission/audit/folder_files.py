@@ -23,7 +23,7 @@ _WEIGHTS = (
     "attack_result.pt",
     "defense_result.pt",
 )
-"""Names of files of weights, the first that exists is taken."""
+"""Names of files of weights; the first that exists is used."""
 _ENDINGS = (".safetensors", ".pth", ".pth.tar", ".pt", ".bin")
 _CONFIGS = ("config.json", "preprocessor_config.json", "reduced-config.json")
 _LARGEST = 10_000_000  # bytes of a configuration
@@ -76,9 +76,13 @@ def _read(file: Path) -> dict[str, Any]:
         if file.stat().st_size > _LARGEST:
             raise CheckpointError(f"'{file}' is larger than a configuration", remedy)
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except CheckpointError:
+        raise
+    except OSError as error:
+        raise CheckpointError(
+            f"'{file}' cannot be read ({error.strerror or error})", "check its permissions"
+        ) from None
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"'{file}' is no JSON ({type(error).__name__})", remedy) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"'{file}' holds no table", remedy)

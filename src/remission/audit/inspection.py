@@ -40,7 +40,7 @@ class InspectedNetwork:
 
     @property
     def parameters(self) -> int:
-        """The number of values."""
+        """The number of values of all tensors, buffers included."""
         return sum(tensor.numel() for tensor in self.state.tensors.values())
 
 
@@ -70,7 +70,7 @@ class Inspection:
         return [printable(str(key)) for key in tree if str(key) not in places]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns all of it as JSON values."""
+        """Returns the inspection as JSON values."""
         said = self.declared
         return {
             "file": str(self.files.weights),
@@ -88,7 +88,7 @@ class Inspection:
         }
 
     def to_text(self, *, keys: bool = False) -> str:
-        """Returns all of it in words.
+        """Returns the inspection in words: at most 10 names of classes and 20 other keys.
 
         Args:
             keys: whether every tensor is listed with its shape and type.
@@ -138,7 +138,7 @@ def _network_lines(network: InspectedNetwork, *, keys: bool) -> list[str]:
         f"{network.parameters:,} values of {_types(state.tensors)}"
     ]
     for one in network.fitting:
-        size = f"{one.size[0]}x{one.size[1]} pixels" if one.size else "any size"
+        size = f"{one.size[0]}x{one.size[1]} pixels" if one.size else "no tensor says their size"
         lines.append(
             f"  architecture {one.arch}: {one.classes} classes, {one.channels} channels, {size}"
         )

@@ -33,7 +33,7 @@ class Preprocessing:
         mean: one number per channel in the order of ``order``, for values in [0, 1].
         std: the same.
         order: the order of the channels that the model expects.
-        range_per_image: whether each image is first stretched to reach from 0 to 1.
+        range_per_image: whether each image is first min-max normalised to [0, 1].
     """
 
     name: str
@@ -157,7 +157,8 @@ def _of(model: Classifier) -> Preprocessing:
 def least_accuracy(classes: int) -> float:
     """Returns the clean accuracy below which a model is read in a wrong way.
 
-    This is three times chance; of two or three classes half way from chance to 1.
+    This is three times chance, 3 / K, or half way from chance to 1, (1 + 1 / K) / 2, whichever is
+    lower: the latter for fewer than five classes.
     """
     return min(_TIMES_CHANCE / classes, (1 + 1 / classes) / 2)
 
@@ -181,8 +182,8 @@ def take_best(
         raise CheckpointError(
             f"{origin}: the clean accuracy is {best.clean_acc.value:.1%} at best, below "
             f"{least:.0%}, so it is read in a wrong way ({listed})",
-            "check that the images are of the model's classes and size, and give --arch, --mean "
-            "and --std",
+            "check that the images are of the model's classes and size, and state its architecture "
+            "and its normalisation",
         )
     best.normalisation.apply(model)
     return best

@@ -18,8 +18,8 @@ from remission.recognise import ArchitectureError, Recognised, recognise
 
 _DEEP = 3
 """So many keys lead to a network at most."""
-_NO_NETWORKS = ("optim", "sched", "scaler", "ema_optim")
-"""Keys that begin or end so hold the state of an optimiser or of a schedule."""
+_NO_NETWORKS = ("optim", "sched", "scaler")
+"""Keys that contain one of these hold the state of an optimiser, a schedule or a scaler."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,9 @@ def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = ""
         listed = ", ".join(
             f"{network.state.where} ({network.recognised.arch})" for network in networks
         )
-        raise CheckpointError(f"{origin}: it holds several networks: {listed}", "name one: --key")
+        raise CheckpointError(
+            f"{origin}: it holds several networks: {listed}", "name one of these places"
+        )
     largest, reason = max(refused, key=lambda pair: _size(pair[0]))
     raise CheckpointError(f"{origin}: {largest.where}: {reason.problem}", reason.remedy)
 

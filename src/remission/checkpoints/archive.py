@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 
-from remission.checkpoints.limits import DAMAGED, ENTRIES, Budget, Refusal
+from remission.checkpoints.limits import ENTRIES, Budget, Refusal
 from remission.checkpoints.machine import Content
 
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -22,6 +22,7 @@ _UTF8 = 0x0800
 _IN_64_BITS = 0xFFFFFFFF  # the size is in another place
 _DIRECTORY = 32 << 20  # bytes that are read at once; zipfile reads the directory so
 _RATIO = 20  # of the bytes of compressed entries; weights compress by less than 2
+_UNPACK = "unpack it, or give the file in it that torch.save wrote"
 _SPARE = 16 << 20  # bytes that compressed entries of any file may have
 
 
@@ -133,24 +134,23 @@ class CheckedArchive:
 
     def _by_name(self, infos: list[zipfile.ZipInfo]) -> dict[str, Entry]:
         """Returns the entries without the folder that all of them are in."""
-        entries: dict[str, Entry] = {}
-        folders = set()
         for info in infos:
-            folder, _, name = info.orig_filename.partition("/")
             kind = stat.S_IFMT(info.external_attr >> 16)
             if not _is_plain(info.orig_filename) or kind not in (0, stat.S_IFREG):
                 raise Refusal(f"has an entry {info.orig_filename[:100]!r} that is no plain file")
+        parts = [info.orig_filename.partition("/") for info in infos]
+        if len({folder for folder, _, _ in parts}) > 1 or not all(slash for _, slash, _ in parts):
+            raise Refusal("is a zip archive, but none that torch.save wrote", _UNPACK)
+        entries: dict[str, Entry] = {}
+        for info, (_, _, name) in zip(infos, parts, strict=True):
             if name in entries:
                 raise Refusal(f"has two entries {name[:100]!r}")
-            folders.add(folder)
             entries[name] = Entry(
                 self._start(info, len(self.content)),
                 info.compress_size,
                 info.file_size,
                 info.compress_type == zipfile.ZIP_DEFLATED,
             )
-        if len(folders) > 1 or "" in entries:
-            raise Refusal("is a zip archive, but none that torch.save wrote", DAMAGED)
         return entries
 
 

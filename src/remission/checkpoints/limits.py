@@ -10,8 +10,8 @@ import time
 OPERATIONS = 6_000_000
 """Operations of a pickle. A poisoned set of 60,000 images in memory takes 2.3 million."""
 MEMORY = 1 << 30
-"""Bytes that the values of a pickle and all copies may take. Tensors that stay in the file are
-free."""
+"""Bytes that the values of a pickle and the copies of archives' storages may take. Tensors that
+stay in the file are free."""
 VALUE = 384 << 20
 """Bytes of one text or of the bytes of one array, which for a moment are in memory twice."""
 TENSORS = 200_000

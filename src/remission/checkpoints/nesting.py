@@ -1,4 +1,4 @@
-"""Whether whoever walks through the values of a file comes to an end."""
+"""Refuses values that contain themselves, or whose traversal would be too deep or too long."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ _KNOWN = [
 def read_checkpoint(path: Path) -> Loaded:
     """Reads a checkpoint without importing or executing anything that it names.
 
-    Safetensors, and what torch.save writes, now and before version 1.6. The content decides, not
+    It reads safetensors and both formats of torch.save, the present one and that before version
+    1.6. The content decides, not
     the name. Pickles are walked through with stand-ins for all classes and functions but those of
     tensors, plain containers, and numbers and arrays of numpy.
 

@@ -21,15 +21,16 @@ def inspect(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A file of weights, or a folder with one and with configurations.",
+            help="A file of weights, or a folder with a file of weights and, if there are any, its "
+            "configurations.",
             metavar="MODEL",
         ),
     ],
     keys: Annotated[
-        bool, typer.Option("--keys", help="List every tensor with its shape and type.")
+        bool, typer.Option("--keys", help="List every tensor with its shape and dtype.")
     ] = False,
     format_: Annotated[
-        InspectionFormat, typer.Option("--format", help="For people or for programs.")
+        InspectionFormat, typer.Option("--format", help="text is for people, json for programs.")
     ] = InspectionFormat.TEXT,
 ) -> None:
     """Say what a checkpoint holds: its networks, architecture, classes. Nothing is executed."""

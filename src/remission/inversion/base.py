@@ -36,8 +36,9 @@ class Inverted:
             there; 1 where two classes need the same. None: the inversion does not compare classes.
         margin_lead: how many times as far the maximum margin of ``target`` stands above that of
             references as that of the next class; None: the inversion compares no margins.
-        vote: by how many standard deviations both leads together stand out, see
-            :mod:`remission.inversion.voted`; None: the inversion takes no vote.
+        vote: the sum of the logarithms of both leads, each in standard deviations on models that
+            nobody attacked, see :mod:`remission.inversion.voted`; None: the inversion takes no
+            vote.
         pair_vote: the lesser vote of the two candidates, each counted without the other; None: the
             inversion named a class, or takes no vote.
         candidates: the classes that an inversion suspects which abstained from naming one; empty
@@ -110,7 +111,8 @@ class Inversion(Method, ABC):
     ) -> TargetClass | None:
         """Trains ``generator`` in place, and returns the target class if the method names one.
 
-        A hook that takes ``references`` as well, a keyword with the default ``()``, is given them.
+        If the hook also has a keyword ``references`` with the default ``()``, it receives the
+        reference models in the first round; in later rounds it receives none.
 
         Args:
             model: the suspect model in eval mode; its weights do not require gradients.
@@ -142,7 +144,10 @@ class Inversion(Method, ABC):
 
         Raises:
             SpecError: the method cannot work with such images.
-            DivergedError: a weight of the generator is not finite.
+            DivergedError: a logit under the trigger is not finite, or the training of a reference
+                diverged.
+            MethodError: a hook returns something else than its base class asks for, or names a
+                class that does not exist.
         """
         generator = (
             copy.deepcopy(previous.generator)
@@ -195,6 +200,9 @@ class Inversion(Method, ABC):
             model: has random weights and the architecture of the suspect model.
             clean: the defender's images with true labels, on the model's device.
             seed: the source of the order of the images.
+
+        Raises:
+            NotImplementedError: the inversion has no references.
         """
         raise NotImplementedError
 

@@ -71,9 +71,10 @@ class ClassSearch(Inversion, ABC):
     """Parameters and searches of inversions that compare the classes."""
 
     steps: int = field(default=100, ge=1)
-    """Number of steps of Adam per family."""
+    """Number of steps of Adam per search of one family."""
     batch_size: int = field(default=16, ge=2)
-    """Images per step, each under the perturbations of all classes."""
+    """Images per step where min(K, ``rivals``) classes are searched, each under the perturbations
+    of all of them. Where fewer are searched there are more images, so that a step costs as much."""
     lr: float = field(default=0.05, gt=0)
     """Learning rate of patterns, in units of the images' range."""
     flow_lr: float = field(default=0.1, gt=0)
@@ -83,10 +84,12 @@ class ClassSearch(Inversion, ABC):
     reach: float = field(default=0.9, gt=0, lt=1)
     """Share of images that shall arrive; above it the size costs more, below it less."""
     refined_reach: float = field(default=0.98, gt=0, lt=1)
-    """``reach`` in the last search, that of the named class's perturbation alone."""
+    """``reach`` in the last search, that of the perturbation of the named class, or of each
+    candidate, alone."""
     rivals: int = field(default=16, ge=2, later=True)
-    """Number of classes that are searched in full. A model with more has all its classes searched
-    for ``short_steps`` first, and those that then need least go on."""
+    """Number of classes that a short search leaves, rounded down to an even number. A model with
+    more classes has all of them searched for ``short_steps`` first; half of those that go on need
+    least by pattern and patch, half by warp. ``voted`` adds up to half as many by their margins."""
     short_steps: int = field(default=20, ge=1, later=True)
     """Number of steps of that first search per family."""
 

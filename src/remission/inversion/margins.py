@@ -100,7 +100,7 @@ class MarginRatios:
 
     Args:
         log: (k,) log r_t of each class.
-        sigma: the standard deviation of log r_t among models that nobody attacked.
+        sigma: root mean square of q_t^i, an estimate of how much log r_t varies without a backdoor.
     """
 
     log: Tensor

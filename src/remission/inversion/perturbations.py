@@ -43,7 +43,7 @@ def leads(needs: Tensor) -> Tensor:
 
 
 def largest_other(values: Tensor) -> Tensor:
-    """Returns the largest of all other values in the place of each of (K,), K at least 2."""
+    """Returns for each of k values, (k,), the largest of the other k - 1; k is at least 2."""
     first, second = values.sort(descending=True).values[:2]
     return torch.where(values == first, second, first)
 
@@ -62,7 +62,9 @@ def shown(images: Tensor, theta: Tensor, family: Tried) -> Tensor:
         return (1 - mask) * images + mask * pattern
     flows, patterns = (None, theta) if family == "additive" else (theta, None)
     raw = perturbed(images, flows, patterns)
-    return raw + (raw.clamp(0, 1) - raw).detach()  # a gradient for black and white pixels
+    return (
+        raw + (raw.clamp(0, 1) - raw).detach()
+    )  # straight through the clip, for pixels at 0 and 1
 
 
 def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried) -> Tensor:

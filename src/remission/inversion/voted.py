@@ -7,15 +7,16 @@ margin over that of references (:mod:`remission.inversion.margins`), class t has
     l_t = log(min over s != t of n_s / n_t),
     vote_t = (l_t - max(0, max over s != t of l_s)) / a  +  log(r_t / max over s != t of r_s) / b,
 
-where for each class that family counts, patterns or warps, in which it leads by more; a class that
-leads by warps is held against one that leads by patterns. Both terms are in units of what they are
-without any backdoor: a is a constant, and b = max(a, sigma), with sigma as
-the references show it. So margins count for little where references differ much, as they do where
-clean images are few. If the largest vote is at least the threshold, its class is named. Else the
-inversion abstains. The class with the largest vote and the best of the others are its candidates:
-its trigger then leads every second image to the second of them. Where two backdoors hide each other
-from the vote, both candidates stand out once each is counted without the other; the lesser of these
-two votes is the pair's.
+l_t is the larger of the leads by patterns and by warps; the l of classes that lead in different
+families are compared directly. Each term is divided by its standard deviation on models that nobody
+attacked: a is a constant, and b = max(a, sigma), where sigma is read from the references. So
+margins count for little where references differ much, as they do where clean images are few.
+
+If the largest vote is at least the threshold, its class is named. Else the inversion abstains. Its
+candidates are then the class with the largest vote, and the class whose vote is the largest among
+the others, counted without the first; its trigger leads every second image to the second of them.
+Where two backdoors hide each other from the vote, both candidates stand out once each is counted
+without the other; the lesser of these two votes is the pair's. Of two classes one is always named.
 
 The references are trained on the defender's clean images alone.
 """
@@ -63,13 +64,13 @@ class Voted(ClassSearch):
     reference_epochs: int = field(default=30, ge=1)
     """Passes over the clean images that train a reference."""
     reference_augment: Augment = field(default="crop_flip")
-    """none, crop or crop_flip: augmentation of the references' images."""
+    """Augmentation of the references' images: none, crop or crop_flip."""
     starts: int = field(default=8, ge=1)
-    """Random images per class from which a margin is sought."""
+    """Random images per class at which the search for the maximum margin starts."""
     margin_steps: int = field(default=120, ge=1)
     """Number of steps of Adam per random image."""
     margin_lr: float = field(default=0.05, gt=0)
-    """Learning rate of these images, in units of their range."""
+    """Learning rate of the images from which margins are sought, in units of their range."""
 
     def build_generator(
         self, shape: tuple[int, int, int], seed: Seed, precision: Precision

@@ -15,10 +15,10 @@ from remission.seeding import Seed
 def redrawn(model: Classifier, *, seed: Seed) -> Classifier:
     """Copies a classifier and draws its weights anew; the model itself is not changed.
 
-    Layers of torch draw their weights as they do when they are made. A parameter that lies outside
-    such a layer, as a class token, is drawn from a normal distribution with the mean and the
-    standard deviation that its values have; a constant one keeps its value. Buffers outside such
-    layers keep their values.
+    Layers that have ``reset_parameters`` reinitialise themselves. Any other parameter, such as a
+    class token, is drawn from a normal distribution with the mean and the standard deviation of its
+    values, truncated at three standard deviations; a parameter of one value or of equal values
+    keeps them. Buffers outside such layers keep their values.
 
     Args:
         model: a classifier.

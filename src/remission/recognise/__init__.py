@@ -1,8 +1,9 @@
 """Somebody's weights: which network they belong to, and this network with them.
 
-The names and shapes of tensors decide (``families/``), never their order. A network whose
-architecture we have is built from our own layers; each of its tensors notes under which name its
-values were found, so that a purified model is given back in the form that its owner's code reads.
+The names and shapes of tensors decide (``families/``), never their order. A recognised
+architecture is built from our own layers; the classifier notes in ``source`` under which name the
+values of each tensor were found, so that a purified model can be written in the form that its
+owner's code reads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The error of this room."""
+"""The error of recognition."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from remission.errors import UserError
 
 
 class ArchitectureError(UserError):
-    """The tensors of a state dict are not those of an architecture, or of the one that is asked."""
+    """The tensors of a state dict fit no known architecture, or not the one that was named."""

@@ -30,7 +30,8 @@ class Recognised:
         classes: number of classes K.
         channels: number of channels C of the images.
         size: (H, W) of the images, where the tensors say it.
-        width: number of channels of the first stage.
+        width: what the name counts behind its colon: channels of the first stage or stem, the
+            growth rate of a DenseNet, the embedding dimension of a transformer.
         mean: the mean that a layer in the state dict subtracts from images in [0, 1]; None: there
             is no such layer.
         std: the standard deviation by which it divides.
@@ -70,8 +71,8 @@ def recognise(state: Mapping[str, Tensor], arch: str = "") -> Recognised:
         arch: one of the names of :func:`candidates`, where there are several.
 
     Raises:
-        ArchitectureError: none fits, in which case the name that is missing or left over is said;
-            or several fit and ``arch`` names none of them.
+        ArchitectureError: no architecture fits, and the message names a missing or superfluous
+            tensor; or several fit, and ``arch`` names none of them.
     """
     fitting = candidates(state)
     chosen = [one for one in fitting if one.arch == arch] if arch else list(fitting)

@@ -50,7 +50,8 @@ class Stripped:
 def strip_prefixes(state: Mapping[str, Tensor]) -> Stripped:
     """Takes prefixes and normalisation layers of wrappers from the names of a state dict.
 
-    A prefix is taken only if all names carry it, in any nesting: ``module.``, ``model.``,
+    A prefix is removed only if all names of the network have it (those of a normalisation layer and
+    ``n_averaged`` do not count), in any nesting: ``module.``, ``model.``,
     ``_orig_mod.``, ``backbone.``, ``net.``, or the place of a part in a Sequential.
 
     Args:

@@ -27,7 +27,8 @@ def build(
 ) -> Classifier:
     """Builds the recognised network with the weights of its state dict, in eval mode.
 
-    Its logits are those of the network that the weights were trained in, in eval mode.
+    Its logits are those of the network that the weights were trained in, in eval mode, if what no
+    tensor says (see ``evidence``) is as assumed.
 
     Args:
         recognised: what :func:`remission.recognise.recognise` returns.

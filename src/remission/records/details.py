@@ -118,7 +118,8 @@ class NamedClass(Details):
             compares no classes.
         margin_lead: how many times as far its maximum margin stands above the references' as that
             of the next class; None where the inversion compares no margins.
-        vote: by how many standard deviations both leads together stand out; None where the
+        vote: the sum of the logarithms of both leads, each in standard deviations on models that
+            nobody attacked; None where the
             inversion takes no vote.
         pair_vote: the lesser vote of two candidates, each counted without the other.
         candidates: the classes that it suspects where it abstains from naming one.

@@ -140,7 +140,7 @@ def test_a_model_that_is_read_in_a_wrong_way_is_refused_with_all_accuracies() ->
         take_best(model, attempts, "some file.pt")
     line = str(caught.value)
     assert "some file.pt" in line
-    assert "--arch" in line
+    assert "architecture" in line
     for attempt in attempts:
         assert f"{attempt.normalisation.name} {attempt.clean_acc.value:.1%}" in line
 

@@ -10,7 +10,7 @@ from remission.names import find_name, printable
 
 
 def by_seed(spec: TomlTable) -> TomlTable:
-    """Returns a spec in which each table [[attack]] with a list of targets became one per target.
+    """Returns a spec with one table [[attack]] per target in the place of one with several.
 
     Such a list has one target per seed of its table, or of the spec where the table names none.
     Each of the new tables names the seeds that have its target. What is no list of tables stays as
@@ -52,7 +52,8 @@ def numbered(
     Args:
         attacks: the tables of a spec; those without a name in ``target`` stay as they are.
         classes: the names of the classes, in the order of their indices; empty: not known. None:
-            every name becomes 0, which checks the rest of a table before the data set is read.
+            every name becomes 0, so that the rest of the table can be checked before the data set
+            is read.
         dataset: how messages call the data set.
 
     Raises:

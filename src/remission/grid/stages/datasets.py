@@ -1,4 +1,4 @@
-"""The data set of a process: loaded, digested and split once for all its stages."""
+"""The data set of a process: loaded, digested and split; the last two stay in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from remission.types import Dataset, Split
 def dataset_of(
     name: str, size: int | None = None, resize: Resize = "crop", white: int | None = None
 ) -> Dataset:
-    """Loads a data set, once per process."""
+    """Loads a data set; the two used last stay in memory."""
     return load_dataset(name, size=size, resize=resize, white=white)
 
 
@@ -42,6 +42,13 @@ def split_of(
     counts: tuple[tuple[str, Any], ...],
     device: str,
 ) -> Split:
-    """Splits a data set, once per process; arguments of :func:`dataset_of`, seed, sizes, device."""
+    """Splits a data set; the two splits used last stay in memory.
+
+    Args:
+        place: the arguments of :func:`dataset_of`.
+        seed: the seed of the spec.
+        counts: the sizes of the sets, as :func:`remission.data.split_dataset` takes them.
+        device: where the images are put.
+    """
     split = split_dataset(dataset_of(*place), Seed(seed).child("split"), **dict(counts))
     return split.to(device)

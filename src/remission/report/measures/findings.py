@@ -24,7 +24,8 @@ class Finding:
             no classes.
         margin_lead: how many times as far its maximum margin stands above the references' as that
             of the next class; None where the method compares no margins.
-        vote: by how many standard deviations both leads together stand out; None where the method
+        vote: the sum of the logarithms of both leads, each in standard deviations on models that
+            nobody attacked; None where the method
             takes no vote.
         candidates: the classes that it suspects where it abstains from naming one.
     """
@@ -71,7 +72,8 @@ class Finding:
         if self.lead is not None:
             text += f"; the next class needs a change {self.lead:.1f} times as large"
         if self.margin_lead is not None:
-            text += f"; its maximum margin leads {self.margin_lead:.1f} times"
+            text += "; its maximum margin, relative to the references', is "
+            text += f"{self.margin_lead:.1f} times that of the next class"
         if self.vote is not None:
             text += f"; its vote is {self.vote:.1f}"
         return text

@@ -19,9 +19,10 @@ from remission.report.tables.views import View, register_view
 
 _NOTE = (
     "relapse gap of the row minus that of the column, in points, both at a loss of clean accuracy "
-    "of at most {cost:g}, see the view frontier; below 0 the row relapses less. The mean over the "
-    "cells (one attack with one seed) in which both were tried, ± half width of the 95 % Student-t "
-    "interval of the differences; (n): where it is fewer cells than the row was tried in"
+    "of at most {cost:g} points (see the view frontier); below 0 the row relapses less. Each value "
+    "is the mean over the cells (one attack with one seed) in which both purifiers were tried, ± "
+    "half the width of the 95 % Student-t interval of the differences. A number in brackets is the "
+    "number of these cells, where the row was tried in more"
 )
 
 
@@ -127,7 +128,7 @@ register_view(
     View(
         name="differences",
         summary="paired differences between purifiers at equal loss of clean accuracy",
-        empty="fewer than two purifiers are retuned at two budgets yet",
+        empty="fewer than two purifiers have been retuned with at least two budgets",
         tables=_tables,
         objects=_objects,
     )

@@ -35,9 +35,9 @@ _NOTE = (
 )
 _VOTED = (
     "margin lead: how many times as far the maximum margin of the class stands above that of "
-    "models trained on clean images as the margin of the next class does; vote: by how many "
-    "standard deviations both leads together stand out; classes with 'or' between them: the "
-    "inversion abstains from naming one, and suspects these"
+    "models trained on clean images as the margin of the next class does; vote: the sum of the "
+    "logarithms of both leads, each in standard deviations on models that nobody attacked; classes "
+    "with 'or' between them: the inversion abstains from naming one, and suspects these"
 )
 
 

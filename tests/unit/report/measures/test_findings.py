@@ -24,13 +24,14 @@ NOTHING = {"target": None, "target_share": 0.0, "change": 0.0}
         (
             {**WHOLE, "margin_lead": 1.62, "vote": 8.57},
             ": names class 3, into which its trigger moves 95.3 % of the images; the next class "
-            "needs a change 2.2 times as large; its maximum margin leads 1.6 times; its vote is "
-            "8.6",
+            "needs a change 2.2 times as large; its maximum margin, relative to the references', "
+            "is 1.6 times that of the next class; its vote is 8.6",
         ),
         (
             {"target": None, "lead": 1.1, "margin_lead": 0.9, "candidates": [3, 5]},
             ": abstains between the classes 3 and 5; the next class needs a change 1.1 times as "
-            "large; its maximum margin leads 0.9 times",
+            "large; its maximum margin, relative to the references', is 0.9 times that of the "
+            "next class",
         ),
         ({"target": 2, "candidates": [3, 5]}, ": names class 2"),
         ({"target": None, "candidates": "3, 5"}, ": names no class"),
