@@ -80,10 +80,16 @@ def weight_dist_reg_goes_away(world: World) -> None:
 
 
 def tsc_leaves_the_backdoor(world: World) -> None:
-    """Checks that it ends far from the victim, accurate, and with little of the backdoor."""
-    model = purified(world, WALKED)
-    above(distance(world, model), 2 * distance(world, purified(world, TUNED)))
-    is_clean(world, model)
+    """Checks that it ends far from the victim, accurate, and with little of the backdoor.
+
+    The ASR is the mean of three runs: single ones were between 0.04 and 0.60 on one victim.
+    """
+    victim, seeds = world.victim.model, [world.seed.child("run", number) for number in range(3)]
+    models = [WALKED(victim, world.clean, seed=seed).model for seed in seeds]
+    above(distance(world, models[0]), 2 * distance(world, purified(world, TUNED)))
+    rates = [world.rates(model) for model in models]
+    above(min(each.clean_acc.value for each in rates), 0.8, rates)
+    below(sum(each.asr.value for each in rates) / 3, 0.5, rates)
 
 
 def undo_starts_elsewhere(world: World) -> None:

@@ -20,13 +20,21 @@ def purified(world: World, method: Purifier) -> Rates:
 
 
 def nad_erases_what_fine_tuning_keeps(world: World) -> None:
-    """Checks that the attention removes the backdoor, which training without it leaves."""
-    method = NAD(lr=0.02, batch_size=32, augment="none")
-    with_attention = purified(world, method)
-    without = purified(world, replace(method, betas=(0.0,)))
-    below(with_attention.asr.value, 0.6, with_attention)
-    below(with_attention.asr.value, without.asr.value - 0.2, with_attention, without)
-    above(with_attention.clean_acc.value, 0.85, with_attention)
+    """Checks that the attention removes the backdoor, which training without it mostly leaves.
+
+    Both are the means of three runs: a single run of either differs by up to 60 points.
+    """
+    method = NAD(lr=0.03, batch_size=32, augment="none")
+
+    def runs(each: NAD) -> list[Rates]:
+        seeds = [world.seed.child("run", number) for number in range(3)]
+        victim = world.victim.model
+        return [world.rates(each(victim, world.clean, seed=seed).model) for seed in seeds]
+
+    with_attention, without = runs(method), runs(replace(method, betas=(0.0,)))
+    erased, left = (sum(r.asr.value for r in rates) / 3 for rates in (with_attention, without))
+    below(erased, 0.5 * left, with_attention, without)
+    above(min(rates.clean_acc.value for rates in with_attention), 0.85, with_attention)
 
 
 def i_bau_unlearns(world: World) -> None:
