@@ -20,8 +20,6 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from remission.progress import listening
-
 if TYPE_CHECKING:
     from remission.grid.executor.reporter import Reporter
     from remission.grid.plan.stage import Stage
@@ -55,37 +53,6 @@ def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
         return
     with Console(stderr=True).status(escape(what)) as status:
         yield lambda text: status.update(escape(text))
-
-
-@contextmanager
-def loops_shown(quiet: bool) -> Iterator[None]:
-    """Shows how far each loop is: a bar at a terminal, elsewhere one line per loop."""
-    if quiet:
-        yield
-        return
-    if not sys.stderr.isatty():
-        said = set[str]()
-
-        def line(what: str, done: int, total: int) -> None:
-            if what and what not in said:
-                said.add(what)
-                print(what, file=sys.stderr)
-
-        with listening(line):
-            yield
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def step(what: str, done: int, total: int) -> None:
-            if what:
-                if what not in tasks:
-                    tasks[what] = bars.add_task(what, total=total)
-                bars.update(tasks[what], completed=done, total=total)
-
-        with listening(step):
-            yield
 
 
 def outcome_line(stage: Stage, record: Record) -> str:

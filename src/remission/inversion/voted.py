@@ -132,10 +132,13 @@ class Voted(ClassSearch):
                 candidates=previous.candidates,
             )
             compared = self.compare(model, clean, choice.suspects, seed)
-        for number, change in enumerate(generator.changes):
+        first, *others = generator.changes
+        for suspect, change in zip(choice.suspects, generator.changes, strict=False):
             assert isinstance(change, WarpAndAdd)
-            suspect = choice.suspects[number % len(choice.suspects)]
             self.refine(change, suspect, compared, model, clean, seed.child("refine"))
+        if len(choice.suspects) == 1:
+            for change in others:
+                change.load_state_dict(first.state_dict())
         return choice
 
     def vote(self, classes: Tensor, needs: Tensor, ratios: MarginRatios) -> TargetClass:

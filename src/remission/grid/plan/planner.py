@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from remission.attacks import Attack
 from remission.catalogue import default_inversion
 from remission.grid.plan.ensembles import ensemble_settings, without_budgets
-from remission.grid.plan.row_labels import labelled, row_labels
+from remission.grid.plan.row_labels import method_labels, row_labels
 from remission.grid.plan.stage import (
     ATTACK,
     INVERSION,
@@ -71,16 +71,11 @@ class _Planner:
     def __init__(self, spec: Spec, names: DataNames) -> None:
         self.spec, self.names = spec, names
         methods = spec.methods
-        labels = labelled([planned.attack for planned in methods.attacks])
-        self.attacks = [
-            (label, planned) for (label, _), planned in zip(labels, methods.attacks, strict=True)
-        ]
+        attacks = method_labels(planned.attack for planned in methods.attacks)
+        self.attacks = list(zip(attacks, methods.attacks, strict=True))
         self.rows = list(zip(row_labels(methods.purifiers), methods.purifiers, strict=True))
-        by_label = labelled([planned.reactivation for planned in methods.reactivations])
-        self.reactivations = [
-            (label, planned)
-            for (label, _), planned in zip(by_label, methods.reactivations, strict=True)
-        ]
+        reactivations = method_labels(planned.reactivation for planned in methods.reactivations)
+        self.reactivations = list(zip(reactivations, methods.reactivations, strict=True))
         self.several_inversions = len({row.inversion.name for row in methods.purifiers}) > 1
         self.stages: dict[str, Stage] = {}
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 from remission.grid.plan.stage import INVERSION, Settings
 from remission.grid.spec.methods import PlannedPurifier
@@ -11,17 +10,15 @@ from remission.method import Method
 from remission.records import brief
 from remission.records.labels import MethodKey, label_methods, purifier_key
 
-M = TypeVar("M", bound=Method)
 
-
-def labelled(methods: Sequence[M]) -> list[tuple[str, M]]:
-    """Returns methods with their labels; budgets are left out, as each has a stage of its own."""
+def method_labels(methods: Iterable[Method]) -> list[str]:
+    """Returns the labels of methods, without budgets, as each has a stage of its own."""
     keys = [
         MethodKey.of(method.name, brief(method.settings()), without=("budgets",))
         for method in methods
     ]
     labels = label_methods(keys)
-    return [(labels[key], method) for key, method in zip(keys, methods, strict=True)]
+    return [labels[key] for key in keys]
 
 
 def _inversion_of(row: PlannedPurifier) -> Settings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from remission.grid.plan.stage import REFERENCE, Stage
 from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
@@ -38,15 +40,7 @@ def inversion(inputs: StageInputs) -> StageResult:
             **inputs.previews("inverted", inverted.generator, target),
         },
         details=InversionDetails(
-            target=inverted.target,
-            target_name=inputs.stage.class_name(inverted.target),
-            target_share=inverted.target_share,
-            change=inverted.change,
-            lead=inverted.lead,
-            margin_lead=inverted.margin_lead,
-            vote=inverted.vote,
-            pair_vote=inverted.pair_vote,
-            candidates=list(inverted.candidates),
+            **_answer(inverted, inputs.stage),
             reference_seconds=cost.seconds if roles else None,
             reference_cpu_seconds=cost.cpu if roles else None,
             true_target=inputs.target,
@@ -58,17 +52,16 @@ def inversion(inputs: StageInputs) -> StageResult:
 
 def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
     """Returns the answer of an inversion as a record holds it."""
-    return NamedClass(
-        target=inverted.target,
-        target_name=stage.class_name(inverted.target),
-        target_share=inverted.target_share,
-        change=inverted.change,
-        lead=inverted.lead,
-        margin_lead=inverted.margin_lead,
-        vote=inverted.vote,
-        pair_vote=inverted.pair_vote,
-        candidates=list(inverted.candidates),
-    )
+    return NamedClass(**_answer(inverted, stage))
+
+
+def _answer(inverted: Inverted, stage: Stage) -> dict[str, Any]:
+    """Returns the fields of an answer; the generator is an artefact."""
+    fields = {key: value for key, value in vars(inverted).items() if key != "generator"}
+    return fields | {
+        "target_name": stage.class_name(inverted.target),
+        "candidates": list(inverted.candidates),
+    }
 
 
 FUNCTIONS = {kinds.REFERENCE: reference, kinds.INVERSION: inversion}

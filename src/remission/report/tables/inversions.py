@@ -131,8 +131,9 @@ COLUMNS: list[InversionColumn] = [
 
 def grid_inversions(records: Sequence[Record]) -> list[GridInversion]:
     """Returns the inversions that purified models build upon, in a stable order."""
+    results = Results.of(records)
     cells = {
-        record.parents["inversion"]: (record.cell, Results.of(records).key(record.cell, record))
+        record.parents["inversion"]: (record.cell, results.key(record.cell, record))
         for record in reversed(records)
         if record.cell is not None and "inversion" in record.parents
     }

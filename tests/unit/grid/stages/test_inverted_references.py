@@ -12,32 +12,12 @@ from remission.grid.plan.planner import make_plan
 from remission.grid.spec.spec import parse_spec
 from remission.records import Record, read_records
 from remission.records.details import InversionDetails
+from tests.unit.grid.small import SPEC as SMALL
 from tests.unit.grid.small import remission, run
 
-SPEC = """
-name = "references"
-dataset = "digits"
-arch = "resnet18:2"
-precision = "fp32"
+SPEC = f"""
 innocent = [0]
-
-[split]
-defender = 40
-attacker = 40
-victim = 120
-test = 60
-
-[victim]
-epochs = 1
-augment = "none"
-batch_size = 40
-
-[[attack]]
-method = "badnets"
-size = 2
-margin = 0
-poison_rate = 0.1
-
+{SMALL[: SMALL.index("[inversion]")]}
 [[attack]]
 method = "blended"
 poison_rate = 0.1
