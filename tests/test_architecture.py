@@ -20,7 +20,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
     {"names"},
     {"errors", "catalogue", "intervals", "disk", "png"},
-    {"records", "seeding", "progress", "mapped_tensors", "text_files"},
+    {"records", "seeding", "progress", "rehearsal", "mapped_tensors", "text_files"},
     {"types", "method"},
     {"data", "models", "metrics", "stealth", "checkpoints"},
     {"training", "triggers"},

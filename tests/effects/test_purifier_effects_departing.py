@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.models import channel_groups, permute
 from remission.progress import cutting
 from remission.purifiers import CleanPurifier, tsc
+from remission.rehearsal import Rehearsal
 from remission.training import match
 from tests.effects.departing_effects import DETOXIFIED, DISTORTED, DRIVEN, WALKED, purified
 from tests.effects.world import World

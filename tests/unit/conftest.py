@@ -1,4 +1,4 @@
-"""A finished store, to be read or to be copied."""
+"""A finished store, to be read or to be copied, and a clock."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from remission import rehearsal
+from tests.unit.clock import Clock
 from tests.unit.grid.small import finished_store
 
 
@@ -20,3 +22,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(finished: Path, tmp_path: Path) -> Path:
     """Returns a copy of the finished store."""
     return Path(shutil.copytree(finished, tmp_path / "store"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    stopped = Clock()
+    monkeypatch.setattr(rehearsal, "time", stopped)
+    return stopped

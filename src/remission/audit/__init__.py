@@ -1,1 +1,1 @@
-"""A model of unknown origin and a folder of clean images: how they fit together."""
+"""A model of unknown origin: opened, purified, and its safety measured without the trigger."""

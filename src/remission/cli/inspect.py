@@ -34,7 +34,7 @@ def inspect(
     ] = InspectionFormat.TEXT,
 ) -> None:
     """Say what a checkpoint holds: its networks, architecture, classes. Nothing is executed."""
-    from remission.audit.inspection import inspect as read
+    from remission.audit.suspect.inspection import inspect as read
 
     found = read(model)
     if format_ is InspectionFormat.JSON:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from remission.errors import SpecError
-from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.models import Classifier, build_model
 from remission.models.tracing.structure import batch_norms
 from remission.progress import cutting
 from remission.purifiers import ANP, CLP, FP, RNP, Purifier
 from remission.purifiers.pruning import Channels, HeldOutSearch, StrengthSearch
+from remission.rehearsal import Rehearsal
 from remission.seeding import Seed
 from remission.types import LabelledImages
 

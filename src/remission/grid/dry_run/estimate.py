@@ -17,13 +17,13 @@ import torch
 
 from remission.data import split_dataset
 from remission.grid.dry_run.inputs import RehearsedInputs
-from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.grid.plan.stage import ATTACK, PURIFIER, Settings, Stage
 from remission.grid.stages.kinds import compute
 from remission.models import Classifier
 from remission.progress import cutting
 from remission.records.kinds import KINDS
 from remission.records.labels import trigger_of
+from remission.rehearsal import Rehearsal
 from remission.seeding import Seed
 from remission.types import Dataset, LabelledImages, Split
 

@@ -1,28 +1,12 @@
-"""A clock that counts steps instead of seconds."""
+"""A clock that counts forward passes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from remission.grid.dry_run import rehearsal
 from remission.models import Classifier
-
-
-class Clock:
-    """A clock that moves only when it is told to."""
-
-    now = 0.0
-
-    def perf_counter(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    stopped = Clock()
-    monkeypatch.setattr(rehearsal, "time", stopped)
-    return stopped
+from tests.unit.clock import Clock
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from remission.grid.spec.spec import Spec, parse_spec
 from remission.method import Method
 from remission.records import Record
 from tests.contract.cases import CASES
-from tests.unit.grid.dry_run.conftest import Clock
+from tests.unit.clock import Clock
 from tests.unit.grid.small import SPEC
 
 

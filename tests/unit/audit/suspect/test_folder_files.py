@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remission.audit.folder_files import model_files
+from remission.audit.suspect.folder_files import model_files
 from remission.errors import CheckpointError
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from remission.audit.opening import OpenedModel, find_model, image_size, open_model
-from remission.audit.preprocessing import COLOUR, Preprocessing
+from remission.audit.suspect.opening import OpenedModel, find_model, image_size, open_model
+from remission.audit.suspect.preprocessing import COLOUR, Preprocessing
 from remission.errors import CheckpointError, DataError
 from remission.models import Classifier
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.types import LabelledImages
-from tests.unit.audit.models import CLASSES, CONFIG, WAYS, bare, network, with_config
+from tests.unit.audit.suspect.models import CLASSES, CONFIG, WAYS, bare, network, with_config
 
 WAY = Preprocessing(name="as trained", mean=(0.9, 0.2, 0.5), std=(0.1, 0.4, 0.9))
 """Far from all presets."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from remission.audit.folder_files import ModelFiles
+from remission.audit.suspect.folder_files import ModelFiles
 from remission.checkpoints import Opaque
 
 _NAMES_OF_ARCH = ("model_name", "arch", "architecture", "model_architecture")

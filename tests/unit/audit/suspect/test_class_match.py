@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from remission.audit.class_match import match_classes
+from remission.audit.suspect.class_match import match_classes
 from remission.errors import DataError
 
 NAMES = ["T-shirt", "ankle boot", "Bag"]

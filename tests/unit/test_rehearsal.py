@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from remission.grid.dry_run.rehearsal import Rehearsal
 from remission.progress import advance, cutting, enough, listening, tracked
+from remission.rehearsal import Rehearsal
 from remission.training.batches import batches
 from remission.types import LabelledImages
-from tests.unit.grid.dry_run.conftest import Clock
+from tests.unit.clock import Clock
 
 
 def test_a_loop_is_cut_short_and_counted_in_full(clock: Clock) -> None:

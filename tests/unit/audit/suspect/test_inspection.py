@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit.audit.models import CLASSES, WAYS, network, training, with_config
+from tests.unit.audit.suspect.models import CLASSES, WAYS, network, training, with_config
 from tests.unit.grid.small import remission
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from remission.audit.folder_files import model_files
-from remission.audit.states import find_network, find_states
+from remission.audit.suspect.folder_files import model_files
+from remission.audit.suspect.states import find_network, find_states
 from remission.checkpoints import read_checkpoint
 from remission.errors import CheckpointError
 from remission.recognise import build
-from tests.unit.audit.models import WAYS, network
+from tests.unit.audit.suspect.models import WAYS, network
 
 
 @pytest.mark.parametrize("way", WAYS)

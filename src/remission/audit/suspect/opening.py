@@ -8,17 +8,17 @@ from pathlib import Path
 
 import torch
 
-from remission.audit.class_match import ClassMatch, match_classes
-from remission.audit.declared import Declared, declared
-from remission.audit.folder_files import model_files
-from remission.audit.preprocessing import (
+from remission.audit.suspect.class_match import ClassMatch, match_classes
+from remission.audit.suspect.declared import Declared, declared
+from remission.audit.suspect.folder_files import model_files
+from remission.audit.suspect.preprocessing import (
     Preprocessing,
     PreprocessingAttempt,
     candidates,
     measure,
     take_best,
 )
-from remission.audit.states import Network, find_network
+from remission.audit.suspect.states import Network, find_network
 from remission.checkpoints import Container, read_checkpoint
 from remission.errors import CheckpointError
 from remission.models import Classifier, resolve_precision

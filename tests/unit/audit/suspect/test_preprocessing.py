@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from remission.audit.preprocessing import (
+from remission.audit.suspect.preprocessing import (
     COLOUR,
     Preprocessing,
     candidates,

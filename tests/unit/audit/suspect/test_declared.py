@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from remission.audit.declared import Declared, declared
-from remission.audit.folder_files import ModelFiles
+from remission.audit.suspect.declared import Declared, declared
+from remission.audit.suspect.folder_files import ModelFiles
 from remission.checkpoints import Opaque
 
 

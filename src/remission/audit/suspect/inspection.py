@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from remission.audit.declared import Declared, declared
-from remission.audit.folder_files import ModelFiles, model_files
-from remission.audit.states import FoundState, find_states
+from remission.audit.suspect.declared import Declared, declared
+from remission.audit.suspect.folder_files import ModelFiles, model_files
+from remission.audit.suspect.states import FoundState, find_states
 from remission.checkpoints import Loaded, read_checkpoint
 from remission.errors import CheckpointError
 from remission.names import printable
