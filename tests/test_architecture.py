@@ -23,7 +23,7 @@ LAYERS = [
     {"records", "seeding", "progress", "rehearsal", "mapped_tensors", "text_files"},
     {"types", "method"},
     {"data", "models", "metrics", "stealth", "checkpoints"},
-    {"training", "triggers"},
+    {"training", "triggers", "previews"},
     {"attacks", "inversion"},
     {"purifiers"},
     {"reactivations", "paths"},

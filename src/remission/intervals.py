@@ -1,12 +1,13 @@
-"""95 % confidence intervals of rates, of differences of rates, and of means. No torch here.
+"""Rates, and 95 % confidence intervals of rates, differences of rates, and means. No torch here.
 
-Rates are fractions in [0, 1].
+Values of rates are fractions in [0, 1].
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 Interval = tuple[float, float]
 """Lower and upper end."""
@@ -25,6 +26,24 @@ def wilson(hits: int, total: int) -> Interval:
 
     bounds = binomtest(hits, total).proportion_ci(CONFIDENCE, method="wilson")
     return float(bounds.low), float(bounds.high)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A fraction ``hits / total``, where ``total`` is a number of images."""
+
+    hits: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The fraction, in [0, 1]."""
+        return self.hits / self.total
+
+    @property
+    def interval(self) -> Interval:
+        """95 % Wilson score interval (Wilson, JASA 1927)."""
+        return wilson(self.hits, self.total)
 
 
 def wilson_of_rate(rate: float | None, total: int) -> Interval | None:

@@ -8,26 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from remission.intervals import Interval, wilson
+from remission.intervals import Rate
 from remission.types import Target
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A fraction ``hits / total``, where ``total`` is a number of images."""
-
-    hits: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """The fraction, in [0, 1]."""
-        return self.hits / self.total
-
-    @property
-    def interval(self) -> Interval:
-        """95 % Wilson score interval (Wilson, JASA 1927)."""
-        return wilson(self.hits, self.total)
 
 
 @dataclass(frozen=True)

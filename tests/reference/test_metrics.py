@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from remission.metrics import Rate, accuracy, attack_success_rate, goals, robust_accuracy
+from remission.intervals import Rate
+from remission.metrics import accuracy, attack_success_rate, goals, robust_accuracy
 
 labels = st.integers(0, 3)
 

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from remission.intervals import newcombe, student_half_width, wilson, wilson_of_rate
-from remission.metrics import Rate
+from remission.intervals import Rate, newcombe, student_half_width, wilson, wilson_of_rate
 from tests.unit.report.report_factory import wilson as by_formula
 
 

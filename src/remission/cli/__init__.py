@@ -17,9 +17,11 @@ from typer.exceptions import Exit, TyperException
 
 import remission
 from remission.cli import data, store
+from remission.cli.audit import audit
 from remission.cli.demo import demo
 from remission.cli.inspect import inspect
 from remission.cli.methods import methods
+from remission.cli.purify import purify
 from remission.cli.report import report
 from remission.cli.run import run
 from remission.cli.table import TableCommand, table
@@ -32,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, report, methods, inspect):
+for command in (demo, run, report, methods, inspect, purify, audit):
     app.command()(command)
 app.command(cls=TableCommand)(table)
 app.add_typer(data.app, name="data")

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from remission.progress import listening
+
 if TYPE_CHECKING:
     from remission.grid.executor.reporter import Reporter
     from remission.grid.plan.stage import Stage
@@ -53,6 +55,56 @@ def waiting(quiet: bool, what: str) -> Iterator[Callable[[str], None]]:
         return
     with Console(stderr=True).status(escape(what)) as status:
         yield lambda text: status.update(escape(text))
+
+
+@contextmanager
+def loops_shown(quiet: bool) -> Iterator[None]:
+    """Shows how far each loop is: a bar at a terminal, elsewhere one line per loop."""
+    if quiet:
+        yield
+        return
+    if not sys.stderr.isatty():
+        said = set[str]()
+
+        def line(what: str, done: int, total: int) -> None:
+            if what and what not in said:
+                said.add(what)
+                print(what, file=sys.stderr)
+
+        with listening(line):
+            yield
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def step(what: str, done: int, total: int) -> None:
+            if what:
+                if what not in tasks:
+                    tasks[what] = bars.add_task(what, total=total)
+                bars.update(tasks[what], completed=done, total=total)
+
+        with listening(step):
+            yield
+
+
+def said_to_take(quiet: bool, estimate: Callable[[], float]) -> None:
+    """Prints how long work will take; measures nothing where nobody would read it."""
+    if quiet:
+        return
+    with waiting(quiet, "measuring step times"):
+        seconds = estimate()
+    print(f"this will take {about(seconds)} on this machine", file=sys.stderr, flush=True)
+
+
+def about(seconds: float | None) -> str:
+    """Returns a rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` without one."""
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"~{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"~{minutes} min" if minutes < 90 else f"~{minutes // 60} h {minutes % 60:02} min"
 
 
 def outcome_line(stage: Stage, record: Record) -> str:

@@ -113,7 +113,7 @@ def show_plan(
     spec: Spec, store: Path, *, only: str | None, device: str, jobs: int | None, quiet: bool
 ) -> None:
     """Prints each stage on a line with the time that it would take; computes nothing."""
-    from remission.cli.progress import waiting
+    from remission.cli.progress import about, waiting
     from remission.grid.run import dry_run
 
     with waiting(quiet, "measuring step times") as show:
@@ -128,9 +128,7 @@ def show_plan(
     for stage in plan.plan:
         stored = stage.id in plan.stored
         line = f"{'stored ' if stored else 'compute'}  {stage.kind:<11}  {stage.id}  "
-        print(
-            line + (" " * 14 if stored else f"{_about(plan.seconds[stage.id]):<14}") + stage.label
-        )
+        print(line + (" " * 14 if stored else f"{about(plan.seconds[stage.id]):<14}") + stage.label)
     notes = () if quiet else (f"data: {note}" for note in plan.notes)
     for line in (*notes, *_summary(plan, spec.dataset)):
         print(line, file=sys.stderr)
@@ -138,10 +136,12 @@ def show_plan(
 
 def _summary(plan: DryRun, dataset: str) -> Iterator[str]:
     """Yields lines that say how much there is to compute and how long it would take."""
+    from remission.cli.progress import about
+
     yield f"{len(plan.seconds)} stages to compute"
     if together := sum(seconds or 0.0 for seconds in plan.seconds.values()):
         yield (
-            f"{_about(plan.elapsed)} with --jobs {plan.jobs}, {_about(together)} one stage after "
+            f"{about(plan.elapsed)} with --jobs {plan.jobs}, {about(together)} one stage after "
             "the other: estimated from step times measured on this machine just now"
         )
     if unknown := sum(seconds is None for seconds in plan.seconds.values()):
@@ -151,13 +151,3 @@ def _summary(plan: DryRun, dataset: str) -> Iterator[str]:
             f"'{dataset}' is not on this computer: the plan is made from its description, and "
             f"nothing says which stages are stored; 'remission data fetch {dataset}' fetches it"
         )
-
-
-def _about(seconds: float | None) -> str:
-    """Returns a rounded duration: ``~45 s``, ``~12 min``, ``~3 h 20 min``; ``?`` without one."""
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"~{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"~{minutes} min" if minutes < 90 else f"~{minutes // 60} h {minutes % 60:02} min"

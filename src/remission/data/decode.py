@@ -133,6 +133,16 @@ def decode_picture(
         return decoded(content, "PNG", pixels)
 
 
+def read_opacity(path: Path) -> NDArray[np.uint8]:
+    """Reads how opaque each pixel of one image file is, uint8 (H, W): 255 where it hides all below.
+
+    Raises:
+        DataError: there is no such file, it is no image, or damaged.
+    """
+    with pillow_is_strict():
+        return opened(path, lambda image: np.asarray(image.convert("RGBA"))[:, :, 3])
+
+
 def read_picture(path: Path, *, largest: int) -> NDArray[np.uint8]:
     """Reads one image file as :func:`read_pixels` does, grey or colour as it is, uint8 (C, H, W).
 

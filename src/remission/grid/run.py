@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from remission.data import CATALOGUE, Source
-from remission.errors import SpecError
 from remission.grid.dry_run import elapsed, estimate, stand_in
 from remission.grid.executor.local import default_jobs, run_plan, threads
 from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
@@ -20,23 +19,10 @@ from remission.grid.plan.stage import DataNames, Stage
 from remission.grid.spec.fits_data import check_against, remarks
 from remission.grid.spec.spec import Spec
 from remission.grid.stages.datasets import dataset_of, digest_of
-from remission.models import resolve_precision
+from remission.models import resolve_device, resolve_precision
 from remission.records import Store
 from remission.records.reading import folder_name
 from remission.types import Dataset
-
-
-def resolve_device(name: str) -> torch.device:
-    """Returns the device of that name; of ``"auto"`` the accelerator if there is one.
-
-    Raises:
-        SpecError: ``"cuda"`` where there is none.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SpecError("--device cuda: torch finds no CUDA device", "use --device cpu or auto")
-    return torch.device(name)
 
 
 def plan_of(spec: Spec, only: str | None = None, device: torch.device | None = None) -> list[Stage]:

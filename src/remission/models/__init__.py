@@ -11,10 +11,10 @@ from remission.models.build import (
     canonical_arch,
     describe_models,
     parse_arch,
-    resolve_precision,
 )
 from remission.models.checkpoint import load_weights, save_weights
 from remission.models.classifier import Classifier, Precision, autocast, in_channels_last
+from remission.models.device import resolve_device, resolve_precision
 from remission.models.resnet import ResNet
 from remission.models.states import evaluating, frozen, watching_final_inputs
 from remission.models.tracing.adapter import Adapted
@@ -45,6 +45,7 @@ __all__ = [
     "load_weights",
     "parse_arch",
     "permute",
+    "resolve_device",
     "resolve_precision",
     "save_weights",
     "traits",

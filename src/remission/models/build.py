@@ -247,17 +247,6 @@ def build_like(model: Classifier, *, seed: Seed) -> Classifier:
     return fresh
 
 
-def resolve_precision(wanted: str, device: torch.device) -> Precision:
-    """Resolves ``"auto"``: ``"bf16"`` where ``device`` multiplies it faster, else ``"fp32"``."""
-    if wanted != "auto":
-        return "bf16" if wanted == "bf16" else "fp32"
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    flags = torch.backends.cpu.get_cpu_capability()
-    has_bf16 = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return "bf16" if flags.startswith("AVX512") and has_bf16 else "fp32"
-
-
 def describe_models() -> list[dict[str, Any]]:
     """Returns a catalogue entry for each model: what it is, its width, what it is made of."""
     entries, smallest = [], f"{SMALLEST_IMAGE}x{SMALLEST_IMAGE}"

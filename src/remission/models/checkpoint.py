@@ -24,10 +24,16 @@ def pack(module: nn.Module) -> bytes:
     return pack_tensors(module.state_dict())
 
 
-def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Returns named tensors as the bytes of a safetensors file."""
+def pack_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Returns named tensors as the bytes of a safetensors file.
+
+    Args:
+        tensors: name -> tensor.
+        metadata: what the header says beside shapes; transformers asks for ``{"format": "pt"}``.
+    """
     return safetensors.torch.save(
-        {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
+        dict(metadata) if metadata else None,
     )
 
 

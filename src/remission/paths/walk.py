@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from remission.metrics import Rate, Rates
+from remission.intervals import Rate
+from remission.metrics import Rates
 from remission.models import Classifier
 from remission.progress import tracked
 from remission.records.path import Quantity, barrier

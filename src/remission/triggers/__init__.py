@@ -8,6 +8,7 @@ from remission.triggers.generated import Generated
 from remission.triggers.noise import LearnedNoise
 from remission.triggers.patch import Patch, checkerboard, corner
 from remission.triggers.quantise import Quantise, dither
+from remission.triggers.sequence import InSequence, Unchanged
 from remission.triggers.steganography import Steganography
 from remission.triggers.unet import BottleneckUNet, ImageNetwork, UNet, check_levels
 from remission.triggers.warp import Warp, smooth_field
@@ -19,12 +20,14 @@ __all__ = [
     "BottleneckUNet",
     "Generated",
     "ImageNetwork",
+    "InSequence",
     "LearnedNoise",
     "Patch",
     "Quantise",
     "Steganography",
     "Trigger",
     "UNet",
+    "Unchanged",
     "Warp",
     "check_levels",
     "checkerboard",

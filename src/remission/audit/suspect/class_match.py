@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from remission.errors import DataError, closest
 from remission.names import composed, printable
 
@@ -33,6 +36,10 @@ class ClassMatch:
         }
         without = f"; {self.missing} classes of the model have no images" if self.missing else ""
         return f"{ways[self.by]}{without}"
+
+    def labels(self, folders: Tensor) -> Tensor:
+        """Returns the class of each image, (N,), from the place of its folder, (N,)."""
+        return torch.tensor(self.indices, device=folders.device)[folders]
 
 
 def match_classes(

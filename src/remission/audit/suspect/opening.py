@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from remission.audit.suspect.states import Network, find_network
 from remission.checkpoints import Container, read_checkpoint
 from remission.errors import CheckpointError
 from remission.models import Classifier, resolve_precision
-from remission.recognise import build
+from remission.recognise import build, from_code, strip_prefixes
 from remission.types import LabelledImages
 
 
@@ -89,7 +89,13 @@ def find_model(path: Path, *, place: str = "", arch: str = "") -> FoundModel:
 
 def image_size(found: FoundModel) -> tuple[int, int] | None:
     """Returns (H, W) of the images that a model takes, where the file says it."""
-    return found.network.recognised.size or found.declared.size
+    sizes = [one.size for one in found.network.fitting if one.size]
+    return sizes[0] if sizes else found.declared.size
+
+
+def image_channels(found: FoundModel) -> int | None:
+    """Returns the number of channels that a model takes; None: only its owner's code says it."""
+    return found.network.fitting[0].channels if found.network.fitting else None
 
 
 def open_model(
@@ -103,11 +109,11 @@ def open_model(
 
     What was given by hand comes first, then a normalisation layer among the weights, then what the
     configuration says; else all candidates are measured. In each case the clean accuracy under it
-    must be clearly above chance.
+    must be clearly above chance. Of several architectures that fit the most accurate is taken.
 
     Args:
         found: the network.
-        images: clean images, labelled by their folders.
+        images: clean images, labelled by their folders, on the device of the model.
         folders: the names of the folders.
         given: the normalisation, where the user says it.
 
@@ -116,33 +122,63 @@ def open_model(
             clearly better than chance on them.
         DataError: folders and classes do not belong together.
         ArchitectureError: the network takes no images of this size.
+        SpecError: the owner's code cannot be read, or fails.
     """
-    recognised, said = found.network.recognised, found.declared
-    images = _as_colour(images, recognised.channels)
-    channels, height, width = images.shape
-    if channels != recognised.channels:
-        raise CheckpointError(
-            f"'{found.file}' takes images of {recognised.channels} channels, and these have "
-            f"{channels}",
-            "give images of the kind that it was trained on",
+    if channels := image_channels(found):
+        images = _as_colour(images, channels)
+        if channels != images.shape[0]:
+            raise CheckpointError(
+                f"'{found.file}' takes images of {channels} channels, and these have "
+                f"{images.shape[0]}",
+                "give images of the kind that it was trained on",
+            )
+    opened = list[OpenedModel]()
+    for model, inside in _built(found, images):
+        match = match_classes(folders, model.classes, _names(found.declared, model.classes))
+        clean = LabelledImages(images.images, match.labels(images.labels))
+        tried = [given] if given else _ways(inside, model, found.declared, clean)
+        attempts = measure(model, _some(clean), tried)
+        opened.append(
+            OpenedModel(found=found, model=model, clean=clean, match=match, attempts=attempts)
         )
-    match = match_classes(folders, recognised.classes, _names(said, recognised.classes))
-    inside = recognised.mean is not None
+    best = max(opened, key=lambda one: one.attempts[0].clean_acc.hits)
+    take_best(best.model, best.attempts, f"'{found.file}'")
+    return best
+
+
+_MEASURED = 1000
+"""So many images decide on architecture and normalisation at most."""
+
+
+def _some(clean: LabelledImages) -> LabelledImages:
+    """Returns evenly spaced images, since those of a folder are sorted by class."""
+    if len(clean) <= _MEASURED:
+        return clean
+    return clean[torch.arange(_MEASURED) * len(clean) // _MEASURED]
+
+
+def _built(found: FoundModel, images: LabelledImages) -> Iterator[tuple[Classifier, bool]]:
+    """Yields every network that fits, and whether a layer in it normalises the images."""
+    (channels, *size), device = images.shape, images.labels.device
+    precision = resolve_precision("auto", device)
     unit = ((0.0,) * channels, (1.0,) * channels)
-    mean, std = (None, None) if inside else unit
-    precision = resolve_precision("auto", images.labels.device)
-    model = build(recognised, size=(height, width), mean=mean, std=std, precision=precision)
-    clean = LabelledImages(images.images, torch.tensor(match.indices)[images.labels])
-    tried = [given] if given else _ways(inside, model, said, clean)
-    attempts = measure(model, clean, tried)
-    take_best(model, attempts, f"'{found.file}'")
-    return OpenedModel(found=found, model=model, clean=clean, match=match, attempts=attempts)
+    network = found.network
+    if network.code:
+        inside = strip_prefixes(network.state.tensors).mean is not None
+        code, state, (mean, std) = network.code, network.state.tensors, unit
+        model = from_code(code, state, shape=images.shape, mean=mean, std=std, precision=precision)
+        yield model.to(device), inside
+    for recognised in network.fitting:
+        inside = recognised.mean is not None
+        none, one = (None, None) if inside else unit
+        model = build(recognised, size=(size[0], size[1]), mean=none, std=one, precision=precision)
+        yield model.to(device), inside
 
 
 def relabelled(images: LabelledImages, opened: OpenedModel) -> LabelledImages:
     """Returns other images of the same folders, labelled by the classes of the model."""
     images = _as_colour(images, opened.model.shape[0])
-    return LabelledImages(images.images, torch.tensor(opened.match.indices)[images.labels])
+    return LabelledImages(images.images, opened.match.labels(images.labels))
 
 
 def _as_colour(images: LabelledImages, channels: int) -> LabelledImages:

@@ -9,13 +9,15 @@ it means anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from remission.errors import CheckpointError
-from remission.metrics import Rate, accuracy
+from remission.intervals import Rate
+from remission.metrics import accuracy
 from remission.models import Classifier
 from remission.models.classifier import ChannelOrder
 from remission.training import predict
@@ -43,9 +45,10 @@ class Preprocessing:
     range_per_image: bool = False
 
     def __post_init__(self) -> None:
-        """Checks that there is one positive standard deviation per mean."""
-        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
-            raise ValueError("give as many standard deviations above 0 as means")
+        """Checks that there is one positive standard deviation per mean, all finite."""
+        finite = all(math.isfinite(value) for value in (*self.mean, *self.std))
+        if not finite or len(self.mean) != len(self.std) or min(self.std) <= 0:
+            raise ValueError("give as many standard deviations above 0 as means, all finite")
 
     def apply(self, model: Classifier) -> None:
         """Makes ``model`` normalise its images in this way."""

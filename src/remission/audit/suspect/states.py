@@ -14,7 +14,13 @@ from torch import Tensor
 
 from remission.checkpoints import Loaded, Opaque, state_of
 from remission.errors import CheckpointError, closest
-from remission.recognise import ArchitectureError, Recognised, recognise
+from remission.recognise import (
+    ArchitectureError,
+    Recognised,
+    candidates,
+    is_code,
+    recognise,
+)
 
 _DEEP = 3
 """So many keys lead to a network at most."""
@@ -27,14 +33,19 @@ class FoundState:
     """One network in a file.
 
     Args:
-        place: the keys that lead to it, joined by dots; empty: it is the whole file.
+        keys: the keys that lead to it; empty: it is the whole file.
         tensors: name -> tensor.
         module: the class of a module that was pickled whole; empty for a state dict.
     """
 
-    place: str
+    keys: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     module: str = ""
+
+    @property
+    def place(self) -> str:
+        """The keys that lead to it, joined by dots."""
+        return ".".join(self.keys)
 
     @property
     def where(self) -> str:
@@ -47,18 +58,17 @@ def find_states(loaded: Loaded) -> list[FoundState]:
     return list(_found(loaded.tree, ()))
 
 
-def _found(value: object, place: tuple[str, ...]) -> Iterator[FoundState]:
-    name = ".".join(place)
+def _found(value: object, keys: tuple[str, ...]) -> Iterator[FoundState]:
     if isinstance(value, Opaque) and "_modules" in value.fields:
-        yield FoundState(name, state_of(value), f"{value.module}.{value.name}")
+        yield FoundState(keys, state_of(value), f"{value.module}.{value.name}")
     elif isinstance(value, dict) and value:
         tensors = {key: one for key, one in value.items() if isinstance(one, Tensor)}
         if len(tensors) == len(value) and all(isinstance(key, str) for key in value):
-            yield FoundState(name, tensors)
-        elif len(place) < _DEEP:
+            yield FoundState(keys, tensors)
+        elif len(keys) < _DEEP:
             for key, inner in value.items():
                 if isinstance(key, str) and not _is_no_network(key):
-                    yield from _found(inner, (*place, key))
+                    yield from _found(inner, (*keys, key))
 
 
 def _is_no_network(key: str) -> bool:
@@ -71,11 +81,19 @@ class Network:
 
     Args:
         state: where it is.
-        recognised: its architecture.
+        fitting: the architectures that its tensors fit, the likeliest first; several where no
+            tensor tells them apart; none where its owner's code is named.
+        code: ``FILE.py:function``, its owner's code; empty: none is named.
     """
 
     state: FoundState
-    recognised: Recognised
+    fitting: tuple[Recognised, ...]
+    code: str = ""
+
+    @property
+    def names(self) -> str:
+        """The names of its architectures."""
+        return self.code or " or ".join(one.arch for one in self.fitting)
 
 
 def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = "") -> Network:
@@ -85,7 +103,7 @@ def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = ""
         loaded: the content of the file.
         origin: how errors name the file.
         place: the keys that lead to it, joined by dots, where there are several.
-        arch: the name of its architecture, where its tensors fit several.
+        arch: the name of its architecture, where its tensors fit several, or ``FILE.py:function``.
 
     Raises:
         CheckpointError: there is no network, none at ``place``, none that is recognised, or there
@@ -103,20 +121,25 @@ def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = ""
     networks, refused = list[Network](), list[tuple[FoundState, ArchitectureError]]()
     for state in states:
         try:
-            networks.append(Network(state, recognise(state.tensors, arch)))
+            networks.append(_network(state, arch))
         except ArchitectureError as error:
             refused.append((state, error))
     if len(networks) == 1:
         return networks[0]
     if networks:
-        listed = ", ".join(
-            f"{network.state.where} ({network.recognised.arch})" for network in networks
-        )
+        listed = ", ".join(f"{network.state.where} ({network.names})" for network in networks)
         raise CheckpointError(
-            f"{origin}: it holds several networks: {listed}", "name one of these places"
+            f"{origin}: it holds several networks: {listed}", "name one of them by --key"
         )
     largest, reason = max(refused, key=lambda pair: _size(pair[0]))
     raise CheckpointError(f"{origin}: {largest.where}: {reason.problem}", reason.remedy)
+
+
+def _network(state: FoundState, arch: str) -> Network:
+    """Returns what a state dict may be; see :func:`find_network` for ``arch``."""
+    if is_code(arch):
+        return Network(state, (), arch)
+    return Network(state, (recognise(state.tensors, arch),) if arch else candidates(state.tensors))
 
 
 def _size(state: FoundState) -> int:

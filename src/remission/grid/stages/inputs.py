@@ -25,10 +25,10 @@ from remission.grid.plan.stage import (
 )
 from remission.grid.spec.tables import PathSection
 from remission.grid.stages.datasets import dataset_of, digest_of, split_of
-from remission.grid.stages.previews import previews
 from remission.inversion import Inversion, Inverted
 from remission.models import Classifier, build_model_for, resolve_precision
 from remission.models.checkpoint import unpack, unpack_tensors
+from remission.previews import previews
 from remission.purifiers import Purifier
 from remission.reactivations import (
     InputReactivation,

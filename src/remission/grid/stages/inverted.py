@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from remission import previews
 from remission.grid.plan.stage import REFERENCE, Stage
-from remission.grid.stages import previews
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.result import Cost, StageResult
 from remission.inversion import Inverted

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from remission.grid.stages.inputs import StageInputs
-from remission.grid.stages.previews import COUNT, shown, strip
 from remission.grid.stages.result import StageResult
-from remission.metrics import Rate, Rates, accuracy, attack_success_rate, counted, robust_accuracy
+from remission.intervals import Rate
+from remission.metrics import Rates, accuracy, attack_success_rate, counted, robust_accuracy
 from remission.models import Classifier
 from remission.models.checkpoint import pack
+from remission.previews import COUNT, shown, strip
 from remission.reactivations import InputReactivation, Perturbation
 from remission.records.details import ReactivatedDetails
 from remission.training import predict

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Generic, TypedDict, TypeVar
 
 from remission.grid.stages.inputs import StageInputs
-from remission.metrics import Rate, Rates, accuracy
+from remission.intervals import Rate
+from remission.metrics import Rates, accuracy
 from remission.models import Classifier
 from remission.training import evaluate, predict
 from remission.triggers import Trigger

@@ -9,7 +9,8 @@ from typing import Any
 
 from remission.grid.plan.cell_keys import cell_keys
 from remission.grid.plan.stage import Stage
-from remission.metrics import Rate, Rates
+from remission.intervals import Rate
+from remission.metrics import Rates
 from remission.records import Cell, PathCurve, Plane, Record
 from remission.records.details import Details
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from remission.grid.stages import previews
+from remission import previews
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.rates import backdoor_rates
 from remission.grid.stages.result import Cost, StageResult

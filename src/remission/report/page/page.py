@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from remission.report.figures.drawing import Drawing
 from remission.report.figures.explanation import explanation_figure
 from remission.report.figures.style import styles
 from remission.report.groups.grouping import failures
-from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.sentences import headline
 from remission.report.groups.thresholds import LOSS, MARGIN
@@ -26,14 +24,13 @@ from remission.report.page.equal_cost import equal_cost
 from remission.report.page.gallery import gallery
 from remission.report.page.group_section import group_section
 from remission.report.page.provenance import environments, settings
+from remission.report.page.template import render_page
 from remission.report.page.worst import worst_parts
 from remission.report.tables.explanation import explanation_table
 from remission.report.tables.innocent import innocent_tables
 from remission.report.tables.inversions import inversion_tables
 from remission.report.tables.overview import overview_tables
 from remission.report.tables.trials import trial_tables
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 Say = Callable[[str], None]
 """Takes a few words on the work in progress."""
@@ -97,7 +94,8 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
         say(f"drawing {number} of {len(groups)}: {group.title}")
         sections.append(group_section(group, results, victims, folder, look))
     say("writing the page")
-    return _template(
+    return render_page(
+        "page.html.j2",
         headline=headline(groups),
         purified=bool(purifiers),
         cards=gallery(groups, victims, folder),
@@ -127,31 +125,6 @@ def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> s
         models=sum(r.cell is not None and r.cell.status == "done" for r in results),
         finished=max((record.finished for record in results), default=""),
     )
-
-
-def _template(**content: Any) -> str:  # noqa: ANN401  # whatever the templates show
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,  # names come from other people's specs
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(sentence=_as_sentence, signed=_signed, printable=printable)
-    return environment.get_template("page.html.j2").render(**content)
-
-
-def _as_sentence(note: str) -> str:
-    """Returns a note with a capital letter, a full stop, and minus signs before numbers."""
-    text = re.sub(r"(?<!\w)-(?=\d)", "−", note)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _signed(number: str) -> str:
-    """Returns a signed number with a minus instead of a hyphen; other text as it is."""
-    return number.replace("-", "−") if number[:1] in ("+", "-") else number
 
 
 def _explained(results: Results) -> list[dict[str, Any]]:

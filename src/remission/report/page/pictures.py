@@ -134,6 +134,29 @@ def comparison(
     )
 
 
+def compare_strips(
+    clean: bytes, changed: bytes, *, count: int, other_title: str, title: str
+) -> Pictures:
+    """Returns strips of clean images, of the same images with a trigger, and of the difference.
+
+    Args:
+        clean: a strip as a PNG file.
+        changed: another of the same size and mode.
+        count: images in a strip.
+        other_title: title of the strip ``changed``.
+        title: title of the pictures.
+    """
+    with Image.open(io.BytesIO(clean)) as first, Image.open(io.BytesIO(changed)) as second:
+        difference, factor = _magnified(first, second)
+        images = {
+            "clean": first,
+            other_title: second,
+            f"difference \u00d7{factor:g}" if factor else "no difference": difference,
+        }
+        strips = tuple(_strip(name, image, count) for name, image in images.items())
+    return Pictures(title=title, strips=strips, count=count)
+
+
 def sheet(strips: StripComparison, scale: int) -> bytes:
     """Returns the three strips of a comparison one below the other, enlarged, as a PNG."""
     rows = [

@@ -23,9 +23,9 @@ def test_every_way_leads_to_the_same_network(way: str, tmp_path: Path) -> None:
     file = model_files(save(model, tmp_path)).weights
     found = find_network(read_checkpoint(file), origin="FILE")
     assert found.state.place == place
-    assert found.recognised.arch == "resnet18:2"
-    assert found.recognised.classes == 3
-    read = build(found.recognised, size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
+    assert found.fitting[0].arch == "resnet18:2"
+    assert found.fitting[0].classes == 3
+    read = build(found.fitting[0], size=(16, 16), mean=(0.5,) * 3, std=(0.2,) * 3)
     images = torch.rand(2, 3, 16, 16)
     assert torch.equal(read(images), model(images))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from remission.grid.stages.previews import shown
+from remission.previews import shown
 from remission.types import LabelledImages, Target
 from tests.unit.grid.small import by_label
 

@@ -1,4 +1,4 @@
-"""Preview pictures of a record: a few test images before and after a change."""
+"""Preview pictures: a few images before and after a change."""
 
 from __future__ import annotations
 

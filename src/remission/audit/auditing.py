@@ -1,0 +1,199 @@
+"""How deep the safety of a purified model is, with or without knowledge of the trigger.
+
+A model that holds no backdoor learns the suspected trigger no faster than one that it never saw. So
+suspected and fresh triggers are taught to copies of the purified model, in the same ways and with
+the same images, and their success is compared. The line to the suspect model, and a search for
+small perturbations, show how near the backdoor still is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from remission.audit.depth import LEFT_OUT, MOST_LOST, Depth, clean_accuracy
+from remission.audit.sought_triggers import FAMILIES, Sought, other_classes, part, seek
+from remission.audit.suspicion import Suspect, invert, suspects_of, suspicion_of
+from remission.audit.tried_triggers import TriedTrigger, triggers_of, with_first
+from remission.intervals import Rate
+from remission.inversion import Voted
+from remission.inversion.perturbations import Tried
+from remission.previews import previews
+from remission.progress import cutting, within
+from remission.records.suspect import AuditedTrigger, SuspectAudit
+from remission.rehearsal import Rehearsal
+from remission.seeding import Seed
+from remission.triggers import Patch
+
+ARRIVES = 0.5
+"""A trigger that succeeds on fewer images of the suspect model is not used for the comparison."""
+_COPIES = 2
+"""Number of fresh copies of each suspected trigger."""
+_QUICK = {"steps": 50, "reference_epochs": 15, "starts": 4, "margin_steps": 60}
+"""Parameters of the inversion in a quick audit: half of its steps."""
+_PATIENCE = 0.15
+"""Seconds for which each loop is timed before the work begins."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Auditor:
+    """The audit of one suspect model, alone or with what somebody made of it.
+
+    Args:
+        suspect: the suspect model with images.
+        purified: the purified model with the same images; None: the suspect alone is audited.
+        inversion: the vote on the target class; a quick audit takes half of its steps.
+        seed: the source of everything random.
+        known: the trigger, where it is given; None: triggers are inverted.
+        quick: whether what :data:`remission.audit.depth.LEFT_OUT` lists is left out.
+    """
+
+    suspect: Suspect
+    purified: Suspect | None
+    inversion: Voted
+    seed: Seed
+    known: TriedTrigger | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        """Halves the steps of the inversion of a quick audit."""
+        if self.quick:
+            halved = {
+                key: min(value, getattr(self.inversion, key)) for key, value in _QUICK.items()
+            }
+            object.__setattr__(self, "inversion", replace(self.inversion, **halved))
+
+    def audit(self) -> tuple[SuspectAudit, tuple[bytes, bytes] | None]:
+        """Runs the whole audit.
+
+        Returns:
+            What was found, and strips of held-out images without and with the first suspected
+            trigger as PNG files; None for a trigger of which there are only triggered images.
+        """
+        began, suspect = time.perf_counter(), self.suspect
+        inverted = invert(suspect, self.inversion, self.seed)
+        alone, tried = self._triggers(suspects_of(inverted))
+        depth = self._depth()
+        triggers = list[AuditedTrigger]()
+        for number, trigger in enumerate(tried, start=1):
+            with within(f"trigger {number}/{len(tried)}"):
+                described = self._described(trigger)
+                triggers.append(depth.of(trigger, described) if depth else described)
+        found = SuspectAudit(
+            suspect=suspect.reading(),
+            purified=self.purified.reading() if self.purified else None,
+            exact=self.known is not None,
+            suspicion=suspicion_of(suspect, inverted, self.inversion),
+            clean_acc=clean_accuracy(suspect.model, suspect.held_out),
+            purified_clean_acc=depth.clean_acc if depth else None,
+            alone=self._success(alone, suspect),
+            alone_on_purified=self._success(alone, self.purified) if self.purified else None,
+            triggers=tuple(triggers),
+            most_lost=MOST_LOST,
+            lines=depth.lines(alone[0]) if depth else (),
+            relative_distance=depth.distance() if depth else None,
+            left_out=LEFT_OUT if self.quick and depth else (),
+            seconds=time.perf_counter() - began,
+        )
+        return found, self._pictures(alone[0])
+
+    def _triggers(self, targets: Sequence[int]) -> tuple[list[TriedTrigger], list[TriedTrigger]]:
+        """Returns the triggers of the suspect model alone, and all that are taught.
+
+        The latter are the suspected ones first. A given trigger is the only suspected one.
+        """
+        if self.known:
+            return [self.known], [self.known, *self._beside(self.known)]
+        alone, taught = list[TriedTrigger](), list[TriedTrigger]()
+        for number, target in enumerate(targets):
+            sought = self._sought(target, targets)
+            first, *beside = self._tried(sought, target)
+            alone.append(first)
+            taught += [first, *beside] if number == 0 else [first, *beside[:_COPIES]]
+            if self.purified:
+                parted = self._tried(self._parted(sought, target), target, "parted ")
+                if parted[0].success(self.suspect.model, self.suspect.held_out).value >= ARRIVES:
+                    taught += parted[: 1 + _COPIES]
+        order = ("suspected", "fresh", "other")
+        return alone, sorted(taught, key=lambda one: order.index(one.role))
+
+    def _beside(self, known: TriedTrigger) -> list[TriedTrigger]:
+        """Returns fresh triggers for a given one: of its size where it is a patch."""
+        sought = self._sought(known.target, [known.target], patch=isinstance(known.change, Patch))
+        if isinstance(known.change, Patch):
+            sought = replace(sought, theta=with_first(sought.theta, known.change))
+        beside = self._tried(sought, known.target)[1:]
+        return [replace(one, beside=known.name if one.beside else "") for one in beside]
+
+    def _sought(self, target: int, targets: Sequence[int], *, patch: bool = False) -> Sought:
+        """Seeks the perturbations of a class and of a few that are not among ``targets``."""
+        model, seed = self.suspect.model, self.seed.child("triggers")
+        others = other_classes(targets, model.classes, seed)
+        families: tuple[Tried, ...] = ("patch",) if patch else FAMILIES
+        return seek(
+            model,
+            self.suspect.clean,
+            target,
+            others,
+            self.inversion,
+            seed.child(target),
+            families=families,
+        )
+
+    def _tried(self, sought: Sought, target: int, kind: str = "") -> list[TriedTrigger]:
+        """Returns the suspected trigger, fresh ones beside it, and those of other classes."""
+        seed = self.seed.child("triggers", target)
+        shape, grid = self.suspect.model.shape, self.inversion.grid
+        return triggers_of(sought, shape, grid, seed, copies=_COPIES, kind=kind)
+
+    def _parted(self, sought: Sought, target: int) -> Sought:
+        """Seeks perturbations further, that the purified model ignores."""
+        assert self.purified is not None
+        return part(
+            sought,
+            self.suspect.model,
+            self.purified.model,
+            self.suspect.clean,
+            steps=self.inversion.steps,
+            reach=self.inversion.reach,
+            seed=self.seed.child("parting", target),
+        )
+
+    def _success(self, alone: Sequence[TriedTrigger], of: Suspect) -> Rate:
+        """Returns the largest success of the triggers of the suspect model alone."""
+        rates = [trigger.success(of.model, of.held_out) for trigger in alone]
+        return max(rates, key=lambda rate: rate.value)
+
+    def _pictures(self, trigger: TriedTrigger) -> tuple[bytes, bytes] | None:
+        """Returns strips of held-out images, clean and triggered."""
+        if trigger.change is None:
+            return None
+        held_out, classes = self.suspect.held_out, self.suspect.model.classes
+        strips = previews(held_out, "triggered", trigger.change, trigger.target, classes)
+        clean, triggered = strips.values()
+        return clean, triggered
+
+    def estimate(self) -> float:
+        """Returns the seconds that the audit will take, from a few steps of each loop."""
+        rehearsal = Rehearsal({}, patience=_PATIENCE)
+        with cutting(rehearsal):
+            self.audit()
+            return rehearsal.seconds
+
+    def _depth(self) -> Depth | None:
+        """Returns what measures the purified model, if there is one."""
+        if self.purified is None:
+            return None
+        seed = self.seed.child("retuning")
+        return Depth(self.suspect.model, self.purified, seed=seed, quick=self.quick)
+
+    def _described(self, trigger: TriedTrigger) -> AuditedTrigger:
+        """Returns what is known of a trigger before a purified model is looked at."""
+        return AuditedTrigger(
+            name=trigger.name,
+            target=self.suspect.named(trigger.target),
+            role=trigger.role,
+            beside=trigger.beside,
+            on_suspect=trigger.success(self.suspect.model, self.suspect.held_out),
+        )

@@ -1,0 +1,106 @@
+"""A trigger that the user knows: a picture with a mask, or a folder of triggered images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from remission.audit.suspicion import Suspect
+from remission.audit.tried_triggers import TriedTrigger
+from remission.data import load_folder
+from remission.data.decode import read_opacity, read_picture
+from remission.errors import DataError
+from remission.seeding import Seed
+from remission.training import predict
+from remission.triggers import Patch
+from remission.types import LabelledImages
+
+_FORMS = (
+    "give a PNG of the images' size whose transparent pixels leave the image as it is, a folder "
+    "with pattern.png and mask.png, or a folder of triggered images, DIR/true class/image.png"
+)
+_LARGEST = 4096
+_FEWEST = 20
+"""Fewer triggered images neither retune nor measure anything."""
+
+
+def given_trigger(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
+    """Reads a trigger; its target is the class to which the suspect model sends most images.
+
+    Of a folder of triggered images, half are for retuning and half measure.
+
+    Args:
+        path: a PNG with transparency; a folder with ``pattern.png`` and ``mask.png``, white where
+            the pattern shows; or a folder of triggered images with a folder per true class.
+        suspect: the suspect model.
+        seed: the source of the halves.
+
+    Raises:
+        DataError: it is none of these, or has another size than the model's images.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise DataError(f"there is no trigger '{path}'", _FORMS)
+        opacity = read_opacity(path)
+        if int(opacity.min()) == 255:
+            raise DataError(f"'{path}' hides every pixel of an image", _FORMS)
+        return _patch(path, suspect, read_picture(path, largest=_LARGEST), opacity)
+    pattern, mask = path / "pattern.png", path / "mask.png"
+    if pattern.is_file() and mask.is_file():
+        shown = read_picture(mask, largest=_LARGEST).max(0)
+        return _patch(path, suspect, read_picture(pattern, largest=_LARGEST), shown)
+    return _images(path, suspect, seed)
+
+
+def _patch(
+    path: Path, suspect: Suspect, pattern: NDArray[np.uint8], mask: NDArray[np.uint8]
+) -> TriedTrigger:
+    """Makes a patch of a pattern (C, H, W) and a mask (H, W), both uint8."""
+    channels, *size = suspect.model.shape
+    for found in (pattern.shape[1:], mask.shape):
+        if list(found) != size:
+            raise DataError(
+                f"the trigger '{path}' has {found[0]}x{found[1]} pixels, and the model's images "
+                f"have {size[0]}x{size[1]}",
+                _FORMS,
+            )
+    colours = torch.from_numpy(pattern.copy()).float() / 255
+    if channels == 1 and len(colours) == 3:
+        colours = colours.mean(0, keepdim=True)
+    opacity = torch.from_numpy(mask.copy()).float()[None] / 255
+    change = Patch(opacity, colours.expand(channels, -1, -1).clone())
+    change = change.to(suspect.clean.labels.device)
+    predicted = predict(suspect.model, suspect.clean, trigger=change)
+    moved = predicted[predicted != suspect.clean.labels]
+    return TriedTrigger(
+        name="given trigger", target=_commonest(moved, suspect), role="suspected", change=change
+    )
+
+
+def _images(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
+    channels, height, width = suspect.model.shape
+    data, _ = load_folder(path, size=(height, width), channels=channels)
+    if len(data) < _FEWEST:
+        raise DataError(f"'{path}' holds {len(data)} triggered images", f"give {_FEWEST} or more")
+    data = data.to(suspect.clean.labels.device)
+    target = _commonest(predict(suspect.model, data), suspect)
+    order = torch.randperm(len(data), generator=seed.child("triggered").generator())
+    poisons, shown = (data[half.to(data.labels.device)] for half in order.chunk(2))
+    return TriedTrigger(
+        name="given triggered images",
+        target=target,
+        role="suspected",
+        poisons=LabelledImages(poisons.images, torch.full_like(poisons.labels, target)),
+        shown=shown,
+    )
+
+
+def _commonest(predicted: Tensor, suspect: Suspect) -> int:
+    """Returns the class to which most images are sent."""
+    if not len(predicted):
+        raise DataError("the given trigger moves no image to another class", _FORMS)
+    return int(torch.bincount(predicted, minlength=suspect.model.classes).argmax())

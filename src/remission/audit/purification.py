@@ -1,0 +1,112 @@
+"""Purifying a model of unknown origin, and what can be said of the result without the trigger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from remission.audit.suspicion import (
+    Suspect,
+    invert,
+    rates_of,
+    standing_out,
+    suspects_of,
+    suspicion_of,
+)
+from remission.inversion import Inverted, InvertedSource, Voted
+from remission.models import Classifier
+from remission.previews import previews
+from remission.progress import cutting
+from remission.purifiers import Purifier, inverts
+from remission.records.suspect import SuspectPurification, Suspicion
+from remission.rehearsal import Rehearsal
+from remission.seeding import Seed
+
+_PATIENCE = 0.15
+"""Seconds for which each loop is timed before the work begins."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SuspectPurifier:
+    """The purification of one model of unknown origin, in two steps.
+
+    Args:
+        suspect: the model with images; it stays as it is.
+        purifier: the method.
+        inversion: the vote on the target class.
+        seed: the source of everything random.
+    """
+
+    suspect: Suspect
+    purifier: Purifier
+    inversion: Voted
+    seed: Seed
+
+    def invert(self) -> Inverted:
+        """Inverts a trigger on the model."""
+        return invert(self.suspect, self.inversion, self.seed)
+
+    def stands_out(self, inverted: Inverted) -> bool:
+        """Returns whether the inversion names a class, or two."""
+        return bool(standing_out(inverted, self.inversion.threshold))
+
+    def purify(self, inverted: Inverted) -> Classifier:
+        """Returns the purified model.
+
+        Args:
+            inverted: of :meth:`invert`.
+
+        Raises:
+            SpecError: the model lacks what the method needs, for example batch norm.
+            DivergedError: a weight of the result is not finite.
+        """
+        source = InvertedSource(self.inversion, inverted) if inverts(self.purifier) else None
+        model, clean = self.suspect.model, self.suspect.clean
+        seed = self.seed.child("purifier", self.purifier.name)
+        return self.purifier(model, clean, seed=seed, trigger=source).model
+
+    def estimate(self) -> float:
+        """Returns the seconds that both steps will take, from a few steps of each loop."""
+        rehearsal = Rehearsal({}, patience=_PATIENCE)
+        with cutting(rehearsal):
+            self.purify(self.invert())
+            return rehearsal.seconds
+
+    def suspicion(self, inverted: Inverted) -> Suspicion:
+        """Returns what the inversion says."""
+        return suspicion_of(self.suspect, inverted, self.inversion)
+
+    def pictures(self, inverted: Inverted) -> tuple[bytes, bytes]:
+        """Returns strips of held-out images, clean and with the inverted trigger, as PNG files."""
+        target = suspects_of(inverted)[0]
+        strips = previews(
+            self.suspect.held_out,
+            "inverted",
+            inverted.generator,
+            target,
+            self.suspect.model.classes,
+        )
+        clean, triggered = strips.values()
+        return clean, triggered
+
+    def record(
+        self, inverted: Inverted, purified: Classifier, *, output: str, began: float
+    ) -> SuspectPurification:
+        """Measures both models on held-out images.
+
+        Args:
+            inverted: of :meth:`invert`.
+            purified: of :meth:`purify`.
+            output: the file of the purified model.
+            began: ``time.perf_counter()`` before the inversion.
+        """
+        seconds, held_out = time.perf_counter() - began, self.suspect.held_out
+        return SuspectPurification(
+            model=self.suspect.reading(),
+            suspicion=self.suspicion(inverted),
+            purifier={"method": self.purifier.name, **self.purifier.settings()},
+            before=rates_of(self.suspect.model, held_out, inverted),
+            after=rates_of(purified, held_out, inverted),
+            output=output,
+            seconds=seconds,
+        )

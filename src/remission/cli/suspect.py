@@ -1,0 +1,185 @@
+"""What ``purify`` and ``audit`` share: the options that say how somebody's model is opened."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from remission.cli.run import Device
+from remission.errors import CheckpointError, DataError, SpecError
+
+if TYPE_CHECKING:
+    from remission.audit.suspect.opening import FoundModel
+    from remission.audit.suspect.preprocessing import Preprocessing
+    from remission.audit.suspicion import Suspect
+    from remission.purifiers import Purifier
+    from remission.types import Dataset
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Clean images with a folder per class, DIR/class/image.png. A fifth only measures.",
+    ),
+]
+ArchOption = Annotated[
+    str,
+    typer.Option(
+        help="Its architecture, where the weights fit several; or FILE.py:function, your own code, "
+        "which is then executed.",
+        metavar="NAME",
+    ),
+]
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        help="The key of the network in its file, where there are several.", metavar="KEY"
+    ),
+]
+MeanOption = Annotated[
+    str,
+    typer.Option(
+        help="Mean that is subtracted from images in [0, 1], as 0.5 or 0.49,0.48,0.45; or the name "
+        "of a preset, as cifar10 or imagenet.",
+        metavar="M",
+    ),
+]
+StdOption = Annotated[
+    str, typer.Option(help="Standard deviation by which they are divided.", metavar="S")
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers as JSON.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="The source of everything random.")]
+
+
+def check_outputs(files: Sequence[Path | None], inputs: Sequence[Path | None]) -> None:
+    """Checks that files can be written, and are none of those that are read.
+
+    Raises:
+        CheckpointError: one cannot be written, or two are the same.
+    """
+    wanted = [file for file in files if file is not None]
+    for number, file in enumerate(wanted):
+        if file.is_dir() or not file.absolute().parent.is_dir():
+            raise CheckpointError(f"'{file}' cannot be written", "name a file in a folder")
+        if any(file.absolute() == other.absolute() for other in wanted[:number]):
+            raise CheckpointError(f"'{file}' would be written twice", "name different files")
+        for source in inputs:
+            if source is not None and _within(file, source):
+                raise CheckpointError(f"'{file}' is part of '{source}'", "name another file")
+
+
+def _within(file: Path, source: Path) -> bool:
+    """Returns whether a file is another, or one that a folder holds already."""
+    if not file.exists() or not source.exists():
+        return False
+    return file.samefile(source) or (source.is_dir() and file.resolve().parent == source.resolve())
+
+
+def open_suspect(
+    path: Path, data: Path, *, key: str, arch: str, mean: str, std: str, device: Device
+) -> Suspect:
+    """Opens a model with a folder of clean images; nothing in its file is executed.
+
+    Raises:
+        UserError: model and images cannot be read, or do not belong together.
+    """
+    from remission.audit.suspect.opening import find_model
+
+    found = find_model(path, place=key, arch=arch)
+    return with_images(found, images_of(data, found), mean=mean, std=std, device=device)
+
+
+def with_images(
+    found: FoundModel, dataset: Dataset, *, mean: str, std: str, device: Device
+) -> Suspect:
+    """Builds a model that was found, and shows it a data set.
+
+    Raises:
+        UserError: model and images do not belong together.
+    """
+    from remission.audit.suspect.opening import open_model, relabelled
+    from remission.audit.suspicion import Suspect
+    from remission.models import resolve_device
+
+    where = resolve_device(device.value)
+    given = normalisation(mean, std, dataset.train.shape[0])
+    opened = open_model(found, dataset.train.to(where), dataset.classes, given=given)
+    held_out = relabelled(dataset.test.to(where), opened)
+    return Suspect(opened=opened, held_out=held_out, folders=dataset.classes)
+
+
+def images_of(folder: Path, found: FoundModel) -> Dataset:
+    """Reads a folder of images in the size that a model takes.
+
+    Raises:
+        DataError: there is no such folder, or it holds no classes of images.
+    """
+    from remission.audit.suspect.opening import image_size
+    from remission.data import load_dataset
+
+    if not folder.is_dir():
+        raise DataError(f"there is no folder '{folder}'", "give one with a folder per class")
+    return load_dataset(folder, size=image_size(found))
+
+
+def normalisation(mean: str, std: str, channels: int) -> Preprocessing | None:
+    """Returns the normalisation of --mean and --std; None without them.
+
+    Raises:
+        SpecError: they are no numbers, not as many as there are channels, or no preset.
+    """
+    from remission.audit.suspect.preprocessing import COLOUR, GREY, Preprocessing
+
+    presets = {one.name: one for one in (GREY if channels == 1 else COLOUR)}
+    if mean in presets and not std:
+        return presets[mean]
+    if not mean and not std:
+        return None
+    known = f"or the name of a preset alone: --mean {', '.join(presets)}"
+    if not mean or not std:
+        raise SpecError("--mean and --std belong together", f"give both, {known}")
+    try:
+        numbers = [tuple(float(part) for part in text.split(",")) for text in (mean, std)]
+        first, second = (n * channels if len(n) == 1 else n for n in numbers)
+        if len(first) != channels:
+            raise ValueError
+        return Preprocessing(name="as given", mean=first, std=second)
+    except ValueError:
+        raise SpecError(
+            f"--mean {mean} --std {std}",
+            f"give one number, or {channels} with commas between; those of --std above 0, {known}",
+        ) from None
+
+
+def purifier_of(method: str, settings: Sequence[str]) -> Purifier:
+    """Builds a purifier from --method and --set.
+
+    Raises:
+        SpecError: there is no such method, a value is wrong, or it needs the attacker's trigger.
+    """
+    from remission.registry import make_purifier
+
+    table: dict[str, Any] = {"method": method}
+    for setting in settings:
+        key, sign, text = setting.partition("=")
+        if not sign or not key.strip():
+            raise SpecError(f"--set {setting}", "write KEY=VALUE, for example --set epochs=20")
+        try:
+            table[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            table[key.strip()] = text.strip()
+    purifier = make_purifier(table)
+    if purifier.needed_trigger() == "true":
+        raise SpecError(
+            f"{method} needs the attacker's trigger, which nobody knows here",
+            "choose a method that inverts the trigger, or needs none",
+        )
+    return purifier

@@ -1,0 +1,42 @@
+"""Templates of pages, filled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from remission.report.groups.labels import printable
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_page(name: str, **content: Any) -> str:  # noqa: ANN401  # whatever the templates show
+    """Returns a page as HTML text.
+
+    Args:
+        name: the file of its template.
+        content: the values that the template shows; text is escaped.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,  # names come from other people's specs and files
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(sentence=_as_sentence, signed=_signed, printable=printable)
+    return environment.get_template(name).render(**content)
+
+
+def _as_sentence(note: str) -> str:
+    """Returns a note with a capital letter, a full stop, and minus signs before numbers."""
+    text = re.sub(r"(?<!\w)-(?=\d)", "\u2212", note)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _signed(number: str) -> str:
+    """Returns a signed number with a minus instead of a hyphen; other text as it is."""
+    return number.replace("-", "\u2212") if number[:1] in ("+", "-") else number

@@ -1,0 +1,135 @@
+"""What is said of a model of unknown origin and of its purification, in full sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from remission.intervals import Rate, newcombe
+from remission.records.suspect import (
+    ModelClass,
+    ModelReading,
+    SuspectPurification,
+    Suspicion,
+)
+
+LOW = 0.15
+"""An inverted trigger that succeeds on no more images counts as gone; the paper's limit of ASR."""
+ARRIVES = 0.5
+"""An inverted trigger that succeeds on fewer images of the suspect model proves little."""
+
+
+def percent(rate: Rate) -> str:
+    """Returns a rate with its 95 % interval: ``91.5 % [90.1, 92.8]``."""
+    low, high = rate.interval
+    return f"{100 * rate.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def listed(classes: Sequence[ModelClass]) -> str:
+    """Returns classes as ``class 3 (bag)``, or ``classes 3 (bag) and 5``."""
+    names = " and ".join(map(str, classes))
+    return f"class{'' if len(classes) == 1 else 'es'} {names}"
+
+
+def reading_lines(model: ModelReading) -> Iterator[str]:
+    """Yields sentences on how a model was read."""
+    where = f", network '{model.place}'" if model.place else ""
+    channels, height, width = model.shape
+    best, *others = model.normalisations
+    yield (
+        f"{model.file}{where}: {model.arch}, {model.classes} classes, images of "
+        f"{channels} x {height} x {width}; {model.match}."
+    )
+    how = f" (the best of {len(others) + 1} normalisations)" if others else ""
+    yield (
+        f"Images are normalised by: {best.name}{how}. Clean accuracy is then "
+        f"{percent(best.clean_acc)}."
+    )
+    yield (
+        f"{model.used} images are for inversion, purification and retuning; {model.held_out} "
+        "others only measure."
+    )
+
+
+def suspicion_line(suspicion: Suspicion) -> str:
+    """Says which classes stand out as targets, with how much lead, and which votes agree."""
+    lead, margin_lead = suspicion.lead or 1.0, suspicion.margin_lead or 1.0
+    pair = suspicion.pair_vote is not None and bool(suspicion.standing_out)
+    vote = (suspicion.pair_vote if pair else suspicion.vote) or 0.0
+    votes = (
+        f"the vote is {vote:.1f}, and {suspicion.threshold:g} name a class. The smallest "
+        f"perturbation leads by a factor of {lead:.2f}, the largest margin by {margin_lead:.2f}: "
+        f"{_agreement(lead, margin_lead)}."
+    )
+    if suspicion.standing_out:
+        one = len(suspicion.standing_out) == 1
+        what = (
+            "stands out as the target of a backdoor" if one else "stand out as targets of backdoors"
+        )
+        named = listed(suspicion.standing_out)
+        return f"{named[0].upper()}{named[1:]} {what}: {votes}"
+    suspects = f" The likeliest are {listed(suspicion.likeliest)}." if suspicion.likeliest else ""
+    return f"No class stands out: {votes}{suspects}"
+
+
+def _agreement(lead: float, margin_lead: float) -> str:
+    """Says which of the two signs point to the class."""
+    signs = [
+        name for name, value in (("perturbation", lead), ("margin", margin_lead)) if value > 1.1
+    ]
+    if len(signs) == 2:
+        return "both votes agree on it"
+    return f"only the {signs[0]} votes for it" if signs else "neither votes for a class"
+
+
+def result_lines(result: SuspectPurification) -> Iterator[str]:
+    """Yields sentences on what a purification did, and on what to do next."""
+    before, after = result.before, result.after
+    cost = before.clean_acc.value - after.clean_acc.value
+    yield (f"Clean accuracy: {percent(before.clean_acc)} before, {percent(after.clean_acc)} after.")
+    yield (
+        f"Success of the inverted trigger: {percent(before.trigger)} before, "
+        f"{percent(after.trigger)} after."
+    )
+    if before.trigger.value < ARRIVES:
+        yield (
+            "The inverted trigger reached few images before, so that its success after says little."
+        )
+    elif after.trigger.value > LOW:
+        yield "The inverted trigger still works: try a larger 'epochs' or 'lr', or another method."
+    if cost > 0.03:
+        yield (
+            f"The purification cost {100 * cost:.1f} points of clean accuracy: more clean images "
+            "or a smaller 'lr' cost less."
+        )
+    yield (
+        "A low success of the inverted trigger is no proof, since the true trigger may be another, "
+        f"and a purified model may relapse. Next: {next_command(result)}"
+    )
+
+
+def next_command(result: SuspectPurification) -> str:
+    """Returns the command that audits the purified model."""
+    return (
+        f"remission audit {result.model.file} --purified {result.output} --data DIR -o audit.html"
+    )
+
+
+def purification_headline(result: SuspectPurification) -> str:
+    """Returns one or two sentences on a purification."""
+    suspicion, before, after = result.suspicion, result.before, result.after
+    said = (
+        f"{listed(suspicion.standing_out)} stood out as the target of a backdoor"
+        if suspicion.standing_out
+        else "no class stood out, and the model was purified all the same"
+    )
+    low, high = newcombe(
+        after.clean_acc.value, after.clean_acc.interval,
+        before.clean_acc.value, before.clean_acc.interval,
+    )  # fmt: skip
+    change = 100 * (after.clean_acc.value - before.clean_acc.value)
+    return (
+        f"{said[0].upper()}{said[1:]}. The inverted trigger reached "
+        f"{100 * before.trigger.value:.0f} % of the held-out images of other classes before the "
+        f"purification, and reaches {100 * after.trigger.value:.0f} % now. Clean accuracy changed "
+        f"by {change:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}]."
+    )
