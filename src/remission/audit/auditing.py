@@ -17,7 +17,7 @@ from remission.audit.sought_triggers import FAMILIES, Sought, other_classes, par
 from remission.audit.suspicion import Suspect, invert, suspects_of, suspicion_of
 from remission.audit.tried_triggers import TriedTrigger, triggers_of, with_first
 from remission.intervals import Rate
-from remission.inversion import Voted
+from remission.inversion import Inverted, Voted
 from remission.inversion.perturbations import Tried
 from remission.previews import previews
 from remission.progress import cutting, within
@@ -64,15 +64,21 @@ class Auditor:
             }
             object.__setattr__(self, "inversion", replace(self.inversion, **halved))
 
-    def audit(self) -> tuple[SuspectAudit, tuple[bytes, bytes] | None]:
+    def audit(
+        self, inverted: Inverted | None = None
+    ) -> tuple[SuspectAudit, tuple[bytes, bytes] | None]:
         """Runs the whole audit.
+
+        Args:
+            inverted: what :func:`remission.audit.suspicion.invert` found in the suspect model, if
+                it was asked before; None: it is asked now.
 
         Returns:
             What was found, and strips of held-out images without and with the first suspected
             trigger as PNG files; None for a trigger of which there are only triggered images.
         """
         began, suspect = time.perf_counter(), self.suspect
-        inverted = invert(suspect, self.inversion, self.seed)
+        inverted = inverted or invert(suspect, self.inversion, self.seed)
         alone, tried = self._triggers(suspects_of(inverted))
         depth = self._depth()
         triggers = list[AuditedTrigger]()
