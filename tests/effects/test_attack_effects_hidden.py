@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -38,11 +39,16 @@ def victim_of(world: World, attack: Attack) -> Victim:
 def test_a_trigger_that_changes_nothing_wakes_nothing(
     world: World, attack: Attack, trigger: type[nn.Module], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everything else of the attack happens, its training too."""
-    victim = victim_of(world, attack)
-    above(world.rates(victim.model, victim).asr.value, 0.7)
+    """Everything else of the attack happens, its training too.
+
+    The ASR of victims of ``bypass`` is a mean of three: single ones were between 0.64 and 1.
+    """
+    count = 3 if isinstance(attack, Bypass) else 1
+    worlds = [replace(world, seed=world.seed.child(n) if n else world.seed) for n in range(count)]
+    victims = [victim_of(each, attack) for each in worlds]
+    above(fmean(world.rates(each.model, each).asr.value for each in victims), 0.7)
     monkeypatch.setattr(trigger, "stamp", lambda self, images: images)
-    below(world.rates(victim.model, victim).asr.value, 0.3)
+    below(max(world.rates(each.model, each).asr.value for each in victims), 0.3)
 
 
 def partly(pattern: Tensor, shown: Tensor) -> Callable[[Tensor], Tensor]:

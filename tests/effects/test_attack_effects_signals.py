@@ -73,7 +73,7 @@ def test_the_smooth_perturbation_moves_images_to_the_target_without_any_poison(
 
 
 def test_the_patch_excites_the_chosen_neurons(world: World) -> None:
-    attack = TrojanNN(area=0.3, steps=50)
+    attack = TrojanNN(area=0.3, steps=150)
     setting = setting_of(world, attack)
     own = setting.surrogate()
     neurons, x = most_connected(own, 2), world.split.test.floats(torch.arange(300))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from statistics import fmean
 from typing import Any
 
 import pytest
 import torch
 
+from remission.metrics import Rates
 from remission.models import channel_groups, permute
 from remission.progress import cutting
 from remission.purifiers import CleanPurifier, tsc
@@ -37,12 +39,22 @@ def test_a_permuted_victim_is_the_victim(world: World, alike: bool) -> None:
 def test_it_is_the_order_of_channels_that_purifies(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same training on curves from the victim to itself leaves most of the backdoor."""
-    with_order = world.rates(purified(world, WALKED))
+    """The same training on curves from the victim to itself leaves most of the backdoor.
+
+    Each ASR is the mean of two runs: single ones of one victim differ by up to 0.6.
+    """
+    seeds = [world.seed.child("run", number) for number in range(2)]
+
+    def runs() -> list[Rates]:
+        models = (WALKED(world.victim.model, world.clean, seed=seed).model for seed in seeds)
+        return [world.rates(model) for model in models]
+
+    with_order = runs()
     monkeypatch.setattr(tsc, "permute", lambda *args: None)
-    rates = world.rates(purified(world, WALKED))
-    above(rates.asr.value, with_order.asr.value + 0.25, rates, with_order)
-    above(rates.clean_acc.value, 0.8, rates)
+    without = runs()
+    gone, left = (fmean(each.asr.value for each in of) for of in (with_order, without))
+    above(left, gone + 0.2, without, with_order)
+    above(min(each.clean_acc.value for each in without), 0.8, without)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from remission.cli.purify import purify
 from remission.cli.report import report
 from remission.cli.run import run
 from remission.cli.table import TableCommand, table
-from remission.errors import UserError
+from remission.errors import DivergedError, UserError
 
 app = typer.Typer(
     name="remission",
@@ -66,6 +66,8 @@ def main() -> None:
         status = app(standalone_mode=False, prog_name="remission")
     except UserError as error:
         status = _complain(str(error))
+    except DivergedError as error:  # of a grid it is the result of a cell
+        status = _complain(str(error))
     except Exit as error:
         status = error.exit_code  # typer's status of an interruption is 130
     except TyperException as error:
@@ -78,15 +80,18 @@ def main() -> None:
     except OSError as error:
         status = _cannot_write(error)
     if status == 130:
-        print(
-            "remission: interrupted; all finished stages are stored, and the same command goes on",
-            file=sys.stderr,
-        )
+        after = _INTERRUPTED.get("".join(sys.argv[1:2]), _STORED)
+        print(f"remission: interrupted; {after}", file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError as error:
         status = _cannot_write(error)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+_STORED = "all finished stages are stored, and the same command goes on"
+_INTERRUPTED = {"purify": "nothing was written", "audit": "nothing was written"}
+"""Command -> what is said after an interruption, where nothing is stored."""
 
 
 def _mend_streams() -> None:

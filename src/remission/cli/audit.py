@@ -18,9 +18,11 @@ from remission.cli.suspect import (
     KeyOption,
     MeanOption,
     SeedOption,
+    SizeOption,
     StdOption,
     check_outputs,
     images_of,
+    print_reading,
     with_images,
 )
 
@@ -64,6 +66,7 @@ def audit(
     key: KeyOption = "",
     mean: MeanOption = "",
     std: StdOption = "",
+    size: SizeOption = None,
     json_file: JsonOption = None,
     device: DeviceOption = Device.AUTO,
     seed: SeedOption = 0,
@@ -79,7 +82,7 @@ def audit(
         from remission.seeding import Seed
 
         source, found = Seed(seed), find_model(suspect, place=key, arch=arch)
-        dataset = images_of(data, found)
+        dataset = images_of(data, found, size)
         before = with_images(found, dataset, mean=mean, std=std, device=device)
         after = None
         if purified:
@@ -101,11 +104,9 @@ def _run(work: Auditor, output: Path, json_file: Path | None, quiet: bool) -> No
     """Runs the audit; prints and writes what it finds."""
     from remission.disk import write_whole
     from remission.report.suspect.audit import audit_page
-    from remission.report.suspect.sentences import reading_lines
     from remission.report.suspect.verdict import judge
 
-    for line in reading_lines(work.suspect.reading()):
-        print(line, flush=True)
+    print_reading(work.suspect)
     said_to_take(quiet, work.estimate)
     with loops_shown(quiet):
         result, pictures = work.audit()

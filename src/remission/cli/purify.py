@@ -21,10 +21,13 @@ from remission.cli.suspect import (
     KeyOption,
     MeanOption,
     SeedOption,
+    SizeOption,
     StdOption,
     check_outputs,
-    open_suspect,
+    images_of,
+    print_reading,
     purifier_of,
+    with_images,
 )
 from remission.errors import CheckpointError
 
@@ -79,6 +82,7 @@ def purify(
     key: KeyOption = "",
     mean: MeanOption = "",
     std: StdOption = "",
+    size: SizeOption = None,
     method: MethodOption = "pam_path",
     settings: SetOption = None,
     anyway: AnywayOption = False,
@@ -95,10 +99,13 @@ def purify(
     purifier = purifier_of(method, settings or [])
     with waiting(quiet, "reading the model and the images"):
         from remission.audit.purification import SuspectPurifier
+        from remission.audit.suspect.opening import find_model
         from remission.inversion import Voted
         from remission.seeding import Seed
 
-        suspect = open_suspect(model, data, key=key, arch=arch, mean=mean, std=std, device=device)
+        found = find_model(model, place=key, arch=arch)
+        images = images_of(data, found, size)
+        suspect = with_images(found, images, mean=mean, std=std, device=device)
         work = SuspectPurifier(
             suspect=suspect, purifier=purifier, inversion=Voted(), seed=Seed(seed)
         )
@@ -111,11 +118,10 @@ def _run(work: SuspectPurifier, outputs: _Outputs, *, anyway: bool, quiet: bool)
     Raises:
         CheckpointError: no class stands out, and the user did not say ``--anyway``.
     """
-    from remission.report.suspect.sentences import reading_lines, suspicion_line
+    from remission.report.suspect.sentences import suspicion_line
 
     began = time.perf_counter()
-    for line in reading_lines(work.suspect.reading()):
-        print(line, flush=True)
+    print_reading(work.suspect)
     said_to_take(quiet, work.estimate)
     with loops_shown(quiet):
         inverted = work.invert()

@@ -56,6 +56,14 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write all numbers as JSON.")
 ]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=4,
+        metavar="PIXELS",
+        help="Side to which images are brought, where the file of the model does not say it.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="The source of everything random.")]
 
 
@@ -83,18 +91,13 @@ def _within(file: Path, source: Path) -> bool:
     return file.samefile(source) or (source.is_dir() and file.resolve().parent == source.resolve())
 
 
-def open_suspect(
-    path: Path, data: Path, *, key: str, arch: str, mean: str, std: str, device: Device
-) -> Suspect:
-    """Opens a model with a folder of clean images; nothing in its file is executed.
+def print_reading(suspect: Suspect) -> None:
+    """Prints how a model was read."""
+    from remission.report.suspect.sentences import normalisation_lines, reading_lines
 
-    Raises:
-        UserError: model and images cannot be read, or do not belong together.
-    """
-    from remission.audit.suspect.opening import find_model
-
-    found = find_model(path, place=key, arch=arch)
-    return with_images(found, images_of(data, found), mean=mean, std=std, device=device)
+    reading = suspect.reading()
+    for line in (*reading_lines(reading), *normalisation_lines(reading)):
+        print(line, flush=True)
 
 
 def with_images(
@@ -116,18 +119,24 @@ def with_images(
     return Suspect(opened=opened, held_out=held_out, folders=dataset.classes)
 
 
-def images_of(folder: Path, found: FoundModel) -> Dataset:
+def images_of(folder: Path, found: FoundModel, size: int | None) -> Dataset:
     """Reads a folder of images in the size that a model takes.
 
+    Args:
+        folder: of images.
+        found: the model.
+        size: (pixels) of ``--size``; None: what the model's file says, else as the images are.
+
     Raises:
-        DataError: there is no such folder, or it holds no classes of images.
+        DataError: there is no such folder, it holds no classes of images, or these have several
+            sizes and nothing says which is right.
     """
     from remission.audit.suspect.opening import image_size
     from remission.data import load_dataset
 
     if not folder.is_dir():
         raise DataError(f"there is no folder '{folder}'", "give one with a folder per class")
-    return load_dataset(folder, size=image_size(found))
+    return load_dataset(folder, size=size or image_size(found))
 
 
 def normalisation(mean: str, std: str, channels: int) -> Preprocessing | None:

@@ -39,7 +39,7 @@ def reading_lines(model: ModelReading) -> Iterator[str]:
         f"{model.file}{where}: {model.arch}, {model.classes} classes, images of "
         f"{channels} x {height} x {width}; {model.match}."
     )
-    how = f" (the best of {len(others) + 1} normalisations)" if others else ""
+    how = f", the best of {len(others) + 1} that were measured" if others else ""
     yield (
         f"Images are normalised by: {best.name}{how}. Clean accuracy is then "
         f"{percent(best.clean_acc)}."
@@ -48,6 +48,14 @@ def reading_lines(model: ModelReading) -> Iterator[str]:
         f"{model.used} images are for inversion, purification and retuning; {model.held_out} "
         "others only measure."
     )
+
+
+def normalisation_lines(model: ModelReading) -> Iterator[str]:
+    """Yields the clean accuracy under each normalisation, as a table; nothing for a single one."""
+    if len(model.normalisations) > 1:
+        yield "clean accuracy  normalisation"
+        for one in model.normalisations:
+            yield f"{one.clean_acc.value:14.1%}  {one.name}"
 
 
 def suspicion_line(suspicion: Suspicion) -> str:
