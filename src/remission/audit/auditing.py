@@ -79,7 +79,8 @@ class Auditor:
         """
         began, suspect = time.perf_counter(), self.suspect
         inverted = inverted or invert(suspect, self.inversion, self.seed)
-        alone, tried = self._triggers(suspects_of(inverted))
+        targets = suspects_of(inverted)
+        alone, tried = self._triggers(targets[:1] if self.quick else targets)
         depth = self._depth()
         triggers = list[AuditedTrigger]()
         for number, trigger in enumerate(tried, start=1):

@@ -46,6 +46,7 @@ GRID: dict[str, Retuning] = {
 """Ways to retune, the paper's first."""
 LEFT_OUT = (
     "half of the steps by which the class and its trigger are sought",
+    "the second class, where two are suspected",
     "the grid of retunings, of which the worst is taken",
     "retunings with 1 and with 100 poisoned images",
     "the search for small perturbations",

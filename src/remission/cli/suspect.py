@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from remission.purifiers import Purifier
     from remission.types import Dataset
 
+_FEWEST = 20
+"""Fewer held-out images measure nothing."""
+
 DataOption = Annotated[
     Path,
     typer.Option(
@@ -128,15 +131,22 @@ def images_of(folder: Path, found: FoundModel, size: int | None) -> Dataset:
         size: (pixels) of ``--size``; None: what the model's file says, else as the images are.
 
     Raises:
-        DataError: there is no such folder, it holds no classes of images, or these have several
-            sizes and nothing says which is right.
+        DataError: there is no such folder, it holds fewer than two classes or too few images, or
+            these have several sizes and nothing says which is right.
     """
     from remission.audit.suspect.opening import image_size
     from remission.data import load_dataset
 
     if not folder.is_dir():
         raise DataError(f"there is no folder '{folder}'", "give one with a folder per class")
-    return load_dataset(folder, size=size or image_size(found))
+    dataset = load_dataset(folder, size=size or image_size(found))
+    if len(dataset.classes) < 2 or len(dataset.test) < _FEWEST:
+        raise DataError(
+            f"'{folder}' holds {len(dataset.train) + len(dataset.test)} images of "
+            f"{len(dataset.classes)} classes",
+            f"give images of at least two classes, and {5 * _FEWEST} of them or more",
+        )
+    return dataset
 
 
 def normalisation(mean: str, std: str, channels: int) -> Preprocessing | None:

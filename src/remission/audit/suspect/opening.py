@@ -142,7 +142,7 @@ def open_model(
             OpenedModel(found=found, model=model, clean=clean, match=match, attempts=attempts)
         )
     best = max(opened, key=lambda one: one.attempts[0].clean_acc.hits)
-    take_best(best.model, best.attempts, f"'{found.file}'")
+    take_best(best.model, best.attempts, f"'{found.file}'", len(folders))
     return best
 
 

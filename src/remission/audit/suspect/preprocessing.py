@@ -160,14 +160,18 @@ def _of(model: Classifier) -> Preprocessing:
 def least_accuracy(classes: int) -> float:
     """Returns the clean accuracy below which a model is read in a wrong way.
 
-    This is three times chance, 3 / K, or half way from chance to 1, (1 + 1 / K) / 2, whichever is
+    This is three times chance, 3 / m, or half way from chance to 1, (1 + 1 / m) / 2, whichever is
     lower: the latter for fewer than five classes.
+
+    Args:
+        classes: m, number of classes with images; a model that gives one answer for all of them is
+            right on a share of 1 / m, however many classes it knows.
     """
     return min(_TIMES_CHANCE / classes, (1 + 1 / classes) / 2)
 
 
 def take_best(
-    model: Classifier, attempts: Sequence[PreprocessingAttempt], origin: str
+    model: Classifier, attempts: Sequence[PreprocessingAttempt], origin: str, classes: int
 ) -> PreprocessingAttempt:
     """Makes ``model`` normalise its images in the best way; returns that attempt.
 
@@ -175,11 +179,12 @@ def take_best(
         model: the model that was measured.
         attempts: as :func:`measure` returns them.
         origin: how errors name the model.
+        classes: number of classes with images.
 
     Raises:
         CheckpointError: even the best is not clearly better than chance.
     """
-    best, least = attempts[0], least_accuracy(model.classes)
+    best, least = attempts[0], least_accuracy(classes)
     if best.clean_acc.value < least:
         listed = ", ".join(f"{r.normalisation.name} {r.clean_acc.value:.1%}" for r in attempts)
         raise CheckpointError(

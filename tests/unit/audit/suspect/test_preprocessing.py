@@ -72,7 +72,7 @@ def test_the_right_way_is_found_among_all(channels: int) -> None:
             continue
         model = reader(way, colours)
         attempts = measure(model, clean, candidates(clean))
-        best = take_best(model, attempts, "FILE").normalisation
+        best = take_best(model, attempts, "FILE", 40).normalisation
         right = next(r for r in attempts if r.normalisation == way)
         assert right.clean_acc.hits == attempts[0].clean_acc.hits, way.name
         assert attempts[0].clean_acc.value > attempts[-1].clean_acc.value
@@ -137,7 +137,7 @@ def test_a_model_that_is_read_in_a_wrong_way_is_refused_with_all_accuracies() ->
     wrong = LabelledImages(clean.images, (clean.labels + 7) % 40)
     attempts = measure(model, wrong, candidates(wrong))
     with pytest.raises(CheckpointError, match="read in a wrong way") as caught:
-        take_best(model, attempts, "some file.pt")
+        take_best(model, attempts, "some file.pt", 40)
     line = str(caught.value)
     assert "some file.pt" in line
     assert "architecture" in line
