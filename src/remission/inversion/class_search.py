@@ -54,7 +54,7 @@ class Compared:
     needs: Mapping[Family, Tensor]
 
     def leads(self) -> Tensor:
-        """Returns min over r != t of n_r / n_t, one row per family and one column per class."""
+        """Returns min over j != t of n_j / n_t, one row per family and one column per class."""
         return torch.stack([leads(needed) for needed in self.needs.values()])
 
     def place(self, target: int) -> int:
@@ -191,8 +191,8 @@ class ClassSearch(Inversion, ABC):
             model: the suspect model in eval mode.
             clean: the defender's images with true labels.
             family: the family of the perturbations.
-            classes: (K,) indices of the classes.
-            first: (K, ...) the parameters theta with which the search begins.
+            classes: (k,) indices of the classes.
+            first: (k, ...) the parameters theta with which the search begins.
             reach: share of images that shall arrive.
             seed: the source of the images of each step.
         """
@@ -207,8 +207,8 @@ class ClassSearch(Inversion, ABC):
         for _ in tracked(range(self.steps), f"inversion: {family}", self.steps):
             index = torch.randint(len(clean), (enough(count),), generator=draws)
             labels = clean.labels[index.to(device)]
-            other = (labels[None] != classes[:, None]).float()  # (K, B)
-            logits = logits_under(model, clean.floats(index), theta, family)  # (K, B, K)
+            other = (labels[None] != classes[:, None]).float()  # (k, B)
+            logits = logits_under(model, clean.floats(index), theta, family)  # (k, B, K)
             goal = classes[:, None].expand_as(other)
             ce = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none")
             loss = (mean_of(ce.view_as(other), other) + cost * size(theta, family)).sum()
@@ -248,7 +248,7 @@ class ClassSearch(Inversion, ABC):
         family: Tried,
         classes: Tensor,
     ) -> Tensor:
-        """Returns the share of images of other classes that arrive at each of ``classes``, (K,)."""
+        """Returns the share of images of other classes that arrive at each of ``classes``, (k,)."""
         hits, count = theta.new_zeros(len(theta)), theta.new_zeros(len(theta))
         stream = batches(clean, self.batch_size, generator=None)
         for images, labels in tracked(stream, "", -(-len(clean) // self.batch_size)):

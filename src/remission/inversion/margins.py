@@ -3,7 +3,7 @@
 A backdoor makes a model very sure of its target class on some images that are far from all natural
 ones (MM-BD: Wang et al., S&P 2024, arXiv 2205.06900). So for every class t,
 
-    v_t = max over x in [0, 1]^d of  f_t(x) - max over k != t of f_k(x),
+    v_t = max over x in [0, 1]^d of  f_t(x) - max over j != t of f_j(x),
 
 is sought by gradient ascent from random images. Classes differ in v_t without any backdoor too.
 Unlike MM-BD, which compares the classes of one model, each v_t is therefore divided by that of

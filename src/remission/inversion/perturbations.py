@@ -1,4 +1,4 @@
-"""Perturbations of several classes at once: their sizes, what they show, and what they need."""
+"""Perturbations of k of K classes at once: their sizes, what they show, and what they need."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class SearchResult:
     """The result of searching one family, with one entry per class.
 
     Args:
-        theta: patterns (K, C, H, W), flows (K, 2, grid, grid), or the logits of masks and of the
-            patterns behind them (K, 1 + C, H, W).
-        size: (K,) |theta| of each.
-        share: (K,) share of the images of other classes that arrive, in [0, 1].
+        theta: patterns (k, C, H, W), flows (k, 2, grid, grid), or the logits of masks and of the
+            patterns behind them (k, 1 + C, H, W).
+        size: (k,) |theta| of each.
+        share: (k,) share of the images of other classes that arrive, in [0, 1].
     """
 
     theta: Tensor
@@ -31,12 +31,12 @@ class SearchResult:
     share: Tensor
 
     def needs(self) -> Tensor:
-        """Returns log s_t, (K,)."""
+        """Returns log s_t, (k,)."""
         return (self.size.clamp_min(1e-6) / self.share.clamp_min(0.01)).log()
 
 
 def leads(needs: Tensor) -> Tensor:
-    """Returns leads (K,) from log n_t (K,): the least need of all other classes over its own."""
+    """Returns leads (k,) from log n_t (k,): the least need of all other classes over its own."""
     if len(needs) < 2:
         return torch.ones_like(needs)
     return (-largest_other(-needs) - needs).exp()
@@ -49,14 +49,14 @@ def largest_other(values: Tensor) -> Tensor:
 
 
 def size(theta: Tensor, family: Tried) -> Tensor:
-    """Returns |theta| of each class, (K,): root mean squares; of patches, the means of masks."""
+    """Returns |theta| of each class, (k,): root mean squares; of patches, the means of masks."""
     if family == "patch":
         return theta[:, 0].sigmoid().flatten(1).mean(1)
     return (theta.flatten(1).square().mean(1) + 1e-12).sqrt()
 
 
 def shown(images: Tensor, theta: Tensor, family: Tried) -> Tensor:
-    """Applies the perturbation of each class to images (B, C, H, W); returns (K, B, C, H, W)."""
+    """Applies the perturbation of each class to images (B, C, H, W); returns (k, B, C, H, W)."""
     if family == "patch":
         mask, pattern = theta[:, None, :1].sigmoid(), theta[:, None, 1:].sigmoid()
         return (1 - mask) * images + mask * pattern
@@ -68,11 +68,11 @@ def shown(images: Tensor, theta: Tensor, family: Tried) -> Tensor:
 
 
 def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried) -> Tensor:
-    """Returns logits (K, B, K) of images (B, C, H, W) under the perturbation of each class."""
+    """Returns logits (k, B, K) of images (B, C, H, W) under the perturbation of each class."""
     logits: Tensor = model(shown(images, theta, family).flatten(0, 1))
     return logits.view(len(theta), len(images), -1)
 
 
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:
-    """Returns the mean of the values (K, B) of weight 1, (K,); 0 where there are none."""
+    """Returns the mean of the values (k, B) of weight 1, (k,); 0 where there are none."""
     return (values * weights).sum(1) / weights.sum(1).clamp_min(1)

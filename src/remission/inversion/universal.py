@@ -21,7 +21,7 @@ needs
 
 since both a faint pattern and a small patch suffice where a backdoor is, while a class that is near
 to the others anyway makes only one of them small. The class with the largest lead of both n_t,
-min over r != t of n_r / n_t, is named. Its added pattern or warp is then searched further, alone,
+min over j != t of n_j / n_t, is named. Its added pattern or warp is then searched further, alone,
 so that more images arrive; this is the trigger.
 """
 

@@ -4,8 +4,8 @@ Two signs tell a target class from others, and each misses some backdoors. With 
 perturbation that sends images to class t (:mod:`remission.inversion.universal`) and r_t its maximum
 margin over that of references (:mod:`remission.inversion.margins`), class t has the vote
 
-    l_t = log(min over s != t of n_s / n_t),
-    vote_t = (l_t - max(0, max over s != t of l_s)) / a  +  log(r_t / max over s != t of r_s) / b,
+    l_t = log(min over j != t of n_j / n_t),
+    vote_t = (l_t - max(0, max over j != t of l_j)) / a  +  log(r_t / max over j != t of r_j) / b,
 
 l_t is the larger of the leads by patterns and by warps; the l of classes that lead in different
 families are compared directly. Each term is divided by its standard deviation on models that nobody
