@@ -150,13 +150,16 @@ class Audits:
         self._inverted[known.suspect.id] = inverted
         found, _ = auditor.audit(inverted)
         decided = decisive(found)
+        said = as_json(found)
+        for model in ("suspect", "purified"):
+            said[model]["file"] = Path(said[model]["file"]).name
         return {
             "label": known.label,
             "quick": self.quick,
             "verdict": judge(found).outcome,
             "blind_gap": decided.blind_gap() if decided else None,
             "truth": known.truth,
-            **as_json(found),
+            **said,
         }
 
     def _images(self, seed: int, inputs: StageInputs) -> Path:

@@ -29,7 +29,7 @@ def recipe_file(name: str) -> Path:
     return ROOT / "recipes" / f"{name}.toml"
 
 
-STORES = sorted(folder for folder in (ROOT / "results").iterdir() if folder.is_dir())
+STORES = sorted(folder for folder in (ROOT / "results").iterdir() if (folder / "records").is_dir())
 
 
 CHANGED = {
