@@ -16,6 +16,7 @@ from remission.audit.depth import LEFT_OUT, MOST_LOST, Depth, clean_accuracy
 from remission.audit.sought_triggers import FAMILIES, Sought, other_classes, part, seek
 from remission.audit.suspicion import Suspect, invert, suspects_of, suspicion_of
 from remission.audit.tried_triggers import TriedTrigger, triggers_of, with_first
+from remission.errors import CheckpointError
 from remission.intervals import Rate
 from remission.inversion import Inverted, Voted
 from remission.inversion.perturbations import Tried
@@ -47,6 +48,9 @@ class Auditor:
         seed: the source of everything random.
         known: the trigger, where it is given; None: triggers are inverted.
         quick: whether what :data:`remission.audit.depth.LEFT_OUT` lists is left out.
+
+    Raises:
+        CheckpointError: the models have different numbers of classes.
     """
 
     suspect: Suspect
@@ -57,7 +61,13 @@ class Auditor:
     quick: bool = False
 
     def __post_init__(self) -> None:
-        """Halves the steps of the inversion of a quick audit."""
+        """Compares the models, and halves the steps of the inversion of a quick audit."""
+        if self.purified and self.purified.model.classes != self.suspect.model.classes:
+            raise CheckpointError(
+                f"the purified model has {self.purified.model.classes} classes, and the suspect "
+                f"model has {self.suspect.model.classes}",
+                "give a model that was made of the suspect one",
+            )
         if self.quick:
             halved = {
                 key: min(value, getattr(self.inversion, key)) for key, value in _QUICK.items()
