@@ -4,8 +4,8 @@
     python tools/audit_known.py table OUT...
 
 ``run`` audits every purified model of a finished grid with the images of its defender, and every
-control, alone and after plain fine-tuning; it leaves one JSON file per audit in OUT and passes over
-those that are there. ``table`` prints the tables of docs/audit.md.
+control beside its fine-tuned copy. It writes one JSON file per audit into OUT, and skips audits
+whose file exists. ``table`` prints how verdicts and truth agree, as tables in Markdown.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from remission.records.kinds import CONTROL, PURIFIED, REACTIVATED
 from remission.records.suspect import as_json
 from remission.report.measures.relapse_gap import area_between
 from remission.report.suspect.depth import decisive
-from remission.report.suspect.verdict import judge
+from remission.report.suspect.sentences import LOW
+from remission.report.suspect.verdict import MARGIN, judge
 from remission.seeding import Seed
 
 _RELAPSE = 0.3
@@ -58,8 +59,7 @@ class Known:
         label: the name of its stage.
         suspect: the stage whose weights are suspect.
         purified: the stage whose weights were made of them; None: the control, fine-tuned.
-        truth: what is known: attack, purifier, target, ASR and relapse gap; gaps are None where
-            the model was never backdoored.
+        truth: attack and purifier, and where somebody attacked also target, ASR and relapse gap.
     """
 
     label: str
@@ -85,7 +85,7 @@ def known_models(spec: Spec, store: Store) -> Iterator[Known]:
 
 
 def _truth(purified: Record, records: Sequence[Record | None]) -> dict[str, Any]:
-    """Returns ASR and relapse gap of a purified model, by the true trigger and control."""
+    """Returns the true ASR and relapse gap of a purified model, the latter against the control."""
     cell = purified.cell
     assert cell is not None
 
@@ -221,9 +221,9 @@ def true_state(truth: dict[str, Any]) -> str:
     """Returns the verdict that the truth asks for."""
     if truth["attack"] == "none":
         return "no backdoor found"
-    if truth["asr"] > 0.15:
+    if truth["asr"] > LOW:
         return "not purified"
-    return "in remission" if (truth["gap"] or 0.0) > 0.1 else "no relapse found"
+    return "in remission" if (truth["gap"] or 0.0) > MARGIN else "no relapse found"
 
 
 def table(options: argparse.Namespace) -> None:
@@ -250,7 +250,9 @@ def table(options: argparse.Namespace) -> None:
     relapsing = [one for one in found if (one["truth"].get("gap") or 0) > _RELAPSE]
     missed = sum(one["verdict"] == "no relapse found" for one in relapsing)
     print(f"true gap above {_RELAPSE}: {missed} of {len(relapsing)} called no relapse found")
-    print("\n| attack | models | class named | wrong | Abstained |\n|---|---:|---:|---:|---:|")
+    print(
+        "\n| attack | audits | true class named | other class named | abstained |\n|---|---:|---:|---:|---:|"
+    )
     for attack in sorted({one["truth"]["attack"] for one in found}):
         of = [one for one in found if one["truth"]["attack"] == attack]
         named = [[c["index"] for c in one["suspicion"]["standing_out"]] for one in of]

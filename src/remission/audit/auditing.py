@@ -12,8 +12,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from remission.audit.depth import LEFT_OUT, MOST_LOST, Depth, clean_accuracy
-from remission.audit.sought_triggers import FAMILIES, Sought, other_classes, part, seek
+from remission.audit.depth import IN_ANY_CASE, LEFT_OUT, MOST_LOST, Depth, clean_accuracy
+from remission.audit.estimate import rehearsed
+from remission.audit.sought_triggers import FAMILIES, Sought, other_classes, seek, seek_second
 from remission.audit.suspicion import Suspect, invert, suspects_of, suspicion_of
 from remission.audit.tried_triggers import TriedTrigger, triggers_of, with_first
 from remission.errors import CheckpointError
@@ -21,20 +22,15 @@ from remission.intervals import Rate
 from remission.inversion import Inverted, Voted
 from remission.inversion.perturbations import Tried
 from remission.previews import previews
-from remission.progress import cutting, within
+from remission.progress import within
 from remission.records.suspect import AuditedTrigger, SuspectAudit
-from remission.rehearsal import Rehearsal
 from remission.seeding import Seed
 from remission.triggers import Patch
 
-ARRIVES = 0.5
-"""A trigger that succeeds on fewer images of the suspect model is not used for the comparison."""
 _COPIES = 2
 """Number of fresh copies of each suspected trigger."""
 _QUICK = {"steps": 50, "reference_epochs": 15, "starts": 4, "margin_steps": 60}
-"""Parameters of the inversion in a quick audit: half of its steps."""
-_PATIENCE = 0.15
-"""Seconds for which each loop is timed before the work begins."""
+"""The most that a quick audit takes of these parameters: half of their defaults."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,10 +40,12 @@ class Auditor:
     Args:
         suspect: the suspect model with images.
         purified: the purified model with the same images; None: the suspect alone is audited.
-        inversion: the vote on the target class; a quick audit takes half of its steps.
+        inversion: the vote on the target class; a quick audit caps its steps.
         seed: the source of everything random.
         known: the trigger, where it is given; None: triggers are inverted.
         quick: whether what :data:`remission.audit.depth.LEFT_OUT` lists is left out.
+        arrives: a second trigger that succeeds on a smaller share of images of the suspect model is
+            left out.
 
     Raises:
         CheckpointError: the models have different numbers of classes.
@@ -59,9 +57,10 @@ class Auditor:
     seed: Seed
     known: TriedTrigger | None = None
     quick: bool = False
+    arrives: float = 0.5
 
     def __post_init__(self) -> None:
-        """Compares the models, and halves the steps of the inversion of a quick audit."""
+        """Compares the models, and caps the steps of the inversion of a quick audit."""
         if self.purified and self.purified.model.classes != self.suspect.model.classes:
             raise CheckpointError(
                 f"the purified model has {self.purified.model.classes} classes, and the suspect "
@@ -110,7 +109,7 @@ class Auditor:
             most_lost=MOST_LOST,
             lines=depth.lines(alone[0]) if depth else (),
             relative_distance=depth.distance() if depth else None,
-            left_out=LEFT_OUT if self.quick and depth else (),
+            left_out=LEFT_OUT[: None if depth else IN_ANY_CASE] if self.quick else (),
             seconds=time.perf_counter() - began,
         )
         return found, self._pictures(alone[0])
@@ -127,16 +126,23 @@ class Auditor:
             sought = self._sought(target, targets)
             first, *beside = self._tried(sought, target)
             alone.append(first)
-            taught += [first, *beside] if number == 0 else [first, *beside[:_COPIES]]
+            taught += [first, *(beside if number == 0 else _fresh(beside))]
             if self.purified:
-                parted = self._tried(self._parted(sought, target), target, "parted ")
-                if parted[0].success(self.suspect.model, self.suspect.held_out).value >= ARRIVES:
-                    taught += parted[: 1 + _COPIES]
+                second = self._tried(self._second(sought, target), target, "second ")
+                if (
+                    second[0].success(self.suspect.model, self.suspect.held_out).value
+                    >= self.arrives
+                ):
+                    taught += [second[0], *_fresh(second)]
         order = ("suspected", "fresh", "other")
         return alone, sorted(taught, key=lambda one: order.index(one.role))
 
     def _beside(self, known: TriedTrigger) -> list[TriedTrigger]:
-        """Returns fresh triggers for a given one: of its size where it is a patch."""
+        """Returns fresh triggers beside a given one, and those of other classes.
+
+        Beside a patch they are of its size; where there are only triggered images, they are of the
+        trigger that is sought for its class.
+        """
         sought = self._sought(known.target, [known.target], patch=isinstance(known.change, Patch))
         if isinstance(known.change, Patch):
             sought = replace(sought, theta=with_first(sought.theta, known.change))
@@ -164,17 +170,17 @@ class Auditor:
         shape, grid = self.suspect.model.shape, self.inversion.grid
         return triggers_of(sought, shape, grid, seed, copies=_COPIES, kind=kind)
 
-    def _parted(self, sought: Sought, target: int) -> Sought:
+    def _second(self, sought: Sought, target: int) -> Sought:
         """Seeks perturbations further, that the purified model ignores."""
         assert self.purified is not None
-        return part(
+        return seek_second(
             sought,
             self.suspect.model,
             self.purified.model,
             self.suspect.clean,
             steps=self.inversion.steps,
             reach=self.inversion.reach,
-            seed=self.seed.child("parting", target),
+            seed=self.seed.child("second", target),
         )
 
     def _success(self, alone: Sequence[TriedTrigger], of: Suspect) -> Rate:
@@ -192,11 +198,10 @@ class Auditor:
         return clean, triggered
 
     def estimate(self) -> float:
-        """Returns the seconds that the audit will take, from a few steps of each loop."""
-        rehearsal = Rehearsal({}, patience=_PATIENCE)
-        with cutting(rehearsal):
-            self.audit()
-            return rehearsal.seconds
+        """Returns about how many seconds the audit will take, from a few steps of each loop."""
+        # searches that are cut short find nothing that succeeds
+        whole = replace(self, arrives=0.0)
+        return rehearsed(whole.audit, self.suspect.model.mean.device)
 
     def _depth(self) -> Depth | None:
         """Returns what measures the purified model, if there is one."""
@@ -214,3 +219,8 @@ class Auditor:
             beside=trigger.beside,
             on_suspect=trigger.success(self.suspect.model, self.suspect.held_out),
         )
+
+
+def _fresh(triggers: Sequence[TriedTrigger]) -> list[TriedTrigger]:
+    """Returns those that no model ever saw."""
+    return [one for one in triggers if one.role == "fresh"]

@@ -13,7 +13,8 @@ from remission.audit.suspicion import Suspect
 from remission.audit.tried_triggers import TriedTrigger
 from remission.data import load_folder
 from remission.data.decode import read_opacity, read_picture
-from remission.errors import DataError
+from remission.errors import DataError, closest
+from remission.names import printable
 from remission.seeding import Seed
 from remission.training import predict
 from remission.triggers import Patch
@@ -24,14 +25,16 @@ _FORMS = (
     "with pattern.png and mask.png, or a folder of triggered images, DIR/true class/image.png"
 )
 _LARGEST = 4096
-_FEWEST = 20
-"""Fewer triggered images neither retune nor measure anything."""
+"""Side in pixels to which larger pictures are reduced."""
+_FEWEST = 120
+"""Half of the triggered images measure, and a verdict needs 50."""
 
 
 def given_trigger(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
-    """Reads a trigger; its target is the class to which the suspect model sends most images.
+    """Reads a trigger; its target is the class to which it sends most images of other classes.
 
-    Of a folder of triggered images, half are for retuning and half measure.
+    Of a folder of triggered images, half are for retuning and half measure; those of the target's
+    own class do not count.
 
     Args:
         path: a PNG with transparency; a folder with ``pattern.png`` and ``mask.png``, white where
@@ -40,7 +43,9 @@ def given_trigger(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
         seed: the source of the halves.
 
     Raises:
-        DataError: it is none of these, or has another size than the model's images.
+        DataError: there is no such file or folder; a picture has another size than the model's
+            images, hides every pixel, or moves no image to another class; a folder of triggered
+            images has a class that the clean images do not have, or too few images.
     """
     if not path.is_dir():
         if not path.is_file():
@@ -83,11 +88,23 @@ def _patch(
 
 def _images(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
     channels, height, width = suspect.model.shape
-    data, _ = load_folder(path, size=(height, width), channels=channels)
-    if len(data) < _FEWEST:
-        raise DataError(f"'{path}' holds {len(data)} triggered images", f"give {_FEWEST} or more")
+    data, names = load_folder(path, size=(height, width), channels=channels)
+    if unknown := [name for name in names if name not in suspect.folders]:
+        raise DataError(
+            f"'{path}' has a folder '{printable(unknown[0])}', and the clean images have none",
+            closest(unknown[0], suspect.folders),
+        )
+    places = torch.tensor([suspect.folders.index(name) for name in names])[data.labels]
+    data = LabelledImages(data.images, suspect.opened.match.labels(places))
     data = data.to(suspect.clean.labels.device)
-    target = _commonest(predict(suspect.model, data), suspect)
+    predicted = predict(suspect.model, data)
+    target = _commonest(predicted[predicted != data.labels], suspect)
+    data = data[data.labels != target]
+    if len(data) < _FEWEST:
+        raise DataError(
+            f"'{path}' holds {len(data)} triggered images of other classes than the target's",
+            f"give {_FEWEST} or more",
+        )
     order = torch.randperm(len(data), generator=seed.child("triggered").generator())
     poisons, shown = (data[half.to(data.labels.device)] for half in order.chunk(2))
     return TriedTrigger(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from remission.audit.estimate import rehearsed
 from remission.audit.suspicion import (
     Suspect,
     invert,
@@ -16,14 +17,9 @@ from remission.audit.suspicion import (
 from remission.inversion import Inverted, InvertedSource, Voted
 from remission.models import Classifier
 from remission.previews import previews
-from remission.progress import cutting
 from remission.purifiers import Purifier, inverts
 from remission.records.suspect import SuspectPurification, Suspicion
-from remission.rehearsal import Rehearsal
 from remission.seeding import Seed
-
-_PATIENCE = 0.15
-"""Seconds for which each loop is timed before the work begins."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,11 +62,8 @@ class SuspectPurifier:
         return self.purifier(model, clean, seed=seed, trigger=source).model
 
     def estimate(self) -> float:
-        """Returns the seconds that both steps will take, from a few steps of each loop."""
-        rehearsal = Rehearsal({}, patience=_PATIENCE)
-        with cutting(rehearsal):
-            self.purify(self.invert())
-            return rehearsal.seconds
+        """Returns about how many seconds both steps will take, from a few steps of each loop."""
+        return rehearsed(lambda: self.purify(self.invert()), self.suspect.model.mean.device)
 
     def suspicion(self, inverted: Inverted) -> Suspicion:
         """Returns what the inversion says."""

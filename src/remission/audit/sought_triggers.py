@@ -6,14 +6,14 @@ trigger which the purified model ignores. So for the suspected class t and a few
 
 1. the smallest pattern, patch and warp are sought on the suspect model f, as
    :mod:`remission.inversion.class_search` does. The family in which t leads by most is taken;
-2. with a purified model h, the perturbations of all these classes are sought further, to solve
+2. with a purified model h, the perturbation of each of these classes j is sought further, to solve
 
-       min over theta of  CE(f(g(x)), k) + CE(h(g(x)), y) + c_k * |theta|
+       min over theta of  CE(f(g(x)), j) + CE(h(g(x)), y) + c_j * |theta|
 
-   over clean images x of label y other than k, with g the change by theta, and c_k raised while g
-   sends enough images to k and lowered while it does not. Of the thetas that sent enough, the
+   over clean images x of label y other than j, with g the change by theta, and c_j raised while g
+   sends enough images to j and lowered while it does not. Of the thetas that sent enough, the
    one with the smallest cross entropies is the result. This keeps what the purification took
-   away, and drops what sends images of any model to k.
+   away, and drops what sends images of any model to j.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def seek(
     return max(found.values(), key=lambda one: one.lead)
 
 
-def part(
+def seek_second(
     sought: Sought,
     model: Classifier,
     purified: Classifier,
@@ -127,7 +127,7 @@ def part(
     cost, arrived = torch.ones(len(classes), device=theta.device), torch.zeros(1).to(theta)
     best, least = theta.detach().clone(), torch.full_like(cost, torch.inf)
     with evaluating(model), frozen(model), evaluating(purified), frozen(purified):
-        for _ in tracked(range(steps), "parting suspect and purified", steps):
+        for _ in tracked(range(steps), "second trigger", steps):
             index = torch.randint(len(clean), (enough(_IMAGES // len(classes)),), generator=draws)
             images, labels = clean.floats(index), clean.labels[index.to(clean.labels.device)]
             other = (labels[None] != classes[:, None]).float()  # (k, B)

@@ -1,13 +1,11 @@
-"""The triggers that an audit tries: the suspected ones, and fresh ones that no model ever saw.
+"""The triggers that an audit teaches: the suspected ones, and two kinds beside them.
 
-A fresh trigger is of the same kind and size as a suspected one, so that both are equally hard to
-learn for a model that knows neither:
-
-- a copy leads to the same class: a patch at another place with other pixels, or a pattern or flow
-  with the same amplitude at each spatial frequency and the phases of white noise (surrogate data
-  after Theiler et al., Physica D 1992);
-- the perturbation that was sought in the same way for another class leads to that class, brought to
-  the same size.
+- A *fresh* trigger, which no model ever saw, leads to the same class and has the same kind and
+  size: a patch at another place with other pixels, or a pattern or flow with the same amplitude at
+  each spatial frequency and the phases of white noise (surrogate data after Theiler et al.,
+  Physica D 1992). It is as hard to learn for a model that knows neither.
+- The trigger of *another class* was sought in the same way, and is brought to the size of the
+  suspected one.
 """
 
 from __future__ import annotations
@@ -43,7 +41,8 @@ class TriedTrigger:
         change: images (N, C, H, W) in [0, 1] -> triggered images; None: there are only images.
         poisons: triggered images, labelled by ``target``, that a retuning may use; None: it makes
             some by ``change``.
-        shown: triggered images with true labels on which success is measured; None: likewise.
+        shown: triggered images of other classes on which success is measured; None: ``change``
+            makes them from held-out images.
     """
 
     name: str
@@ -55,9 +54,9 @@ class TriedTrigger:
     shown: LabelledImages | None = None
 
     def success(self, model: Classifier, held_out: LabelledImages) -> Rate:
-        """Returns how many held-out images of other classes are given the target's class.
+        """Returns the rate of triggered images of other classes that get the target's class.
 
-        Triggered images are rounded to 8 bits, as in a file.
+        They are ``shown`` where it is given, else held-out images, rounded to 8 bits as in a file.
         """
         if self.shown is not None:
             predicted = predict(model, self.shown)
@@ -96,7 +95,7 @@ def triggers_of(
         grid: number of points of a flow along each side.
         seed: the source of the copies.
         copies: number of fresh copies.
-        kind: what is said before the kind of change, as "parted ".
+        kind: what is said before the kind of change, as "second ".
     """
     family, (target, *others) = sought.family, sought.classes.tolist()
     theta, *their = sought.theta

@@ -11,6 +11,7 @@ import typer
 from remission.cli.progress import loops_shown, said_to_take, waiting
 from remission.cli.run import Device, QuietOption
 from remission.cli.suspect import (
+    AUDITED_WITH,
     ArchOption,
     DataOption,
     DeviceOption,
@@ -32,19 +33,21 @@ if TYPE_CHECKING:
 
 SuspectArgument = Annotated[
     Path,
-    typer.Argument(help="The suspect model, a file of weights or a folder.", metavar="SUSPECT"),
+    typer.Argument(
+        help="The suspect model: a file of weights, or a folder with one.", metavar="SUSPECT"
+    ),
 ]
 PageOption = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE.html", help="The page to write.")
 ]
 PurifiedOption = Annotated[
     Path | None,
-    typer.Option(metavar="MODEL", help="What somebody made of it, to be judged as well."),
+    typer.Option(metavar="MODEL", help="The purified model that was made of SUSPECT."),
 ]
 TriggerOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE",
+        metavar="PATH",
         help="The trigger, if you know it: a PNG of the images' size, transparent where it changes "
         "nothing; a folder with pattern.png and mask.png; or a folder of triggered images, "
         "DIR/true class/image.png.",
@@ -82,7 +85,7 @@ def audit(
         from remission.seeding import Seed
 
         source, found = Seed(seed), find_model(suspect, place=key, arch=arch)
-        dataset = images_of(data, found, size)
+        dataset = images_of(data, found, size, AUDITED_WITH)
         before = with_images(found, dataset, mean=mean, std=std, device=device)
         after = None
         if purified:

@@ -14,6 +14,7 @@ import typer
 from remission.cli.progress import loops_shown, said_to_take, waiting
 from remission.cli.run import Device, QuietOption
 from remission.cli.suspect import (
+    PURIFIED_WITH,
     ArchOption,
     DataOption,
     DeviceOption,
@@ -104,7 +105,7 @@ def purify(
         from remission.seeding import Seed
 
         found = find_model(model, place=key, arch=arch)
-        images = images_of(data, found, size)
+        images = images_of(data, found, size, PURIFIED_WITH)
         suspect = with_images(found, images, mean=mean, std=std, device=device)
         work = SuspectPurifier(
             suspect=suspect, purifier=purifier, inversion=Voted(), seed=Seed(seed)
@@ -120,9 +121,9 @@ def _run(work: SuspectPurifier, outputs: _Outputs, *, anyway: bool, quiet: bool)
     """
     from remission.report.suspect.sentences import suspicion_line
 
-    began = time.perf_counter()
     print_reading(work.suspect)
     said_to_take(quiet, work.estimate)
+    began = time.perf_counter()
     with loops_shown(quiet):
         inverted = work.invert()
     print(suspicion_line(work.suspicion(inverted)), flush=True)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from remission.purifiers import Purifier
     from remission.types import Dataset
 
-_FEWEST = 20
-"""Fewer held-out images measure nothing."""
+PURIFIED_WITH = 20
+"""Held-out images that a purification needs at least: fewer measure nothing."""
+AUDITED_WITH = 60
+"""Held-out images that an audit needs at least: it judges from 50 of other classes on."""
 
 DataOption = Annotated[
     Path,
@@ -33,15 +35,16 @@ DataOption = Annotated[
 ArchOption = Annotated[
     str,
     typer.Option(
-        help="Its architecture, where the weights fit several; or FILE.py:function, your own code, "
-        "which is then executed.",
+        help="The architecture of the model, where the weights fit several; or FILE.py:function, "
+        "your own code, which is then executed.",
         metavar="NAME",
     ),
 ]
 KeyOption = Annotated[
     str,
     typer.Option(
-        help="The key of the network in its file, where there are several.", metavar="KEY"
+        help="The key of the network in the file of the model, where there are several.",
+        metavar="KEY",
     ),
 ]
 MeanOption = Annotated[
@@ -64,7 +67,8 @@ SizeOption = Annotated[
     typer.Option(
         min=4,
         metavar="PIXELS",
-        help="Side to which images are brought, where the file of the model does not say it.",
+        help="Side in pixels to which images are resized; without it, the size that the file of "
+        "the model states, else that of the images.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="The source of everything random.")]
@@ -74,7 +78,7 @@ def check_outputs(files: Sequence[Path | None], inputs: Sequence[Path | None]) -
     """Checks that files can be written, and are none of those that are read.
 
     Raises:
-        CheckpointError: one cannot be written, or two are the same.
+        CheckpointError: one cannot be written, two are the same, or one is an input.
     """
     wanted = [file for file in files if file is not None]
     for number, file in enumerate(wanted):
@@ -111,24 +115,25 @@ def with_images(
     Raises:
         UserError: model and images do not belong together.
     """
-    from remission.audit.suspect.opening import open_model, relabelled
+    from remission.audit.suspect.opening import image_channels, open_model, relabelled
     from remission.audit.suspicion import Suspect
     from remission.models import resolve_device
 
     where = resolve_device(device.value)
-    given = normalisation(mean, std, dataset.train.shape[0])
+    given = normalisation(mean, std, image_channels(found) or dataset.train.shape[0])
     opened = open_model(found, dataset.train.to(where), dataset.classes, given=given)
     held_out = relabelled(dataset.test.to(where), opened)
     return Suspect(opened=opened, held_out=held_out, folders=dataset.classes)
 
 
-def images_of(folder: Path, found: FoundModel, size: int | None) -> Dataset:
+def images_of(folder: Path, found: FoundModel, size: int | None, fewest: int) -> Dataset:
     """Reads a folder of images in the size that a model takes.
 
     Args:
         folder: of images.
         found: the model.
         size: (pixels) of ``--size``; None: what the model's file says, else as the images are.
+        fewest: number of held-out images that are needed.
 
     Raises:
         DataError: there is no such folder, it holds fewer than two classes or too few images, or
@@ -140,11 +145,11 @@ def images_of(folder: Path, found: FoundModel, size: int | None) -> Dataset:
     if not folder.is_dir():
         raise DataError(f"there is no folder '{folder}'", "give one with a folder per class")
     dataset = load_dataset(folder, size=size or image_size(found))
-    if len(dataset.classes) < 2 or len(dataset.test) < _FEWEST:
+    if len(dataset.classes) < 2 or len(dataset.test) < fewest:
         raise DataError(
             f"'{folder}' holds {len(dataset.train) + len(dataset.test)} images of "
             f"{len(dataset.classes)} classes",
-            f"give images of at least two classes, and {5 * _FEWEST} of them or more",
+            f"give images of at least two classes, and {5 * fewest} of them or more",
         )
     return dataset
 
@@ -153,7 +158,8 @@ def normalisation(mean: str, std: str, channels: int) -> Preprocessing | None:
     """Returns the normalisation of --mean and --std; None without them.
 
     Raises:
-        SpecError: they are no numbers, not as many as there are channels, or no preset.
+        SpecError: they are no numbers, not as many as there are channels, a standard deviation is
+            not above 0, one is given without the other, or there is no such preset.
     """
     from remission.audit.suspect.preprocessing import COLOUR, GREY, Preprocessing
 
@@ -173,7 +179,7 @@ def normalisation(mean: str, std: str, channels: int) -> Preprocessing | None:
         return Preprocessing(name="as given", mean=first, std=second)
     except ValueError:
         raise SpecError(
-            f"--mean {mean} --std {std}",
+            f"--mean {mean} --std {std} is no normalisation of {channels} channels",
             f"give one number, or {channels} with commas between; those of --std above 0, {known}",
         ) from None
 
@@ -190,7 +196,9 @@ def purifier_of(method: str, settings: Sequence[str]) -> Purifier:
     for setting in settings:
         key, sign, text = setting.partition("=")
         if not sign or not key.strip():
-            raise SpecError(f"--set {setting}", "write KEY=VALUE, for example --set epochs=20")
+            raise SpecError(
+                f"--set {setting} names no value", "write KEY=VALUE, for example --set epochs=20"
+            )
         try:
             table[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -12,7 +12,7 @@ from remission.models import Classifier
 from remission.triggers.warp_and_add import Family, perturbed
 
 Tried = Literal[Family, "patch"]
-"""The families that are searched. A patch helps to name the class, but is never the trigger."""
+"""The families that are searched. In an inversion a patch only helps to name the class."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -151,7 +151,7 @@ class AuditedTrigger:
         role: see :data:`TriggerRole`.
         beside: the name of the suspected trigger that a fresh one is like; empty for others.
         on_suspect: its success on the suspect model.
-        as_purified: its success on the purified model as it is; None: there is none.
+        as_purified: its success on the purified model as it is; None: no purified model was given.
         budgets: numbers of poisoned images of a retuning; 0: clean images alone.
         success: its success after the retuning with each budget.
         clean_acc: clean accuracy after the same.
@@ -231,12 +231,14 @@ class SuspectAudit:
         suspicion: what the inversion says.
         clean_acc: clean accuracy of the suspect model on the held-out images.
         purified_clean_acc: of the purified model.
-        alone: success of the trigger that was sought on the suspect model alone, or was given.
-        alone_on_purified: the same on the purified model.
+        alone: the largest success, on the suspect model, of the triggers that were sought on it
+            alone, or the success of the given trigger.
+        alone_on_purified: the largest success of these on the purified model.
         triggers: the suspected triggers first; without a purified model only
             their success on the suspect model is known.
         most_lost: the clean accuracy that a worst retuning may cost.
-        lines: see :class:`AuditedLine`; empty where the models have other architectures.
+        lines: see :class:`AuditedLine`; empty where the weights of the models
+            differ by name or shape, or where there are only triggered images.
         relative_distance: the distance of both models in weight space over the norm of the suspect.
         left_out: what a quick audit leaves out, in words.
         seconds: wall-clock seconds.
@@ -250,8 +252,8 @@ class SuspectAudit:
     purified_clean_acc: Rate | None
     alone: Rate
     triggers: tuple[AuditedTrigger, ...]
+    most_lost: float
     alone_on_purified: Rate | None = None
-    most_lost: float = 0.03
     lines: tuple[AuditedLine, ...] = ()
     relative_distance: float | None = None
     left_out: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from remission.audit.given_trigger import given_trigger
+from remission.audit.suspect.class_match import ClassMatch
 from remission.audit.suspicion import Suspect
 from remission.errors import DataError
 from remission.models import Classifier
@@ -46,6 +48,9 @@ class Ready(Suspect):
         images[::2, 0, 0, 0] = 1
         object.__setattr__(self, "_clean", LabelledImages(images, (images[:, 0, 0, 0]).long()))
         object.__setattr__(self, "_model", Corner().eval())
+        object.__setattr__(self, "folders", ("first", "second"))
+        match = ClassMatch(indices=(0, 1), by="order", missing=0)
+        object.__setattr__(self, "opened", SimpleNamespace(match=match))
 
     @property
     def model(self) -> Classifier:
@@ -86,8 +91,8 @@ def test_pattern_and_mask_are_two_files(tmp_path: Path) -> None:
 
 
 def test_triggered_images_are_halved(tmp_path: Path) -> None:
-    for number in range(30):
-        folder = tmp_path / str(number % 2)
+    for number in range(130):
+        folder = tmp_path / ("first", "second")[number % 2]
         folder.mkdir(exist_ok=True)
         picture = Image.new("L", (SIZE, SIZE), 0)
         picture.putpixel((0, 0), 255 * (number % 2))
@@ -99,13 +104,13 @@ def test_triggered_images_are_halved(tmp_path: Path) -> None:
     assert found.target == 2
     assert found.poisons is not None
     assert found.shown is not None
-    assert len(found.poisons) == len(found.shown) == 15
+    assert len(found.poisons) == len(found.shown) == 65
     assert set(found.poisons.labels.tolist()) == {2}
     marks = [set(part.images[:, 0, 2, 2].tolist()) for part in (found.poisons, found.shown)]
     assert not marks[0] & marks[1], "no image retunes and measures"
 
 
-@pytest.mark.parametrize("what", ["missing", "opaque", "size", "few"])
+@pytest.mark.parametrize("what", ["missing", "opaque", "size", "few", "unknown"])
 def test_what_is_no_trigger_is_refused_in_one_line(what: str, tmp_path: Path) -> None:
     path = tmp_path / "t.png"
     if what == "opaque":
@@ -114,13 +119,19 @@ def test_what_is_no_trigger_is_refused_in_one_line(what: str, tmp_path: Path) ->
         transparent(path, 9)
     if what == "few":
         path = tmp_path / "few"
-        (path / "0").mkdir(parents=True)
-        Image.new("L", (SIZE, SIZE)).save(path / "0" / "a.png")
+        (path / "first").mkdir(parents=True)
+        white = Image.new("L", (SIZE, SIZE), 255)
+        white.save(path / "first" / "a.png")
+    if what == "unknown":
+        path = tmp_path / "unknown"
+        (path / "third").mkdir(parents=True)
+        Image.new("L", (SIZE, SIZE)).save(path / "third" / "a.png")
     wanted = {
         "missing": "there is no trigger",
         "opaque": "hides every pixel",
         "size": "9x9 pixels",
         "few": "holds 1 triggered images",
+        "unknown": "a folder 'third', and the clean images have none",
     }
     with pytest.raises(DataError, match=wanted[what]):
         given_trigger(path, Ready(), Seed(0))

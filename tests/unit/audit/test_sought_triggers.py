@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from remission.audit.sought_triggers import Sought, other_classes, part, seek
+from remission.audit.sought_triggers import Sought, other_classes, seek, seek_second
 from remission.audit.tried_triggers import change_of
 from remission.inversion import Voted
 from remission.inversion.perturbations import size
@@ -76,8 +76,8 @@ def test_what_the_purified_model_obeys_too_is_dropped(family: str) -> None:
         families=("patch",) if family == "patch" else ("additive",),
     )  # fmt: skip
     before = change_of(sought.family, sought.theta[0], SHAPE, 4)
-    parted = part(sought, SUSPECT, PURIFIED, images(), steps=250, reach=0.9, seed=Seed(1))
-    after = change_of(sought.family, parted.theta[0], SHAPE, 4)
+    second = seek_second(sought, SUSPECT, PURIFIED, images(), steps=250, reach=0.9, seed=Seed(1))
+    after = change_of(sought.family, second.theta[0], SHAPE, 4)
     assert obeys(SUSPECT, before) > 0.8
     assert obeys(PURIFIED, before) > 0.8, "what leads any model there is easiest to find"
     assert obeys(SUSPECT, after) > 0.8
@@ -97,7 +97,7 @@ def test_one_step_follows_the_formula() -> None:
     sought = Sought(family="additive", classes=torch.tensor([TARGET]), theta=theta, lead=1.0)
     data = images(4)
     data = LabelledImages(0.2 + 0.5 * data.images, data.labels)  # no pixel is clipped
-    parted = part(sought, SUSPECT, PURIFIED, data, steps=2, reach=0.9, seed=Seed(5))
+    second = seek_second(sought, SUSPECT, PURIFIED, data, steps=2, reach=0.9, seed=Seed(5))
     index = torch.randint(4, (160,), generator=Seed(5).generator())
     slow = theta[0].double().requires_grad_(True)
     total = torch.zeros((), dtype=torch.float64)
@@ -108,7 +108,7 @@ def test_one_step_follows_the_formula() -> None:
         total = total - PURIFIED(shown).log_softmax(1)[0, data.labels[i]] / len(others)
     total = total + (slow.square().mean() + 1e-12).sqrt()
     (gradient,) = torch.autograd.grad(total, slow)
-    moved = parted.theta[0] - theta[0]
+    moved = second.theta[0] - theta[0]
     torch.testing.assert_close(
         moved, -0.02 * gradient.float().sign(), atol=2e-4, rtol=0
     )  # the first step of Adam

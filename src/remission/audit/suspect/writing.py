@@ -23,7 +23,7 @@ def as_safetensors(model: Classifier) -> bytes:
 
 
 def like_source(model: Classifier, found: FoundModel) -> bytes:
-    """Returns the bytes of a file that the owner's code reads as it read the source.
+    """Returns the bytes of a file in the container and under the keys of the source.
 
     A safetensors file stays one. Of a file of ``torch.save``, the weights lie under the same keys
     again, beside the numbers, texts and lists of these that the source held at its top, such as

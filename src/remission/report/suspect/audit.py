@@ -24,8 +24,8 @@ _LOOK: Look = {"": Style("#9a9a9a", "", "-", 0.9)}
 _COLOURS = ("#D55E00", "#0072B2", "#CC79A7", "#009E73")
 _PLAIN: dict[AuditOutcome, str] = {
     "not purified": "The backdoor works.",
-    "in remission": "The backdoor sleeps: a few poisoned images wake it.",
-    "no relapse found": "A backdoor was there. Nothing that was tried wakes it.",
+    "in remission": "The backdoor is in remission: a few poisoned images bring it back.",
+    "no relapse found": "A class stands out, and nothing that was tried brings a backdoor back.",
     "no backdoor found": "Nothing points to a backdoor.",
     "cannot tell": "The audit cannot tell.",
 }
@@ -79,7 +79,7 @@ def _rates(audit: SuspectAudit) -> Table:
 
 def _triggers(audit: SuspectAudit) -> Table:
     """Returns one row per trigger: its success before and after each retuning."""
-    budgets = audit.triggers[0].budgets if audit.triggers else ()
+    budgets = sorted({n for one in audit.triggers for n in one.budgets})
     header = ["Trigger", "On the suspect"]
     if audit.purified:
         header += ["On the purified", *(f"n = {n}" for n in budgets)]
@@ -98,7 +98,8 @@ def _triggers(audit: SuspectAudit) -> Table:
         kinds.append("purifier" if one.role == "suspected" else "none")
     note = (
         "Success in percent on held-out images of other classes: the share that is given the "
-        "class of the trigger. n is the number of poisoned images of a retuning"
+        "class of the trigger. n is the number of poisoned images of a retuning. A second trigger "
+        "is one that the suspect model obeys and the purified model ignores"
     )
     return Table(header=header, rows=rows, kinds=kinds, notes=[note])
 

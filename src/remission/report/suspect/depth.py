@@ -1,9 +1,9 @@
 """Numbers from an audit: how much faster suspected triggers are learnt than fresh ones.
 
-Every suspected class has a trigger that was sought on the suspect model alone, and one that the
-purified model ignores besides. Each is compared with fresh triggers of its own kind and size. A
-backdoor that sleeps is learnt faster by both, since both hold the attacker's trigger; what else
-they hold differs. So of each class the smaller gap counts, and of several classes the largest.
+Every suspected class has a trigger that was sought on the suspect model alone, and a second one
+that the purified model ignores besides. Each is compared with fresh triggers beside it. A model in
+remission learns both faster than fresh ones, since both contain the attacker's trigger; what else
+they contain differs. So the smaller gap of a class counts, and of several classes the largest.
 """
 
 from __future__ import annotations

@@ -15,10 +15,10 @@ from remission.report.suspect.sentences import (
 from remission.report.tables.formats import Table
 
 CANNOT_SEE = (
-    "A trigger that the inversion did not find is neither unlearned on purpose nor counted here: "
+    "A trigger that the inversion did not find is neither unlearnt on purpose nor counted here: "
     "the numbers are about the inverted trigger.",
-    "A purified model may relapse: a few poisoned images can bring a backdoor back that no image "
-    "shows any more. An audit of the purified model measures that.",
+    "A purified model may relapse: a few poisoned images can bring the backdoor back although the "
+    "trigger has no effect now. An audit of the purified model measures that.",
     "The numbers hold for images like those of the folder. Images of another source may be "
     "classified otherwise, before and after.",
 )

@@ -16,6 +16,8 @@ LOW = 0.15
 """An inverted trigger that succeeds on no more images counts as gone; the paper's limit of ASR."""
 ARRIVES = 0.5
 """An inverted trigger that succeeds on fewer images of the suspect model proves little."""
+_SIGN = 1.1
+"""A factor above which a sign points to a class."""
 
 
 def percent(rate: Rate) -> str:
@@ -64,8 +66,9 @@ def suspicion_line(suspicion: Suspicion) -> str:
     pair = suspicion.pair_vote is not None and bool(suspicion.standing_out)
     vote = (suspicion.pair_vote if pair else suspicion.vote) or 0.0
     votes = (
-        f"the vote is {vote:.1f}, and {suspicion.threshold:g} name a class. The smallest "
-        f"perturbation leads by a factor of {lead:.2f}, the largest margin by {margin_lead:.2f}: "
+        f"the vote is {vote:.1f}, and a class is named from {suspicion.threshold:g} on. The next "
+        f"class needs a perturbation {lead:.2f} times as large, and the margin lies "
+        f"{margin_lead:.2f} times as far above that of the references as the next class's: "
         f"{_agreement(lead, margin_lead)}."
     )
     if suspicion.standing_out:
@@ -80,13 +83,12 @@ def suspicion_line(suspicion: Suspicion) -> str:
 
 
 def _agreement(lead: float, margin_lead: float) -> str:
-    """Says which of the two signs point to the class."""
-    signs = [
-        name for name, value in (("perturbation", lead), ("margin", margin_lead)) if value > 1.1
-    ]
+    """Says which of the two signs point to a class."""
+    both = {"perturbation": lead, "margin": margin_lead}
+    signs = [name for name, factor in both.items() if factor > _SIGN]
     if len(signs) == 2:
-        return "both votes agree on it"
-    return f"only the {signs[0]} votes for it" if signs else "neither votes for a class"
+        return "both signs point to a class"
+    return f"only the {signs[0]} points to a class" if signs else "neither sign points to a class"
 
 
 def result_lines(result: SuspectPurification) -> Iterator[str]:
@@ -103,16 +105,22 @@ def result_lines(result: SuspectPurification) -> Iterator[str]:
             "The inverted trigger reached few images before, so that its success after says little."
         )
     elif after.trigger.value > LOW:
-        yield "The inverted trigger still works: try a larger 'epochs' or 'lr', or another method."
+        yield f"The inverted trigger still works: try {_stronger(result)}another method."
     if cost > 0.03:
         yield (
-            f"The purification cost {100 * cost:.1f} points of clean accuracy: more clean images "
-            "or a smaller 'lr' cost less."
+            f"The purification cost {100 * cost:.1f} points of clean accuracy: more clean images, "
+            "or gentler parameters, cost less."
         )
     yield (
         "A low success of the inverted trigger is no proof, since the true trigger may be another, "
         f"and a purified model may relapse. Next: {next_command(result)}"
     )
+
+
+def _stronger(result: SuspectPurification) -> str:
+    """Names those parameters of the purifier that make it stronger where they are larger."""
+    keys = [f"a larger '{key}'" for key in ("epochs", "rounds", "lr") if key in result.purifier]
+    return f"{' or '.join(keys)}, or " if keys else ""
 
 
 def next_command(result: SuspectPurification) -> str:
@@ -125,11 +133,11 @@ def next_command(result: SuspectPurification) -> str:
 def purification_headline(result: SuspectPurification) -> str:
     """Returns one or two sentences on a purification."""
     suspicion, before, after = result.suspicion, result.before, result.after
-    said = (
-        f"{listed(suspicion.standing_out)} stood out as the target of a backdoor"
-        if suspicion.standing_out
-        else "no class stood out, and the model was purified all the same"
-    )
+    said = "no class stood out, and the model was purified all the same"
+    if suspicion.standing_out:
+        one = len(suspicion.standing_out) == 1
+        what = "the target of a backdoor" if one else "targets of backdoors"
+        said = f"{listed(suspicion.standing_out)} stood out as {what}"
     low, high = newcombe(
         after.clean_acc.value, after.clean_acc.interval,
         before.clean_acc.value, before.clean_acc.interval,

@@ -103,6 +103,7 @@ def audit(
         clean_acc=rate(92),
         purified_clean_acc=rate(91),
         alone=rate(95),
+        most_lost=0.03,
         alone_on_purified=rate(2),
         triggers=(suspected or trigger(1, 2, 3, 5, 20, role="suspected"), *(fresh or _FRESH)),
         lines=(

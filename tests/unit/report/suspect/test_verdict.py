@@ -111,4 +111,8 @@ def test_a_quick_audit_says_what_it_leaves_out() -> None:
 
 
 def test_models_of_other_shapes_have_no_line() -> None:
-    assert any("no line" in sentence for sentence in judge(audit(lines=())).limits)
+    limits = judge(audit(lines=(), relative_distance=None)).limits
+    assert any("their weights differ by name or by shape" in sentence for sentence in limits)
+    limits = judge(audit(lines=())).limits
+    assert any("there are only triggered images" in sentence for sentence in limits)
+    assert not any("line" in sentence for sentence in judge(audit()).limits)
