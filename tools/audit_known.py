@@ -250,9 +250,8 @@ def table(options: argparse.Namespace) -> None:
     relapsing = [one for one in found if (one["truth"].get("gap") or 0) > _RELAPSE]
     missed = sum(one["verdict"] == "no relapse found" for one in relapsing)
     print(f"true gap above {_RELAPSE}: {missed} of {len(relapsing)} called no relapse found")
-    print(
-        "\n| attack | audits | true class named | other class named | abstained |\n|---|---:|---:|---:|---:|"
-    )
+    print("\n| attack | audits | true class named | other class named | abstained |")
+    print("|---|---:|---:|---:|---:|")
     for attack in sorted({one["truth"]["attack"] for one in found}):
         of = [one for one in found if one["truth"]["attack"] == attack]
         named = [[c["index"] for c in one["suspicion"]["standing_out"]] for one in of]

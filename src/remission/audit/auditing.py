@@ -128,12 +128,10 @@ class Auditor:
             alone.append(first)
             taught += [first, *(beside if number == 0 else _fresh(beside))]
             if self.purified:
-                second = self._tried(self._second(sought, target), target, "second ")
-                if (
-                    second[0].success(self.suspect.model, self.suspect.held_out).value
-                    >= self.arrives
-                ):
-                    taught += [second[0], *_fresh(second)]
+                second, *others = self._tried(self._second(sought, target), target, "second ")
+                reached = second.success(self.suspect.model, self.suspect.held_out)
+                if reached.value >= self.arrives:
+                    taught += [second, *_fresh(others)]
         order = ("suspected", "fresh", "other")
         return alone, sorted(taught, key=lambda one: order.index(one.role))
 
