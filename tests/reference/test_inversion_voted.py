@@ -138,6 +138,32 @@ def test_two_classes_that_hide_each_other_stand_out_together() -> None:
     assert found.pair_vote == pytest.approx(min(by_11, by_12), rel=1e-4)
 
 
+def test_a_class_without_images_has_no_margin_and_no_advantage() -> None:
+    """The references never saw it, so that their margin for it says nothing."""
+    needs = torch.tensor([[1.0, 0.2, 0.9, 1.1]]).log()
+    log = torch.tensor([math.nan, math.log(1.5), math.log(1.2), math.nan])
+    found = Voted(threshold=2.5, noise=0.2).vote(torch.arange(4), needs, MarginRatios(log, 0.0))
+    assert found.target == 1
+    assert found.margin_lead == pytest.approx(1.5 / 1.2)
+    unseen = Voted(threshold=2.5, noise=0.2).vote(
+        torch.arange(4),
+        torch.tensor([[0.2, 1.0, 0.9, 1.1]]).log(),
+        MarginRatios(log, 0.0),
+    )
+    assert unseen.target == 0
+    assert unseen.margin_lead == 1
+    assert unseen.vote == pytest.approx(math.log(0.9 / 0.2) / 0.2, rel=1e-4)
+
+
+def test_ratios_are_known_for_classes_with_images() -> None:
+    models = [tiny(4, number) for number in range(3)]
+    known = torch.tensor([0, 2])
+    found = QUICK.ratios(models[0], models[1:], torch.arange(4), known, Seed(0))
+    assert found.log.isnan().tolist() == [False, True, False, True]
+    one = QUICK.ratios(models[0], models[1:], torch.arange(4), known[:1], Seed(0))
+    assert one.log.isnan().all(), "one class has nothing to lead"
+
+
 def test_with_two_classes_there_is_no_candidate_beside_the_named_one() -> None:
     found = Voted(threshold=9.0).vote(
         torch.arange(2), torch.zeros(2, 2), MarginRatios(torch.zeros(2), 0.0)
@@ -213,7 +239,7 @@ def test_references_that_are_missing_are_trained(
     compared_with: list[Classifier] = []
 
     def heard(
-        self: Voted, model: Classifier, references: list[Classifier], classes: Tensor, seed: Seed
+        self: Voted, model: Classifier, references: list[Classifier], classes: Tensor, *rest: object
     ) -> MarginRatios:
         compared_with.extend(references)
         return MarginRatios(torch.zeros(len(classes)), 0.0)
@@ -281,5 +307,5 @@ def test_of_many_classes_a_few_are_searched_in_full(monkeypatch: pytest.MonkeyPa
 def test_few_classes_are_all_searched_at_once() -> None:
     compared = QUICK.compare(tiny(4), drawn(4), [], Seed(0))
     assert compared.classes.tolist() == [0, 1, 2, 3]
-    assert QUICK.hopeful_margins(tiny(4), [tiny(4, 1)], Seed(0)) == []
-    assert len(QUICK.hopeful_margins(tiny(9), [tiny(9, 1)], Seed(0))) == 2
+    assert QUICK.hopeful_margins(tiny(4), [tiny(4, 1)], torch.arange(4), Seed(0)) == []
+    assert len(QUICK.hopeful_margins(tiny(9), [tiny(9, 1)], torch.arange(9), Seed(0))) == 2

@@ -48,7 +48,7 @@ class Auditor:
             left out.
 
     Raises:
-        CheckpointError: the models have different numbers of classes.
+        CheckpointError: the models have different numbers of classes, or other images.
     """
 
     suspect: Suspect
@@ -65,6 +65,12 @@ class Auditor:
             raise CheckpointError(
                 f"the purified model has {self.purified.model.classes} classes, and the suspect "
                 f"model has {self.suspect.model.classes}",
+                "give a model that was made of the suspect one",
+            )
+        if self.purified and self.purified.model.shape != self.suspect.model.shape:
+            raise CheckpointError(
+                f"the purified model takes images of shape {self.purified.model.shape}, and the "
+                f"suspect model of {self.suspect.model.shape}",
                 "give a model that was made of the suspect one",
             )
         if self.quick:
@@ -90,6 +96,7 @@ class Auditor:
         inverted = inverted or invert(suspect, self.inversion, self.seed)
         targets = suspects_of(inverted)
         alone, tried = self._triggers(targets[:1] if self.quick else targets)
+        alone.sort(key=lambda one: -one.success(suspect.model, suspect.held_out).value)
         depth = self._depth()
         triggers = list[AuditedTrigger]()
         for number, trigger in enumerate(tried, start=1):

@@ -12,7 +12,7 @@ from torch import Tensor
 from remission.audit.suspicion import Suspect
 from remission.audit.tried_triggers import TriedTrigger
 from remission.data import load_folder
-from remission.data.decode import read_opacity, read_picture
+from remission.data.decode import read_overlay
 from remission.errors import DataError, closest
 from remission.names import printable
 from remission.seeding import Seed
@@ -24,8 +24,8 @@ _FORMS = (
     "give a PNG of the images' size whose transparent pixels leave the image as it is, a folder "
     "with pattern.png and mask.png, or a folder of triggered images, DIR/true class/image.png"
 )
-_LARGEST = 4096
-"""Side in pixels to which larger pictures are reduced."""
+_LUMA = torch.tensor([0.299, 0.587, 0.114])
+"""The shares of red, green and blue in grey (ITU-R 601), as everywhere in the reading of images."""
 _FEWEST = 120
 """Half of the triggered images measure, and a verdict needs 50."""
 
@@ -50,22 +50,23 @@ def given_trigger(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
     if not path.is_dir():
         if not path.is_file():
             raise DataError(f"there is no trigger '{path}'", _FORMS)
-        opacity = read_opacity(path)
-        if int(opacity.min()) == 255:
-            raise DataError(f"'{path}' hides every pixel of an image", _FORMS)
-        return _patch(path, suspect, read_picture(path, largest=_LARGEST), opacity)
+        overlay = read_overlay(path)
+        return _patch(path, suspect, overlay[:3], overlay[3])
     pattern, mask = path / "pattern.png", path / "mask.png"
     if pattern.is_file() and mask.is_file():
-        shown = read_picture(mask, largest=_LARGEST).max(0)
-        return _patch(path, suspect, read_picture(pattern, largest=_LARGEST), shown)
+        white = read_overlay(mask)
+        shown = (white[:3].max(0) * (white[3] / 255)).round().astype(np.uint8)
+        return _patch(path, suspect, read_overlay(pattern)[:3], shown)
     return _images(path, suspect, seed)
 
 
 def _patch(
     path: Path, suspect: Suspect, pattern: NDArray[np.uint8], mask: NDArray[np.uint8]
 ) -> TriedTrigger:
-    """Makes a patch of a pattern (C, H, W) and a mask (H, W), both uint8."""
+    """Makes a patch of a pattern (3, H, W) and a mask (H, W), both uint8."""
     channels, *size = suspect.model.shape
+    if int(mask.min()) == 255:
+        raise DataError(f"'{path}' hides every pixel of an image", _FORMS)
     for found in (pattern.shape[1:], mask.shape):
         if list(found) != size:
             raise DataError(
@@ -74,13 +75,13 @@ def _patch(
                 _FORMS,
             )
     colours = torch.from_numpy(pattern.copy()).float() / 255
-    if channels == 1 and len(colours) == 3:
-        colours = colours.mean(0, keepdim=True)
+    if channels == 1:
+        colours = (colours * _LUMA.view(3, 1, 1)).sum(0, keepdim=True)
     opacity = torch.from_numpy(mask.copy()).float()[None] / 255
-    change = Patch(opacity, colours.expand(channels, -1, -1).clone())
-    change = change.to(suspect.clean.labels.device)
+    change = Patch(opacity, colours).to(suspect.clean.labels.device)
+    before = predict(suspect.model, suspect.clean)
     predicted = predict(suspect.model, suspect.clean, trigger=change)
-    moved = predicted[predicted != suspect.clean.labels]
+    moved = predicted[predicted != before]
     return TriedTrigger(
         name="given trigger", target=_commonest(moved, suspect), role="suspected", change=change
     )

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from remission.audit.estimate import rehearsed
+from remission.audit.suspect.writing import as_stored
 from remission.audit.suspicion import (
     Suspect,
     invert,
@@ -47,7 +48,7 @@ class SuspectPurifier:
         return bool(standing_out(inverted, self.inversion.threshold))
 
     def purify(self, inverted: Inverted) -> Classifier:
-        """Returns the purified model.
+        """Returns the purified model, in the dtypes of its source.
 
         Args:
             inverted: of :meth:`invert`.
@@ -59,7 +60,7 @@ class SuspectPurifier:
         source = InvertedSource(self.inversion, inverted) if inverts(self.purifier) else None
         model, clean = self.suspect.model, self.suspect.clean
         seed = self.seed.child("purifier", self.purifier.name)
-        return self.purifier(model, clean, seed=seed, trigger=source).model
+        return as_stored(self.purifier(model, clean, seed=seed, trigger=source).model)
 
     def estimate(self) -> float:
         """Returns about how many seconds both steps will take, from a few steps of each loop."""

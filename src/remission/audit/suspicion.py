@@ -59,7 +59,7 @@ class Suspect:
         """Returns how the model was read."""
         opened, found = self.opened, self.opened.found
         return ModelReading(
-            file=str(found.file),
+            file=str(found.path),
             place=found.network.state.place,
             arch=opened.model.arch,
             classes=opened.model.classes,
@@ -75,9 +75,13 @@ class Suspect:
 
 
 def standing_out(inverted: Inverted, threshold: float) -> tuple[int, ...]:
-    """Returns the classes that stand out: the one that is named, or two that hide each other."""
+    """Returns the classes that stand out: the one that is named, or two that hide each other.
+
+    Of two classes an inversion names one in any case; it stands out by its vote alone.
+    """
     if inverted.target is not None:
-        return (inverted.target,)
+        named = inverted.vote is None or inverted.vote >= threshold
+        return (inverted.target,) if named else ()
     both = inverted.pair_vote is not None and inverted.pair_vote >= threshold
     return inverted.candidates if both else ()
 
@@ -94,7 +98,7 @@ def suspicion_of(suspect: Suspect, inverted: Inverted, inversion: Voted) -> Susp
     return Suspicion(
         inversion=inversion.name,
         standing_out=tuple(map(suspect.named, standing)),
-        likeliest=tuple(map(suspect.named, () if standing else inverted.candidates)),
+        likeliest=tuple(map(suspect.named, () if standing else suspects_of(inverted))),
         threshold=inversion.threshold,
         vote=inverted.vote,
         pair_vote=inverted.pair_vote,

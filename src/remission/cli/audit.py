@@ -44,6 +44,12 @@ PurifiedOption = Annotated[
     Path | None,
     typer.Option(metavar="MODEL", help="The purified model that was made of SUSPECT."),
 ]
+PurifiedArchOption = Annotated[
+    str, typer.Option(help="As --arch, for the purified model.", metavar="NAME")
+]
+PurifiedKeyOption = Annotated[
+    str, typer.Option(help="As --key, for the purified model.", metavar="KEY")
+]
 TriggerOption = Annotated[
     Path | None,
     typer.Option(
@@ -67,6 +73,8 @@ def audit(
     quick: QuickOption = False,
     arch: ArchOption = "",
     key: KeyOption = "",
+    purified_arch: PurifiedArchOption = "",
+    purified_key: PurifiedKeyOption = "",
     mean: MeanOption = "",
     std: StdOption = "",
     size: SizeOption = None,
@@ -89,8 +97,8 @@ def audit(
         before = with_images(found, dataset, mean=mean, std=std, device=device)
         after = None
         if purified:
-            made = find_model(purified, arch=arch)
-            after = with_images(made, dataset, mean=mean, std=std, device=device)
+            made = find_model(purified, place=purified_key, arch=purified_arch)
+            after = with_images(made, dataset, mean=mean, std=std, device=device, like=before)
         known = given_trigger(trigger, before, source) if trigger else None
         work = Auditor(
             suspect=before,
@@ -100,6 +108,7 @@ def audit(
             known=known,
             quick=quick,
         )
+    print_reading(before, dataset.notes, quiet)
     _run(work, output, json_file, quiet)
 
 
@@ -109,7 +118,6 @@ def _run(work: Auditor, output: Path, json_file: Path | None, quiet: bool) -> No
     from remission.report.suspect.audit import audit_page
     from remission.report.suspect.verdict import judge
 
-    print_reading(work.suspect)
     said_to_take(quiet, work.estimate)
     with loops_shown(quiet):
         result, pictures = work.audit()

@@ -74,7 +74,7 @@ def loops_shown(quiet: bool) -> Iterator[None]:
         with listening(line):
             yield
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
         tasks: dict[str, Any] = {}
 
@@ -83,6 +83,8 @@ def loops_shown(quiet: bool) -> Iterator[None]:
                 if what not in tasks:
                     tasks[what] = bars.add_task(what, total=total)
                 bars.update(tasks[what], completed=done, total=total)
+                if done >= total:
+                    bars.remove_task(tasks.pop(what))
 
         with listening(step):
             yield

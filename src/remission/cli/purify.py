@@ -110,6 +110,7 @@ def purify(
         work = SuspectPurifier(
             suspect=suspect, purifier=purifier, inversion=Voted(), seed=Seed(seed)
         )
+    print_reading(suspect, images.notes, quiet)
     _run(work, outputs, anyway=anyway, quiet=quiet)
 
 
@@ -121,7 +122,6 @@ def _run(work: SuspectPurifier, outputs: _Outputs, *, anyway: bool, quiet: bool)
     """
     from remission.report.suspect.sentences import suspicion_line
 
-    print_reading(work.suspect)
     said_to_take(quiet, work.estimate)
     began = time.perf_counter()
     with loops_shown(quiet):
@@ -153,14 +153,15 @@ def _write(
     from remission.report.suspect.sentences import result_lines
 
     result = work.record(inverted, purified, output=str(outputs.weights), began=began)
-    write_whole(outputs.weights, [as_safetensors(purified)])
+    content = {outputs.weights: as_safetensors(purified)}
     if outputs.like_source:
-        write_whole(outputs.like_source, [like_source(purified, work.suspect.opened.found)])
+        content[outputs.like_source] = like_source(purified, work.suspect.opened.found)
     if outputs.numbers:
-        write_whole(outputs.numbers, [json.dumps(as_json(result), indent=1).encode()])
+        content[outputs.numbers] = json.dumps(as_json(result), indent=1).encode()
     if outputs.page:
-        page = purification_page(result, work.pictures(inverted))
-        write_whole(outputs.page, [page.encode()])
+        content[outputs.page] = purification_page(result, work.pictures(inverted)).encode()
+    for file, whole in content.items():
+        write_whole(file, [whole])
     for line in result_lines(result):
         print(line)
     print(f"Written: {', '.join(map(str, outputs.named()))}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
     from remission.types import Dataset
 
 PURIFIED_WITH = 20
-"""Held-out images that a purification needs at least: fewer measure nothing."""
-AUDITED_WITH = 60
-"""Held-out images that an audit needs at least: it judges from 50 of other classes on."""
+"""Held-out images of other classes, whatever the class, that a purification needs at least."""
+AUDITED_WITH = 50
+"""The same for an audit, which judges nothing below."""
 
 DataOption = Annotated[
     Path,
@@ -82,7 +84,8 @@ def check_outputs(files: Sequence[Path | None], inputs: Sequence[Path | None]) -
     """
     wanted = [file for file in files if file is not None]
     for number, file in enumerate(wanted):
-        if file.is_dir() or not file.absolute().parent.is_dir():
+        parent = file.absolute().parent
+        if file.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
             raise CheckpointError(f"'{file}' cannot be written", "name a file in a folder")
         if any(file.absolute() == other.absolute() for other in wanted[:number]):
             raise CheckpointError(f"'{file}' would be written twice", "name different files")
@@ -92,25 +95,42 @@ def check_outputs(files: Sequence[Path | None], inputs: Sequence[Path | None]) -
 
 
 def _within(file: Path, source: Path) -> bool:
-    """Returns whether a file is another, or one that a folder holds already."""
-    if not file.exists() or not source.exists():
-        return False
-    return file.samefile(source) or (source.is_dir() and file.resolve().parent == source.resolve())
+    """Returns whether a file is another, or would lie in a folder of a model or a trigger."""
+    if source.is_dir():
+        return file.resolve().parent == source.resolve()
+    return file.exists() and source.exists() and file.samefile(source)
 
 
-def print_reading(suspect: Suspect) -> None:
-    """Prints how a model was read."""
+def print_reading(suspect: Suspect, notes: Sequence[str], quiet: bool) -> None:
+    """Prints how a model was read, and on standard error what is to be said of the images."""
     from remission.report.suspect.sentences import normalisation_lines, reading_lines
 
+    for note in () if quiet else notes:
+        print(f"data: {note}", file=sys.stderr)
     reading = suspect.reading()
     for line in (*reading_lines(reading), *normalisation_lines(reading)):
         print(line, flush=True)
 
 
 def with_images(
-    found: FoundModel, dataset: Dataset, *, mean: str, std: str, device: Device
+    found: FoundModel,
+    dataset: Dataset,
+    *,
+    mean: str,
+    std: str,
+    device: Device,
+    like: Suspect | None = None,
 ) -> Suspect:
     """Builds a model that was found, and shows it a data set.
+
+    Args:
+        found: the model.
+        dataset: clean images.
+        mean: of ``--mean``.
+        std: of ``--std``.
+        device: of ``--device``.
+        like: a model that it was made of: where nothing else is stated, its classes are matched and
+            its images are normalised in the same way.
 
     Raises:
         UserError: model and images do not belong together.
@@ -121,7 +141,13 @@ def with_images(
 
     where = resolve_device(device.value)
     given = normalisation(mean, std, image_channels(found) or dataset.train.shape[0])
-    opened = open_model(found, dataset.train.to(where), dataset.classes, given=given)
+    opened = open_model(
+        found,
+        dataset.train.to(where),
+        dataset.classes,
+        given=given,
+        like=like.opened if like else None,
+    )
     held_out = relabelled(dataset.test.to(where), opened)
     return Suspect(opened=opened, held_out=held_out, folders=dataset.classes)
 
@@ -133,11 +159,11 @@ def images_of(folder: Path, found: FoundModel, size: int | None, fewest: int) ->
         folder: of images.
         found: the model.
         size: (pixels) of ``--size``; None: what the model's file says, else as the images are.
-        fewest: number of held-out images that are needed.
+        fewest: number of held-out images of other classes that are needed, whatever the class.
 
     Raises:
-        DataError: there is no such folder, it holds fewer than two classes or too few images, or
-            these have several sizes and nothing says which is right.
+        DataError: there is no such folder, it holds too few images, or these have several sizes
+            and nothing says which is right.
     """
     from remission.audit.suspect.opening import image_size
     from remission.data import load_dataset
@@ -145,11 +171,12 @@ def images_of(folder: Path, found: FoundModel, size: int | None, fewest: int) ->
     if not folder.is_dir():
         raise DataError(f"there is no folder '{folder}'", "give one with a folder per class")
     dataset = load_dataset(folder, size=size or image_size(found))
-    if len(dataset.classes) < 2 or len(dataset.test) < fewest:
+    counts = dataset.test.labels.bincount(minlength=len(dataset.classes))
+    if len(dataset.test) - int(counts.max()) < fewest:
         raise DataError(
             f"'{folder}' holds {len(dataset.train) + len(dataset.test)} images of "
-            f"{len(dataset.classes)} classes",
-            f"give images of at least two classes, and {5 * fewest} of them or more",
+            f"{len(dataset.classes)} classes, of which {len(dataset.test)} would be held out",
+            f"give more: of any class, {fewest} images of other classes must be held out",
         )
     return dataset
 

@@ -133,14 +133,22 @@ def decode_picture(
         return decoded(content, "PNG", pixels)
 
 
-def read_opacity(path: Path) -> NDArray[np.uint8]:
-    """Reads how opaque each pixel of one image file is, uint8 (H, W): 255 where it hides all below.
+def read_overlay(path: Path) -> NDArray[np.uint8]:
+    """Reads one image file with its transparency, uint8 (4, H, W): red, green, blue, opacity.
+
+    Colours are as the file has them, not laid on anything; opacity is 255 where nothing shows
+    through.
 
     Raises:
         DataError: there is no such file, it is no image, or damaged.
     """
+
+    def pixels(image: Image.Image) -> NDArray[np.uint8]:
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(upright.convert("RGBA")).transpose(2, 0, 1)
+
     with pillow_is_strict():
-        return opened(path, lambda image: np.asarray(image.convert("RGBA"))[:, :, 3])
+        return opened(path, pixels)
 
 
 def read_picture(path: Path, *, largest: int) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from remission.models import Classifier, Precision, evaluating, frozen
 from remission.models.build import build_like
 from remission.seeding import Seed
 from remission.training import predict
-from remission.types import LabelledImages, as_float
+from remission.types import LabelledImages
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -223,7 +223,7 @@ def judge(
     suspects = choice.suspects if choice else ()
     if len(moved) and not suspects:
         suspects = (int(torch.bincount(moved, minlength=model.classes).argmax()),)
-    sample = as_float(clean.images[:500])
+    sample = clean.floats(torch.arange(min(500, len(clean))))
     with torch.inference_mode():
         change = float((generator(sample) - sample).square().mean().sqrt())
     return Inverted(

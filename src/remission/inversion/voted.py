@@ -115,12 +115,13 @@ class Voted(ClassSearch):
         """Takes the vote above; a later round keeps the answer of the first."""
         assert isinstance(generator, InTurn)
         if previous is None:
-            hopeful = self.hopeful_margins(model, references, seed.child("margins"))
+            known = clean.labels.bincount(minlength=model.classes).nonzero()[:, 0]
+            hopeful = self.hopeful_margins(model, references, known, seed.child("margins"))
             compared = self.compare(model, clean, hopeful, seed)
             choice = self.vote(
                 compared.classes,
                 torch.stack(list(compared.needs.values())),
-                self.ratios(model, references, compared.classes, seed.child("margins")),
+                self.ratios(model, references, compared.classes, known, seed.child("margins")),
             )
         else:
             choice = TargetClass(
@@ -182,31 +183,59 @@ class Voted(ClassSearch):
     def count(
         self, needs: Tensor, log_ratios: Tensor, sigma: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the logarithms of both leads, and the votes; (k,) each."""
+        """Returns the logarithms of both leads, and the votes; (k,) each.
+
+        A class whose ratio is not known, NaN, has a margin lead of 1.
+        """
         log_leads = torch.stack([leads(needed) for needed in needs]).amax(0).log()
-        log_margin_leads = leads(-log_ratios).log().to(log_leads)
+        log_margin_leads, known = torch.zeros_like(log_leads), ~log_ratios.isnan()
+        if int(known.sum()) > 1:
+            log_margin_leads[known] = leads(-log_ratios[known]).log().to(log_leads)
         standing_out = log_leads - largest_other(log_leads).clamp_min(0)
         votes = standing_out / self.noise + log_margin_leads / max(self.noise, sigma)
         return log_leads, log_margin_leads, votes
 
     def ratios(
-        self, model: Classifier, references: Sequence[Classifier], classes: Tensor, seed: Seed
+        self,
+        model: Classifier,
+        references: Sequence[Classifier],
+        classes: Tensor,
+        known: Tensor,
+        seed: Seed,
     ) -> MarginRatios:
-        """Returns r_t of some classes."""
-        return margin_ratios(model, references, classes, self.margin_search(), seed)
+        """Returns r_t of some classes; NaN for those of which the references saw no image.
+
+        The margin of a reference for a class without images says nothing.
+
+        Args:
+            model: the suspect model.
+            references: the references.
+            classes: (k,) indices.
+            known: indices of the classes with images.
+            seed: the source of the random images.
+        """
+        seen = torch.isin(classes, known)
+        log = torch.full(classes.shape, torch.nan, device=classes.device)
+        if int(seen.sum()) < 2:
+            return MarginRatios(log, 0.0)
+        found = margin_ratios(model, references, classes[seen], self.margin_search(), seed)
+        log[seen] = found.log
+        return MarginRatios(log, found.sigma)
 
     def hopeful_margins(
-        self, model: Classifier, references: Sequence[Classifier], seed: Seed
+        self, model: Classifier, references: Sequence[Classifier], known: Tensor, seed: Seed
     ) -> list[int]:
-        """Returns classes whose margins stand out after a short search, where there are many."""
+        """Returns classes whose margins stand out after a short search, where there are many.
+
+        Only classes with images, ``known``, are searched.
+        """
         if model.classes <= self.rivals:
             return []
         short = replace(
             self.margin_search(), starts=-(-self.starts // 4), steps=-(-self.margin_steps // 4)
         )
-        classes = torch.arange(model.classes, device=model.mean.device)
-        found = margin_ratios(model, references, classes, short, seed.child("short")).log
-        best: list[int] = found.argsort(descending=True)[: self.rivals // 2].tolist()
+        found = margin_ratios(model, references, known, short, seed.child("short")).log
+        best: list[int] = known[found.argsort(descending=True)[: self.rivals // 2]].tolist()
         return best
 
     def margin_search(self) -> MarginSearch:

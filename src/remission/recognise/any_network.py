@@ -62,7 +62,7 @@ def wrap(
     }
     model: Classifier
     try:
-        model = Adapted(net, **common)
+        model = Adapted(copy.deepcopy(net), **common)  # which it may change before it fails
     except SpecError:
         model = BeforeLastLayer(net, linear, **common)
     state = module.state_dict()

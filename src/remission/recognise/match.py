@@ -110,6 +110,8 @@ def candidates(state: Mapping[str, Tensor]) -> tuple[Recognised, ...]:
             problem = f"there is no '{error.key}' of the right shape"
             misfits.append(_Misfit(f"a network as {family.layout} names them", problem, "", 0))
             continue
+        except (ArithmeticError, LookupError, TypeError, ValueError):  # of no network of this kind
+            continue
         for reading in readings:
             try:
                 pairs = fit(reading, shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -99,7 +100,8 @@ def _normalisation(
     channels = recognised.channels
     mean = mean * channels if len(mean) == 1 else mean
     std = std * channels if len(std) == 1 else std
-    if len(mean) != channels or len(std) != channels or min(std) <= 0:
+    finite = all(math.isfinite(value) for value in (*mean, *std))
+    if not finite or len(mean) != channels or len(std) != channels or min(std) <= 0:
         raise ArchitectureError(
             f"mean {mean} and std {std} do not fit images of {channels} channels",
             "give one number per channel, above 0 for std",

@@ -44,7 +44,7 @@ class ModelReading:
     """How a model of unknown origin was read.
 
     Args:
-        file: the file of weights.
+        file: the file or folder, as the user named it.
         place: the keys that lead to the network in the file, joined by dots; empty: the whole file.
         arch: its architecture.
         classes: number of its classes K.

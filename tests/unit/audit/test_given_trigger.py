@@ -79,6 +79,28 @@ def test_a_transparent_picture_is_a_patch_and_its_class_is_found(tmp_path: Path)
     assert float(found.change.pattern[0, -1, -1]) == 1
 
 
+def test_what_shows_through_keeps_its_colour(tmp_path: Path) -> None:
+    """Half transparent black is black at half strength, not grey."""
+    picture = Image.new("RGBA", (SIZE, SIZE), (255, 255, 255, 0))
+    picture.putpixel((0, 0), (0, 0, 0, 128))
+    picture.putpixel((SIZE - 1, SIZE - 1), (255, 255, 255, 255))
+    picture.save(tmp_path / "t.png")
+    found = given_trigger(tmp_path / "t.png", Ready(), Seed(0))
+    assert isinstance(found.change, Patch)
+    assert float(found.change.pattern[0, 0, 0]) == 0
+    assert float(found.change.mask[0, 0, 0]) == pytest.approx(128 / 255)
+
+
+def test_a_mask_that_is_white_on_nothing_covers_what_is_white(tmp_path: Path) -> None:
+    Image.new("L", (SIZE, SIZE), 255).save(tmp_path / "pattern.png")
+    mask = Image.new("RGBA", (SIZE, SIZE), (255, 255, 255, 0))
+    mask.putpixel((SIZE - 1, SIZE - 1), (255, 255, 255, 255))
+    mask.save(tmp_path / "mask.png")
+    found = given_trigger(tmp_path, Ready(), Seed(0))
+    assert isinstance(found.change, Patch)
+    assert float(found.change.mask.sum()) == 1
+
+
 def test_pattern_and_mask_are_two_files(tmp_path: Path) -> None:
     Image.new("L", (SIZE, SIZE), 255).save(tmp_path / "pattern.png")
     mask = Image.new("L", (SIZE, SIZE), 0)

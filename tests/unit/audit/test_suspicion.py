@@ -14,7 +14,10 @@ from remission.types import LabelledImages
 
 
 def inverted(
-    target: int | None, candidates: tuple[int, ...], pair_vote: float | None = None
+    target: int | None,
+    candidates: tuple[int, ...],
+    pair_vote: float | None = None,
+    vote: float | None = None,
 ) -> Inverted:
     return Inverted(
         generator=nn.Identity(),
@@ -23,6 +26,7 @@ def inverted(
         change=0.1,
         candidates=candidates,
         pair_vote=pair_vote,
+        vote=vote,
     )
 
 
@@ -30,6 +34,8 @@ def inverted(
     ("found", "classes"),
     [
         (inverted(4, ()), (4,)),
+        (inverted(4, (), vote=3.0), (4,)),
+        (inverted(1, (), vote=0.3), ()),  # of two classes one is always named
         (inverted(None, (2, 7), 1.0), ()),
         (inverted(None, (2, 7)), ()),
         (inverted(None, (2, 7), 3.0), (2, 7)),

@@ -80,10 +80,11 @@ def test_outputs_are_never_inputs(tmp_path: Path) -> None:
     model.write_bytes(b"")
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"")
-    check_outputs([tmp_path / "a", None, folder / "new"], [model, folder, None])
+    check_outputs([tmp_path / "a", None], [model, folder, None])
     for wrong in (
         [model],
         [folder / "model.safetensors"],
+        [folder / "another.safetensors"],
         [folder],
         [tmp_path / "no" / "a"],
         [tmp_path / "a", tmp_path / "a"],

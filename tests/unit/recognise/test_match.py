@@ -113,6 +113,14 @@ def test_tensors_that_are_left_over_are_named(name: str) -> None:
         recognise({**tape(name).state, "ema_decay": torch.zeros(1)})
 
 
+@pytest.mark.parametrize("body", ["layers", "features", "blocks", "encoder.layers"])
+def test_layers_without_a_convolution_are_no_network_of_a_family(body: str) -> None:
+    state = {f"{body}.{n}.weight": torch.zeros(4, 4) for n in range(6)}
+    state |= {f"{body}.{n}.bias": torch.zeros(4) for n in range(6)}
+    with pytest.raises(ArchitectureError):
+        recognise(state)
+
+
 def test_unknown_tensors() -> None:
     with pytest.raises(ArchitectureError, match=r"are called 'a', 'b.c'; name your own code"):
         recognise({"a": torch.zeros(1), "b.c": torch.zeros(2)})

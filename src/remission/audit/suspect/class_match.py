@@ -48,9 +48,9 @@ def match_classes(
     """Finds the class of each folder.
 
     Where the model names its classes, a folder must have one of the names; case is ignored, and
-    hyphens and underscores count as spaces.
-    Else a folder may have the number of its class as its name, and as many folders as classes are
-    taken in their order.
+    hyphens and underscores count as spaces. Else, or where two classes have one name, a folder may
+    have the number of its class as its name; and as many folders as classes are taken in their
+    order.
 
     Args:
         folders: the names of the folders, in the order of the data set.
@@ -61,7 +61,9 @@ def match_classes(
         DataError: a folder is no class of the model, two folders name one class, two classes have
             one name, or folders that are to be taken in their order are not as many as the classes.
     """
-    if names is not None and not _are_numbers(names, classes):
+    unique = names is not None and len(set(map(_plain, names))) == len(names)
+    numbered = not unique and _are_numbers(folders, classes)
+    if names is not None and not _are_numbers(names, classes) and not numbered:
         return _by_name(folders, names)
     if _are_numbers(folders, classes):
         indices = tuple(int(folder) for folder in folders)

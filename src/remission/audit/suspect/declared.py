@@ -9,6 +9,8 @@ from typing import Any
 from remission.audit.suspect.folder_files import ModelFiles
 from remission.checkpoints import Opaque
 
+_LARGEST = 1e6
+"""No mean and no standard deviation of images is larger."""
 _NAMES_OF_ARCH = ("model_name", "arch", "architecture", "model_architecture")
 """Keys under which checkpoints and configurations name their architecture."""
 
@@ -109,13 +111,14 @@ def _names(config: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _numbers(value: object) -> tuple[float, ...] | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (float(value),)
-    if not isinstance(value, list) or not 1 <= len(value) <= 4:
+    values: list[Any] = value if isinstance(value, list) else [value]
+    if not 1 <= len(values) <= 4:
         return None
-    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in value):
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in values):
         return None
-    return tuple(float(one) for one in value)
+    if not all(abs(one) < _LARGEST for one in values):  # NaN is not
+        return None
+    return tuple(float(one) for one in values)
 
 
 def _size(*tables: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -22,7 +22,7 @@ from remission.audit.suspect.states import Network, find_network
 from remission.checkpoints import Container, read_checkpoint
 from remission.errors import CheckpointError
 from remission.models import Classifier, resolve_precision
-from remission.recognise import build, from_code, strip_prefixes
+from remission.recognise import ArchitectureError, build, from_code, strip_prefixes
 from remission.types import LabelledImages
 
 
@@ -31,6 +31,7 @@ class FoundModel:
     """The network of a file, before any image was shown to it.
 
     Args:
+        path: the file or folder, as the user named it.
         file: the file of weights.
         container: how it is built.
         tree: its content, inert.
@@ -38,6 +39,7 @@ class FoundModel:
         declared: what is said about it.
     """
 
+    path: Path
     file: Path
     container: Container
     tree: object
@@ -79,6 +81,7 @@ def find_model(path: Path, *, place: str = "", arch: str = "") -> FoundModel:
     files = model_files(path)
     loaded = read_checkpoint(files.weights)
     return FoundModel(
+        path=path,
         file=files.weights,
         container=loaded.container,
         tree=loaded.tree,
@@ -104,6 +107,7 @@ def open_model(
     folders: Sequence[str],
     *,
     given: Preprocessing | None = None,
+    like: OpenedModel | None = None,
 ) -> OpenedModel:
     """Builds the network and finds out how its images are normalised.
 
@@ -116,6 +120,8 @@ def open_model(
         images: clean images, labelled by their folders, on the device of the model.
         folders: the names of the folders.
         given: the normalisation, where the user says it.
+        like: the model that this one was made of. Its classes are matched in the same way; a
+            network of the same architecture normalises in the same way.
 
     Raises:
         CheckpointError: the images have other channels than the model's, or the model is not
@@ -134,16 +140,29 @@ def open_model(
             )
     opened = list[OpenedModel]()
     for model, inside in _built(found, images):
-        match = match_classes(folders, model.classes, _names(found.declared, model.classes))
+        match = _match(found, folders, model, like)
         clean = LabelledImages(images.images, match.labels(images.labels))
         tried = [given] if given else _ways(inside, model, found.declared, clean)
+        if like and not given and like.model.arch == model.arch:
+            tried = [like.attempts[0].normalisation]
         attempts = measure(model, _some(clean), tried)
         opened.append(
             OpenedModel(found=found, model=model, clean=clean, match=match, attempts=attempts)
         )
+    if like and any(one.model.arch == like.model.arch for one in opened):
+        opened = [one for one in opened if one.model.arch == like.model.arch]
     best = max(opened, key=lambda one: one.attempts[0].clean_acc.hits)
     take_best(best.model, best.attempts, f"'{found.file}'", len(folders))
     return best
+
+
+def _match(
+    found: FoundModel, folders: Sequence[str], model: Classifier, like: OpenedModel | None
+) -> ClassMatch:
+    """Returns which class each folder is."""
+    if like and like.model.classes == model.classes:
+        return like.match
+    return match_classes(folders, model.classes, _names(found.declared, model.classes))
 
 
 _MEASURED = 1000
@@ -168,11 +187,40 @@ def _built(found: FoundModel, images: LabelledImages) -> Iterator[tuple[Classifi
         code, state, (mean, std) = network.code, network.state.tensors, unit
         model = from_code(code, state, shape=images.shape, mean=mean, std=std, precision=precision)
         yield model.to(device), inside
+    refused: ArchitectureError | None = None
+    built = 0
     for recognised in network.fitting:
         inside = recognised.mean is not None
         none, one = (None, None) if inside else unit
-        model = build(recognised, size=(size[0], size[1]), mean=none, std=one, precision=precision)
-        yield model.to(device), inside
+        try:
+            model = build(
+                recognised, size=(size[0], size[1]), mean=none, std=one, precision=precision
+            )
+            _try(model.to(device))
+        except ArchitectureError as error:
+            refused = refused or error
+            continue
+        built += 1
+        yield model, inside
+    if refused and not built:
+        raise refused
+
+
+@torch.inference_mode()
+def _try(model: Classifier) -> None:
+    """Shows a network one grey image.
+
+    Raises:
+        ArchitectureError: it takes no images of this size.
+    """
+    try:
+        model(torch.full((1, *model.shape), 0.5, device=model.mean.device))
+    except RuntimeError as error:
+        _, height, width = model.shape
+        raise ArchitectureError(
+            f"{model.arch} takes no images of {height}x{width} pixels",
+            "give the size that it was trained with: --size PIXELS",
+        ) from error
 
 
 def relabelled(images: LabelledImages, opened: OpenedModel) -> LabelledImages:

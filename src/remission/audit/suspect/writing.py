@@ -12,9 +12,27 @@ from remission.audit.suspect.opening import FoundModel
 from remission.models import Classifier
 from remission.models.checkpoint import pack_tensors
 from remission.recognise import foreign_state
+from remission.training.loop import check_finite
 
 _METADATA = {"format": "pt"}
 """What transformers asks of a safetensors file."""
+
+
+def as_stored(model: Classifier) -> Classifier:
+    """Rounds the weights, in place, to the dtypes of their source; returns the model.
+
+    So what is measured is what is written.
+
+    Raises:
+        DivergedError: a value is too large for its dtype.
+    """
+    own = model.state_dict()
+    for tensor in model.source.tensors if model.source else ():
+        value = own.get(tensor.own)
+        if value is not None and value.is_floating_point():
+            value.copy_(value.to(tensor.dtype))
+    check_finite(model, "weights in the dtypes of their source")
+    return model
 
 
 def as_safetensors(model: Classifier) -> bytes:

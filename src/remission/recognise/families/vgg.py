@@ -27,6 +27,8 @@ def _read(shapes: Shapes) -> list[Reading]:
     if len(places) < 4:
         return []
     convs = [n for n in places if len(shapes[f"{body}.{n}.weight"]) == 4]
+    if not convs:
+        return []
     several = shapes.numbers(r"classifier\.(\d+)\.")
     heads = [f"classifier.{n}.weight" for n in several] or ["classifier.weight"]
     norm = any(n not in convs for n in places)

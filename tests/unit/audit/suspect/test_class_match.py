@@ -23,6 +23,7 @@ NAMES = ["T-shirt", "ankle boot", "Bag"]
         (["ant", "bee", "cow"], None, (0, 1, 2), "order", 0),
         (["1", "2", "3"], None, (0, 1, 2), "order", 0),
         (["ant", "bee", "cow"], ["0", "1", "2"], (0, 1, 2), "order", 0),
+        (["2", "0"], ["crane", "Crane", "cow"], (2, 0), "number", 1),
     ],
 )
 def test_match(

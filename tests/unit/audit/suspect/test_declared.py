@@ -81,6 +81,9 @@ def test_trojai() -> None:
         {"mean": [True], "std": [1.0], "input_size": [3, -1, 5]},
         {"mean": [0.5] * 9, "std": [0.5] * 9, "pretrained_cfg": 3, "size": [1.5, 2]},
         {"mean": [0.5], "size": {"height": "7", "width": 3}},
+        {"mean": [float("nan")], "std": [0.5]},
+        {"mean": [0.5], "std": [float("inf")]},
+        {"mean": [int("9" * 400)], "std": [0.5]},
     ],
 )
 def test_nonsense_is_passed_over(config: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from remission.audit.suspect.opening import OpenedModel, find_model, image_size, open_model
 from remission.audit.suspect.preprocessing import COLOUR, Preprocessing
 from remission.errors import CheckpointError, DataError
-from remission.models import Classifier
+from remission.models import Classifier, build_model
+from remission.recognise import ArchitectureError
 from remission.seeding import Seed
 from remission.training import Recipe, fit
 from remission.types import LabelledImages
@@ -135,3 +136,27 @@ def test_folders_in_another_order_are_brought_into_the_models(
     ready = open_model(found, turned, ("cow", "ant", "bee"), given=WAY)
     assert torch.equal(ready.clean.labels, images().labels)
     assert ready.attempts[0].clean_acc.value > 0.9
+
+
+def test_a_model_is_read_like_the_one_that_it_was_made_of(
+    trained: Classifier, tmp_path: Path
+) -> None:
+    """Its file says neither the names of the classes nor the normalisation."""
+    folder = with_config(trained, tmp_path)
+    config = {**CONFIG, "pretrained_cfg": {"mean": list(WAY.mean), "std": list(WAY.std)}}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    turned = LabelledImages(images().images, (images().labels + 1) % 3)
+    names = ("cow", "ant", "bee")
+    suspect = open_model(find_model(folder), turned, names)
+    alone = find_model(bare(trained, tmp_path))
+    made = open_model(alone, turned, names, like=suspect)
+    assert torch.equal(made.clean.labels, images().labels)
+    assert made.model.mean.flatten().tolist() == pytest.approx(WAY.mean)
+    assert len(made.attempts) == 1
+
+
+def test_images_that_are_too_small_are_refused(tmp_path: Path) -> None:
+    model = build_model("vgg19_bn:2", classes=3, shape=(3, 32, 32), mean=(0.5,) * 3, std=(0.2,) * 3)
+    torch.save(model.state_dict(), tmp_path / "vgg.pth")
+    with pytest.raises((CheckpointError, ArchitectureError)):
+        open_model(find_model(tmp_path / "vgg.pth"), images(), CLASSES, given=WAY)

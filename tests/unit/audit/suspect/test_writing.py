@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from remission.audit.suspect.opening import find_model, open_model
-from remission.audit.suspect.writing import as_safetensors, like_source
+from remission.audit.suspect.writing import as_safetensors, as_stored, like_source
+from remission.errors import DivergedError
 from remission.models import Classifier
 from tests.unit.audit.suspect.models import CLASSES, WAYS, network
 from tests.unit.audit.suspect.test_opening import WAY, images, trained_by
@@ -75,3 +76,31 @@ def test_safetensors_stay_safetensors(way: str, trained: Classifier, tmp_path: P
     with safetensors.safe_open(tmp_path / "like.safetensors", "pt") as file:
         assert file.metadata() == {"format": "pt"}, "what transformers asks for"
         assert set(file.keys()) == set(trained.state_dict())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_measured_is_what_is_written(
+    dtype: torch.dtype, trained: Classifier, tmp_path: Path
+) -> None:
+    state = {
+        k: v.to(dtype) if v.is_floating_point() else v for k, v in trained.state_dict().items()
+    }
+    torch.save(state, tmp_path / "half.pth")
+    found = find_model(tmp_path / "half.pth")
+    model = as_stored(purified(open_model(found, images(), CLASSES, given=WAY).model))
+    (tmp_path / "again.pth").write_bytes(like_source(model, found))
+    again = find_model(tmp_path / "again.pth").network.state.tensors
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, again[key].to(value.dtype)), key
+
+
+def test_a_value_that_is_too_large_for_its_dtype_is_an_error(
+    trained: Classifier, tmp_path: Path
+) -> None:
+    state = {k: v.half() if v.is_floating_point() else v for k, v in trained.state_dict().items()}
+    torch.save(state, tmp_path / "half.pth")
+    model = open_model(find_model(tmp_path / "half.pth"), images(), CLASSES, given=WAY).model
+    with torch.no_grad():
+        next(model.parameters()).fill_(1e5)
+    with pytest.raises(DivergedError):
+        as_stored(model)
