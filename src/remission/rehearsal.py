@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from statistics import median
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -70,9 +71,8 @@ class Rehearsal:
             if len(durations) == 1:
                 began = self._elapsed()
         if durations:
-            per_step = (
-                sum(durations[1:]) / (len(durations) - 1) if len(durations) > 1 else durations[0]
-            )
+            # the median: one step that waited for another program must not count for thousands
+            per_step = median(durations[1:] or durations)
             self._skipped += (total * scale - len(durations)) * per_step
             if what:
                 self.step_seconds[what] = scale * per_step
