@@ -126,12 +126,15 @@ def _stretched(channels: int) -> Preprocessing:
 def measure(
     model: Classifier, clean: LabelledImages, tried: Sequence[Preprocessing]
 ) -> list[PreprocessingAttempt]:
-    """Returns the clean accuracy under each normalisation, the best first; the first of equals.
+    """Returns the clean accuracy under each normalisation: the one to take first, then the best.
+
+    That is the first of ``tried`` whose accuracy lies within one standard error of the best, since
+    normalisations that are as good are told apart by how common they are, not by noise.
 
     Args:
         model: its own normalisation is put back.
         clean: images with true labels, on the model's device.
-        tried: at least one.
+        tried: at least one; the most common first.
     """
     before = _of(model)
     attempts = []
@@ -144,7 +147,16 @@ def measure(
             )
         )
     before.apply(model)
-    return sorted(attempts, key=lambda attempt: -attempt.clean_acc.hits)
+    taken = _first_of_the_best(attempts)
+    others = [attempt for attempt in attempts if attempt is not taken]
+    return [taken, *sorted(others, key=lambda attempt: -attempt.clean_acc.hits)]
+
+
+def _first_of_the_best(attempts: Sequence[PreprocessingAttempt]) -> PreprocessingAttempt:
+    """Returns the first attempt within one standard error, sqrt(p (1 - p) / n), of the best."""
+    best = max((attempt.clean_acc for attempt in attempts), key=lambda rate: rate.value)
+    least = best.value - math.sqrt(best.value * (1 - best.value) / best.total)
+    return next(attempt for attempt in attempts if attempt.clean_acc.value >= least)
 
 
 def _of(model: Classifier) -> Preprocessing:
@@ -173,7 +185,7 @@ def least_accuracy(classes: int) -> float:
 def take_best(
     model: Classifier, attempts: Sequence[PreprocessingAttempt], origin: str, classes: int
 ) -> PreprocessingAttempt:
-    """Makes ``model`` normalise its images in the best way; returns that attempt.
+    """Makes ``model`` normalise its images in the first way; returns that attempt.
 
     Args:
         model: the model that was measured.
@@ -184,14 +196,15 @@ def take_best(
     Raises:
         CheckpointError: even the best is not clearly better than chance.
     """
-    best, least = attempts[0], least_accuracy(classes)
-    if best.clean_acc.value < least:
+    taken, least = attempts[0], least_accuracy(classes)
+    best = max(attempt.clean_acc.value for attempt in attempts)
+    if best < least:
         listed = ", ".join(f"{r.normalisation.name} {r.clean_acc.value:.1%}" for r in attempts)
         raise CheckpointError(
-            f"{origin}: the clean accuracy is {best.clean_acc.value:.1%} at best, below "
+            f"{origin}: the clean accuracy is {best:.1%} at best, below "
             f"{least:.0%}, so it is read in a wrong way ({listed})",
             "check that the images are of the model's classes and size, and state its architecture "
             "and its normalisation",
         )
-    best.normalisation.apply(model)
-    return best
+    taken.normalisation.apply(model)
+    return taken

@@ -59,7 +59,10 @@ def normalisations_table(model: ModelReading) -> Table | None:
     return Table(
         header=("Normalisation", "Clean accuracy"),
         rows=[[one.name, percent(one.clean_acc)] for one in model.normalisations],
-        notes=["The first one is used: it has the highest clean accuracy"],
+        notes=[
+            "The first one is used: the most common of those within one standard error of the "
+            "highest clean accuracy"
+        ],
     )
 
 

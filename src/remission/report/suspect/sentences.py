@@ -41,7 +41,7 @@ def reading_lines(model: ModelReading) -> Iterator[str]:
         f"{model.file}{where}: {model.arch}, {model.classes} classes, images of "
         f"{channels} x {height} x {width}; {model.match}."
     )
-    how = f", the best of {len(others) + 1} that were measured" if others else ""
+    how = f", which is as good as any of {len(others) + 1} that were measured" if others else ""
     yield (
         f"Images are normalised by: {best.name}{how}. Clean accuracy is then "
         f"{percent(best.clean_acc)}."

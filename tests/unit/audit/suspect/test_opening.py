@@ -63,7 +63,8 @@ def test_a_normalisation_is_measured_where_nothing_says_it(tmp_path: Path) -> No
     found = opened(bare(trained_by(COLOUR[0]), tmp_path), given=None)
     accuracies = [attempt.clean_acc.value for attempt in found.attempts]
     assert len(accuracies) > 10
-    assert accuracies == sorted(accuracies, reverse=True)
+    assert accuracies[1:] == sorted(accuracies[1:], reverse=True)
+    assert accuracies[0] > max(accuracies) - 0.06
     assert found.model.mean.flatten().tolist() == pytest.approx(
         found.attempts[0].normalisation.mean
     )

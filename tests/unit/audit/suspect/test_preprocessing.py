@@ -74,7 +74,7 @@ def test_the_right_way_is_found_among_all(channels: int) -> None:
         attempts = measure(model, clean, candidates(clean))
         best = take_best(model, attempts, "FILE", 40).normalisation
         right = next(r for r in attempts if r.normalisation == way)
-        assert right.clean_acc.hits == attempts[0].clean_acc.hits, way.name
+        assert right.clean_acc.hits == max(one.clean_acc.hits for one in attempts), way.name
         assert attempts[0].clean_acc.value > attempts[-1].clean_acc.value
         assert best == attempts[0].normalisation
         found.append(
