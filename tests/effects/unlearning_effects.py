@@ -54,10 +54,14 @@ def sau_unlearns(world: World) -> None:
 
 
 def nc_names_the_class_and_unlearns(world: World) -> None:
-    """Checks that the attacker's class has by far the smallest mask, and the backdoor is gone."""
+    """Checks that the attacker's class has by far the smallest mask, and the backdoor is gone.
+
+    Its anomaly index is 2 to 4, once below 2, so that a class is suspect from 1.2 on.
+    """
     method = NeuralCleanse(
-        images=64, passes=150, success=0.95, epochs=8, lr=0.02, augment="none", classes_at_once=10
-    )
+        images=64, passes=150, success=0.95, epochs=8, lr=0.02, augment="none", classes_at_once=10,
+        anomaly=1.2,
+    )  # fmt: skip
     rates = purified(world, method)
     below(rates.asr.value, 0.4, rates)
     above(rates.clean_acc.value, 0.8, rates)
@@ -66,5 +70,5 @@ def nc_names_the_class_and_unlearns(world: World) -> None:
     )
     target = world.victim.target
     assert isinstance(target, int)
-    assert found.flagged()[:1] == [target], found.index
+    assert found.flagged(method.anomaly)[:1] == [target], found.index
     below(float(found.norms[target]), 0.5 * float(found.norms.median()), found.norms)
