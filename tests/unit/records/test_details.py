@@ -25,7 +25,7 @@ from remission.records.ensemble import EnsembleDetails
 from remission.records.transfer import TransferDetails
 
 RESULTS = Path(__file__).parents[3] / "results"
-STORES = sorted(folder for folder in RESULTS.iterdir() if folder.is_dir())
+STORES = sorted(folder for folder in RESULTS.iterdir() if (folder / "records").is_dir())
 CLASSES: dict[str, type[Details]] = {
     "victim": VictimDetails,
     "control": ControlDetails,
