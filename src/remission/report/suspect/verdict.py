@@ -130,7 +130,8 @@ def _learning(audit: SuspectAudit, found: TriggerComparison) -> Iterator[str]:
     """Yields sentences on how fast the trigger that decides is learnt."""
     largest = max((gap for gap in found.gaps() if gap.budget), key=lambda gap: gap.gap)
     yield (
-        f"The difference is largest after a retuning with {largest.budget} poisoned images: the "
+        f"The difference is largest after a retuning with {largest.budget} poisoned "
+        f"image{'' if largest.budget == 1 else 's'}: the "
         f"{found.suspected.name} then succeeds on {100 * largest.suspected:.0f} %, and fresh "
         f"triggers beside it on {100 * largest.mean:.0f} % on average and "
         f"{100 * largest.highest:.0f} % at most."
