@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 
 from remission.audit.auditing import Auditor
-from remission.audit.suspect.opening import find_model, open_model, relabelled
-from remission.audit.suspicion import Suspect, invert
+from remission.audit.suspect.opening import find_model
+from remission.audit.suspicion import Suspect, invert, with_images
 from remission.data import load_dataset
 from remission.disk import write_whole
 from remission.grid.plan.stage import Stage
@@ -36,14 +35,16 @@ from remission.grid.stages.inputs import StageInputs
 from remission.intervals import mean_of
 from remission.inversion import Inverted, Voted
 from remission.models import save_weights
+from remission.png import encode_pixels
 from remission.purifiers import FT
 from remission.records import Record, Store
 from remission.records.kinds import CONTROL, PURIFIED, REACTIVATED
 from remission.records.suspect import as_json
+from remission.report.groups.thresholds import MARGIN
 from remission.report.measures.relapse_gap import area_between
 from remission.report.suspect.depth import decisive
 from remission.report.suspect.sentences import LOW
-from remission.report.suspect.verdict import MARGIN, judge
+from remission.report.suspect.verdict import judge
 from remission.seeding import Seed
 
 _RELAPSE = 0.3
@@ -171,8 +172,7 @@ class Audits:
         for number, label in enumerate(defender.labels.tolist()):
             (place / str(label)).mkdir(parents=True, exist_ok=True)
             pixels = defender.images[number].permute(1, 2, 0).numpy()
-            picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-            picture.save(place / str(label) / f"{number}.png")
+            (place / str(label) / f"{number}.png").write_bytes(encode_pixels(pixels))
         return place
 
     def _suspect(self, stage: Stage, images: Path) -> Suspect:
@@ -189,12 +189,7 @@ class Audits:
 
 
 def _opened(weights: Path, images: Path) -> Suspect:
-    found = find_model(weights)
-    dataset = load_dataset(images)
-    opened = open_model(found, dataset.train, dataset.classes)
-    return Suspect(
-        opened=opened, held_out=relabelled(dataset.test, opened), folders=dataset.classes
-    )
+    return with_images(find_model(weights), load_dataset(images), _CPU)
 
 
 def run(options: argparse.Namespace) -> None:

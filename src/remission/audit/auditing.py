@@ -12,19 +12,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from remission.audit.depth import IN_ANY_CASE, LEFT_OUT, MOST_LOST, Depth, clean_accuracy
+from remission.audit.depth import IN_ANY_CASE, LEFT_OUT, MOST_LOST, Depth
 from remission.audit.estimate import rehearsed
-from remission.audit.sought_triggers import FAMILIES, Sought, other_classes, seek, seek_second
-from remission.audit.suspicion import Suspect, invert, suspects_of, suspicion_of
+from remission.audit.sought_triggers import Sought, other_classes, seek, seek_second
+from remission.audit.suspicion import Suspect, invert, suspicion_of
 from remission.audit.tried_triggers import TriedTrigger, triggers_of, with_first
 from remission.errors import CheckpointError
-from remission.intervals import Rate
 from remission.inversion import Inverted, Voted
-from remission.inversion.perturbations import Tried
-from remission.previews import previews
+from remission.inversion.perturbations import TRIED
 from remission.progress import within
 from remission.records.suspect import AuditedTrigger, SuspectAudit
 from remission.seeding import Seed
+from remission.training import clean_accuracy
 from remission.triggers import Patch
 
 _COPIES = 2
@@ -61,18 +60,19 @@ class Auditor:
 
     def __post_init__(self) -> None:
         """Compares the models, and caps the steps of the inversion of a quick audit."""
-        if self.purified and self.purified.model.classes != self.suspect.model.classes:
-            raise CheckpointError(
-                f"the purified model has {self.purified.model.classes} classes, and the suspect "
-                f"model has {self.suspect.model.classes}",
-                "give a model that was made of the suspect one",
-            )
-        if self.purified and self.purified.model.shape != self.suspect.model.shape:
-            raise CheckpointError(
-                f"the purified model takes images of shape {self.purified.model.shape}, and the "
-                f"suspect model of {self.suspect.model.shape}",
-                "give a model that was made of the suspect one",
-            )
+        if self.purified:
+            made, suspect = self.purified.model, self.suspect.model
+            differs = ""
+            if made.classes != suspect.classes:
+                differs = f"has {made.classes} classes, and the suspect model has {suspect.classes}"
+            elif made.shape != suspect.shape:
+                differs = (
+                    f"takes images of shape {made.shape}, and the suspect model of {suspect.shape}"
+                )
+            if differs:
+                raise CheckpointError(
+                    f"the purified model {differs}", "give a model that was made of the suspect one"
+                )
         if self.quick:
             halved = {
                 key: min(value, getattr(self.inversion, key)) for key, value in _QUICK.items()
@@ -89,14 +89,15 @@ class Auditor:
                 it was asked before; None: it is asked now.
 
         Returns:
-            What was found, and strips of held-out images without and with the first suspected
-            trigger as PNG files; None for a trigger of which there are only triggered images.
+            What was found, and strips of held-out images without and with the suspected trigger
+            that succeeds most, as PNG files; None where there are only triggered images.
         """
         began, suspect = time.perf_counter(), self.suspect
         inverted = inverted or invert(suspect, self.inversion, self.seed)
-        targets = suspects_of(inverted)
+        targets = inverted.suspects
         alone, tried = self._triggers(targets[:1] if self.quick else targets)
-        alone.sort(key=lambda one: -one.success(suspect.model, suspect.held_out).value)
+        reached = [one.success(suspect.model, suspect.held_out) for one in alone]
+        best = max(range(len(alone)), key=lambda number: reached[number].value)
         depth = self._depth()
         triggers = list[AuditedTrigger]()
         for number, trigger in enumerate(tried, start=1):
@@ -110,16 +111,17 @@ class Auditor:
             suspicion=suspicion_of(suspect, inverted, self.inversion),
             clean_acc=clean_accuracy(suspect.model, suspect.held_out),
             purified_clean_acc=depth.clean_acc if depth else None,
-            alone=self._success(alone, suspect),
-            alone_on_purified=self._success(alone, self.purified) if self.purified else None,
+            alone=reached[best],
+            alone_on_purified=depth.highest(alone) if depth else None,
             triggers=tuple(triggers),
             most_lost=MOST_LOST,
-            lines=depth.lines(alone[0]) if depth else (),
+            lines=depth.lines(alone[best]) if depth else (),
             relative_distance=depth.distance() if depth else None,
             left_out=LEFT_OUT[: None if depth else IN_ANY_CASE] if self.quick else (),
             seconds=time.perf_counter() - began,
         )
-        return found, self._pictures(alone[0])
+        change, target = alone[best].change, alone[best].target
+        return found, suspect.pictures(change, target) if change else None
 
     def _triggers(self, targets: Sequence[int]) -> tuple[list[TriedTrigger], list[TriedTrigger]]:
         """Returns the triggers of the suspect model alone, and all that are taught.
@@ -158,7 +160,6 @@ class Auditor:
         """Seeks the perturbations of a class and of a few that are not among ``targets``."""
         model, seed = self.suspect.model, self.seed.child("triggers")
         others = other_classes(targets, model.classes, seed)
-        families: tuple[Tried, ...] = ("patch",) if patch else FAMILIES
         return seek(
             model,
             self.suspect.clean,
@@ -166,7 +167,7 @@ class Auditor:
             others,
             self.inversion,
             seed.child(target),
-            families=families,
+            families=("patch",) if patch else TRIED,
         )
 
     def _tried(self, sought: Sought, target: int, kind: str = "") -> list[TriedTrigger]:
@@ -187,20 +188,6 @@ class Auditor:
             reach=self.inversion.reach,
             seed=self.seed.child("second", target),
         )
-
-    def _success(self, alone: Sequence[TriedTrigger], of: Suspect) -> Rate:
-        """Returns the largest success of the triggers of the suspect model alone."""
-        rates = [trigger.success(of.model, of.held_out) for trigger in alone]
-        return max(rates, key=lambda rate: rate.value)
-
-    def _pictures(self, trigger: TriedTrigger) -> tuple[bytes, bytes] | None:
-        """Returns strips of held-out images, clean and triggered."""
-        if trigger.change is None:
-            return None
-        held_out, classes = self.suspect.held_out, self.suspect.model.classes
-        strips = previews(held_out, "triggered", trigger.change, trigger.target, classes)
-        clean, triggered = strips.values()
-        return clean, triggered
 
     def estimate(self) -> float:
         """Returns about how many seconds the audit will take, from a few steps of each loop."""

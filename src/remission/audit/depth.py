@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from remission.audit.suspicion import Suspect
@@ -9,7 +10,6 @@ from remission.audit.tried_triggers import TriedTrigger
 from remission.data.split import holdout
 from remission.errors import DivergedError
 from remission.intervals import Rate
-from remission.metrics import accuracy
 from remission.models import Classifier
 from remission.paths import linear_path, weight_distance
 from remission.paths.linear import BatchNorm
@@ -17,7 +17,7 @@ from remission.progress import within
 from remission.reactivations import OBA, Retuning
 from remission.records.suspect import AuditedLine, AuditedTrigger, WorstRetuning
 from remission.seeding import Seed
-from remission.training import predict
+from remission.training import clean_accuracy
 from remission.triggers import InSequence, Unchanged
 from remission.types import LabelledImages
 
@@ -101,6 +101,11 @@ class Depth:
             worst=None if self.quick else self.worst(trigger, reached),
             perturbed=None if self.quick else self.perturbed(trigger),
         )
+
+    def highest(self, triggers: Sequence[TriedTrigger]) -> Rate:
+        """Returns the largest success of at least one trigger on the model as it is."""
+        rates = (trigger.success(self.model, self.held_out) for trigger in triggers)
+        return max(rates, key=lambda rate: rate.value)
 
     def retuned(
         self, retuning: Retuning, trigger: TriedTrigger, budget: int
@@ -192,11 +197,6 @@ class Depth:
     def distance(self) -> float | None:
         """Returns the relative distance of both models; None where they cannot be compared."""
         return weight_distance(self.start, self.model).relative if self.comparable else None
-
-
-def clean_accuracy(model: Classifier, held_out: LabelledImages) -> Rate:
-    """Returns the clean accuracy on the held-out images."""
-    return accuracy(predict(model, held_out), held_out.labels)
 
 
 def _some(clean: LabelledImages, seed: Seed) -> LabelledImages:

@@ -12,12 +12,10 @@ from remission.audit.suspicion import (
     invert,
     rates_of,
     standing_out,
-    suspects_of,
     suspicion_of,
 )
 from remission.inversion import Inverted, InvertedSource, Voted
 from remission.models import Classifier
-from remission.previews import previews
 from remission.purifiers import Purifier, inverts
 from remission.records.suspect import SuspectPurification, Suspicion
 from remission.seeding import Seed
@@ -72,16 +70,7 @@ class SuspectPurifier:
 
     def pictures(self, inverted: Inverted) -> tuple[bytes, bytes]:
         """Returns strips of held-out images, clean and with the inverted trigger, as PNG files."""
-        target = suspects_of(inverted)[0]
-        strips = previews(
-            self.suspect.held_out,
-            "inverted",
-            inverted.generator,
-            target,
-            self.suspect.model.classes,
-        )
-        clean, triggered = strips.values()
-        return clean, triggered
+        return self.suspect.pictures(inverted.generator, inverted.suspects[0])
 
     def record(
         self, inverted: Inverted, purified: Classifier, *, output: str, began: float

@@ -22,18 +22,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from remission.inversion import Voted
-from remission.inversion.perturbations import Tried, leads, logits_under, mean_of, size
+from remission.inversion.perturbations import (
+    TRIED,
+    Tried,
+    cross_entropies,
+    leads,
+    logits_under,
+    mean_of,
+    size,
+)
 from remission.models import Classifier, evaluating, frozen
 from remission.progress import enough, tracked
 from remission.seeding import Seed
 from remission.types import LabelledImages
 
-FAMILIES: tuple[Tried, ...] = ("additive", "warp", "patch")
-"""The kinds of change that are tried."""
 _OTHERS = 2
 """Number of other classes that are compared with the suspected one."""
 _RATES: dict[Tried, float] = {"additive": 0.02, "warp": 0.05, "patch": 0.1}
@@ -74,7 +79,7 @@ def seek(
     inversion: Voted,
     seed: Seed,
     *,
-    families: Sequence[Tried] = FAMILIES,
+    families: Sequence[Tried] = TRIED,
 ) -> Sought:
     """Takes the first step above.
 
@@ -134,7 +139,7 @@ def seek_second(
             obeys = logits_under(model, images, theta, family)  # (k, B, K)
             ignores = logits_under(purified, images, theta, family)
             goal, true = classes[:, None].expand_as(other), labels.expand(len(classes), -1)
-            both = _ce(obeys, goal) + _ce(ignores, true)
+            both = cross_entropies(obeys, goal) + cross_entropies(ignores, true)
             errors = mean_of(both, other)
             loss = (errors + cost * size(theta, family)).sum()
             optimizer.zero_grad()
@@ -149,9 +154,3 @@ def seek_second(
                 least = torch.where(better & (share > reach), errors, least)
             optimizer.step()
     return replace(sought, theta=best)
-
-
-def _ce(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Returns the cross entropy of logits (k, B, K) and classes (k, B), (k, B)."""
-    flat = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
-    return flat.view_as(wanted)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from remission.audit.suspect.opening import OpenedModel
+from remission.audit.suspect.opening import FoundModel, OpenedModel, open_model, relabelled
+from remission.audit.suspect.preprocessing import Preprocessing
 from remission.intervals import Rate
 from remission.inversion import Inverted, Voted
-from remission.metrics import accuracy
 from remission.models import Classifier
+from remission.previews import previews
 from remission.records.suspect import (
     ModelClass,
     ModelReading,
@@ -21,8 +22,8 @@ from remission.records.suspect import (
     Suspicion,
 )
 from remission.seeding import Seed
-from remission.training import predict
-from remission.types import LabelledImages
+from remission.training import clean_accuracy, predict
+from remission.types import Dataset, LabelledImages
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +56,17 @@ class Suspect:
         name = self.folders[indices.index(index)] if index in indices else None
         return ModelClass(index=index, name=name)
 
+    def pictures(self, change: nn.Module, target: int) -> tuple[bytes, bytes]:
+        """Returns strips of held-out images of other classes as PNG files: clean and changed.
+
+        Args:
+            change: images (N, C, H, W) in [0, 1] -> triggered images.
+            target: the class to which they shall lead.
+        """
+        strips = previews(self.held_out, "triggered", change, target, self.model.classes)
+        clean, triggered = strips.values()
+        return clean, triggered
+
     def reading(self) -> ModelReading:
         """Returns how the model was read."""
         opened, found = self.opened, self.opened.found
@@ -72,6 +84,29 @@ class Suspect:
             used=len(opened.clean),
             held_out=len(self.held_out),
         )
+
+
+def with_images(
+    found: FoundModel,
+    dataset: Dataset,
+    device: torch.device,
+    *,
+    given: Preprocessing | None = None,
+    like: Suspect | None = None,
+) -> Suspect:
+    """Builds a model that was found, and shows it the two halves of a data set.
+
+    Arguments and errors are those of :func:`remission.audit.suspect.opening.open_model`.
+    """
+    opened = open_model(
+        found,
+        dataset.train.to(device),
+        dataset.classes,
+        given=given,
+        like=like.opened if like else None,
+    )
+    held_out = relabelled(dataset.test.to(device), opened)
+    return Suspect(opened=opened, held_out=held_out, folders=dataset.classes)
 
 
 def standing_out(inverted: Inverted, threshold: float) -> tuple[int, ...]:
@@ -98,7 +133,7 @@ def suspicion_of(suspect: Suspect, inverted: Inverted, inversion: Voted) -> Susp
     return Suspicion(
         inversion=inversion.name,
         standing_out=tuple(map(suspect.named, standing)),
-        likeliest=tuple(map(suspect.named, () if standing else suspects_of(inverted))),
+        likeliest=tuple(map(suspect.named, () if standing else inverted.suspects)),
         threshold=inversion.threshold,
         vote=inverted.vote,
         pair_vote=inverted.pair_vote,
@@ -113,16 +148,11 @@ def invert(suspect: Suspect, inversion: Voted, seed: Seed) -> Inverted:
     return inversion(suspect.model, suspect.clean, seed=seed.child("inversion", inversion.name))
 
 
-def suspects_of(inverted: Inverted) -> tuple[int, ...]:
-    """Returns the classes to which an inverted trigger leads."""
-    return inverted.candidates if inverted.target is None else (inverted.target,)
-
-
 def rates_of(model: Classifier, held_out: LabelledImages, inverted: Inverted) -> SuspectRates:
     """Measures a model on held-out images, with and without the inverted trigger."""
     return SuspectRates(
-        clean_acc=accuracy(predict(model, held_out), held_out.labels),
-        trigger=arriving(model, held_out, inverted.generator, suspects_of(inverted)),
+        clean_acc=clean_accuracy(model, held_out),
+        trigger=arriving(model, held_out, inverted.generator, inverted.suspects),
     )
 
 

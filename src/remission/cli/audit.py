@@ -11,7 +11,6 @@ import typer
 from remission.cli.progress import loops_shown, said_to_take, waiting
 from remission.cli.run import Device, QuietOption
 from remission.cli.suspect import (
-    AUDITED_WITH,
     ArchOption,
     DataOption,
     DeviceOption,
@@ -23,8 +22,8 @@ from remission.cli.suspect import (
     StdOption,
     check_outputs,
     images_of,
+    opened,
     print_reading,
-    with_images,
 )
 
 if TYPE_CHECKING:
@@ -90,15 +89,16 @@ def audit(
         from remission.audit.given_trigger import given_trigger
         from remission.audit.suspect.opening import find_model
         from remission.inversion import Voted
+        from remission.report.suspect.verdict import FEWEST
         from remission.seeding import Seed
 
         source, found = Seed(seed), find_model(suspect, place=key, arch=arch)
-        dataset = images_of(data, found, size, AUDITED_WITH)
-        before = with_images(found, dataset, mean=mean, std=std, device=device)
+        dataset = images_of(data, found, size, FEWEST)
+        before = opened(found, dataset, mean=mean, std=std, device=device)
         after = None
         if purified:
             made = find_model(purified, place=purified_key, arch=purified_arch)
-            after = with_images(made, dataset, mean=mean, std=std, device=device, like=before)
+            after = opened(made, dataset, mean=mean, std=std, device=device, like=before)
         known = given_trigger(trigger, before, source) if trigger else None
         work = Auditor(
             suspect=before,

@@ -26,9 +26,9 @@ from remission.cli.suspect import (
     StdOption,
     check_outputs,
     images_of,
+    opened,
     print_reading,
     purifier_of,
-    with_images,
 )
 from remission.errors import CheckpointError
 
@@ -106,7 +106,7 @@ def purify(
 
         found = find_model(model, place=key, arch=arch)
         images = images_of(data, found, size, PURIFIED_WITH)
-        suspect = with_images(found, images, mean=mean, std=std, device=device)
+        suspect = opened(found, images, mean=mean, std=std, device=device)
         work = SuspectPurifier(
             suspect=suspect, purifier=purifier, inversion=Voted(), seed=Seed(seed)
         )

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 PURIFIED_WITH = 20
 """Held-out images of other classes, whatever the class, that a purification needs at least."""
-AUDITED_WITH = 50
-"""The same for an audit, which judges nothing below."""
 
 DataOption = Annotated[
     Path,
@@ -112,7 +110,7 @@ def print_reading(suspect: Suspect, notes: Sequence[str], quiet: bool) -> None:
         print(line, flush=True)
 
 
-def with_images(
+def opened(
     found: FoundModel,
     dataset: Dataset,
     *,
@@ -135,21 +133,12 @@ def with_images(
     Raises:
         UserError: model and images do not belong together.
     """
-    from remission.audit.suspect.opening import image_channels, open_model, relabelled
-    from remission.audit.suspicion import Suspect
+    from remission.audit.suspect.opening import image_channels
+    from remission.audit.suspicion import with_images
     from remission.models import resolve_device
 
-    where = resolve_device(device.value)
     given = normalisation(mean, std, image_channels(found) or dataset.train.shape[0])
-    opened = open_model(
-        found,
-        dataset.train.to(where),
-        dataset.classes,
-        given=given,
-        like=like.opened if like else None,
-    )
-    held_out = relabelled(dataset.test.to(where), opened)
-    return Suspect(opened=opened, held_out=held_out, folders=dataset.classes)
+    return with_images(found, dataset, resolve_device(device.value), given=given, like=like)
 
 
 def images_of(folder: Path, found: FoundModel, size: int | None, fewest: int) -> Dataset:

@@ -57,6 +57,11 @@ class Inverted:
     pair_vote: float | None = None
     candidates: tuple[int, ...] = ()
 
+    @property
+    def suspects(self) -> tuple[int, ...]:
+        """The class, or the candidates; empty if the generator moves no image."""
+        return self.candidates if self.target is None else (self.target,)
+
 
 @dataclass(frozen=True)
 class TargetClass:

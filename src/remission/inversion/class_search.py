@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from remission.inversion.base import Inversion
 from remission.inversion.perturbations import (
+    TRIED,
     SearchResult,
     Tried,
+    cross_entropies,
     leads,
     logits_under,
     mean_of,
@@ -32,7 +33,6 @@ from remission.training import batches
 from remission.triggers.warp_and_add import Family, WarpAndAdd
 from remission.types import LabelledImages
 
-_TRIED: tuple[Tried, ...] = ("additive", "warp", "patch")
 _SLIGHT = 0.1  # standard deviation of the first flow, in pixels
 _MASK = math.log(0.3 / 0.7)  # logit of the first masks, through which 0.3 of the pattern shows
 _PATCH_LR = 0.2
@@ -105,7 +105,7 @@ class ClassSearch(Inversion, ABC):
             seed: the source of first values and of the images of each step.
         """
         classes = torch.arange(model.classes, device=clean.labels.device)
-        first = {family: self.first(family, clean.shape, model.classes, seed) for family in _TRIED}
+        first = {family: self.first(family, clean.shape, model.classes, seed) for family in TRIED}
         if model.classes > self.rivals:
             classes, first = self.hopeful(model, clean, first, also, seed.child("short"))
 
@@ -210,8 +210,8 @@ class ClassSearch(Inversion, ABC):
             other = (labels[None] != classes[:, None]).float()  # (k, B)
             logits = logits_under(model, clean.floats(index), theta, family)  # (k, B, K)
             goal = classes[:, None].expand_as(other)
-            ce = F.cross_entropy(logits.flatten(0, 1), goal.flatten(), reduction="none")
-            loss = (mean_of(ce.view_as(other), other) + cost * size(theta, family)).sum()
+            errors = mean_of(cross_entropies(logits, goal), other)
+            loss = (errors + cost * size(theta, family)).sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():

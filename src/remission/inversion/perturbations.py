@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from remission.models import Classifier
@@ -13,6 +14,8 @@ from remission.triggers.warp_and_add import Family, perturbed
 
 Tried = Literal[Family, "patch"]
 """The families that are searched. In an inversion a patch only helps to name the class."""
+TRIED: tuple[Tried, ...] = ("additive", "warp", "patch")
+"""All of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,3 +79,9 @@ def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:
     """Returns the mean of the values (k, B) of weight 1, (k,); 0 where there are none."""
     return (values * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+def cross_entropies(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Returns the cross entropy of logits (k, B, K) and each wanted class (k, B), (k, B)."""
+    flat = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
+    return flat.view_as(wanted)

@@ -3,7 +3,7 @@
 from remission.training.batches import batches
 from remission.training.batchnorm import frozen_statistics, recalibrate
 from remission.training.curve import Curve, connect
-from remission.training.evaluation import Measured, evaluate, measure, predict
+from remission.training.evaluation import Measured, clean_accuracy, evaluate, measure, predict
 from remission.training.loop import Recipe, Trained, fit
 from remission.training.matching import match
 from remission.training.weights import Weights
@@ -15,6 +15,7 @@ __all__ = [
     "Trained",
     "Weights",
     "batches",
+    "clean_accuracy",
     "connect",
     "evaluate",
     "fit",

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from remission.errors import DivergedError
+from remission.intervals import Rate
 from remission.metrics import Rates, accuracy, attack_success_rate, counted, robust_accuracy
 from remission.models import Classifier, evaluating
 from remission.progress import tracked
@@ -83,6 +84,11 @@ def _answers(
             if wanted is not None:
                 losses[part] = F.cross_entropy(logits, wanted[part], reduction="none")
     return classes, losses
+
+
+def clean_accuracy(model: Classifier, images: LabelledImages) -> Rate:
+    """Returns the clean accuracy on images with true labels, on the model's device."""
+    return accuracy(predict(model, images), images.labels)
 
 
 def evaluate(

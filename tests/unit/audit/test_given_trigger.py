@@ -3,62 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from remission.audit.given_trigger import given_trigger
-from remission.audit.suspect.class_match import ClassMatch
 from remission.audit.suspicion import Suspect
 from remission.errors import DataError
-from remission.models import Classifier
 from remission.seeding import Seed
 from remission.triggers import Patch
 from remission.types import LabelledImages
+from tests.unit.audit.stubs import Answering, suspect
 
 SIZE = 6
 
 
-class Corner(Classifier):
+class Corner(Answering):
     """Gives class 2 where the lower right pixel is white, else class 0 or 1 by the first pixel."""
-
-    def __init__(self) -> None:
-        super().__init__(arch="corner", classes=3, shape=(1, SIZE, SIZE), mean=(0.0,), std=(1.0,))
-
-    def feature_map(self, normal: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    @property
-    def final_linear(self) -> nn.Linear:
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         first, last = images[:, 0, 0, 0], images[:, 0, -1, -1]
         return torch.stack([0.5 - first, first - 0.5, 4 * last - 2], 1)
 
 
-class Ready(Suspect):
-    """A model with images that nobody had to open."""
-
-    def __init__(self) -> None:
-        images = torch.zeros(40, 1, SIZE, SIZE)
-        images[::2, 0, 0, 0] = 1
-        object.__setattr__(self, "_clean", LabelledImages(images, (images[:, 0, 0, 0]).long()))
-        object.__setattr__(self, "_model", Corner().eval())
-        object.__setattr__(self, "folders", ("first", "second"))
-        match = ClassMatch(indices=(0, 1), by="order", missing=0)
-        object.__setattr__(self, "opened", SimpleNamespace(match=match))
-
-    @property
-    def model(self) -> Classifier:
-        return self._model  # type: ignore[attr-defined, no-any-return]
-
-    @property
-    def clean(self) -> LabelledImages:
-        return self._clean  # type: ignore[attr-defined, no-any-return]
+def ready() -> Suspect:
+    """Returns the model with images of its first two classes."""
+    images = torch.zeros(40, 1, SIZE, SIZE)
+    images[::2, 0, 0, 0] = 1
+    clean = LabelledImages(images, images[:, 0, 0, 0].long())
+    return suspect(Corner(3, (1, SIZE, SIZE)).eval(), clean, ("first", "second"))
 
 
 def transparent(file: Path, size: int = SIZE) -> Path:
@@ -69,7 +44,7 @@ def transparent(file: Path, size: int = SIZE) -> Path:
 
 
 def test_a_transparent_picture_is_a_patch_and_its_class_is_found(tmp_path: Path) -> None:
-    found = given_trigger(transparent(tmp_path / "t.png"), Ready(), Seed(0))
+    found = given_trigger(transparent(tmp_path / "t.png"), ready(), Seed(0))
     assert isinstance(found.change, Patch)
     assert found.target == 2
     assert found.role == "suspected"
@@ -85,7 +60,7 @@ def test_what_shows_through_keeps_its_colour(tmp_path: Path) -> None:
     picture.putpixel((0, 0), (0, 0, 0, 128))
     picture.putpixel((SIZE - 1, SIZE - 1), (255, 255, 255, 255))
     picture.save(tmp_path / "t.png")
-    found = given_trigger(tmp_path / "t.png", Ready(), Seed(0))
+    found = given_trigger(tmp_path / "t.png", ready(), Seed(0))
     assert isinstance(found.change, Patch)
     assert float(found.change.pattern[0, 0, 0]) == 0
     assert float(found.change.mask[0, 0, 0]) == pytest.approx(128 / 255)
@@ -96,7 +71,7 @@ def test_a_mask_that_is_white_on_nothing_covers_what_is_white(tmp_path: Path) ->
     mask = Image.new("RGBA", (SIZE, SIZE), (255, 255, 255, 0))
     mask.putpixel((SIZE - 1, SIZE - 1), (255, 255, 255, 255))
     mask.save(tmp_path / "mask.png")
-    found = given_trigger(tmp_path, Ready(), Seed(0))
+    found = given_trigger(tmp_path, ready(), Seed(0))
     assert isinstance(found.change, Patch)
     assert float(found.change.mask.sum()) == 1
 
@@ -106,7 +81,7 @@ def test_pattern_and_mask_are_two_files(tmp_path: Path) -> None:
     mask = Image.new("L", (SIZE, SIZE), 0)
     mask.putpixel((SIZE - 1, SIZE - 1), 230)
     mask.save(tmp_path / "mask.png")
-    found = given_trigger(tmp_path, Ready(), Seed(0))
+    found = given_trigger(tmp_path, ready(), Seed(0))
     assert isinstance(found.change, Patch)
     assert float(found.change.mask[0, -1, -1]) == pytest.approx(230 / 255)
     assert found.change.pattern.shape == (1, SIZE, SIZE)
@@ -121,7 +96,7 @@ def test_triggered_images_are_halved(tmp_path: Path) -> None:
         picture.putpixel((SIZE - 1, SIZE - 1), 255)
         picture.putpixel((2, 2), number)
         picture.save(folder / f"{number}.png")
-    found = given_trigger(tmp_path, Ready(), Seed(0))
+    found = given_trigger(tmp_path, ready(), Seed(0))
     assert found.change is None
     assert found.target == 2
     assert found.poisons is not None
@@ -156,4 +131,4 @@ def test_what_is_no_trigger_is_refused_in_one_line(what: str, tmp_path: Path) ->
         "unknown": "a folder 'third', and the clean images have none",
     }
     with pytest.raises(DataError, match=wanted[what]):
-        given_trigger(path, Ready(), Seed(0))
+        given_trigger(path, ready(), Seed(0))

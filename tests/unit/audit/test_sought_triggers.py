@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from remission.audit.sought_triggers import Sought, other_classes, seek, seek_second
 from remission.audit.tried_triggers import change_of
@@ -15,11 +15,12 @@ from remission.models import Classifier
 from remission.seeding import Seed
 from remission.triggers import Trigger
 from remission.types import LabelledImages
+from tests.unit.audit.stubs import Answering
 
 SHAPE, CLASSES, TARGET = (1, 6, 6), 4, 2
 
 
-class Watching(Classifier):
+class Watching(Answering):
     """Gives class 2 where one of some pixels is bright, else the class that the first column says.
 
     Args:
@@ -27,15 +28,8 @@ class Watching(Classifier):
     """
 
     def __init__(self, pixels: dict[tuple[int, int], float]) -> None:
-        super().__init__(arch="watching", classes=CLASSES, shape=SHAPE, mean=(0.0,), std=(1.0,))
+        super().__init__(CLASSES, SHAPE)
         self.pixels = pixels
-
-    def feature_map(self, normal: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    @property
-    def final_linear(self) -> nn.Linear:
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         logits = 8 * images[:, 0, :CLASSES, 0]

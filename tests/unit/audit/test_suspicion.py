@@ -11,6 +11,7 @@ from remission.intervals import Rate
 from remission.inversion import Inverted
 from remission.models import Classifier
 from remission.types import LabelledImages
+from tests.unit.audit.stubs import Answering
 
 
 def inverted(
@@ -47,15 +48,8 @@ def test_a_named_class_stands_out_and_so_do_two_that_hide_each_other(
     assert standing_out(found, 3.0) == classes
 
 
-class Brightest(Classifier):
+class Brightest(Answering):
     """Gives an image the class that its first pixel says."""
-
-    def feature_map(self, normal: Tensor) -> Tensor:
-        return normal
-
-    @property
-    def final_linear(self) -> nn.Linear:
-        raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
         return nn.functional.one_hot((10 * images[:, 0, 0, 0]).round().long(), self.classes).float()
@@ -63,7 +57,7 @@ class Brightest(Classifier):
 
 @pytest.fixture
 def reader() -> Classifier:
-    return Brightest(arch="reader", classes=3, shape=(1, 2, 2), mean=(0.0,), std=(1.0,))
+    return Brightest(3, (1, 2, 2))
 
 
 def labelled(*pixels: int) -> LabelledImages:

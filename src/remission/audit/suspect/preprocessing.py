@@ -17,10 +17,9 @@ import torch
 
 from remission.errors import CheckpointError
 from remission.intervals import Rate
-from remission.metrics import accuracy
 from remission.models import Classifier
 from remission.models.classifier import ChannelOrder
-from remission.training import predict
+from remission.training import clean_accuracy
 from remission.types import LabelledImages
 
 _TIMES_CHANCE = 3
@@ -143,7 +142,7 @@ def measure(
         attempts.append(
             PreprocessingAttempt(
                 normalisation=normalisation,
-                clean_acc=accuracy(predict(model, clean), clean.labels),
+                clean_acc=clean_accuracy(model, clean),
             )
         )
     before.apply(model)

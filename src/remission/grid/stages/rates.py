@@ -6,11 +6,11 @@ from typing import Generic, TypedDict, TypeVar
 
 from remission.grid.stages.inputs import StageInputs
 from remission.intervals import Rate
-from remission.metrics import Rates, accuracy
+from remission.metrics import Rates
 from remission.models import Classifier
-from remission.training import evaluate, predict
+from remission.training import clean_accuracy, evaluate
 from remission.triggers import Trigger
-from remission.types import LabelledImages, Target
+from remission.types import Target
 
 R = TypeVar("R", Rates, Rate)
 
@@ -35,12 +35,8 @@ def backdoor_rates(
 
 def clean_rates(inputs: StageInputs, model: Classifier) -> MeasuredRates[Rate]:
     """Measures clean accuracy of ``model`` on both sets of images."""
-
-    def rate(images: LabelledImages) -> Rate:
-        return accuracy(predict(model, images), images.labels)
-
     validation = inputs.split.validation
     return {
-        "rates": rate(inputs.split.test),
-        "validation": rate(validation) if validation else None,
+        "rates": clean_accuracy(model, inputs.split.test),
+        "validation": clean_accuracy(model, validation) if validation else None,
     }

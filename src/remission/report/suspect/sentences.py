@@ -11,6 +11,7 @@ from remission.records.suspect import (
     SuspectPurification,
     Suspicion,
 )
+from remission.report.groups.sentences import listed
 
 LOW = 0.15
 """An inverted trigger that succeeds on no more images counts as gone; the paper's limit of ASR."""
@@ -26,10 +27,9 @@ def percent(rate: Rate) -> str:
     return f"{100 * rate.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def listed(classes: Sequence[ModelClass]) -> str:
+def classes_text(classes: Sequence[ModelClass]) -> str:
     """Returns classes as ``class 3 (bag)``, or ``classes 3 (bag) and 5``."""
-    names = " and ".join(map(str, classes))
-    return f"class{'' if len(classes) == 1 else 'es'} {names}"
+    return f"class{'' if len(classes) == 1 else 'es'} {listed([str(one) for one in classes])}"
 
 
 def reading_lines(model: ModelReading) -> Iterator[str]:
@@ -76,9 +76,11 @@ def suspicion_line(suspicion: Suspicion) -> str:
         what = (
             "stands out as the target of a backdoor" if one else "stand out as targets of backdoors"
         )
-        named = listed(suspicion.standing_out)
+        named = classes_text(suspicion.standing_out)
         return f"{named[0].upper()}{named[1:]} {what}: {votes}"
-    suspects = f" The likeliest are {listed(suspicion.likeliest)}." if suspicion.likeliest else ""
+    suspects = (
+        f" The likeliest are {classes_text(suspicion.likeliest)}." if suspicion.likeliest else ""
+    )
     return f"No class stands out: {votes}{suspects}"
 
 
@@ -137,7 +139,7 @@ def purification_headline(result: SuspectPurification) -> str:
     if suspicion.standing_out:
         one = len(suspicion.standing_out) == 1
         what = "the target of a backdoor" if one else "targets of backdoors"
-        said = f"{listed(suspicion.standing_out)} stood out as {what}"
+        said = f"{classes_text(suspicion.standing_out)} stood out as {what}"
     low, high = newcombe(
         after.clean_acc.value, after.clean_acc.interval,
         before.clean_acc.value, before.clean_acc.interval,

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from remission.records.suspect import SuspectAudit
+from remission.report.groups.thresholds import MARGIN
 from remission.report.suspect.depth import TriggerComparison, beside_other_classes, decisive
 from remission.report.suspect.sentences import ARRIVES, LOW, percent, suspicion_line
 
 AuditOutcome = Literal[
     "not purified", "in remission", "no relapse found", "no backdoor found", "cannot tell"
 ]
-MARGIN = 0.10
-"""A gap above this counts, as in the tables of a grid."""
 FEWEST = 50
 """Held-out images of other classes below which nothing is judged."""
 
