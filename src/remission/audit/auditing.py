@@ -26,8 +26,10 @@ from remission.seeding import Seed
 from remission.training import clean_accuracy
 from remission.triggers import Patch
 
-_COPIES = 2
-"""Number of fresh copies of each suspected trigger."""
+_COPIES, _QUICK_COPIES = 6, 4
+"""Number of fresh copies of each suspected trigger, which differ by up to 40 points."""
+_SEARCHED = 2
+"""So many of them get the dear searches of a whole audit, too."""
 _QUICK = {"steps": 50, "reference_epochs": 15, "starts": 4, "margin_steps": 60}
 """The most that a quick audit takes of these parameters: half of their defaults."""
 
@@ -174,7 +176,8 @@ class Auditor:
         """Returns the suspected trigger, fresh ones beside it, and those of other classes."""
         seed = self.seed.child("triggers", target)
         shape, grid = self.suspect.model.shape, self.inversion.grid
-        return triggers_of(sought, shape, grid, seed, copies=_COPIES, kind=kind)
+        copies = _QUICK_COPIES if self.quick else _COPIES
+        return triggers_of(sought, shape, grid, seed, copies=copies, searched=_SEARCHED, kind=kind)
 
     def _second(self, sought: Sought, target: int) -> Sought:
         """Seeks perturbations further, that the purified model ignores."""

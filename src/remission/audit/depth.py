@@ -49,6 +49,7 @@ IN_ANY_CASE = 2
 LEFT_OUT = (
     "half of the steps by which the class and its trigger are sought",
     "the second class, where two are suspected",
+    "a third of the fresh triggers",
     "the grid of retunings, of which the worst is taken",
     "retunings with 1 and with 100 poisoned images",
     "the search for small perturbations",
@@ -92,14 +93,15 @@ class Depth:
         for budget in QUICK_BUDGETS if self.quick else BUDGETS:
             if budget <= most and (found := self.retuned(Retuning(), trigger, budget)):
                 reached[budget] = found
+        searched = trigger.searched and not self.quick
         return replace(
             before,
             as_purified=trigger.success(self.model, self.held_out),
             budgets=tuple(reached),
             success=tuple(success for success, _ in reached.values()),
             clean_acc=tuple(clean_acc for _, clean_acc in reached.values()),
-            worst=None if self.quick else self.worst(trigger, reached),
-            perturbed=None if self.quick else self.perturbed(trigger),
+            worst=self.worst(trigger, reached) if searched else None,
+            perturbed=self.perturbed(trigger) if searched else None,
         )
 
     def highest(self, triggers: Sequence[TriedTrigger]) -> Rate:

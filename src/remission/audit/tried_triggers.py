@@ -43,6 +43,8 @@ class TriedTrigger:
             some by ``change``.
         shown: triggered images of other classes on which success is measured; None: ``change``
             makes them from held-out images.
+        searched: whether a whole audit also seeks the worst retuning and a small perturbation for
+            it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class TriedTrigger:
     change: Trigger | None = None
     poisons: LabelledImages | None = None
     shown: LabelledImages | None = None
+    searched: bool = True
 
     def success(self, model: Classifier, held_out: LabelledImages) -> Rate:
         """Returns the rate of triggered images of other classes that get the target's class.
@@ -85,7 +88,14 @@ class TriedTrigger:
 
 
 def triggers_of(
-    sought: Sought, shape: Shape, grid: int, seed: Seed, *, copies: int, kind: str = ""
+    sought: Sought,
+    shape: Shape,
+    grid: int,
+    seed: Seed,
+    *,
+    copies: int,
+    searched: int,
+    kind: str = "",
 ) -> list[TriedTrigger]:
     """Returns the suspected trigger, fresh copies of it, and the triggers of other classes.
 
@@ -95,6 +105,7 @@ def triggers_of(
         grid: number of points of a flow along each side.
         seed: the source of the copies.
         copies: number of fresh copies.
+        searched: so many of them get the dear searches of a whole audit, too.
         kind: what is said before the kind of change, as "second ".
     """
     family, (target, *others) = sought.family, sought.classes.tolist()
@@ -110,7 +121,7 @@ def triggers_of(
     for number in range(copies):
         content = fresh_copy(family, theta, seed.child("copy", number))
         fresh = tried(f"fresh {kind} {number + 1} to class {target}", target, content, "fresh")
-        made.append(replace(fresh, beside=name))
+        made.append(replace(fresh, beside=name, searched=number < searched))
     for other, content in zip(others, their, strict=True):
         equal = scaled(family, content, theta)
         made.append(tried(f"{kind} to class {other}", other, equal, "other"))

@@ -109,12 +109,13 @@ def sought(family: Tried, classes: tuple[int, ...] = (1, 0, 3)) -> Sought:
 
 @pytest.mark.parametrize("family", ["additive", "warp", "patch"])
 def test_fresh_triggers_are_as_large_as_the_suspected_one(family: Tried) -> None:
-    suspected, *fresh = triggers_of(sought(family), SHAPE, 4, Seed(0), copies=2)
+    suspected, *fresh = triggers_of(sought(family), SHAPE, 4, Seed(0), copies=2, searched=1)
     assert suspected.role == "suspected"
     assert suspected.target == 1
     assert [(one.role, one.target) for one in fresh] == [
         ("fresh", 1), ("fresh", 1), ("other", 0), ("other", 3),
     ]  # fmt: skip
+    assert [one.searched for one in fresh] == [True, False, True, True]
     assert suspected.change
     wanted = measure(suspected.change)
     for one in fresh:

@@ -135,11 +135,11 @@ def test_an_audit_judges_the_purified_model(held: Held, folder: Path, tmp_path: 
     assert found["verdict"] in ("in remission", "no relapse found", "cannot tell")
     assert found["alone"]["value"] > 0.5 > found["alone_on_purified"]["value"]
     assert all(one["budgets"] == [0, 1, 5, 20, 100] for one in found["triggers"])
-    assert all(one["perturbed"] for one in found["triggers"])
+    assert sum(one["perturbed"] is not None for one in found["triggers"]) == 2 + 4 + 2
     assert [one["worst"]["tried"] for one in found["triggers"] if one["worst"]]
     assert not found["left_out"]
     roles = [one["role"] for one in found["triggers"]]
-    assert roles == 2 * ["suspected"] + 4 * ["fresh"] + 2 * ["other"]
+    assert roles == 2 * ["suspected"] + 12 * ["fresh"] + 2 * ["other"]
 
 
 def test_the_suspect_model_itself_is_not_purified(held: Held, tmp_path: Path) -> None:

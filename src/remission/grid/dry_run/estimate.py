@@ -123,7 +123,8 @@ def _rehearse(
 def _same_duration(stage: Stage) -> str:
     """Returns the same key for stages that take equally long.
 
-    Their duration hardly depends on the seed, the target, the budget and the earlier stages.
+    Their duration hardly depends on the seed, the target, the budget and the earlier stages, nor on
+    real numbers: rates, strengths and bounds, of which a search may have dozens.
     """
     kind = KINDS[stage.kind]
     context = replace(stage.context, seed=0)
@@ -133,7 +134,19 @@ def _same_duration(stage: Stage) -> str:
     for key in kind.same_time_for_all:
         if key != ATTACK or not _knows_the_trigger(stage):
             settings.pop(key, None)
-    return json.dumps([kind.name, settings, len(stage.parents)], sort_keys=True)
+    return json.dumps([kind.name, _without_reals(settings), len(stage.parents)], sort_keys=True)
+
+
+def _without_reals(settings: object) -> object:
+    """Returns settings in which each real number is 0."""
+    match settings:
+        case dict():
+            return {key: _without_reals(value) for key, value in settings.items()}
+        case list() | tuple():
+            return [_without_reals(value) for value in settings]
+        case float():
+            return 0.0
+    return settings
 
 
 def _knows_the_trigger(stage: Stage) -> bool:
@@ -144,9 +157,9 @@ def _knows_the_trigger(stage: Stage) -> bool:
 def _same_loops(stage: Stage) -> str:
     """Returns the same key for stages with the same loops, of the same duration per step.
 
-    Any parameter of a method may change that: the steps of an attack within a step, the width of a
-    network.
+    Any parameter of a method may change that but for real numbers: the steps of an attack within a
+    step, the width of a network.
     """
     kind = KINDS[stage.kind]
     role = kind.paced_by or kind.runs
-    return json.dumps([role, stage.table(role)], sort_keys=True)
+    return json.dumps([role, _without_reals(stage.table(role))], sort_keys=True)

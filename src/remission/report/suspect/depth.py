@@ -76,6 +76,11 @@ class TriggerComparison:
         budgets = [gap.budget for gap in found]
         return area_between(budgets, [gap.suspected for gap in found], [gap.mean for gap in found])
 
+    def least_gap(self) -> float | None:
+        """Returns the relapse gap beside that one of the others which is learnt fastest."""
+        alone = (TriggerComparison(suspected=self.suspected, others=[one]) for one in self.others)
+        return min((gap for one in alone if (gap := one.blind_gap()) is not None), default=None)
+
     def worst_gap(self) -> float | None:
         """Returns the gap after the worst retuning for each trigger."""
         return self._above(lambda one: one.worst.success if one.worst else None)

@@ -176,3 +176,17 @@ def longest(plan: list[Stage]) -> int:
     for stage in plan:
         depth[stage.id] = 1 + max((depth[parent] for parent in stage.parents.values()), default=0)
     return max(depth.values())
+
+
+def test_settings_that_differ_in_real_numbers_are_rehearsed_once(tmp_path: Path) -> None:
+    trials = [{"method": "ft", "epochs": 1, "lr": lr} for lr in (0.01, 0.03, 0.1)]
+    longer = {"method": "ft", "epochs": 2, "lr": 0.1}
+    spec = parse_spec(tomllib.loads(SPEC))
+    spec = spec.model_copy(update={"purifier": [*trials, longer]})
+    told = list[Stage]()
+    found = dry_run(spec, tmp_path / "store", device="cpu", jobs=1, announce=told.append)
+    purified = [stage for stage in found.plan if stage.kind == "purified"]
+    assert len(purified) == 4
+    assert sum(stage.kind == "purified" for stage in told) == 2, "one with each number of passes"
+    first, second, third, twice = (found.seconds[stage.id] or 0.0 for stage in purified)
+    assert 0 < first == second == third < twice

@@ -83,6 +83,20 @@ def test_gaps_are_differences_to_the_mean_of_fresh_triggers() -> None:
     assert found.blind_gap() == pytest.approx(0.77, abs=0.05)
 
 
+def test_a_fresh_trigger_that_is_learnt_faster_excuses_the_suspected_one() -> None:
+    """Fresh triggers differ: the suspected one is nothing special if one of them is faster."""
+    easy = trigger(0, 30, 85, 100, 100, role="fresh")
+    many = (*FRESH, *FRESH, easy)
+    found = decides(audit(RISING, many))
+    assert (found.blind_gap() or 0) > 0.5
+    assert found.least_gap() == pytest.approx(0, abs=0.05)
+    slower = trigger(0, 35, 60, 98, 100, role="fresh")
+    assert (decides(audit(RISING, (*FRESH, slower))).least_gap() or 0) > 0.02
+    assert judge(audit(RISING, (*FRESH, slower))).outcome == "in remission"
+    faster = trigger(0, 45, 85, 100, 100, role="fresh")
+    assert judge(audit(RISING, (*FRESH, faster))).outcome == "no relapse found"
+
+
 PARTED = tuple(replace(one, beside="warp to class 3") for one in FRESH)
 
 
