@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and the folder for what can be had again."""
 
 from __future__ import annotations
 
@@ -38,3 +38,10 @@ def write_whole(file: Path, chunks: Iterable[bytes], *, writer: str = "") -> Non
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def cache_home() -> Path | None:
+    """Returns ``$XDG_CACHE_HOME/remission`` or ``~/.cache/remission``; None without a home."""
+    common = os.environ.get("XDG_CACHE_HOME")
+    path = os.path.expanduser(f"{common or '~/.cache'}/remission")  # noqa: PTH111 -- pathlib raises
+    return None if path.startswith("~") else Path(path)

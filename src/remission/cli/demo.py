@@ -13,7 +13,7 @@ from remission.errors import StoreError
 
 
 def demo(
-    store: StoreOption = Path("demo/store"),
+    store: StoreOption = "demo/store",
     report: Annotated[
         Path, typer.Option(help="Where to write the report.", metavar="FILE.html")
     ] = Path("demo/report.html"),
@@ -24,6 +24,7 @@ def demo(
     from remission.cli.run import compute
     from remission.grid.spec.spec import read_spec
     from remission.records import read_records
+    from remission.records.places import place_of
     from remission.report.page.page import write_report
     from remission.report.tables.render import render
 
@@ -37,7 +38,7 @@ def demo(
     outcome = compute(spec, store, device="auto", jobs=None, only=None, quiet=quiet)
     print(render(read_records(store), "summary", "text"))
     with waiting(quiet, "starting") as say:
-        write_report(store, report, say)
+        write_report(place_of(store), report, say)
     if not quiet:
         print(f"report: {report}", file=sys.stderr)
     raise typer.Exit(1 if outcome.failed else 0)

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from remission.cli.run import QuietOption
+from remission.cli.run import QuietOption, StoreArgument
 
 
 def report(
-    store: Annotated[Path, typer.Argument(help="Folder that `remission run` wrote.")],
+    store: StoreArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write, FILE.html.")],
     all_settings: Annotated[
         bool,
@@ -26,9 +26,10 @@ def report(
 ) -> None:
     """Write the results of a store as one page that opens offline."""
     from remission.cli.progress import waiting
+    from remission.records.places import place_of
     from remission.report.page.page import write_report
 
     with waiting(quiet, "starting") as say:
-        write_report(store, output, say, all_settings=all_settings)
+        write_report(place_of(store), output, say, all_settings=all_settings)
     if not quiet:
         print(f"report: {output}", file=sys.stderr)

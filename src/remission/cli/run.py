@@ -26,14 +26,25 @@ class Device(StrEnum):
 
 
 StoreOption = Annotated[
-    Path, typer.Option(help="Folder of the results; it is created if it is missing.", metavar="DIR")
+    str,
+    typer.Option(
+        help="Where the results lie: a folder, which is created if it is missing, or an s3:// "
+        "address.",
+        metavar="STORE",
+    ),
+]
+StoreArgument = Annotated[
+    str,
+    typer.Argument(
+        help="What `remission run` wrote: a folder, or an s3:// address.", metavar="STORE"
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no log.")]
 
 
 def run(
     spec: Annotated[Path, typer.Argument(help="The spec, a TOML file.", metavar="SPEC.toml")],
-    store: StoreOption = Path("remission-store"),
+    store: StoreOption = "remission-store",
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
     jobs: Annotated[
         int | None,
@@ -83,7 +94,7 @@ def run(
 
 def compute(
     spec: Spec,
-    store: Path,
+    store: str,
     *,
     device: str,
     jobs: int | None,
@@ -110,7 +121,7 @@ def compute(
 
 
 def show_plan(
-    spec: Spec, store: Path, *, only: str | None, device: str, jobs: int | None, quiet: bool
+    spec: Spec, store: str, *, only: str | None, device: str, jobs: int | None, quiet: bool
 ) -> None:
     """Prints each stage on a line with the time that it would take; computes nothing."""
     from remission.cli.progress import about, waiting

@@ -1,19 +1,21 @@
-"""``remission store``: compares artefacts with their checksums; removes files without use."""
+"""``remission store``: checks a store, copies and exports it, removes files without use."""
 
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from remission.cli.run import QuietOption, StoreArgument
+
 if TYPE_CHECKING:
     from remission.records import Store
 
-app = typer.Typer(help="Check a store, or clear it up.", no_args_is_help=True)
+app = typer.Typer(help="Check a store, copy it, export it, or clear it up.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Argument(help="Folder of the store.", metavar="DIR")]
 FollowLinks = Annotated[
     bool,
     typer.Option(
@@ -24,37 +26,110 @@ FollowLinks = Annotated[
 ]
 
 
-def _opened(folder: Path) -> Store:
-    """Opens the store in a folder, which must exist: these commands create none."""
+def _opened(where: str) -> Store:
+    """Opens a store, which must exist: these commands create none."""
     from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
+    from remission.records.places import place_of
 
-    if not (folder / STORE_MARK).is_file():
-        raise StoreError(f"there is no store at '{folder}'", "name one that `remission run` made")
-    return Store(folder)
+    try:
+        there = STORE_MARK in _names_in(place_of(where))
+    except OSError as error:
+        raise StoreError(
+            f"the store '{where}' cannot be read ({error})", "check its permissions"
+        ) from error
+    if not there:
+        raise StoreError(f"there is no store at '{where}'", "name one that `remission run` made")
+    return Store(where)
+
+
+def _names_in(place: Path) -> list[str]:
+    return [file.name for file in place.iterdir()] if place.is_dir() else []
 
 
 @app.command()
-def verify(folder: Folder) -> None:
-    """Compare every artefact with its checksum; exit status 1 if one is damaged.
+def verify(store: StoreArgument, quiet: QuietOption = False) -> None:
+    """Compare every file of a store with its checksum; exit status 1 if one is damaged.
 
-    A damaged artefact is renamed, so that the next run of the spec computes it anew.
+    A damaged artefact is renamed, and a damaged record counts as none, so that the next run of the
+    spec computes it anew.
+    """
+    from remission.cli.progress import waiting
+    from remission.errors import StoreError
+    from remission.records.checking import check_store
+    from remission.records.places import place_of
+
+    place = place_of(store)
+    if not (place.is_dir() and {"remission-store.json", "records"} & set(_names_in(place))):
+        raise StoreError(f"there is no store at '{store}'", "name one that `remission run` made")
+    with waiting(quiet, "checking") as say:
+        check = check_store(place, say)
+    for flaw in check.flaws:
+        print(f"{flaw.label}: {flaw.what}" if flaw.label else flaw.what)
+    remedy = "; run the spec again: they are computed anew" if check.flaws else ""
+    print(f"{check.files} files checked, {len(check.flaws)} damaged{remedy}", file=sys.stderr)
+    if check.unsealed:
+        print(
+            f"{check.unsealed} records of an older remission have no checksum of their own: their "
+            "layout was checked, and their numbers could not be",
+            file=sys.stderr,
+        )
+    raise typer.Exit(1 if check.flaws else 0)
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(help="The store to read.", metavar="FROM")],
+    target: Annotated[
+        str,
+        typer.Argument(help="The store to write, which is created if it is missing.", metavar="TO"),
+    ],
+    quiet: QuietOption = False,
+) -> None:
+    """Copy what one store has and another lacks; exit status 1 if a damaged file was left out."""
+    from remission.cli.progress import waiting
+    from remission.records import Store
+    from remission.records.copying import copy_store
+
+    with waiting(quiet, "copying") as say:
+        copied = copy_store(_opened(source), Store(target), say)
+    for flaw in copied.flaws:
+        print(f"not copied: {flaw.what}")
+    print(
+        f"{copied.records} records copied with their artefacts, {copied.bytes / 1e6:.1f} MB; "
+        f"{copied.there} were there already",
+        file=sys.stderr,
+    )
+    raise typer.Exit(1 if copied.flaws else 0)
+
+
+class ExportFormat(StrEnum):
+    """How cells are written."""
+
+    PARQUET = "parquet"
+
+
+@app.command()
+def export(
+    store: StoreArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    format: Annotated[ExportFormat, typer.Option(help="How it is written.")] = ExportFormat.PARQUET,
+) -> None:
+    """Write all cells of a store, one row each, with typed columns.
+
+    `remission table --view cells` prints the same as CSV or JSON.
     """
     from remission.records import read_records
-    from remission.records.checking import damaged
+    from remission.records.export import write_parquet
+    from remission.records.places import place_of
 
-    store, records = _opened(folder), read_records(folder, superseded=True)
-    flaws = damaged(store, records)
-    for record, what in flaws:
-        print(f"{record.label}: {what}")
-    checked = sum(len(record.artefacts) for record in records)
-    remedy = "; run the spec again: they are computed anew" if flaws else ""
-    print(f"{checked} artefacts checked, {len(flaws)} damaged{remedy}", file=sys.stderr)
-    raise typer.Exit(1 if flaws else 0)
+    rows = write_parquet(read_records(place_of(store)), output)
+    print(f"{rows} rows: {output}", file=sys.stderr)
+    del format
 
 
 @app.command()
-def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
+def gc(store: StoreArgument, follow_links: FollowLinks = False) -> None:
     """Remove artefacts that no record names, and damaged ones that were set aside.
 
     Files of the last hour are left alone, as a run may be at work on them.
@@ -63,10 +138,10 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
     from remission.records import read_records
     from remission.records.checking import unneeded, young
 
-    store = _opened(folder)
+    opened = _opened(store)
     count = total = young_files = 0
-    records = read_records(folder, superseded=True)
-    for file in unneeded(store, records, follow_links=follow_links):
+    records = read_records(opened.folder, superseded=True)
+    for file in unneeded(opened, records, follow_links=follow_links):
         try:
             if young(file):
                 young_files += 1
@@ -89,12 +164,12 @@ def gc(folder: Folder, follow_links: FollowLinks = False) -> None:
             file=sys.stderr,
         )
     if not follow_links:
-        _name_linked(store)
+        _name_linked(opened)
 
 
 @app.command()
 def prune(
-    folder: Folder,
+    store: StoreArgument,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Name what would be removed, remove nothing.")
     ] = False,
@@ -108,13 +183,13 @@ def prune(
     from remission.records import read_records
     from remission.records.pruning import remove, unasked
 
-    store = _opened(folder)
+    opened = _opened(store)
     count = size = left = 0
-    records = read_records(folder, superseded=True)
-    for removal in list(unasked(store, records, follow_links=follow_links)):
+    records = read_records(opened.folder, superseded=True)
+    for removal in list(unasked(opened, records, follow_links=follow_links)):
         if removal.recent:
             left += 1
-        elif dry_run or remove(store, removal):
+        elif dry_run or remove(opened, removal):
             print(f"{removal.record.kind:<11}  {removal.record.id}  {removal.record.label}")
             count, size = count + 1, size + removal.size
     what = "would be removed" if dry_run else "removed"
@@ -129,7 +204,7 @@ def prune(
             file=sys.stderr,
         )
     if not follow_links:
-        _name_linked(store)
+        _name_linked(opened)
 
 
 def _name_linked(store: Store) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
+
+from remission.cli.run import StoreArgument
 
 
 class TableFormat(StrEnum):
@@ -38,7 +39,7 @@ class TableCommand(TyperCommand):
 
 
 def table(
-    store: Annotated[Path, typer.Argument(help="Folder that `remission run` wrote.")],
+    store: StoreArgument,
     view: Annotated[str, typer.Option(metavar="NAME", help="The view to show.")] = "summary",
     format: Annotated[
         TableFormat,
@@ -54,19 +55,21 @@ def table(
     ] = False,
 ) -> None:
     """Print the results of a store."""
+    from remission.records.places import place_of
     from remission.records.unfinished import unfinished
     from remission.report.groups.results import Results
     from remission.report.tables.render import check_view, render
     from remission.report.tables.views import VIEWS
 
     check_view(view)
-    results = Results.of_store(store, all_settings=all_settings)
+    place = place_of(store)
+    results = Results.of_store(place, all_settings=all_settings)
     text = render(results, view, format.value)
     print(text)
     if results.note and format in (TableFormat.CSV, TableFormat.JSON):
         print(f"remission: {results.note}", file=sys.stderr)
     if not text:
         print(f"remission: nothing to show: {VIEWS[view].empty}", file=sys.stderr)
-    for sentence in unfinished(store):
+    for sentence in unfinished(place):
         rest = "run the spec again, or remove its file in plans/ if you no longer use it"
         print(f"remission: {sentence}; {rest}", file=sys.stderr)

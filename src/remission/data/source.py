@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from remission.disk import cache_home
 from remission.errors import DataError
 
 
@@ -146,17 +147,13 @@ def cache_folder() -> Path:
     Raises:
         DataError: none of them names a folder, as in a container whose user has no home.
     """
-    environment = os.environ
-    if own := environment.get("REMISSION_DATA"):
-        written = own
-    elif common := environment.get("XDG_CACHE_HOME"):
-        written = f"{common}/remission"
-    else:
-        written = "~/.cache/remission"
-    path = os.path.expanduser(written)  # noqa: PTH111 -- pathlib's raises where there is no home
-    if path.startswith("~"):
+    written, found = "~/.cache/remission", cache_home()
+    if own := os.environ.get("REMISSION_DATA"):
+        path = os.path.expanduser(own)  # noqa: PTH111 -- pathlib's raises where there is no home
+        written, found = own, None if path.startswith("~") else Path(path)
+    if found is None:
         raise DataError(
             f"there is no folder for data sets: '{written}' needs a home, and this user has none",
             "set REMISSION_DATA to a folder that can be written, or HOME",
         )
-    return Path(path)
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from remission.data import CATALOGUE, Source
+from remission.errors import StoreError
 from remission.grid.dry_run import elapsed, estimate, stand_in
 from remission.grid.executor.local import default_jobs, run_plan, threads
 from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
@@ -21,6 +21,7 @@ from remission.grid.spec.spec import Spec
 from remission.grid.stages.datasets import dataset_of, digest_of
 from remission.models import resolve_device, resolve_precision
 from remission.records import Store
+from remission.records.places import StorePath, is_shared, place_of
 from remission.records.reading import folder_name
 from remission.types import Dataset
 
@@ -53,7 +54,7 @@ class _Data:
     names: DataNames
 
 
-def _data_of(spec: Spec, store: Path | None) -> _Data:
+def _data_of(spec: Spec, store: StorePath | None) -> _Data:
     """Reads (and fetches) the data set of a spec.
 
     A folder has the name under which the store knows its content, or else its own: the results of
@@ -111,7 +112,7 @@ class DryRun:
 
 def dry_run(
     spec: Spec,
-    store: Path,
+    store: StorePath | str,
     *,
     only: str | None = None,
     device: str = "auto",
@@ -125,13 +126,13 @@ def dry_run(
     Raises:
         UserError: something the user must change.
     """
-    where = resolve_device(device)
+    where, store = resolve_device(device), place_of(store)
     source = CATALOGUE.get(spec.dataset)
     is_here = source is None or source.found() is not None
     data = _stand_in_data(source) if source and not is_here else _data_of(spec, store)
     plan = _plan(spec, data, only, where)
     results = Store(store) if store.is_dir() and any(store.iterdir()) else None
-    stored = {stage.id for stage in plan if results and results.find(stage.kind, stage.id)}
+    stored = set(results.finished((s.kind, s.id) for s in plan)) if results else set[str]()
     missing = [stage for stage in plan if stage.id not in stored]
     with _threads():
         seconds = estimate(missing, data.dataset, where, announce=announce)
@@ -149,7 +150,7 @@ def dry_run(
 
 def run(
     spec: Spec,
-    store: Path | str,
+    store: StorePath | str,
     *,
     only: str | None = None,
     device: str = "auto",
@@ -160,7 +161,8 @@ def run(
 
     Args:
         spec: see :func:`remission.grid.spec.spec.read_spec`.
-        store: folder of the store, which is created if it is missing.
+        store: folder of the store, which is created if it is missing; or an address, see
+            :func:`remission.records.places.place_of`.
         only: names a part of the grid, see :func:`remission.grid.plan.select.select`; the stages
             that this part builds upon and is compared with are computed as well.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -170,7 +172,7 @@ def run(
     Raises:
         UserError: something the user must change.
     """
-    where, store = resolve_device(device), Path(store)
+    where, store = resolve_device(device), place_of(store)
     data = _data_of(spec, store)
     whole = _plan(spec, data, None, where)
     plan = select(whole, only)
@@ -182,7 +184,12 @@ def run(
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))
     results.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
     results.keep_versions((stage.kind, stage.settings) for stage in plan)
-    count = jobs or default_jobs(where)
+    count = jobs or (default_jobs(where) if is_shared(store) else 1)
+    if count > 1 and not is_shared(store):
+        raise StoreError(
+            f"other processes do not see what is written to '{store}'",
+            "give --jobs 1, or a store that lies in a folder or behind s3://",
+        )
     with _threads():
         return run_plan(plan, results, reporter, device=where, jobs=count)
 

@@ -2,16 +2,19 @@
 
 Links are followed, those of files and those of folders, since a store may be spread over several
 disks. What a link leads to is used only if it has the checksum in the record.
+Artefacts that lie behind a network are read once per computer, see
+:mod:`remission.records.artefact_cache`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from pathlib import Path
 
 from remission.errors import StoreError
+from remission.records.artefact_cache import cached, put_into_cache
 from remission.records.files import DAMAGED
+from remission.records.places import StorePath, is_local, size_of
 from remission.records.record import Artefact
 
 
@@ -22,7 +25,7 @@ class DamagedError(StoreError):
 _ANEW = "run the spec again, which computes it anew"
 
 
-def check_presence(folder: Path, artefact: Artefact, owner: str = "") -> None:
+def check_presence(folder: StorePath, artefact: Artefact, owner: str = "") -> None:
     """Checks that the file of an artefact is there and has the right size; does not read it.
 
     Args:
@@ -34,11 +37,24 @@ def check_presence(folder: Path, artefact: Artefact, owner: str = "") -> None:
         DamagedError: the file is missing, or has another size.
         StoreError: the folder cannot be read.
     """
-    file = folder / artefact.file
     try:
-        size = file.stat().st_size if file.is_file() else None
+        size = size_of(folder / artefact.file)
     except OSError as error:
         raise _unreadable(_name_of(artefact, owner), error) from error
+    check_size(artefact, size, owner)
+
+
+def check_size(artefact: Artefact, size: int | None, owner: str = "") -> None:
+    """Checks the size of an artefact's file.
+
+    Args:
+        artefact: an artefact of a record.
+        size: of its file, in bytes; None: there is no plain file.
+        owner: the label of that record, for errors.
+
+    Raises:
+        DamagedError: the file is missing, or has another size.
+    """
     if size is None:
         raise DamagedError(f"{_name_of(artefact, owner)} is missing from the store", _ANEW)
     if size != artefact.bytes:
@@ -48,8 +64,8 @@ def check_presence(folder: Path, artefact: Artefact, owner: str = "") -> None:
         )
 
 
-def read_artefact(folder: Path, artefact: Artefact, owner: str = "") -> bytes:
-    """Reads the content of an artefact once, and compares it with its checksum.
+def read_artefact(folder: StorePath, artefact: Artefact, owner: str = "") -> bytes:
+    """Returns the content of an artefact, which is read once and compared with its checksum.
 
     Arguments as for :func:`check_presence`.
 
@@ -57,10 +73,24 @@ def read_artefact(folder: Path, artefact: Artefact, owner: str = "") -> bytes:
         DamagedError: the file is missing, or has another size or checksum.
         StoreError: it cannot be read.
     """
+    if is_local(folder):
+        return read_stored(folder, artefact, owner)
+    if (content := cached(artefact.sha256)) is None:
+        content = read_stored(folder, artefact, owner)
+        put_into_cache(artefact.sha256, content)
+    return content
+
+
+def read_stored(folder: StorePath, artefact: Artefact, owner: str = "") -> bytes:
+    """Returns what :func:`read_artefact` does, from the store itself and never from a copy."""
+    file = folder / artefact.file
     check_presence(folder, artefact, owner)
     try:
-        with (folder / artefact.file).open("rb") as stream:
-            content = stream.read(artefact.bytes + 1)
+        if is_local(file):
+            with file.open("rb") as stream:
+                content: bytes = stream.read(artefact.bytes + 1)
+        else:
+            content = file.read_bytes()
     except OSError as error:
         raise _unreadable(_name_of(artefact, owner), error) from error
     if hashlib.sha256(content).hexdigest() != artefact.sha256:
@@ -68,7 +98,7 @@ def read_artefact(folder: Path, artefact: Artefact, owner: str = "") -> bytes:
     return content
 
 
-def set_aside(folder: Path, artefact: Artefact) -> None:
+def set_aside(folder: StorePath, artefact: Artefact) -> None:
     """Renames a damaged artefact, so that the next run finds it missing and computes it anew.
 
     Nothing happens where the file is gone already.

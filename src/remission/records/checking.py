@@ -1,45 +1,185 @@
-"""Damaged artefacts of a store, and files in it that no record needs."""
+"""Damaged files of a store, and files in it that no record needs."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from remission.disk import PART
 from remission.errors import StoreError
-from remission.records.artefacts import DamagedError, read_artefact, set_aside
-from remission.records.files import ARTEFACTS, folders, is_artefact_name
+from remission.records.artefacts import DamagedError, read_stored, set_aside
+from remission.records.files import (
+    ARTEFACTS,
+    PLANS,
+    RECORDS,
+    SPECS,
+    STORE_MARK,
+    VERSIONS_FILE,
+    folders,
+    is_artefact_name,
+    is_record_name,
+    record_folders,
+    spec_file_name,
+)
+from remission.records.mark import MARK, check_mark
+from remission.records.places import StorePath, is_local, read_all, sizes_in
+from remission.records.reading import parsed, read_record
 from remission.records.record import Record
+from remission.records.sealing import is_sealed, unsealed
 from remission.records.store import Store
 
 UNTOUCHED = 3600.0
 """Seconds after the last change of a file within which a run may be at work on it."""
 
 
-def damaged(store: Store, records: Iterable[Record]) -> list[tuple[Record, str]]:
-    """Compares every artefact with its checksum.
+@dataclass(frozen=True)
+class Flaw:
+    """A file of a store that is missing or damaged.
 
-    A damaged artefact is set aside, so that the next run computes it anew.
-
-    Returns:
-        For each artefact that is missing or damaged: its record and a clause that says what is
-        wrong.
+    Args:
+        file: its name within the store.
+        what: a clause that says what is wrong.
+        label: that of its record; empty where it belongs to none.
     """
-    flaws = []
-    for record in records:
-        for artefact in record.artefacts.values():
+
+    file: str
+    what: str
+    label: str = ""
+
+
+@dataclass
+class Check:
+    """What a check of a whole store found.
+
+    Args:
+        flaws: what is missing or damaged.
+        files: the number of files that were checked.
+        records: the number of records among them.
+        unsealed: the number of records of older versions, whose text has no checksum.
+    """
+
+    flaws: list[Flaw] = field(default_factory=list)
+    files: int = 0
+    records: int = 0
+    unsealed: int = 0
+
+
+def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) -> Check:
+    """Compares every file of a store with its checksum.
+
+    A damaged artefact is set aside, so that the next run computes it anew. Every other damaged file
+    stays: the next run writes it anew, and until then whatever reads it says so.
+
+    Args:
+        folder: the store.
+        say: takes a few words on each step of the work.
+
+    Raises:
+        StoreError: the store cannot be read, or holds no records.
+    """
+    check = Check()
+    try:
+        _check_mark(folder, check)
+        for kind in record_folders(folder):
+            names = sorted(file.name for file in kind.iterdir() if is_record_name(file.name))
+            say(f"checking {len(names)} records: {kind.name}")
+            contents = read_all(kind, names)
+            for name in names:
+                _check_record(folder, kind / name, contents.get(name), check, say)
+        say("checking specs and plans")
+        for name, content in contents_of(folder / SPECS):
+            _check_file(f"{SPECS}/{name}", _spec_flaw(name, content), check)
+        for name, content in contents_of(folder / PLANS):
+            _check_file(f"{PLANS}/{name}", _json_flaw(content), check)
+        if VERSIONS_FILE in sizes_in(folder):
+            content = (folder / VERSIONS_FILE).read_bytes()
+            _check_file(VERSIONS_FILE, _json_flaw(content), check)
+    except OSError as error:
+        raise StoreError(
+            f"the store '{folder}' cannot be read ({error})", "check its permissions"
+        ) from error
+    if not check.records:
+        raise StoreError(
+            f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
+        )
+    return check
+
+
+def _check_mark(folder: StorePath, check: Check) -> None:
+    try:
+        check_mark(folder)
+    except StoreError as error:
+        check.flaws.append(Flaw(STORE_MARK, str(error)))
+    except FileNotFoundError:
+        check.flaws.append(
+            Flaw(STORE_MARK, f"the file {STORE_MARK} is missing; write {MARK} into it")
+        )
+    check.files += 1
+
+
+def _check_record(
+    folder: StorePath,
+    file: StorePath,
+    content: bytes | None,
+    check: Check,
+    say: Callable[[str], None],
+) -> None:
+    """Checks a record, and the artefacts that it names; None: its file could not be read."""
+    name, kind = f"{RECORDS}/{file.parent.name}/{file.name}", file.parent.name
+    check.files += 1
+    check.records += 1
+    try:
+        record = read_record(file, kind) if content is None else parsed(content, file, kind)
+    except StoreError as error:
+        check.flaws.append(Flaw(name, error.problem))
+        return
+    check.unsealed += content is not None and not is_sealed(content.decode())
+    for artefact in record.artefacts.values():
+        say(f"checking {artefact.file}")
+        check.files += 1
+        try:
+            read_stored(folder, artefact)
+        except DamagedError as error:
             try:
-                read_artefact(store.folder, artefact)
-            except DamagedError as error:
-                flaws.append((record, error.problem))
-                try:
-                    set_aside(store.folder, artefact)
-                except StoreError as refusal:
-                    flaws[-1] = (record, str(refusal))
-            except StoreError as error:
-                flaws.append((record, str(error)))
-    return flaws
+                set_aside(folder, artefact)
+                check.flaws.append(Flaw(artefact.file, error.problem, record.label))
+            except StoreError as refusal:
+                check.flaws.append(Flaw(artefact.file, str(refusal), record.label))
+        except StoreError as error:
+            check.flaws.append(Flaw(artefact.file, str(error), record.label))
+
+
+def _check_file(name: str, flaw: str, check: Check) -> None:
+    check.files += 1
+    if flaw:
+        check.flaws.append(Flaw(name, f"the file {name} is damaged ({flaw})"))
+
+
+def contents_of(folder: StorePath) -> Iterator[tuple[str, bytes]]:
+    """Yields names and contents of the JSON files of a folder that are the store's own."""
+    names = [name for name in sizes_in(folder) if name.endswith(".json") and name[0] != "."]
+    own = [name for name in names if spec_file_name(name[:-5]) == name[:-5]]
+    yield from sorted(read_all(folder, own).items())
+
+
+def _spec_flaw(name: str, content: bytes) -> str:
+    """Says what is wrong with the text of a spec, whose name ends with its digest."""
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    named = name.removesuffix(".json").rpartition("-")[2]
+    return "" if named == digest else f"its digest is {digest}"
+
+
+def _json_flaw(content: bytes) -> str:
+    """Says what is wrong with a file that may hold its own checksum."""
+    try:
+        json.loads(unsealed(content.decode()))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def unneeded(store: Store, records: Iterable[Record], *, follow_links: bool = False) -> list[Path]:
@@ -75,6 +215,8 @@ def linked_folders(store: Store) -> list[Path]:
 
     A store that lies behind a link as a whole has no such folder.
     """
+    if not is_local(store.folder):
+        return []
     return [f for f in folders(store.folder) if f != store.folder and not _own(f, store.folder)]
 
 

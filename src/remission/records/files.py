@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from remission.disk import PART
+from remission.records.places import StorePath
 
 STORE_MARK = "remission-store.json"
 """The file that makes a folder a store."""
@@ -61,7 +61,7 @@ def spec_file_name(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
 
 
-def record_folders(store: Path) -> list[Path]:
+def record_folders(store: StorePath) -> list[StorePath]:
     """Lists the folders of a store's records, one per kind of stage, links to folders included.
 
     Raises:
@@ -73,7 +73,7 @@ def record_folders(store: Path) -> list[Path]:
     return sorted(f for f in root.iterdir() if _KIND.fullmatch(f.name) and f.is_dir())
 
 
-def folders(store: Path) -> list[Path]:
+def folders(store: StorePath) -> list[StorePath]:
     """Lists the folders in which a store's files lie, as far as they exist, the store first.
 
     Raises:
@@ -83,7 +83,7 @@ def folders(store: Path) -> list[Path]:
     return [folder for folder in own_folders if folder.is_dir()] + record_folders(store)
 
 
-def holds_results(folder: Path) -> bool:
+def holds_results(folder: StorePath) -> bool:
     """Returns whether a folder is a store, or holds one where ``remission demo`` places it.
 
     Raises:
@@ -92,7 +92,7 @@ def holds_results(folder: Path) -> bool:
     return any((place / STORE_MARK).is_file() for place in (folder, *folder.iterdir()))
 
 
-def foreign_files(store: Path) -> list[Path]:
+def foreign_files(store: StorePath) -> list[StorePath]:
     """Lists the files in a store's folders whose names are not given by remission.
 
     Examples are the conflict copies of a synchronisation, and files that operating systems add.

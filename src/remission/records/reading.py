@@ -6,7 +6,6 @@ import hashlib
 import logging
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from remission.errors import StoreError
@@ -20,7 +19,9 @@ from remission.records.files import (
 )
 from remission.records.identity import FOLDER
 from remission.records.path import PathCurve
+from remission.records.places import StorePath, is_local, place_of, read_all
 from remission.records.record import FORMAT, Record
+from remission.records.sealing import unsealed
 from remission.records.superseded import current, versions_in
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ _ANEW = "run the spec again, which computes it anew, or remove the file"
 """What to do about a damaged record."""
 
 
-def read_record(file: Path, kind: str | None = None) -> Record:
+def read_record(file: StorePath, kind: str | None = None) -> Record:
     """Reads a record from a file.
 
     Args:
@@ -42,19 +43,37 @@ def read_record(file: Path, kind: str | None = None) -> Record:
         StoreError: there is no such file, it is damaged, or it holds another record than its place
             says.
     """
-    if file.is_dir():
-        raise StoreError(
-            f"'{file}' is a folder where a record belongs", "remove it, then run the spec again"
-        )
     try:
-        record = Record.from_json(file.read_text(encoding="utf-8"))
+        content = file.read_bytes()
     except OSError as error:
+        if file.is_dir():
+            raise StoreError(
+                f"'{file}' is a folder where a record belongs", "remove it, then run the spec again"
+            ) from error
         raise StoreError(
             f"the record {file} cannot be read ({error})", "check its permissions"
         ) from error
+    return parsed(content, file, kind)
+
+
+def parsed(content: bytes, file: StorePath, kind: str | None = None) -> Record:
+    """Returns the record that a file holds.
+
+    Args:
+        content: of the file.
+        file: as for :func:`read_record`; nothing is read here.
+        kind: as for :func:`read_record`.
+
+    Raises:
+        StoreError: it is damaged, or holds another record than its place says.
+    """
+    try:
+        record = Record.from_json(unsealed(content.decode()))
     except ValueError as error:
         raise StoreError(
-            f"the record {file} is damaged (not a record of format {FORMAT})", _ANEW
+            f"the record {file} is damaged (not a record of format {FORMAT}, or not as it was "
+            "written)",
+            _ANEW,
         ) from error
     if record.id != file.stem or kind not in (None, record.kind):
         raise StoreError(
@@ -64,11 +83,11 @@ def read_record(file: Path, kind: str | None = None) -> Record:
     return record
 
 
-def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
+def read_records(folder: StorePath | str, *, superseded: bool = False) -> list[Record]:
     """Reads all records of a store, or below a folder of records in git.
 
     Args:
-        folder: the store, or the folder.
+        folder: the store, or the folder, see :func:`remission.records.places.place_of`.
         superseded: whether to include records of earlier versions of the code, see
             :mod:`remission.records.superseded`.
 
@@ -78,18 +97,24 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
     Raises:
         StoreError: there is no such folder, no record in it, or one that cannot be read.
     """
-    if not folder.is_dir():
-        raise StoreError(
-            f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
-        )
-    is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
+    folder = place_of(folder)
     try:
+        if not folder.is_dir():
+            raise StoreError(
+                f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
+            )
+        is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
         files = _files_in_store(folder) if is_store else _files_below(folder)
+        contents = _contents(files)
     except OSError as error:
         raise StoreError(
             f"the store '{folder}' cannot be read ({error})", "check its permissions"
         ) from error
-    records = [read_record(file, file.parent.name if is_store else None) for file in files]
+    records = [
+        parsed(contents[file], file, kind) if file in contents else read_record(file, kind)
+        for file in files
+        for kind in [file.parent.name if is_store else None]
+    ]
     if not records:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
@@ -99,7 +124,7 @@ def read_records(folder: Path, *, superseded: bool = False) -> list[Record]:
     return sorted(records, key=lambda r: (r.kind, r.label, r.id))
 
 
-def _files_in_store(store: Path) -> list[Path]:
+def _files_in_store(store: StorePath) -> list[StorePath]:
     """Lists the files of all records of a store; warns once of other files in its folders."""
     if foreign := foreign_files(store):
         _name_once(store, tuple(str(file.relative_to(store)) for file in foreign))
@@ -111,7 +136,23 @@ def _files_in_store(store: Path) -> list[Path]:
     ]
 
 
-def _files_below(folder: Path) -> list[Path]:
+def _contents(files: Iterable[StorePath]) -> dict[StorePath, bytes]:
+    """Reads files at once that lie behind a network; those on this computer are read one by one.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    contents, by_folder = dict[StorePath, bytes](), dict[StorePath, list[StorePath]]()
+    for file in files:
+        if not is_local(file):
+            by_folder.setdefault(file.parent, []).append(file)
+    for folder, inside in by_folder.items():
+        found = read_all(folder, (file.name for file in inside))
+        contents |= {folder / name: content for name, content in found.items()}
+    return contents
+
+
+def _files_below(folder: StorePath) -> list[StorePath]:
     """Lists the files of all records below a folder in git; warns once of other JSON files."""
     files = sorted(folder.rglob("*.json"))
     if foreign := [file for file in files if not is_record_name(file.name)]:
@@ -120,7 +161,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 @cache
-def _name_once(folder: Path, names: tuple[str, ...]) -> None:
+def _name_once(folder: StorePath, names: tuple[str, ...]) -> None:
     """Warns of files that do not belong to a store, once in the life of this process."""
     listing = ", ".join(repr(name) for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -154,7 +195,7 @@ def path_curves(records: Iterable[Record]) -> list[PathCurve]:
     return [path for record in records for path in record.paths]
 
 
-def folder_name(store: Path, digest: str) -> str | None:
+def folder_name(store: StorePath, digest: str) -> str | None:
     """Returns what the records of a store call an image folder; None where it is new there.
 
     Args:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from remission.records.cell import Json
+from remission.records.places import StorePath
 from remission.records.record import Record
 from remission.records.unfinished import stored_plans
 
@@ -32,7 +32,7 @@ def setting_of(record: Record) -> Json:
     return {**_ABSENT, **{key: value for key, value in context.items() if key not in _APART}}
 
 
-def last_runs(folder: Path) -> dict[str, str]:
+def last_runs(folder: StorePath) -> dict[str, str]:
     """Returns when a run last asked for each stage of a store: identity -> ISO 8601 time in UTC.
 
     The result is empty for an older store, whose plans do not say when they were made.

@@ -1,7 +1,8 @@
-"""The store: a folder of records and artefacts, each written whole or not at all.
+"""The store: a place of records and artefacts, each written whole or not at all.
 
 ``records/<kind>/<id>.json`` says what was measured; ``artefacts/<id>.<name>`` holds weights and
-pictures. A record is written after its artefacts, so that a record that exists is complete. A link
+pictures. A record is written after its artefacts, so that a record that exists is complete. The
+store is a folder or lies behind a network, see :mod:`remission.records.places`. In a folder, a link
 in place of the store, of one of its folders or of a file is followed.
 No torch here: tables, reports and checks of the store need none.
 """
@@ -10,15 +11,19 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
-from remission.disk import PART, write_whole
+from remission.disk import PART
 from remission.errors import StoreError
-from remission.records.artefacts import DamagedError, check_presence, read_artefact, set_aside
+from remission.records.artefacts import (
+    DamagedError,
+    check_presence,
+    read_artefact,
+    set_aside,
+)
 from remission.records.cell import Json
 from remission.records.files import (
     ARTEFACTS,
@@ -31,36 +36,41 @@ from remission.records.files import (
     folders,
     spec_file_name,
 )
-from remission.records.kinds import KINDS
+from remission.records.lookup import finished_behind_network
+from remission.records.mark import MARK, check_links, check_mark
+from remission.records.places import StorePath, is_local, place_of, write
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
+from remission.records.sealing import sealed, sealed_json
 from remission.records.superseded import method_of, versions_in
 from remission.records.unfinished import plan_text
 
 
 class Store:
-    """A folder of records and artefacts.
+    """A place of records and artefacts.
 
     Args:
-        folder: the store; it is created if it is missing, and refused if it holds other files.
+        folder: the store, as :func:`remission.records.places.place_of` takes it; it is created if
+            it is missing, and refused if it holds other files.
         writer: the name that all processes of one run share, see :meth:`drop_parts`.
 
     Raises:
         StoreError: the folder cannot be made, or is no store.
     """
 
-    def __init__(self, folder: Path, writer: str | None = None) -> None:
-        self.folder = folder
+    def __init__(self, folder: StorePath | str, writer: str | None = None) -> None:
+        self.folder = folder = place_of(folder)
         self.writer = writer or uuid.uuid4().hex
         mark = folder / STORE_MARK
         try:
-            _check_links(folder)
-            folder.mkdir(parents=True, exist_ok=True)
+            if is_local(folder):
+                check_links(folder)
+                folder.mkdir(parents=True, exist_ok=True)
             # The folder is listed before the mark is looked for, as another process may be making
             # the same store: then the mark appears first, and everything else afterwards.
             others = [
                 file
-                for file in folder.iterdir()
+                for file in (folder.iterdir() if folder.is_dir() else ())
                 if not file.name.startswith((PART, "._")) and file.name not in LITTER
             ]
             if not mark.exists():
@@ -69,17 +79,16 @@ class Store:
                         f"the folder '{folder}' is not empty and no store",
                         "name a new folder, or one that `remission run` made",
                     )
-                self._write(mark, json.dumps({"format": 1}).encode())
-            if json.loads(mark.read_text(encoding="utf-8")) != {"format": 1}:
-                raise StoreError(
-                    f"the store '{folder}' was made by a newer remission", "update remission"
-                )
+                self._write(mark, MARK.encode())
+            check_mark(folder)
         except (OSError, ValueError) as error:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(
                 f"the store '{folder}' cannot be opened ({error})",
-                "name a folder that you may write to with --store",
+                "name a folder that you may write to with --store"
+                if is_local(folder)
+                else "check network, credentials (AWS_ACCESS_KEY_ID) and server (AWS_ENDPOINT_URL)",
             ) from error
 
     def prepare(self, kinds: Iterable[str]) -> None:
@@ -92,6 +101,8 @@ class Store:
             StoreError: a folder cannot be made, or may not be written to.
         """
         names = [ARTEFACTS, *(f"{RECORDS}/{kind}" for kind in sorted(set(kinds)))]
+        if not is_local(self.folder):
+            return
         for place in (self.folder / name for name in names):
             try:
                 place.mkdir(parents=True, exist_ok=True)
@@ -100,8 +111,8 @@ class Store:
             except OSError as error:
                 raise _unwritable(place, error) from error
 
-    def record_file(self, kind: str, identity: str) -> Path:
-        """Returns the path of the record of a stage, whether it exists or not."""
+    def record_file(self, kind: str, identity: str) -> StorePath:
+        """Returns the file of the record of a stage, whether it exists or not."""
         return self.folder / RECORDS / kind / f"{identity}.json"
 
     def find(self, kind: str, identity: str) -> Record | None:
@@ -119,7 +130,7 @@ class Store:
         try:
             record = read_record(file, kind)
         except StoreError:
-            if file.is_dir():
+            if is_local(file) and file.is_dir():
                 raise
             return None
         if record.status != "done":
@@ -130,6 +141,25 @@ class Store:
         except DamagedError:
             return None
         return record
+
+    def finished(self, stages: Iterable[tuple[str, str]]) -> dict[str, Record]:
+        """Returns the records of those stages that are finished, as :meth:`find` does.
+
+        Behind a network they are read many at once.
+
+        Args:
+            stages: (kind, identity) of each.
+
+        Returns:
+            Identity -> record.
+
+        Raises:
+            StoreError: as for :meth:`find`.
+        """
+        if is_local(self.folder):
+            found = ((identity, self.find(kind, identity)) for kind, identity in stages)
+            return {identity: record for identity, record in found if record}
+        return finished_behind_network(self.folder, stages)
 
     def read(self, record: Record, name: str) -> bytes:
         """Reads one of a record's artefacts once, and compares it with its checksum.
@@ -179,7 +209,8 @@ class Store:
         Raises:
             StoreError: it cannot be written.
         """
-        self._write(self.record_file(record.kind, record.id), record.to_json().encode())
+        file = self.record_file(record.kind, record.id)
+        self._write(file, sealed(record.to_json()).encode())
 
     def keep_spec(self, name: str, text: str) -> None:
         """Writes the text of a spec that is run into this store."""
@@ -204,48 +235,29 @@ class Store:
             stages: (kind, settings) of each stage of a run.
         """
         versions = dict(filter(None, (method_of(kind, settings) for kind, settings in stages)))
-        text = json.dumps({**versions_in(self.folder), **versions}, indent=1, sort_keys=True)
+        known = {**versions_in(self.folder), **versions}
+        text = sealed_json(dict(sorted(known.items())))
         self._write(self.folder / VERSIONS_FILE, text.encode())
 
     def drop_parts(self) -> None:
         """Removes unfinished files of this writer's processes, none of which may be alive."""
-        for folder in folders(self.folder):
+        for folder in folders(self.folder) if is_local(self.folder) else ():
             for file in folder.glob(f"{PART}{self.writer}-*"):
                 file.unlink(missing_ok=True)
 
-    def _write(self, file: Path, content: bytes) -> None:
+    def _write(self, file: StorePath, content: bytes) -> None:
         """Writes a file whole or not at all.
 
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, [content], writer=self.writer)
+            write(file, content, writer=self.writer)
         except OSError as error:
             raise _unwritable(file, error) from error
 
 
-def _check_links(folder: Path) -> None:
-    """Refuses a store with a link in place of a folder that leads nowhere.
-
-    The disk that it leads to may be absent. Nothing could be written behind such a link.
-
-    Raises:
-        StoreError: there is such a link; the message names it.
-    """
-    places = [folder, *(folder / name for name in (RECORDS, ARTEFACTS, SPECS, PLANS))]
-    places += [folder / RECORDS / kind for kind in KINDS]
-    for place in places:
-        if place.is_symlink() and not place.exists():
-            raise StoreError(
-                f"'{place}' is a link to '{place.readlink()}', which does not exist",
-                "attach the disk that it leads to, or remove the link to have everything behind it "
-                "computed anew",
-            )
-
-
-def _unwritable(file: Path, error: OSError) -> StoreError:
+def _unwritable(file: StorePath, error: OSError) -> StoreError:
     """Returns the error that says why a file or folder cannot be written, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreError(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from remission.records.files import VERSIONS_FILE
 from remission.records.kinds import KINDS
+from remission.records.places import StorePath
 from remission.records.record import Record
+from remission.records.sealing import unsealed
 
 
 def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | None:
@@ -36,14 +37,14 @@ def method_of(kind: str, settings: dict[str, Any]) -> tuple[str, int | str] | No
     return f"{role} {table.get('method')}{inner}", version
 
 
-def versions_in(store: Path) -> dict[str, Any]:
+def versions_in(store: StorePath) -> dict[str, Any]:
     """Reads the versions of methods that the last runs into a store had.
 
     Returns:
         Method, as in :func:`method_of` -> version; empty where the store keeps no versions.
     """
     with suppress(OSError, ValueError):
-        versions = json.loads((store / VERSIONS_FILE).read_text(encoding="utf-8"))
+        versions = json.loads(unsealed((store / VERSIONS_FILE).read_text(encoding="utf-8")))
         return versions if isinstance(versions, dict) else {}
     return {}
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from remission.records.files import PLANS, RECORDS, spec_file_name
+from remission.records.places import StorePath
+from remission.records.sealing import sealed_json, unsealed
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class StoredPlan:
 
 
 def plan_text(name: str, stages: Iterable[tuple[str, str]]) -> str:
-    """Returns the text of a plan's file: the spec's name, the time, and the stages."""
+    """Returns the text of a plan's file: checksum, the spec's name, the time, and the stages."""
     files = sorted(f"{kind}/{identity}" for kind, identity in stages)
     now = datetime.now(UTC).isoformat()
-    return json.dumps({"name": name, "run": now, "stages": files}, indent=1)
+    return sealed_json({"name": name, "run": now, "stages": files})
 
 
-def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
+def stored_plans(folder: StorePath) -> tuple[list[StoredPlan], list[StorePath]]:
     """Reads the plans that a store keeps.
 
     Args:
@@ -46,7 +47,7 @@ def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
     plans, broken = [], []
     for file in sorted((folder / PLANS).glob("[!.]*.json")):
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(unsealed(file.read_text(encoding="utf-8")))
             name, stages = content["name"], content["stages"]
             if not isinstance(name, str) or not all(isinstance(stage, str) for stage in stages):
                 raise TypeError(file)
@@ -59,7 +60,7 @@ def stored_plans(folder: Path) -> tuple[list[StoredPlan], list[Path]]:
     return plans, broken
 
 
-def unfinished(folder: Path) -> list[str]:
+def unfinished(folder: StorePath) -> list[str]:
     """Writes a sentence for each spec of which a store lacks stages.
 
     A stage that failed is not missing. A damaged plan is ignored, as no result depends on it.

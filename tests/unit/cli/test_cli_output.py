@@ -122,9 +122,9 @@ def test_a_report_is_one_page(finished: Path, tmp_path: Path) -> None:
 
 def test_verify_counts_what_it_checked(finished: Path) -> None:
     told = remission("store", "verify", finished)
-    artefacts = sum(len(record.artefacts) for record in by_label(finished).values())
+    files = sum(file.is_file() for file in finished.rglob("*"))
     assert (told.status, told.out) == (0, "")
-    assert told.lines == [f"{artefacts} artefacts checked, 0 damaged"]
+    assert told.lines == [f"{files} files checked, 0 damaged"]
 
 
 def test_methods_lists_every_method_of_the_registry() -> None:

@@ -148,7 +148,7 @@ def remission(*arguments: str | Path) -> Told:
     return Told(left.value.code, out.getvalue(), err.getvalue())
 
 
-def run(spec: Path, store: Path, *options: str) -> Told:
+def run(spec: Path, store: Path | str, *options: str) -> Told:
     """Runs ``remission run`` in this process, by default one stage after the other."""
     jobs = () if "--jobs" in options else ("--jobs", "1")
     return remission("run", spec, "--store", store, "--device", "cpu", *jobs, *options)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from remission.records import Store, read_records
+from remission.records.sealing import unsealed
 from tests.unit.grid.small import (
     age,
     assert_one_line,
@@ -108,7 +109,7 @@ def test_files_of_other_programs_are_named_once_and_passed_over(
 
 
 def test_a_copy_of_a_plan_says_nothing_of_what_is_missing(store: Path, tmp_path: Path) -> None:
-    text = (store / "plans" / "small.json").read_text().replace("victim/", "victim/0")
+    text = unsealed((store / "plans" / "small.json").read_text()).replace("victim/", "victim/0")
     (store / "plans" / "small-DESKTOP-1A2B.json").write_text(text)
     assert remission("table", store).err == ""
     assert remission("store", "prune", store).status == 0

@@ -71,8 +71,8 @@ def run_plan(
         StoreError: the store cannot be read or written; everything finished is kept.
         KeyboardInterrupt: interrupted; everything finished is kept.
     """
-    finished = {s.id: s for s in plan if store.find(s.kind, s.id)}
-    outcome = RunOutcome(stored=[stage.label for stage in finished.values()])
+    finished = store.finished((stage.kind, stage.id) for stage in plan)
+    outcome = RunOutcome(stored=[stage.label for stage in plan if stage.id in finished])
     reporter.begin(len(plan), len(finished))
     if not (waiting := [stage for stage in plan if stage.id not in finished]):
         return outcome
@@ -126,7 +126,7 @@ class _Run:
                     with lock, ctrl_c_blocked():
                         self.reporter.start(stage)
                         work = pool.submit(
-                            work_on, stage, self.store.folder, self.store.writer, str(device)
+                            work_on, stage, str(self.store.folder), self.store.writer, str(device)
                         )
                     running[work] = stage
                 if not running:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.queues import Queue
-from pathlib import Path
 from threading import Event, Lock, Thread
 
 import torch
@@ -82,12 +81,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def work_on(stage: Stage, folder: Path, writer: str, device: str) -> Record:
+def work_on(stage: Stage, folder: str, writer: str, device: str) -> Record:
     """Computes one stage in a worker.
 
     Args:
         stage: its parents are finished.
-        folder: the folder of the store.
+        folder: where the store lies.
         writer: the writer of the store.
         device: where to compute.
     """

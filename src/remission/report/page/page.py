@@ -9,6 +9,7 @@ from typing import Any
 from remission.disk import write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK, Record
+from remission.records.places import is_local
 from remission.records.unfinished import unfinished
 from remission.report.figures.drawing import Drawing
 from remission.report.figures.explanation import explanation_figure
@@ -64,7 +65,8 @@ def write_report(
     if out.is_symlink() or (out.exists() and not out.is_file()):
         what = "a folder" if out.is_dir() else "a link or a special file"
         raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
-    if out.name == STORE_MARK or out.resolve().is_relative_to((folder / "records").resolve()):
+    inside = is_local(folder) and out.resolve().is_relative_to((folder / "records").resolve())
+    if out.name == STORE_MARK or inside:
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
     say("reading records")
     page = build_page(Results.of_store(folder, all_settings=all_settings), folder, say)

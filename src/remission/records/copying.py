@@ -1,0 +1,112 @@
+"""Copies what one store has and another lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from remission.errors import StoreError
+from remission.records.artefacts import DamagedError, read_stored
+from remission.records.checking import Flaw, contents_of
+from remission.records.files import (
+    PLANS,
+    RECORDS,
+    SPECS,
+    VERSIONS_FILE,
+    is_record_name,
+    record_folders,
+)
+from remission.records.places import StorePath, read_all, sizes_in, write
+from remission.records.reading import parsed
+from remission.records.record import Record
+from remission.records.sealing import sealed_json
+from remission.records.store import Store
+from remission.records.superseded import versions_in
+
+
+@dataclass
+class Copied:
+    """What a copy of a store did.
+
+    Args:
+        records: the number of records that were copied.
+        bytes: of them with their artefacts.
+        there: the number of records that the other store had already.
+        flaws: what could not be copied, since it is missing or damaged.
+    """
+
+    records: int = 0
+    bytes: int = 0
+    there: int = 0
+    flaws: list[Flaw] = field(default_factory=list)
+
+
+def copy_store(source: Store, target: Store, say: Callable[[str], None] = lambda _: None) -> Copied:
+    """Copies records with their artefacts, specs and plans that the target lacks.
+
+    What is copied is compared with its checksum first. A record that is finished in the target
+    stays as it is there; one that failed there is replaced by a finished one. Records follow their
+    artefacts, so that a copy that is interrupted can be repeated.
+
+    Args:
+        source: only read.
+        target: written.
+        say: takes a few words on each step of the work.
+
+    Raises:
+        StoreError: a store cannot be read or written.
+    """
+    copied = Copied()
+    try:
+        for kind in record_folders(source.folder):
+            names = [name for name in sizes_in(kind) if is_record_name(name)]
+            there = target.finished((kind.name, name.removesuffix(".json")) for name in names)
+            missing = [name for name in names if name.removesuffix(".json") not in there]
+            copied.there += len(there)
+            for number, (name, content) in enumerate(read_all(kind, missing).items(), start=1):
+                say(f"copying {kind.name} {number}/{len(missing)}")
+                _copy_record(source.folder, target.folder, kind / name, content, copied)
+        for folder in (SPECS, PLANS):
+            known = sizes_in(target.folder / folder)
+            for name, content in contents_of(source.folder / folder):
+                if name not in known:
+                    write(target.folder / folder / name, content)
+        versions = {**versions_in(source.folder), **versions_in(target.folder)}
+        text = sealed_json(dict(sorted(versions.items())))
+        write(target.folder / VERSIONS_FILE, text.encode())
+    except OSError as error:
+        raise StoreError(
+            f"the store cannot be copied ({error})",
+            "make room or check permissions and network, then run the same command again: what was "
+            "copied stays",
+        ) from error
+    return copied
+
+
+def _copy_record(
+    source: StorePath, target: StorePath, file: StorePath, content: bytes, copied: Copied
+) -> None:
+    """Copies one record after its artefacts, or notes what is wrong with it."""
+    name = f"{RECORDS}/{file.parent.name}/{file.name}"
+    try:
+        record = parsed(content, file, file.parent.name)
+        found = _artefacts(source, target, record)
+    except StoreError as error:
+        copied.flaws.append(Flaw(name, error.problem))
+        return
+    for place, artefact in found.items():
+        write(target / place, artefact)
+    write(target / name, content)
+    copied.records += 1
+    copied.bytes += len(content) + sum(map(len, found.values()))
+
+
+def _artefacts(source: StorePath, target: StorePath, record: Record) -> dict[str, bytes]:
+    """Returns name -> content of the artefacts of a record that the target lacks."""
+    found = dict[str, bytes]()
+    for artefact in record.artefacts.values():
+        try:
+            read_stored(target, artefact)
+        except DamagedError:
+            found[artefact.file] = read_stored(source, artefact, record.label)
+    return found

@@ -1,0 +1,53 @@
+"""The file that makes a place a store, and the links in a store."""
+
+from __future__ import annotations
+
+import json
+
+from remission.errors import StoreError
+from remission.records.files import ARTEFACTS, PLANS, RECORDS, SPECS, STORE_MARK
+from remission.records.kinds import KINDS
+from remission.records.places import StorePath
+
+MARK = '{"format": 1}'
+"""The content of the file that makes a place a store."""
+
+
+def check_links(folder: StorePath) -> None:
+    """Refuses a store with a link in place of a folder that leads nowhere.
+
+    The disk that it leads to may be absent. Nothing could be written behind such a link.
+
+    Raises:
+        StoreError: there is such a link; the message names it.
+    """
+    places = [folder, *(folder / name for name in (RECORDS, ARTEFACTS, SPECS, PLANS))]
+    places += [folder / RECORDS / kind for kind in KINDS]
+    for place in places:
+        if place.is_symlink() and not place.exists():
+            raise StoreError(
+                f"'{place}' is a link to '{place.readlink()}', which does not exist",
+                "attach the disk that it leads to, or remove the link to have everything behind it "
+                "computed anew",
+            )
+
+
+def check_mark(folder: StorePath) -> None:
+    """Checks the file that makes a place a store.
+
+    Raises:
+        StoreError: it is damaged, or that of a newer remission.
+        OSError: it cannot be read.
+    """
+    text = (folder / STORE_MARK).read_bytes().decode(errors="replace")
+    if text == MARK:
+        return
+    try:
+        newer = json.loads(text)["format"] > 1
+    except (ValueError, KeyError, TypeError):
+        newer = False
+    if newer:
+        raise StoreError(f"the store '{folder}' was made by a newer remission", "update remission")
+    raise StoreError(
+        f"the file '{folder / STORE_MARK}' is damaged", f"write exactly {MARK} into it, in one line"
+    )
