@@ -108,10 +108,10 @@ def compute(
     with reporting(quiet) as reporter:
         outcome = run_spec(spec, store, only=only, device=device, jobs=jobs, reporter=reporter)
     if not quiet:
-        print(
-            f"{len(outcome.computed)} stages computed, {len(outcome.stored)} were stored already",
-            file=sys.stderr,
-        )
+        line = f"{len(outcome.computed)} stages computed, {len(outcome.stored)} were stored already"
+        if outcome.elsewhere:
+            line += f", {len(outcome.elsewhere)} were computed by other runs meanwhile"
+        print(line, file=sys.stderr)
     for label, reason in outcome.failed.items():
         print(f"remission: {label} failed: {reason}", file=sys.stderr)
     if outcome.skipped:

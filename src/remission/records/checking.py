@@ -112,7 +112,7 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
 def _check_mark(folder: StorePath, check: Check) -> None:
     try:
         check_mark(folder)
-    except StoreError as error:
+    except DamagedError as error:
         check.flaws.append(Flaw(STORE_MARK, str(error)))
     except FileNotFoundError:
         check.flaws.append(

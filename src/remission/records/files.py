@@ -17,6 +17,8 @@ SPECS = "specs"
 """Folder: the texts of the specs that were run into the store."""
 PLANS = "plans"
 """Folder: one file per spec, with all stages of its grid."""
+CLAIMS = "claims"
+"""Folder: one file per stage that a process is at work on, see :mod:`remission.records.claims`."""
 VERSIONS_FILE = "versions.json"
 """The versions of methods that the last runs into the store had."""
 DAMAGED = ".damaged"
@@ -41,6 +43,7 @@ _NAMES = {
     ARTEFACTS: re.compile(rf"[0-9a-f]{{16}}\.[a-z_]+\.(safetensors|png)({re.escape(DAMAGED)})?"),
     SPECS: re.compile(r"[A-Za-z0-9_-]*\.json"),
     PLANS: re.compile(r"[A-Za-z0-9_-]*\.json"),
+    CLAIMS: re.compile(r"[0-9a-f]{16}\.json"),
 }
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
 _KIND = re.compile(r"[a-z]+")

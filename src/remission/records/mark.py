@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from remission.errors import StoreError
+from remission.records.artefacts import DamagedError
 from remission.records.files import ARTEFACTS, PLANS, RECORDS, SPECS, STORE_MARK
 from remission.records.kinds import KINDS
 from remission.records.places import StorePath
@@ -36,7 +37,8 @@ def check_mark(folder: StorePath) -> None:
     """Checks the file that makes a place a store.
 
     Raises:
-        StoreError: it is damaged, or that of a newer remission.
+        DamagedError: it is damaged.
+        StoreError: it is that of a newer remission.
         OSError: it cannot be read.
     """
     text = (folder / STORE_MARK).read_bytes().decode(errors="replace")
@@ -48,6 +50,6 @@ def check_mark(folder: StorePath) -> None:
         newer = False
     if newer:
         raise StoreError(f"the store '{folder}' was made by a newer remission", "update remission")
-    raise StoreError(
+    raise DamagedError(
         f"the file '{folder / STORE_MARK}' is damaged", f"write exactly {MARK} into it, in one line"
     )

@@ -142,6 +142,14 @@ class Store:
             return None
         return record
 
+    def failure(self, kind: str, identity: str) -> Record | None:
+        """Returns the record that says why a stage has no result; None where there is none."""
+        try:
+            record = read_record(self.record_file(kind, identity), kind)
+        except StoreError:
+            return None
+        return record if record.status == "failed" else None
+
     def finished(self, stages: Iterable[tuple[str, str]]) -> dict[str, Record]:
         """Returns the records of those stages that are finished, as :meth:`find` does.
 

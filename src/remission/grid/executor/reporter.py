@@ -38,12 +38,14 @@ class RunOutcome:
     Args:
         computed: stages that were computed.
         stored: stages that the store held already.
+        elsewhere: stages that another run on the same store computed meanwhile.
         failed: label of a stage that failed -> the reason, one line.
         skipped: stages that were not computed, since one that they build upon failed.
     """
 
     computed: list[str] = field(default_factory=list)
     stored: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 

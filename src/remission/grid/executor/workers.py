@@ -1,40 +1,79 @@
-"""Worker processes: their work, their messages to the parent process, and their end."""
+"""Worker processes: their work, their messages to the parent process, and their end.
+
+Each worker has a pipe of its own, so that one that is killed takes nothing with it but its stage.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
+import sys
 import time
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing.queues import Queue
-from threading import Event, Lock, Thread
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from threading import Thread
+from typing import Any, Literal
 
 import torch
 
-from remission.grid.executor.reporter import Reporter
+from remission.errors import StoreError
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import run_or_record_failure
 from remission.grid.stages.kinds import StageFunction, register_kind
+from remission.grid.stages.stage_log import StageLog, Tee
 from remission.mapped_tensors import keep_freed_blocks
 from remission.progress import Listener, listening
 from remission.records import Record, Store
 from remission.records.kinds import Kind
 from remission.user_methods import MethodFile, use
 
-Message = tuple[str, str, int, int]
-"""Label of a stage, what is being done in it, steps done, steps in all."""
+_SHUTDOWN = 10.0
+"""Seconds that a worker has to end before it is killed."""
 
-_messages: Queue[Message] | None = None
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a worker must know before its first stage.
+
+    Args:
+        place: where the store lies.
+        writer: the writer of the store.
+        device: where to compute.
+        threads: the number of threads that it computes with.
+        files: the files of the user's methods.
+        kinds: of stages from outside the package, with the functions that compute them.
+    """
+
+    place: str
+    writer: str
+    device: str
+    threads: int
+    files: tuple[MethodFile, ...] = ()
+    kinds: tuple[tuple[Kind, StageFunction], ...] = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a worker says.
+
+    Args:
+        about: ``advance``: what is being done, steps done, steps in all; ``line``: a line that it
+            printed; ``end``: the record of its stage; ``refused``: the error of the store that
+            ended its stage.
+        content: as said there.
+    """
+
+    about: Literal["advance", "line", "end", "refused"]
+    content: Any
 
 
 @contextmanager
 def ctrl_c_blocked() -> Iterator[None]:
-    """Blocks Ctrl-C for processes that start within this context, even before :func:`prepare`."""
+    """Blocks Ctrl-C for processes that start within this context, even before :func:`serve`."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -45,33 +84,119 @@ def ctrl_c_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def prepare(
-    messages: Queue[Message],
-    threads: int,
-    files: tuple[MethodFile, ...],
-    kinds: tuple[tuple[Kind, StageFunction], ...],
-) -> None:
-    """Sets up a worker process.
-
-    It ignores Ctrl-C, which its parent handles, and ends when its parent does.
+@dataclass(eq=False)
+class Worker:
+    """A process that computes one stage after the other, as its parent sees it.
 
     Args:
-        messages: where the worker reports its progress.
-        threads: the number of threads that it computes with.
-        files: the files of the user's methods.
-        kinds: of stages from outside the package, with the functions that compute them.
+        setup: what it must know.
     """
-    global _messages  # noqa: PLW0603  (the pool's only way to hand a queue to its workers)
-    _messages = messages
+
+    setup: Setup
+    stage: Stage | None = None
+    log: StageLog = field(default_factory=StageLog)
+
+    def __post_init__(self) -> None:
+        """Starts the process."""
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, self.setup))
+        with ctrl_c_blocked():
+            self.process.start()
+        theirs.close()
+
+    def give(self, stage: Stage) -> None:
+        """Lets it compute a stage, whose parents are finished."""
+        self.stage = stage
+        self.log.clear()
+        with suppress(OSError):  # it has died already, which :meth:`messages` finds
+            self.pipe.send(stage)
+
+    def messages(self) -> Iterator[Message]:
+        """Yields what it has said since it was asked last.
+
+        Raises:
+            EOFError: it has died, and has said nothing more.
+        """
+        try:
+            while self.pipe.poll():
+                yield self.pipe.recv()
+        except OSError as error:
+            raise EOFError from error
+        if not self.process.is_alive() and not self.pipe.poll():
+            raise EOFError
+
+    def death(self) -> str:
+        """Says in one line how it died."""
+        self.process.join(timeout=_SHUTDOWN)
+        code = self.process.exitcode
+        if code is not None and code < 0:
+            with suppress(ValueError):
+                return f"its process was ended by {signal.Signals(-code).name} (out of memory?)"
+        return f"its process ended with exit status {code}"
+
+
+def wait_for_any(workers: Sequence[Worker], seconds: float) -> list[Worker]:
+    """Returns the workers that have something to say, or have died, within some seconds."""
+    by_handle: dict[Any, Worker] = {}
+    for worker in workers:
+        by_handle |= {worker.pipe: worker, worker.process.sentinel: worker}
+    found = wait(list(by_handle), seconds)
+    return [worker for worker in workers if {worker.pipe, worker.process.sentinel} & {*found}]
+
+
+def stop(workers: Sequence[Worker]) -> None:
+    """Ends workers at once; their unfinished stages are not stored."""
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(timeout=_SHUTDOWN)
+        if worker.process.is_alive():
+            worker.process.kill()
+        worker.pipe.close()
+
+
+def serve(pipe: Connection, setup: Setup) -> None:
+    """Computes the stages that come through a pipe, until it is closed: the worker's whole life.
+
+    It ignores Ctrl-C, which its parent handles, and ends when its parent does.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(setup.threads)
     keep_freed_blocks()
-    for file in files:
+    for file in setup.files:
         use(file)
-    for kind, function in kinds:
+    for kind, function in setup.kinds:
         register_kind(kind, function)
     warnings.simplefilter("ignore")
+    log = StageLog()
+
+    def say(about: Literal["advance", "line", "end", "refused"], content: object) -> None:
+        with suppress(OSError):  # the parent is gone, and this process will be
+            pipe.send(Message(about, content))
+
+    def heard(line: str) -> None:
+        log.add(line)
+        say("line", line)
+
+    sys.stdout, sys.stderr = Tee(sys.stdout, heard), Tee(sys.stderr, heard)
+    while True:
+        try:
+            stage = pipe.recv()
+        except (EOFError, OSError):
+            return
+        log.clear()
+        with listening(_throttled(lambda *step: say("advance", step))):
+            try:
+                say("end", _computed(stage, setup, log))
+            except StoreError as error:
+                say("refused", error)
+
+
+def _computed(stage: Stage, setup: Setup, log: StageLog) -> Record:
+    store = Store(setup.place, setup.writer)
+    return run_or_record_failure(stage, store, torch.device(setup.device), log)
 
 
 def _end_with_parent() -> None:
@@ -81,25 +206,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def work_on(stage: Stage, folder: str, writer: str, device: str) -> Record:
-    """Computes one stage in a worker.
-
-    Args:
-        stage: its parents are finished.
-        folder: where the store lies.
-        writer: the writer of the store.
-        device: where to compute.
-    """
-
-    def send(what: str, done: int, total: int) -> None:
-        if _messages:
-            _messages.put((stage.label, what, done, total))
-
-    with listening(_throttled(send)):
-        return run_or_record_failure(stage, Store(folder, writer), torch.device(device))
-
-
-def _throttled(listener: Listener, every: float = 0.2) -> Listener:
+def _throttled(heard: Callable[[str, int, int], None], every: float = 0.2) -> Listener:
     """Returns a listener that forwards the last step, and one step per ``every`` seconds."""
     last = 0.0
 
@@ -108,25 +215,6 @@ def _throttled(listener: Listener, every: float = 0.2) -> Listener:
         now = time.monotonic()
         if done == total or now - last >= every:
             last = now
-            listener(what, done, total)
+            heard(what, done, total)
 
     return forward
-
-
-def pass_on(messages: Queue[Message], reporter: Reporter, lock: Lock, over: Event) -> None:
-    """Passes the messages of workers on to the reporter, in the parent, until the run is over."""
-    while not over.is_set():
-        with suppress(queue.Empty):
-            message = messages.get(timeout=0.1)
-            with lock:
-                reporter.advance(*message)
-
-
-def stop(pool: ProcessPoolExecutor) -> None:
-    """Ends the workers at once; their unfinished stages are not stored."""
-    alive = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in alive:
-        process.terminate()
-    for process in alive:
-        process.join(timeout=10)

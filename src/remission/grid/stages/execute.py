@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -16,32 +17,37 @@ from remission.grid.stages.facts import facts_of
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.kinds import compute
 from remission.grid.stages.result import Cost
+from remission.grid.stages.stage_log import StageLog, logged
 from remission.models import resolve_precision
 from remission.records import Cell, Record, Store
 from remission.records.kinds import KINDS
 from remission.user_methods import place_of
 
 
-def run_or_record_failure(stage: Stage, store: Store, device: torch.device) -> Record:
-    """Executes a stage; a failure becomes a record that says why.
+def run_or_record_failure(
+    stage: Stage, store: Store, device: torch.device, log: StageLog | None = None
+) -> Record:
+    """Executes a stage; a failure becomes a record that says why, with the last lines of its log.
 
     Args:
         stage: its parents are finished.
         store: read and written.
         device: where to compute.
+        log: what the stage printed so far; None: nothing.
 
     Raises:
         StoreError: the store cannot be read or written.
     """
-    began = time.perf_counter()
+    began, log = time.perf_counter(), log or StageLog()
     try:
-        return execute(stage, store, device)
+        with logged(log):
+            return execute(stage, store, device)
     except StoreError:
         raise
     except Exception as error:  # an error of one method must not stop the other cells
         reason = " ".join(f"{type(error).__name__}: {error}{place_of(error)}".split())
         record = replace(
-            failure_record(stage, reason),
+            failure_record(stage, reason, log.lines()),
             environment=environment(device, resolve_precision(stage.context.precision, device)),
             seconds=time.perf_counter() - began,
         )
@@ -82,12 +88,13 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
     return record
 
 
-def failure_record(stage: Stage, reason: str) -> Record:
+def failure_record(stage: Stage, reason: str, log: Sequence[str] = ()) -> Record:
     """Returns the record of a stage without a result, with a cell if it would have measured one.
 
     Args:
         stage: the stage that failed or was not tried.
         reason: why, in one line.
+        log: the last lines that it printed or logged.
     """
     cell = None
     if KINDS[stage.kind].measures:
@@ -100,6 +107,7 @@ def failure_record(stage: Stage, reason: str) -> Record:
         settings=stage.settings,
         parents=stage.parents,
         cell=cell,
+        details={"log": list(log)} if log else {},
         finished=_now(),
         error=reason,
     )

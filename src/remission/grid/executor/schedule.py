@@ -1,0 +1,73 @@
+"""In which order the stages of a plan are computed."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+
+from remission.grid.plan.stage import Stage
+
+
+class Schedule:
+    """The stages of a plan that are still to be computed.
+
+    A stage is *ready* when all that it builds upon is finished. Of those that are ready the first
+    in the plan comes first.
+
+    Args:
+        plan: parents before children.
+        finished: identities of the stages that need not be computed.
+    """
+
+    def __init__(self, plan: Sequence[Stage], finished: Iterable[str]) -> None:
+        done = set(finished)
+        waiting = [stage for stage in plan if stage.id not in done]
+        self._place = {stage.id: place for place, stage in enumerate(plan)}
+        self._stages = {stage.id: stage for stage in waiting}
+        self._children = dict[str, list[str]]()
+        self._missing = dict[str, int]()
+        self._ready = list[tuple[int, str]]()
+        for stage in waiting:
+            parents = [one for one in set(stage.parents.values()) if one not in done]
+            self._missing[stage.id] = len(parents)
+            for parent in parents:
+                self._children.setdefault(parent, []).append(stage.id)
+            if not parents:
+                self.put_back(stage)
+
+    def __len__(self) -> int:
+        """Returns how many stages are neither finished nor lost."""
+        return len(self._stages)
+
+    def next_stage(self) -> Stage | None:
+        """Takes the next stage that is ready; None where there is none."""
+        while self._ready:
+            _, identity = heapq.heappop(self._ready)
+            if identity in self._stages:
+                return self._stages[identity]
+        return None
+
+    def put_back(self, stage: Stage) -> None:
+        """Makes a stage ready that was taken, or whose parents are finished."""
+        heapq.heappush(self._ready, (self._place[stage.id], stage.id))
+
+    def finish(self, stage: Stage) -> None:
+        """Notes that a stage is finished, so that its children may be ready."""
+        if self._stages.pop(stage.id, None) is None:
+            return
+        for child in self._children.get(stage.id, ()):
+            self._missing[child] -= 1
+            if not self._missing[child] and child in self._stages:
+                self.put_back(self._stages[child])
+
+    def lose(self, stage: Stage) -> Iterator[Stage]:
+        """Notes that a stage has no result; yields all stages that build upon it, in order."""
+        self._stages.pop(stage.id, None)
+        lost, waiting = set[str](), list(self._children.get(stage.id, ()))
+        while waiting:
+            child = waiting.pop()
+            if child in self._stages and child not in lost:
+                lost.add(child)
+                waiting += self._children.get(child, ())
+        for identity in sorted(lost, key=self._place.__getitem__):
+            yield self._stages.pop(identity)

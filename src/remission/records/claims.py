@@ -1,0 +1,277 @@
+"""Claims: which process is at work on which stage of a store.
+
+A claim is a file in ``claims/`` that one of several processes succeeds to create. It is advisory:
+two processes that compute the same stage write the same result, and waste time only. It says who
+holds it, and counts a heartbeat, so that others see whether its holder is still there: a claim
+whose process is gone from this computer may be taken over at once, any other when its heartbeat
+stood still for ten minutes, by the clock of whoever waits for it. The time of day decides nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from remission.errors import StoreError
+from remission.records.files import CLAIMS
+from remission.records.places import StorePath, create, read_all, sizes_in, write
+
+PATIENCE = 600.0
+"""Seconds for which the heartbeat of a claim may stand still."""
+BEAT = 30.0
+"""Seconds between heartbeats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What the file of a claim says.
+
+    Args:
+        stage: identity of the stage.
+        kind: its kind.
+        label: its name for people.
+        holder: of the process that holds it, unlike any other's.
+        computer: of that process, see :func:`this_computer`; two with one name differ here.
+        host: the name of the computer.
+        process: the number of the process.
+        started: when it began, ISO 8601 in UTC.
+        beat: the number of heartbeats so far.
+        doing: what is being done in it.
+        done: steps of that which are done.
+        total: steps of that in all.
+    """
+
+    stage: str
+    kind: str
+    label: str
+    holder: str
+    computer: str
+    host: str
+    process: int
+    started: str
+    beat: int = 0
+    doing: str = ""
+    done: int = 0
+    total: int = 0
+
+    def to_bytes(self) -> bytes:
+        """Returns the content of the file."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Claim | None:
+        """Returns the claim that a file holds; None if it is damaged, or not whole yet."""
+        try:
+            values = json.loads(content)
+            claim = cls(**values)
+        except (ValueError, TypeError):
+            return None
+        types = {name: type(value) for name, value in asdict(_EXAMPLE).items()}
+        return claim if all(type(values[k]) is t for k, t in types.items() if k in values) else None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process has ended; False where that cannot be known from here."""
+        return self.computer == this_computer() and _began(self.process) != self.holder_began
+
+    @property
+    def holder_began(self) -> str:
+        """When the process that holds it began, as the system counts."""
+        return self.holder.partition("-")[0]
+
+
+def this_computer() -> str:
+    """Returns what no other computer, and no other container on this one, calls itself."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+    with suppress(OSError):  # which processes this one sees: those of its container, or all
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(parts)
+
+
+def _began(process: int) -> str:
+    """Returns when a process began; "" if there is none, "?" where the system does not say."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+        fields = stat.rpartition(")")[2].split()
+        return "" if fields[0] == "Z" else fields[19]
+    except (OSError, IndexError):
+        if Path("/proc/self/stat").exists():
+            return ""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return ""
+    except OSError:
+        pass
+    return "?"
+
+
+@dataclass
+class _Seen:
+    """The claim of another process, and when it was seen to change, by this process's clock."""
+
+    content: bytes
+    since: float
+
+
+class Claims:
+    """The claims of this process in one store, and what it sees of those of others.
+
+    Args:
+        store: the folder of the store.
+        patience: see :data:`PATIENCE`.
+        beat: see :data:`BEAT`.
+    """
+
+    def __init__(self, store: StorePath, patience: float = PATIENCE, beat: float = BEAT) -> None:
+        self.folder, self.patience, self.beat = store / CLAIMS, patience, beat
+        self.holder = f"{_began(os.getpid())}-{uuid.uuid4().hex}"
+        self._held = dict[str, Claim]()
+        self._seen = dict[str, _Seen]()
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def take(self, stage: str, kind: str, label: str) -> bool:
+        """Claims a stage, unless somebody else is at work on it.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        claim = Claim(
+            stage=stage,
+            kind=kind,
+            label=label,
+            holder=self.holder,
+            computer=this_computer(),
+            host=socket.gethostname(),
+            process=os.getpid(),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        try:
+            if not create(self._file(stage), claim.to_bytes()):
+                before = self._content(stage)
+                if before is not None:
+                    if not self._is_abandoned(stage, before):
+                        return False
+                    if self._content(stage) == before:  # nobody else was faster
+                        self._file(stage).unlink(missing_ok=True)
+                if not create(self._file(stage), claim.to_bytes()):
+                    return False
+        except OSError as error:
+            raise StoreError(
+                f"'{self._file(stage)}' cannot be written ({error})",
+                "check the permissions and the space of the store, then run again: everything "
+                "finished is kept",
+            ) from error
+        with self._lock:
+            self._held[stage] = claim
+        self._seen.pop(stage, None)
+        self._start()
+        return True
+
+    def release(self, stage: str) -> None:
+        """Gives a claim back that this process holds, if nobody took it over."""
+        with self._lock:
+            held = self._held.pop(stage, None)
+        if held is not None:
+            with suppress(OSError):
+                if self._is_ours(stage):
+                    self._file(stage).unlink(missing_ok=True)
+
+    def release_all(self) -> None:
+        """Gives back every claim, and ends the heartbeat."""
+        self._over.set()
+        if self._thread:
+            self._thread.join(timeout=5)
+        for stage in list(self._held):
+            self.release(stage)
+
+    def advance(self, stage: str, doing: str, done: int, total: int) -> None:
+        """Notes what the next heartbeat says about a stage."""
+        with self._lock:
+            if (claim := self._held.get(stage)) is not None:
+                self._held[stage] = replace(claim, doing=doing, done=done, total=total)
+
+    def is_claimed(self, stage: str) -> bool:
+        """Returns whether somebody else holds a claim that is not abandoned.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        content = self._content(stage)
+        if stage in self._held or content is None:
+            self._seen.pop(stage, None)
+            return False
+        return not self._is_abandoned(stage, content)
+
+    def _content(self, stage: str) -> bytes | None:
+        """Returns what the file of a claim holds; None where there is none."""
+        try:
+            return self._file(stage).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _is_abandoned(self, stage: str, content: bytes) -> bool:
+        """Returns whether the holder of a claim is there no more."""
+        seen = self._seen.get(stage)
+        if seen is None or seen.content != content:
+            seen = self._seen[stage] = _Seen(content, time.monotonic())
+        claim = Claim.from_bytes(content)
+        gone = claim is not None and (claim.is_gone or claim.holder == self.holder)
+        return gone or time.monotonic() - seen.since > self.patience
+
+    def _is_ours(self, stage: str) -> bool:
+        claim = Claim.from_bytes(self._content(stage) or b"")
+        return claim is not None and claim.holder == self.holder
+
+    def _file(self, stage: str) -> StorePath:
+        return self.folder / f"{stage}.json"
+
+    def _start(self) -> None:
+        """Starts the heartbeat with the first claim."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+            self._thread.start()
+
+    def _keep_beating(self) -> None:
+        while not self._over.wait(self.beat):
+            self.heartbeat()
+
+    def heartbeat(self) -> None:
+        """Shows once that this process is there. A claim that was taken over is left alone."""
+        with self._lock:
+            self._held = {k: replace(claim, beat=claim.beat + 1) for k, claim in self._held.items()}
+            held = list(self._held.values())
+        for claim in held:
+            with suppress(OSError):  # a heartbeat that fails costs nothing yet
+                if self._is_ours(claim.stage):
+                    write(self._file(claim.stage), claim.to_bytes())
+
+
+def claims_in(store: StorePath) -> Iterator[Claim]:
+    """Yields the claims in a store, those of processes that are gone included.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    folder = store / CLAIMS
+    names = [name for name in sizes_in(folder) if name.endswith(".json") and name[0] != "."]
+    for _, content in sorted(read_all(folder, names).items()):
+        if (claim := Claim.from_bytes(content)) is not None:
+            yield claim
+
+
+_EXAMPLE = Claim(
+    stage="", kind="", label="", holder="", computer="", host="", process=0, started=""
+)
