@@ -26,7 +26,7 @@ FollowLinks = Annotated[
 ]
 
 
-def _opened(where: str) -> Store:
+def opened(where: str) -> Store:
     """Opens a store, which must exist: these commands create none."""
     from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
@@ -92,7 +92,7 @@ def copy(
     from remission.records.copying import copy_store
 
     with waiting(quiet, "copying") as say:
-        copied = copy_store(_opened(source), Store(target), say)
+        copied = copy_store(opened(source), Store(target), say)
     for flaw in copied.flaws:
         print(f"not copied: {flaw.what}")
     print(
@@ -138,10 +138,10 @@ def gc(store: StoreArgument, follow_links: FollowLinks = False) -> None:
     from remission.records import read_records
     from remission.records.checking import unneeded, young
 
-    opened = _opened(store)
+    found = opened(store)
     count = total = young_files = 0
-    records = read_records(opened.folder, superseded=True)
-    for file in unneeded(opened, records, follow_links=follow_links):
+    records = read_records(found.folder, superseded=True)
+    for file in unneeded(found, records, follow_links=follow_links):
         try:
             if young(file):
                 young_files += 1
@@ -164,7 +164,7 @@ def gc(store: StoreArgument, follow_links: FollowLinks = False) -> None:
             file=sys.stderr,
         )
     if not follow_links:
-        _name_linked(opened)
+        _name_linked(found)
 
 
 @app.command()
@@ -183,13 +183,13 @@ def prune(
     from remission.records import read_records
     from remission.records.pruning import remove, unasked
 
-    opened = _opened(store)
+    found = opened(store)
     count = size = left = 0
-    records = read_records(opened.folder, superseded=True)
-    for removal in list(unasked(opened, records, follow_links=follow_links)):
+    records = read_records(found.folder, superseded=True)
+    for removal in list(unasked(found, records, follow_links=follow_links)):
         if removal.recent:
             left += 1
-        elif dry_run or remove(opened, removal):
+        elif dry_run or remove(found, removal):
             print(f"{removal.record.kind:<11}  {removal.record.id}  {removal.record.label}")
             count, size = count + 1, size + removal.size
     what = "would be removed" if dry_run else "removed"
@@ -204,7 +204,7 @@ def prune(
             file=sys.stderr,
         )
     if not follow_links:
-        _name_linked(opened)
+        _name_linked(found)
 
 
 def _name_linked(store: Store) -> None:

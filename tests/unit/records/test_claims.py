@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from remission.records import claims as claiming
 from remission.records.claims import Claims, claims_in
 from remission.records.places import StorePath, place_of
 from tests.unit.records.remote import s3_server
@@ -104,7 +103,7 @@ def test_a_claim_from_elsewhere_is_taken_when_its_heartbeat_stood_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(claiming.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     assert take(Claims(tmp_path, beat=1e6))
     edited(tmp_path, computer="another", holder="5-abc", started="2999-01-01T00:00:00+00:00")
     waiting = Claims(tmp_path, beat=1e6)
@@ -133,7 +132,7 @@ def test_a_broken_claim_is_waited_for_and_then_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(claiming.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     file = tmp_path / "claims" / f"{STAGE}.json"
     file.parent.mkdir()
     file.write_bytes(content)

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 from remission.grid.executor.reporter import Reporter, RunOutcome
-from remission.grid.executor.schedule import Schedule
+from remission.grid.executor.stage_queue import StageQueue
 from remission.grid.executor.workers import Setup, Worker, ctrl_c_blocked, stop, wait_for_any
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import failure_record, run_or_record_failure
@@ -78,7 +78,7 @@ def run_plan(
     if len(finished) == len({stage.id for stage in plan}):
         return outcome
     claims = Claims(store.folder)
-    run = _Run(store, claims, reporter, outcome, Schedule(plan, finished))
+    run = _Run(store, claims, reporter, outcome, StageQueue(plan, finished))
     try:
         if jobs == 1:
             run.in_this_process(device)
@@ -99,10 +99,10 @@ class _Run:
         claims: Claims,
         reporter: Reporter,
         outcome: RunOutcome,
-        schedule: Schedule,
+        queue: StageQueue,
     ) -> None:
         self.store, self.claims, self.reporter = store, claims, reporter
-        self.outcome, self.schedule = outcome, schedule
+        self.outcome, self.queue = outcome, queue
         self.elsewhere = dict[str, Stage]()
         self.alone = list[Stage]()
         self.began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -110,7 +110,7 @@ class _Run:
 
     def in_this_process(self, device: torch.device) -> None:
         """Computes one stage after the other."""
-        while len(self.schedule):
+        while len(self.queue):
             if (stage := self.next_stage()) is None:
                 time.sleep(_PATIENCE)
                 continue
@@ -130,7 +130,7 @@ class _Run:
         )
         workers = list[Worker]()
         try:
-            while len(self.schedule):
+            while len(self.queue):
                 busy = [worker for worker in workers if worker.stage]
                 idle = [worker for worker in workers if not worker.stage]
                 while len(busy) < jobs and (stage := self.next_stage(others=len(busy))):
@@ -177,7 +177,7 @@ class _Run:
         out_of_memory = (record.error or "").startswith("OutOfMemoryError")
         if out_of_memory and device.type != "cpu" and stage not in self.alone:
             self.alone.append(stage)
-            self.schedule.put_back(stage)
+            self.queue.put_back(stage)
         else:
             self.settle(stage, record)
 
@@ -194,7 +194,7 @@ class _Run:
         """
         self.look_elsewhere()
         postponed, found = list[Stage](), None
-        while found is None and (stage := self.schedule.next_stage()):
+        while found is None and (stage := self.queue.next_stage()):
             if stage in self.alone and others:
                 postponed.append(stage)
             elif not self.claims.take(stage.id, stage.kind, stage.label):
@@ -205,7 +205,7 @@ class _Run:
             else:
                 found = stage
         for stage in postponed:
-            self.schedule.put_back(stage)
+            self.queue.put_back(stage)
         return found
 
     def look_elsewhere(self) -> None:
@@ -223,11 +223,11 @@ class _Run:
                 if record and record.finished >= self.began:
                     self.settle(stage, record)
                 else:
-                    self.schedule.put_back(stage)
+                    self.queue.put_back(stage)
 
     def adopt(self, stage: Stage, record: Record) -> None:
         """Notes that another run has finished a stage."""
-        self.schedule.finish(stage)
+        self.queue.finish(stage)
         self.outcome.elsewhere.append(stage.label)
         self.reporter.finish(stage, record)
 
@@ -235,13 +235,13 @@ class _Run:
         """Notes that a stage is finished, or has failed with all that build upon it."""
         self.claims.release(stage.id)
         if record.status == "done":
-            self.schedule.finish(stage)
+            self.queue.finish(stage)
             self.outcome.computed.append(stage.label)
             self.reporter.finish(stage, record)
             return
         self.outcome.failed[stage.label] = record.error or "unknown error"
         self.reporter.finish(stage, record)
-        for lost in self.schedule.lose(stage):
+        for lost in self.queue.lose(stage):
             self.outcome.skipped.append(lost.label)
             self.store.keep(failure_record(lost, "not computed: what it builds upon failed"))
             self.reporter.skip(lost)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from remission.grid.plan.stage import Stage
 
 
-class Schedule:
+class StageQueue:
     """The stages of a plan that are still to be computed.
 
     A stage is *ready* when all that it builds upon is finished. Of those that are ready the first

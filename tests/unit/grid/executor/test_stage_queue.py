@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from remission.grid.executor.schedule import Schedule
+from remission.grid.executor.stage_queue import StageQueue
 from remission.grid.plan.stage import Stage
 
 
@@ -26,44 +26,44 @@ D, E = stage("d", B, C), stage("e")
 PLAN = [A, B, C, D, E]
 
 
-def taken(schedule: Schedule) -> list[str]:
+def taken(queue: StageQueue) -> list[str]:
     """Takes all that is ready."""
     found = []
-    while one := schedule.next_stage():
+    while one := queue.next_stage():
         found.append(one.label)
     return found
 
 
 def test_a_stage_is_ready_when_its_parents_are_finished() -> None:
-    schedule = Schedule(PLAN, ())
-    assert taken(schedule) == ["a", "e"]
-    schedule.finish(A)
-    assert taken(schedule) == ["b", "c"]
-    schedule.finish(C)
-    assert taken(schedule) == []
-    schedule.finish(B)
-    schedule.finish(B)
-    assert taken(schedule) == ["d"]
-    assert len(schedule) == 2
-    schedule.finish(D)
-    schedule.finish(E)
-    assert len(schedule) == 0
+    queue = StageQueue(PLAN, ())
+    assert taken(queue) == ["a", "e"]
+    queue.finish(A)
+    assert taken(queue) == ["b", "c"]
+    queue.finish(C)
+    assert taken(queue) == []
+    queue.finish(B)
+    queue.finish(B)
+    assert taken(queue) == ["d"]
+    assert len(queue) == 2
+    queue.finish(D)
+    queue.finish(E)
+    assert len(queue) == 0
 
 
 def test_what_is_put_back_comes_before_what_is_later_in_the_plan() -> None:
-    schedule = Schedule(PLAN, [A.id])
-    assert schedule.next_stage() == B
-    assert schedule.next_stage() == C
-    schedule.put_back(B)
-    assert taken(schedule) == ["b", "e"]
+    queue = StageQueue(PLAN, [A.id])
+    assert queue.next_stage() == B
+    assert queue.next_stage() == C
+    queue.put_back(B)
+    assert taken(queue) == ["b", "e"]
 
 
 def test_a_lost_stage_takes_along_what_builds_upon_it() -> None:
-    schedule = Schedule(PLAN, [A.id])
-    assert [one.label for one in schedule.lose(C)] == ["d"]
-    assert taken(schedule) == ["b", "e"]
-    assert list(schedule.lose(B)) == []
-    assert len(schedule) == 1
+    queue = StageQueue(PLAN, [A.id])
+    assert [one.label for one in queue.lose(C)] == ["d"]
+    assert taken(queue) == ["b", "e"]
+    assert list(queue.lose(B)) == []
+    assert len(queue) == 1
 
 
 @given(st.integers(0, 10**6), st.integers(1, 40))
@@ -74,13 +74,13 @@ def test_every_stage_of_any_plan_comes_once_after_its_parents(seed: int, count: 
         parents = draws.sample(plan, min(len(plan), draws.randrange(4)))
         plan.append(stage(str(number), *parents))
     stored = {one.id for one in plan if draws.random() < 0.2}
-    schedule, running, order = Schedule(plan, stored), list[Stage](), list[Stage]()
-    while len(schedule):
-        while len(running) < 3 and (one := schedule.next_stage()):
+    queue, running, order = StageQueue(plan, stored), list[Stage](), list[Stage]()
+    while len(queue):
+        while len(running) < 3 and (one := queue.next_stage()):
             running.append(one)
         done = running.pop(draws.randrange(len(running)))
         order.append(done)
-        schedule.finish(done)
+        queue.finish(done)
     assert sorted(one.id for one in order) == sorted({one.id for one in plan} - stored)
     place = {one.id: number for number, one in enumerate(order)}
     for one in order:

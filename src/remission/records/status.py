@@ -1,0 +1,154 @@
+"""How far the runs into a store are: what runs where, what failed, how much is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from remission.errors import StoreError
+from remission.intervals import mean_of
+from remission.records.cell import Json
+from remission.records.claims import Claim, claims_in
+from remission.records.files import is_record_name, record_folders
+from remission.records.places import StorePath, read_all, sizes_in
+from remission.records.reading import parsed
+from remission.records.record import Record
+from remission.records.unfinished import StoredPlan, stored_plans
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecProgress:
+    """How far the grid of one spec is.
+
+    Args:
+        name: of the spec.
+        stages: the number of its stages.
+        done: those of them that are finished.
+        failed: those that failed, or build upon one that failed.
+        running: those that a process is at work on.
+        seconds: about how long the rest takes with as many stages at a time as run now; None where
+            nothing runs, or no stage of a kind that is left was finished yet.
+    """
+
+    name: str
+    stages: int
+    done: int
+    failed: int
+    running: int
+    seconds: float | None
+
+    @property
+    def left(self) -> int:
+        """The number of stages that nobody has begun."""
+        return self.stages - self.done - self.failed - self.running
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreStatus:
+    """How far everything in a store is.
+
+    Args:
+        specs: one entry per spec that was run into it.
+        running: what processes are at work on.
+        abandoned: the same of processes that are gone, for the next run to take over.
+        failed: records of stages that failed, without those that build upon them.
+    """
+
+    specs: tuple[SpecProgress, ...]
+    running: tuple[Claim, ...]
+    abandoned: tuple[Claim, ...]
+    failed: tuple[Record, ...]
+
+    def to_json(self) -> Json:
+        """Returns the status as JSON values."""
+        return {
+            "specs": [{**asdict(spec), "left": spec.left} for spec in self.specs],
+            "running": [_claim(claim) for claim in self.running],
+            "abandoned": [_claim(claim) for claim in self.abandoned],
+            "failed": [
+                {
+                    "id": record.id,
+                    "kind": record.kind,
+                    "label": record.label,
+                    "error": record.error,
+                    "log": record.details.get("log", []),
+                    "finished": record.finished,
+                }
+                for record in self.failed
+            ],
+        }
+
+
+def _claim(claim: Claim) -> Json:
+    return {**asdict(claim), "seconds": seconds_since(claim.started)}
+
+
+def seconds_since(time: str) -> float:
+    """Returns the seconds since an ISO 8601 time by the clock of this computer, at least 0."""
+    try:
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def status_of(store: StorePath) -> StoreStatus:
+    """Reads how far the runs into a store are; writes nothing.
+
+    Raises:
+        StoreError: the store cannot be read, or a record in it is damaged.
+    """
+    try:
+        claims = list(claims_in(store))
+        records = [
+            parsed(content, folder / name, folder.name)
+            for folder in record_folders(store)
+            for name, content in read_all(folder, filter(is_record_name, sizes_in(folder))).items()
+        ]
+    except OSError as error:
+        raise StoreError(
+            f"the store '{store}' cannot be read ({error})", "check its permissions"
+        ) from error
+    by_id = {record.id: record for record in records}
+    finished = {record.id for record in records if record.status == "done"}
+    running = [one for one in claims if not one.is_gone and one.stage not in finished]
+    specs = [_progress(plan, by_id, running) for plan in stored_plans(store)[0]]
+    failed = [
+        record
+        for record in records
+        if record.status == "failed"
+        and not any(by_id[p].status == "failed" for p in record.parents.values() if p in by_id)
+    ]
+    return StoreStatus(
+        specs=tuple(specs),
+        running=tuple(running),
+        abandoned=tuple(one for one in claims if one.is_gone and one.stage not in finished),
+        failed=tuple(sorted(failed, key=lambda record: record.label)),
+    )
+
+
+def _progress(
+    plan: StoredPlan, records: dict[str, Record], claims: Iterable[Claim]
+) -> SpecProgress:
+    stages = [tuple(stage.split("/", 1)) for stage in plan.stages]
+    asked = {identity for _, identity in stages}
+    running = {claim.stage for claim in claims} & asked
+    status = {identity: records[identity].status for identity in asked if identity in records}
+    left = Counter(kind for kind, identity in stages if status.get(identity) != "done")
+    done = [records[identity] for identity in asked if status.get(identity) == "done"]
+    seconds = None
+    means = {
+        kind: mean_of([record.seconds for record in done if record.kind == kind])
+        for kind in {record.kind for record in done}
+    }
+    if running and left.keys() <= means.keys():
+        seconds = sum(count * means[kind] for kind, count in left.items()) / len(running)
+    return SpecProgress(
+        name=plan.name,
+        stages=len(stages),
+        done=len(done),
+        failed=sum(one == "failed" for key, one in status.items() if key not in running),
+        running=len(running),
+        seconds=seconds,
+    )

@@ -1,0 +1,93 @@
+"""What runs where, what failed, how much is left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from remission.purifiers import FT
+from remission.records.claims import Claims
+from remission.records.status import status_of
+from tests.unit.grid.small import LABELS, assert_one_line, by_label, remission, run, write_spec
+
+
+def without(store: Path, label: str) -> str:
+    """Removes a record; returns its identity."""
+    record = by_label(store)[label]
+    (store / "records" / record.kind / f"{record.id}.json").unlink()
+    return record.id
+
+
+def test_a_finished_store(finished: Path) -> None:
+    told = remission("status", finished)
+    assert told.status == 0
+    total = len(LABELS)
+    assert told.out == f"small: {total} of {total} stages done, 0 running, 0 left\n"
+
+
+def test_what_runs_is_shown_with_what_is_left(store: Path) -> None:
+    ft, pam = without(store, "badnets/seed0/ft"), without(store, "badnets/seed0/pam")
+    claims = Claims(store)
+    assert claims.take(ft, "purified", "badnets/seed0/ft")
+    claims.advance(ft, "fine-tuning", 3, 20)
+    claims.heartbeat()
+    told = remission("status", store)
+    first, second = told.out.splitlines()
+    total = len(LABELS)
+    assert first.startswith(f"small: {total - 2} of {total} stages done, 1 running, 1 left")
+    assert second.startswith("running  badnets/seed0/ft: fine-tuning 3/20, for ")
+    (spec,) = status_of(store).specs
+    assert spec.seconds is None, "no purified model is finished, so nobody knows"
+    found = json.loads(remission("status", store, "--format", "json").out)
+    assert found["running"][0]["stage"] == ft
+    assert found["specs"][0]["left"] == 1
+    claims.release_all()
+    assert pam not in remission("status", store).out
+
+
+def test_the_time_to_go_is_that_of_the_stages_that_are_left(store: Path) -> None:
+    records = by_label(store)
+    pam = records["badnets/seed0/pam"]
+    without(store, pam.label)
+    claims = Claims(store)
+    assert claims.take(pam.id, pam.kind, pam.label)
+    (spec,) = status_of(store).specs
+    assert spec.seconds == pytest.approx(records["badnets/seed0/ft"].seconds)
+    claims.release_all()
+
+
+def test_a_failure_is_shown_with_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("out of luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FT, "purify", broken)
+        run(write_spec(tmp_path), tmp_path / "store")
+    lines = remission("status", tmp_path / "store").out.splitlines()
+    assert "4 failed, 0 left" in lines[0]
+    assert lines[1] == "failed   badnets/seed0/ft: RuntimeError: out of luck"
+    assert lines[-1].endswith("RuntimeError: out of luck")
+    assert len(lines) == 5
+
+
+def test_what_a_dead_process_left_is_told_apart(store: Path) -> None:
+    identity = without(store, "badnets/seed0/ft")
+    code = (
+        "import os, sys; from pathlib import Path; from remission.records.claims import Claims\n"
+        f"Claims(Path(sys.argv[1])).take({identity!r}, 'purified', 'badnets/seed0/ft')\n"
+        "os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store)], check=False, timeout=60)
+    told = remission("status", store)
+    assert "0 running, 1 left" in told.out
+    assert "which is gone; the next run takes it over" in told.out
+
+
+def test_there_must_be_a_store(tmp_path: Path) -> None:
+    assert_one_line(remission("status", tmp_path), "there is no store at")
