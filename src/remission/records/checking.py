@@ -16,6 +16,7 @@ from remission.records.files import (
     ARTEFACTS,
     PLANS,
     RECORDS,
+    SNAPSHOTS,
     SPECS,
     STORE_MARK,
     VERSIONS_FILE,
@@ -29,7 +30,7 @@ from remission.records.mark import MARK, check_mark
 from remission.records.places import StorePath, is_local, read_all, sizes_in
 from remission.records.reading import parsed, read_record
 from remission.records.record import Record
-from remission.records.sealing import is_sealed, unsealed
+from remission.records.sealing import is_sealed, unsealed, unsealed_bytes
 from remission.records.store import Store
 
 UNTOUCHED = 3600.0
@@ -95,6 +96,9 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
             _check_file(f"{SPECS}/{name}", _spec_flaw(name, content), check)
         for name, content in contents_of(folder / PLANS):
             _check_file(f"{PLANS}/{name}", _json_flaw(content), check)
+        snapshots = sorted(sizes_in(folder / SNAPSHOTS))
+        for name, content in read_all(folder / SNAPSHOTS, snapshots).items():
+            _check_file(f"{SNAPSHOTS}/{name}", _snapshot_flaw(content), check)
         if VERSIONS_FILE in sizes_in(folder):
             content = (folder / VERSIONS_FILE).read_bytes()
             _check_file(VERSIONS_FILE, _json_flaw(content), check)
@@ -171,6 +175,15 @@ def _spec_flaw(name: str, content: bytes) -> str:
     digest = hashlib.sha256(content).hexdigest()[:8]
     named = name.removesuffix(".json").rpartition("-")[2]
     return "" if named == digest else f"its digest is {digest}"
+
+
+def _snapshot_flaw(content: bytes) -> str:
+    """Says what is wrong with a snapshot, which the next run then does not use."""
+    try:
+        unsealed_bytes(content)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _json_flaw(content: bytes) -> str:

@@ -19,6 +19,8 @@ PLANS = "plans"
 """Folder: one file per spec, with all stages of its grid."""
 CLAIMS = "claims"
 """Folder: one file per stage that a process is at work on, see :mod:`remission.records.claims`."""
+SNAPSHOTS = "snapshots"
+"""Folder: one file per stage whose training was ended in the middle, to go on from."""
 VERSIONS_FILE = "versions.json"
 """The versions of methods that the last runs into the store had."""
 DAMAGED = ".damaged"
@@ -44,6 +46,7 @@ _NAMES = {
     SPECS: re.compile(r"[A-Za-z0-9_-]*\.json"),
     PLANS: re.compile(r"[A-Za-z0-9_-]*\.json"),
     CLAIMS: re.compile(r"[0-9a-f]{16}\.json"),
+    SNAPSHOTS: re.compile(r"[0-9a-f]{16}\.snapshot"),
 }
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
 _KIND = re.compile(r"[a-z]+")

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 _LINE = re.compile(r'\{\n "checksum": "([0-9a-f]{64})",\n')
+_BYTES = 32
 _HEAD, _HASH = 90, re.compile(r"[0-9a-f]{32}")
 """So many characters an unsealed file may begin with that hold no part of a hash."""
 
@@ -49,6 +50,23 @@ def is_sealed(text: str) -> bool:
 def sealed_json(value: dict[str, Any]) -> str:
     """Returns a JSON object as sealed text; its keys stay in their order."""
     return sealed(json.dumps(value, indent=1))
+
+
+def sealed_bytes(content: bytes) -> bytes:
+    """Returns any content with its SHA-256 before it."""
+    return hashlib.sha256(content).digest() + content
+
+
+def unsealed_bytes(content: bytes) -> bytes:
+    """Returns the content without its checksum.
+
+    Raises:
+        ValueError: the content is not the one that the checksum was made of.
+    """
+    digest, body = content[:_BYTES], content[_BYTES:]
+    if digest != hashlib.sha256(body).digest():
+        raise ValueError("wrong checksum")
+    return body
 
 
 def _digest(body: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, chain
@@ -17,6 +17,7 @@ from remission.errors import DivergedError
 from remission.progress import tracked
 from remission.seeding import Seed
 from remission.training.batches import Augment, batches
+from remission.training.snapshots import Snapshots
 from remission.types import LabelledImages
 
 Schedule = Literal["constant", "cosine", "one_cycle"]
@@ -141,6 +142,9 @@ def fit(
 
     Raises:
         DivergedError: the loss of an epoch, or a weight at the end, is not finite.
+
+    A training without ``loss``, ``gradient`` and ``after_step`` can go on after it was killed, see
+    :mod:`remission.training.snapshots`.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimizer or make_optimizer(parameters, recipe)
@@ -152,18 +156,20 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: rate_at(recipe, step, total)
     )
-    loss = loss or (lambda images, labels: F.cross_entropy(model(images), labels))
-    generator = seed.child("batches").generator()
-    epoch = partial(
-        batches, batch_size=recipe.batch_size, generator=generator, augment=recipe.augment
-    )
-    stream = chain.from_iterable(map(epoch, parts))
+    given_loss, loss = loss, loss or (lambda images, labels: F.cross_entropy(model(images), labels))
+    stream = _stream(parts, recipe, seed.child("batches").generator())
     losses: list[float] = []
     summed = torch.zeros((), device=parts[0].labels.device)
     model.train()
+    # what a caller's function keeps beside the weights would be missing from a snapshot
+    alone = not (given_loss or gradient or after_step)
+    snapshots = Snapshots(model, optimizer, what) if alone else None
+    begun = snapshots.restore(schedule, losses, summed) if snapshots else 0
     for done, (images, labels) in enumerate(tracked(stream, what, total), start=1):
-        optimizer.zero_grad()
         batch = transform(images, labels) if transform else (images, labels)
+        if done <= begun:  # drawn again for the sake of what is drawn later
+            continue
+        optimizer.zero_grad()
 
         def backward(batch: tuple[Tensor, Tensor] = batch) -> Tensor:
             value = loss(*batch)
@@ -182,8 +188,20 @@ def fit(
                 raise DivergedError(
                     f"{what}: the loss is {losses[-1]} in epoch {len(losses)}; use a smaller lr"
                 )
+        if snapshots:
+            snapshots.maybe_keep(done, losses, summed)
     check_finite(model, what)
     return Trained(losses)
+
+
+def _stream(
+    parts: Sequence[LabelledImages], recipe: Recipe, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields the batches of all epochs; those of each epoch are drawn when it begins."""
+    epoch = partial(
+        batches, batch_size=recipe.batch_size, generator=generator, augment=recipe.augment
+    )
+    return chain.from_iterable(map(epoch, parts))
 
 
 def check_finite(model: nn.Module, what: str) -> None:

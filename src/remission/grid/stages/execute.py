@@ -17,10 +17,13 @@ from remission.grid.stages.facts import facts_of
 from remission.grid.stages.inputs import StageInputs
 from remission.grid.stages.kinds import compute
 from remission.grid.stages.result import Cost
+from remission.grid.stages.snapshots import StoredSnapshots
 from remission.grid.stages.stage_log import StageLog, logged
 from remission.models import resolve_precision
 from remission.records import Cell, Record, Store
 from remission.records.kinds import KINDS
+from remission.records.snapshots import drop_snapshot
+from remission.training.snapshots import keeping
 from remission.user_methods import place_of
 
 
@@ -52,6 +55,7 @@ def run_or_record_failure(
             seconds=time.perf_counter() - began,
         )
         store.keep(record)
+        drop_snapshot(store.folder, stage.id)
         return record
 
 
@@ -65,8 +69,12 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         torch.backends.cudnn.deterministic = True
     began = Cost.until_now()
     inputs = StageInputs(stage, store, device)
-    result = compute(inputs)
-    cost = Cost.until_now() - began
+    snapshots = StoredSnapshots(store.folder, stage.id)
+    with keeping(snapshots):
+        result = compute(inputs)
+    cost = Cost.until_now() - began + snapshots.spent
+    if result.cost is not None:
+        result = replace(result, cost=result.cost + snapshots.spent)
     record = Record(
         id=stage.id,
         kind=stage.kind,
@@ -85,6 +93,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
         finished=_now(),
     )
     store.keep(record)
+    drop_snapshot(store.folder, stage.id)
     return record
 
 
