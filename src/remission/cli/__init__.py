@@ -24,6 +24,7 @@ from remission.cli.methods import methods
 from remission.cli.purify import purify
 from remission.cli.report import report
 from remission.cli.run import run
+from remission.cli.slurm import slurm
 from remission.cli.status import status
 from remission.cli.table import TableCommand, table
 from remission.errors import DivergedError, UserError
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, status, report, methods, inspect, purify, audit):
+for command in (demo, run, status, slurm, report, methods, inspect, purify, audit):
     app.command()(command)
 app.command(cls=TableCommand)(table)
 app.add_typer(data.app, name="data")

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from remission.grid.executor.cluster import Cluster
     from remission.grid.executor.reporter import RunOutcome
     from remission.grid.run import DryRun
     from remission.grid.spec.spec import Spec
@@ -23,6 +24,13 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+
+class Executor(StrEnum):
+    """What computes the stages."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 StoreOption = Annotated[
@@ -42,38 +50,67 @@ StoreArgument = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no log.")]
 
 
+SpecArgument = Annotated[Path, typer.Argument(help="The spec, a TOML file.", metavar="SPEC.toml")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        show_default="one per core, at most 4; one on an accelerator",
+        help="Number of processes; results do not depend on it.",
+    ),
+]
+OnOption = Annotated[
+    Executor, typer.Option(help="What computes: processes of this computer, or a Ray cluster.")
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT",
+        show_default="a cluster of this computer, for the time of the run",
+        help="The Ray cluster.",
+    ),
+]
+CpusPerStage = Annotated[
+    int, typer.Option(min=1, help="On Ray: processors, and threads, of each stage.")
+]
+GpusPerStage = Annotated[
+    float,
+    typer.Option(min=0, help="On Ray: accelerators of each stage, as 0.25; 0: processors."),
+]
+OnlyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="GLOB",
+        help="Compute only stages whose label matches, as 'badnets/*/pam*', or those of a row "
+        "of a table, as 'pam (rho=0.3)', with the stages that they build upon and are "
+        "compared with.",
+    ),
+]
+MethodsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE.py",
+        help="A Python file with methods of your own that the spec names; it is executed. The "
+        "option can be repeated.",
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")
+]
+
+
 def run(
-    spec: Annotated[Path, typer.Argument(help="The spec, a TOML file.", metavar="SPEC.toml")],
+    spec: SpecArgument,
     store: StoreOption = "remission-store",
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            show_default="one per core, at most 4; one on an accelerator",
-            help="Number of processes; results do not depend on it.",
-        ),
-    ] = None,
-    only: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GLOB",
-            help="Compute only stages whose label matches, as 'badnets/*/pam*', or those of a row "
-            "of a table, as 'pam (rho=0.3)', with the stages that they build upon and are "
-            "compared with.",
-        ),
-    ] = None,
-    methods: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE.py",
-            help="A Python file with methods of your own that the spec names; it is executed. The "
-            "option can be repeated.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")
-    ] = False,
+    jobs: JobsOption = None,
+    on: OnOption = Executor.LOCAL,
+    address: AddressOption = None,
+    cpus_per_stage: CpusPerStage = 1,
+    gpus_per_stage: GpusPerStage = 0.0,
+    only: OnlyOption = None,
+    methods: MethodsOption = None,
+    dry_run: DryRunOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compute the part of a spec's grid that the store does not hold yet."""
@@ -86,10 +123,41 @@ def run(
     if dry_run:
         show_plan(loaded, store, only=only, device=device.value, jobs=jobs, quiet=quiet)
         return
-    outcome = compute(loaded, store, device=device.value, jobs=jobs, only=only, quiet=quiet)
+    outcome = compute(
+        loaded,
+        store,
+        device=device.value,
+        jobs=jobs,
+        only=only,
+        quiet=quiet,
+        cluster=_cluster(on, address, cpus_per_stage, gpus_per_stage, jobs),
+    )
     if not quiet:
         print(f"see: remission table {store}", file=sys.stderr)
     raise typer.Exit(1 if outcome.failed else 0)
+
+
+def _cluster(
+    on: Executor, address: str | None, cpus: int, gpus: float, jobs: int | None
+) -> Cluster | None:
+    """Returns the cluster that the options name; None for this computer's processes."""
+    from remission.errors import SpecError
+
+    if on is Executor.LOCAL:
+        if address or cpus != 1 or gpus:
+            raise SpecError(
+                "--address, --cpus-per-stage and --gpus-per-stage are options of Ray",
+                "add --on ray, or leave them out",
+            )
+        return None
+    if address and jobs:
+        raise SpecError(
+            "--jobs sets the size of a cluster that is started here, and --address names another",
+            "leave one of them out",
+        )
+    from remission.grid.executor.cluster import Cluster
+
+    return Cluster(address=address, cpus_per_stage=cpus, gpus_per_stage=gpus, jobs=jobs)
 
 
 def compute(
@@ -100,13 +168,16 @@ def compute(
     jobs: int | None,
     only: str | None,
     quiet: bool,
+    cluster: Cluster | None = None,
 ) -> RunOutcome:
     """Runs a spec with progress on standard error; prints how much was computed and what failed."""
     from remission.cli.progress import reporting
     from remission.grid.run import run as run_spec
 
     with reporting(quiet) as reporter:
-        outcome = run_spec(spec, store, only=only, device=device, jobs=jobs, reporter=reporter)
+        outcome = run_spec(
+            spec, store, only=only, device=device, jobs=jobs, cluster=cluster, reporter=reporter
+        )
     if not quiet:
         line = f"{len(outcome.computed)} stages computed, {len(outcome.stored)} were stored already"
         if outcome.elsewhere:

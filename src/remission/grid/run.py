@@ -11,6 +11,7 @@ import torch
 from remission.data import CATALOGUE, Source
 from remission.errors import StoreError
 from remission.grid.dry_run import elapsed, estimate, stand_in
+from remission.grid.executor.cluster import Cluster, ClusterError, check_ray
 from remission.grid.executor.local import default_jobs, run_plan, threads
 from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
 from remission.grid.plan.planner import make_plan
@@ -155,6 +156,7 @@ def run(
     only: str | None = None,
     device: str = "auto",
     jobs: int | None = None,
+    cluster: Cluster | None = None,
     reporter: Reporter | None = None,
 ) -> RunOutcome:
     """Computes the stages of a spec's grid that the store does not hold yet.
@@ -167,12 +169,15 @@ def run(
             that this part builds upon and is compared with are computed as well.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         jobs: processes at once; None: one per core on a CPU (at most 4), one on an accelerator.
+        cluster: a Ray cluster that computes instead of this computer's processes.
         reporter: hears how the run goes.
 
     Raises:
         UserError: something the user must change.
     """
-    where, store = resolve_device(device), place_of(store)
+    where, store = _device_of(device, cluster), place_of(store)
+    if cluster is not None:
+        spec = _on_cluster(spec, store, cluster)
     data = _data_of(spec, store)
     whole = _plan(spec, data, None, where)
     plan = select(whole, only)
@@ -191,7 +196,35 @@ def run(
             "give --jobs 1, or a store that lies in a folder or behind s3://",
         )
     with _threads():
-        return run_plan(plan, results, reporter, device=where, jobs=count)
+        return run_plan(plan, results, reporter, device=where, jobs=count, cluster=cluster)
+
+
+def _device_of(device: str, cluster: Cluster | None) -> torch.device:
+    """Returns where stages are computed; on a cluster that depends on what a stage takes."""
+    if cluster is None:
+        return resolve_device(device)
+    return torch.device("cuda" if cluster.gpus_per_stage else "cpu")
+
+
+def _on_cluster(spec: Spec, store: StorePath, cluster: Cluster) -> Spec:
+    """Checks that a cluster can compute a spec; settles what depends on its processors.
+
+    Raises:
+        UserError: Ray is not installed; its processes would not see the store; or the precision
+            depends on accelerators that this computer may not have.
+    """
+    check_ray()
+    if not is_shared(store):
+        raise StoreError(
+            f"workers do not see what is written to '{store}'",
+            "give a store that lies in a folder that every node shares, or behind s3://",
+        )
+    if cluster.gpus_per_stage and spec.precision == "auto" and not torch.cuda.is_available():
+        raise ClusterError(
+            'precision = "auto" depends on the accelerator, and this computer has none',
+            'set precision to "bf16" or "fp32" in the spec',
+        )
+    return spec
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def serve(pipe: Connection, setup: Setup) -> None:
         except (EOFError, OSError):
             return
         log.clear()
-        with listening(_throttled(lambda *step: say("advance", step))):
+        with listening(throttled(lambda *step: say("advance", step))):
             try:
                 say("end", _computed(stage, setup, log))
             except StoreError as error:
@@ -206,7 +206,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _throttled(heard: Callable[[str, int, int], None], every: float = 0.2) -> Listener:
+def throttled(heard: Callable[[str, int, int], None], every: float = 0.2) -> Listener:
     """Returns a listener that forwards the last step, and one step per ``every`` seconds."""
     last = 0.0
 

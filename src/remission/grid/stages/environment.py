@@ -24,14 +24,20 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def _version(package: str) -> str:
+    """Returns the version of a package, whose metadata take milliseconds to read."""
+    return version(package)
+
+
 def environment(device: torch.device, precision: Precision) -> dict[str, str | int]:
     """Returns versions, device and precision, for a record."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     return {
-        "remission": version("remission"),
+        "remission": _version("remission"),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": version("numpy"),
+        "numpy": _version("numpy"),
         "platform": platform.platform(terse=True),
         "device": f"{device.type}: {name}",
         "threads": torch.get_num_threads(),

@@ -1,0 +1,165 @@
+"""``remission slurm``: a job script that runs a spec on an allocation of Slurm."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from remission.cli.run import CpusPerStage, MethodsOption, OnlyOption, SpecArgument
+
+_SCRIPT = """\
+#!/bin/bash
+# Runs {spec} on {nodes} nodes, by a Ray cluster that lives as long as this job.
+# What is finished is stored: the job may be requeued, or submitted again, and goes on.
+#SBATCH --job-name={job}
+#SBATCH --nodes={nodes}
+#SBATCH --ntasks-per-node=1
+{resources}#SBATCH --time={time}
+#SBATCH --signal=B:TERM@180
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output={job}-%j.log
+{further}
+set -euo pipefail
+{setup}
+head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+head_address=$(srun --nodes=1 --ntasks=1 --nodelist="$head_node" hostname --ip-address)
+head_address=${{head_address%% *}}
+port=$((20000 + SLURM_JOB_ID % 20000))
+export RAY_ADDRESS="$head_address:$port"
+here=({counts})
+
+# Three minutes before the end of its time Slurm sends this signal: the run stores what is
+# finished and stops, and the job goes back into the queue.
+driver=
+interrupted=
+stop() {{
+    interrupted=yes
+    if [ -n "$driver" ]; then kill -TERM "$driver" 2>/dev/null || true; fi
+}}
+trap stop TERM
+
+srun --nodes=1 --ntasks=1 --nodelist="$head_node" \\
+    ray start --head --node-ip-address="$head_address" --port="$port" "${{here[@]}}" --block &
+sleep {pause}
+if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
+    others=$((SLURM_JOB_NUM_NODES - 1))
+    srun --nodes="$others" --ntasks="$others" --exclude="$head_node" \\
+        ray start --address="$RAY_ADDRESS" "${{here[@]}}" --block &
+fi
+sleep {pause}
+
+{command} --address "$RAY_ADDRESS" &
+driver=$!
+if [ -n "$interrupted" ]; then kill -TERM "$driver" 2>/dev/null || true; fi
+status=0
+wait "$driver" || status=$?
+if [ -n "$interrupted" ]; then
+    wait "$driver" || true
+    echo "out of time: back into the queue"
+    scontrol requeue "$SLURM_JOB_ID"
+    exit 0
+fi
+exit "$status"
+"""
+
+
+SharedStore = Annotated[
+    str,
+    typer.Option(metavar="STORE", help="A folder that all nodes share, or an s3:// address."),
+]
+GpusPerNode = Annotated[
+    int, typer.Option(min=0, help="Accelerators of each node; 0: processors compute.")
+]
+CpusPerNode = Annotated[
+    int | None,
+    typer.Option(min=1, show_default="what the partition gives", help="Processors per node."),
+]
+ShareOption = Annotated[
+    float | None,
+    typer.Option(min=0, show_default="0.25 with accelerators", help="Accelerators of each stage."),
+]
+SbatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OPTION",
+        help="A further option of sbatch, as --sbatch=--partition=gpu. Can be repeated.",
+    ),
+]
+SetupOption = Annotated[
+    str, typer.Option(help="A line of shell before the run, as 'source .venv/bin/activate'.")
+]
+PauseOption = Annotated[
+    int, typer.Option(min=0, help="Seconds for Ray to start, on the head and on the others.")
+]
+
+
+def slurm(
+    spec: SpecArgument,
+    nodes: Annotated[int, typer.Option(min=1, help="Number of nodes.")] = 1,
+    gpus_per_node: GpusPerNode = 0,
+    cpus_per_node: CpusPerNode = None,
+    time: Annotated[str, typer.Option(help="How long, as 4:00:00 or 1-12:00:00.")] = "1:00:00",
+    store: SharedStore = "remission-store",
+    gpus_per_stage: ShareOption = None,
+    cpus_per_stage: CpusPerStage = 1,
+    methods: MethodsOption = None,
+    only: OnlyOption = None,
+    sbatch: SbatchOption = None,
+    setup: SetupOption = "",
+    pause: PauseOption = 15,
+) -> None:
+    """Print a job script that starts Ray on an allocation of Slurm and runs a spec.
+
+    Pipe it to sbatch: remission slurm SPEC.toml --nodes 8 --gpus-per-node 8 | sbatch
+    """
+    from remission.errors import SpecError
+    from remission.grid.spec.spec import read_spec
+
+    name = read_spec(spec).name
+    share = gpus_per_stage if gpus_per_stage is not None else (0.25 if gpus_per_node else 0.0)
+    wrong = [one for one in sbatch or [] if not one.startswith("-") or "\n" in one]
+    for is_wrong, problem, remedy in (
+        (
+            not re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time),
+            f"--time is '{time}'",
+            "give it as 4:00:00 or 1-12:00:00",
+        ),
+        (wrong, f"--sbatch is {wrong[:1]}", "give an option, as --sbatch=--partition=gpu"),
+        ("\n" in setup, "--setup has several lines", "give one, with && between its commands"),
+        (
+            share and not gpus_per_node,
+            "--gpus-per-stage needs accelerators",
+            "add --gpus-per-node",
+        ),
+    ):
+        if is_wrong:
+            raise SpecError(problem, remedy)
+    command = ["remission", "run", str(spec), "--store", store, "--on", "ray", "--quiet"]
+    command += ["--cpus-per-stage", str(cpus_per_stage)]
+    command += ["--gpus-per-stage", f"{share:g}"] if share else []
+    command += [word for file in methods or [] for word in ("--methods", str(file))]
+    command += ["--only", only] if only else []
+    resources = {"--gpus-per-node": gpus_per_node, "--cpus-per-task": cpus_per_node}
+    counts = {"--num-gpus": gpus_per_node, "--num-cpus": cpus_per_node}
+    script = _SCRIPT.format(
+        spec=str(spec).replace("\n", " "),
+        nodes=nodes,
+        job="remission-" + re.sub(r"[^A-Za-z0-9_-]", "-", name),
+        resources=_directives(f"{key}={value}" for key, value in resources.items() if value),
+        time=time,
+        further=_directives(sbatch or []),
+        setup=setup,
+        counts=" ".join(f"{key}={value}" for key, value in counts.items() if value),
+        pause=pause,
+        command=shlex.join(command),
+    )
+    print(script, end="")
+
+
+def _directives(options: Iterable[str]) -> str:
+    return "".join(f"#SBATCH {option}\n" for option in options)

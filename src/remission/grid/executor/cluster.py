@@ -1,0 +1,61 @@
+"""Which Ray cluster computes a grid, and which code its workers must have."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from remission.errors import UserError
+
+
+class ClusterError(UserError):
+    """A Ray cluster cannot be reached, or cannot compute the grid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A Ray cluster, and what each stage takes of it.
+
+    Args:
+        address: of a running cluster, as ``"auto"`` or ``"HOST:PORT"``; None: one is started on
+            this computer, and ends with the run.
+        cpus_per_stage: processors that a stage takes, at least 1; each computes with as many
+            threads.
+        gpus_per_stage: share of an accelerator that a stage takes; 0: it computes on processors.
+        jobs: processors of a cluster that is started here; None: all of them.
+    """
+
+    address: str | None = None
+    cpus_per_stage: int = 1
+    gpus_per_stage: float = 0.0
+    jobs: int | None = None
+
+    @property
+    def threads(self) -> int:
+        """The number of threads of a stage."""
+        return self.cpus_per_stage
+
+
+def check_ray() -> None:
+    """Checks that Ray is installed.
+
+    Raises:
+        ClusterError: it is not.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise ClusterError(
+            "Ray is not installed", "install it on every node: pip install 'remission[ray]'"
+        )
+
+
+@cache
+def own_code() -> str:
+    """Returns the version of this package with a digest of its source files."""
+    root, found = Path(__file__).parents[2], hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        found.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return f"{version('remission')} ({found.hexdigest()[:8]})"

@@ -1,0 +1,130 @@
+"""The state of one run: what waits, what other runs compute, what failed."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from remission.grid.executor.reporter import Reporter, RunOutcome
+from remission.grid.executor.stage_queue import StageQueue
+from remission.grid.plan.stage import Stage
+from remission.grid.stages.execute import failure_record
+from remission.records import Record, Store
+from remission.records.claims import Claims
+
+_LOOK = 1.0
+"""Seconds between two looks at what other runs have claimed."""
+
+
+class GridRun:
+    """One run of a plan, whoever computes its stages.
+
+    Args:
+        store: read and written.
+        claims: of this run.
+        reporter: hears how the run goes.
+        outcome: filled meanwhile.
+        queue: the stages that are to be computed.
+        shares_device: whether several stages share the memory of an accelerator.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        claims: Claims,
+        reporter: Reporter,
+        outcome: RunOutcome,
+        queue: StageQueue,
+        *,
+        shares_device: bool = False,
+    ) -> None:
+        self.store, self.claims, self.reporter = store, claims, reporter
+        self.outcome, self.queue = outcome, queue
+        self.shares_device, self.alone = shares_device, set[str]()
+        self._elsewhere = dict[str, Stage]()
+        self._began = datetime.now(UTC).isoformat(timespec="seconds")
+        self._looked = time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every stage is finished or lost."""
+        return not len(self.queue)
+
+    def advance(self, stage: Stage, what: str, done: int, total: int) -> None:
+        """Says how far a stage is, here and in its claim."""
+        self.claims.advance(stage.id, what, done, total)
+        self.reporter.advance(stage.label, what, done, total)
+
+    def next_stage(self, others: int = 0) -> Stage | None:
+        """Claims the next stage that is ready; None where there is none at present.
+
+        Args:
+            others: the number of stages that this run computes at present.
+        """
+        self._look_elsewhere()
+        postponed, found = list[Stage](), None
+        while found is None and (stage := self.queue.next_stage()):
+            if stage.id in self.alone and others:
+                postponed.append(stage)
+            elif not self.claims.take(stage.id, stage.kind, stage.label):
+                self._elsewhere[stage.id] = stage
+            elif record := self.store.find(stage.kind, stage.id):
+                self.claims.release(stage.id)  # somebody finished it a moment ago
+                self._adopt(stage, record)
+            else:
+                found = stage
+        for stage in postponed:
+            self.queue.put_back(stage)
+        return found
+
+    def may_try_alone(self, stage: Stage, record: Record) -> bool:
+        """Gives back a stage once that had to share the memory of a device and ran out of it.
+
+        Returns:
+            Whether it is to be computed again, alone on the device.
+        """
+        out_of_memory = (record.error or "").startswith("OutOfMemoryError")
+        if not out_of_memory or not self.shares_device or stage.id in self.alone:
+            return False
+        self.alone.add(stage.id)
+        self.claims.release(stage.id)
+        self.queue.put_back(stage)
+        return True
+
+    def _look_elsewhere(self) -> None:
+        """Looks after the stages that other runs have claimed."""
+        if not self._elsewhere or time.monotonic() - self._looked < _LOOK:
+            return
+        self._looked = time.monotonic()
+        for stage in list(self._elsewhere.values()):
+            if record := self.store.find(stage.kind, stage.id):
+                del self._elsewhere[stage.id]
+                self._adopt(stage, record)
+            elif not self.claims.is_claimed(stage.id):
+                del self._elsewhere[stage.id]
+                record = self.store.failure(stage.kind, stage.id)
+                if record and record.finished >= self._began:
+                    self.settle(stage, record)
+                else:
+                    self.queue.put_back(stage)
+
+    def _adopt(self, stage: Stage, record: Record) -> None:
+        """Notes that another run has finished a stage."""
+        self.queue.finish(stage)
+        self.outcome.elsewhere.append(stage.label)
+        self.reporter.finish(stage, record)
+
+    def settle(self, stage: Stage, record: Record) -> None:
+        """Notes that a stage is finished, or has failed with all that build upon it."""
+        self.claims.release(stage.id)
+        if record.status == "done":
+            self.queue.finish(stage)
+            self.outcome.computed.append(stage.label)
+            self.reporter.finish(stage, record)
+            return
+        self.outcome.failed[stage.label] = record.error or "unknown error"
+        self.reporter.finish(stage, record)
+        for lost in self.queue.lose(stage):
+            self.outcome.skipped.append(lost.label)
+            self.store.keep(failure_record(lost, "not computed: what it builds upon failed"))
+            self.reporter.skip(lost)

@@ -1,0 +1,191 @@
+"""The same plan on Ray: the same bits, lost workers are replaced, other code is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remission.purifiers import FT
+from remission.records import read_records
+from remission.records.claims import claims_in
+from tests.environment import THREADS
+from tests.unit.grid.small import (
+    LABELS,
+    Told,
+    assert_one_line,
+    assert_whole,
+    by_label,
+    computed,
+    remission,
+    results,
+    run,
+    write_spec,
+)
+
+ray = pytest.importorskip("ray")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.skipif(THREADS != 1, reason="a stage on Ray has one thread here"),
+]
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
+    yield
+    ray.shutdown()
+
+
+def on_ray(spec: Path, store: Path | str, *options: str) -> Told:
+    return remission("run", spec, "--store", store, "--on", "ray", *options)
+
+
+def test_the_same_bits_as_on_this_computer(finished: Path, tmp_path: Path) -> None:
+    store, spec = tmp_path / "store", write_spec(tmp_path)
+    told = on_ray(spec, store, "--jobs", "2")
+    assert told.status == 0, told
+    assert sorted(computed(told)) == LABELS
+    assert results(store) == results(finished)
+    assert list(claims_in(store)) == []
+    assert_whole(store)
+    assert computed(on_ray(spec, store)) == []
+    assert computed(run(spec, store)) == []
+
+
+def busy_workers() -> list[int]:
+    """Returns the processes of Ray that compute a stage at present."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if place.read_bytes().startswith(b"ray::compute_stages"):
+                found.append(int(place.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_lost_workers_are_replaced(finished: Path, tmp_path: Path) -> None:
+    """Half a dozen workers are killed while they compute; each stage is stored once."""
+    store, over, killed = tmp_path / "store", threading.Event(), list[int]()
+
+    def kill() -> None:
+        while not over.wait(0.2) and len(killed) < 6:
+            for process in set(busy_workers()) - set(killed):
+                os.kill(process, signal.SIGKILL)
+                killed.append(process)
+                time.sleep(1)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        told = on_ray(write_spec(tmp_path), store, "--jobs", "2")
+    finally:
+        over.set()
+        killer.join()
+    assert killed
+    assert told.status in (0, 1), told
+    again = run(write_spec(tmp_path), store)  # what was lost four times in a row has failed
+    assert again.status == 0, again
+    assert results(store) == results(finished)
+    assert_whole(store)
+
+
+def test_a_node_that_is_removed_in_the_middle(finished: Path, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        cluster.wait_for_nodes()
+        store = tmp_path / "store"
+
+        def remove() -> None:
+            while not list(store.glob("records/victim/*.json")):
+                time.sleep(0.05)
+            cluster.remove_node(nodes[0], allow_graceful=False)
+
+        remover = threading.Thread(target=remove, daemon=True)
+        remover.start()
+        told = on_ray(write_spec(tmp_path), store, "--address", cluster.address)
+        assert told.status == 0, told
+        remover.join(60)
+        assert results(store) == results(finished)
+        assert_whole(store)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def test_a_worker_with_other_code_refuses(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pam = by_label(store)["badnets/seed0/pam"]
+    for record in read_records(store):
+        if pam.id in (record.id, *record.parents.values()):
+            (store / "records" / record.kind / f"{record.id}.json").unlink()
+    monkeypatch.setattr("remission.grid.executor.on_ray.own_code", lambda: "9.9 (abc)")
+    told = on_ray(write_spec(tmp_path), store, "--jobs", "1")
+    assert told.status == 1, told
+    (line,) = (line for line in told.lines if "pam failed:" in line)
+    assert "has remission 0." in line
+    assert "the run has 9.9 (abc): install the same version on every node" in line
+
+
+def test_a_stage_that_fails_by_itself_is_not_repeated(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from typing import ClassVar\n"
+        "from remission.method import method\n"
+        "from remission.purifiers import FT\n"
+        "@method\n"
+        "class Broken(FT):\n"
+        "    name: ClassVar[str] = 'broken'\n"
+        "    paper: ClassVar[str] = 'none'\n"
+        "    def purify(self, model, clean, *, seed):\n"
+        f"        open({str(tmp_path / 'tries')!r}, 'a').write('x')\n"
+        "        raise RuntimeError('out of luck')\n"
+    )
+    spec = write_spec(tmp_path, ('method = "ft"', 'method = "broken"'))
+    store = tmp_path / "store"
+    told = on_ray(spec, store, "--jobs", "1", "--methods", str(own))
+    assert told.status == 1, told
+    assert "remission: badnets/seed0/broken failed: RuntimeError: out of luck" in told.err
+    assert (tmp_path / "tries").read_text() == "x"
+    assert sorted(computed(told)) == sorted(
+        label.replace("/ft", "/broken")
+        for label in LABELS
+        if not label.startswith("badnets/seed0/ft/")
+    )
+    del finished, monkeypatch
+    assert FT.name == "ft"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--address", "127.0.0.1:1"), "cannot be used"),
+        (("--address", "auto", "--jobs", "2"), "leave one of them out"),
+    ],
+)
+def test_what_a_cluster_cannot_do(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    told = on_ray(write_spec(tmp_path), tmp_path / "store", *options)
+    assert told.status == 2
+    assert words in told.lines[-1]
+
+
+def test_options_of_ray_belong_to_ray(tmp_path: Path) -> None:
+    told = remission("run", write_spec(tmp_path), "--gpus-per-stage", "0.5")
+    assert_one_line(told, "are options of Ray", "--on ray")
+
+
+def test_memory_is_no_place_for_a_cluster(tmp_path: Path) -> None:
+    assert_one_line(on_ray(write_spec(tmp_path), "memory://x"), "workers do not see")
