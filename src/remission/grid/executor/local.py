@@ -86,7 +86,7 @@ def run_plan(
         claims,
         reporter,
         outcome,
-        StageQueue(plan, finished),
+        StageQueue(plan, finished, longest_chain_first=cluster is not None),
         shares_device=device.type != "cpu" and (jobs > 1 or cluster is not None),
     )
     try:

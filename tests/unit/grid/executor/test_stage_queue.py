@@ -58,6 +58,15 @@ def test_what_is_put_back_comes_before_what_is_later_in_the_plan() -> None:
     assert taken(queue) == ["b", "e"]
 
 
+def test_where_many_compute_the_longest_chain_comes_first() -> None:
+    plan = [E, stage("f"), stage("g", E), A, B, C, D]
+    queue = StageQueue(plan, (), longest_chain_first=True)
+    assert taken(queue) == ["a", "e", "f"]
+    queue.finish(E)
+    queue.finish(A)
+    assert taken(queue) == ["b", "c", "g"]
+
+
 def test_a_lost_stage_takes_along_what_builds_upon_it() -> None:
     queue = StageQueue(PLAN, [A.id])
     assert [one.label for one in queue.lose(C)] == ["d"]
@@ -74,7 +83,8 @@ def test_every_stage_of_any_plan_comes_once_after_its_parents(seed: int, count: 
         parents = draws.sample(plan, min(len(plan), draws.randrange(4)))
         plan.append(stage(str(number), *parents))
     stored = {one.id for one in plan if draws.random() < 0.2}
-    queue, running, order = StageQueue(plan, stored), list[Stage](), list[Stage]()
+    queue = StageQueue(plan, stored, longest_chain_first=seed % 2 == 1)
+    running, order = list[Stage](), list[Stage]()
     while len(queue):
         while len(running) < 3 and (one := queue.next_stage()):
             running.append(one)
