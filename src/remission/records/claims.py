@@ -23,6 +23,7 @@ from pathlib import Path
 
 from remission.errors import StoreError
 from remission.records.files import CLAIMS
+from remission.records.mark import check_still_there
 from remission.records.places import StorePath, create, read_all, sizes_in, write
 
 PATIENCE = 600.0
@@ -80,13 +81,21 @@ class Claim:
 
     @property
     def is_gone(self) -> bool:
-        """Whether its process has ended; False where that cannot be known from here."""
-        return self.computer == this_computer() and _began(self.process) != self.holder_began
+        """Whether its run has ended; False where that cannot be known from here."""
+        if self.computer != this_computer():
+            return False
+        if self.process == os.getpid() and self.holder not in _RUNS:
+            return True  # a run of this process that could not give it back
+        return _began(self.process) != self.holder_began
 
     @property
     def holder_began(self) -> str:
         """When the process that holds it began, as the system counts."""
         return self.holder.partition("-")[0]
+
+
+_RUNS = set[str]()
+"""The holders of the runs of this process that are not over."""
 
 
 def this_computer() -> str:
@@ -139,6 +148,7 @@ class Claims:
         self.holder = f"{_began(os.getpid())}-{uuid.uuid4().hex}"
         self._held = dict[str, Claim]()
         self._seen = dict[str, _Seen]()
+        _RUNS.add(self.holder)
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -158,6 +168,7 @@ class Claims:
             process=os.getpid(),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        check_still_there(self.folder.parent)
         try:
             if not create(self._file(stage), claim.to_bytes()):
                 before = self._content(stage)
@@ -196,6 +207,7 @@ class Claims:
             self._thread.join(timeout=5)
         for stage in list(self._held):
             self.release(stage)
+        _RUNS.discard(self.holder)
 
     def advance(self, stage: str, doing: str, done: int, total: int) -> None:
         """Notes what the next heartbeat says about a stage."""

@@ -8,10 +8,25 @@ from remission.errors import StoreError
 from remission.records.artefacts import DamagedError
 from remission.records.files import ARTEFACTS, PLANS, RECORDS, SPECS, STORE_MARK
 from remission.records.kinds import KINDS
-from remission.records.places import StorePath
+from remission.records.places import StorePath, is_local
 
 MARK = '{"format": 1}'
 """The content of the file that makes a place a store."""
+
+
+def check_still_there(store: StorePath) -> None:
+    """Checks that a store was not removed while it is in use: a new one must not grow in its place.
+
+    Behind a network nothing is checked.
+
+    Raises:
+        StoreError: it was removed.
+    """
+    if is_local(store) and not (store / STORE_MARK).exists():
+        raise StoreError(
+            f"the store '{store}' was removed while it was in use",
+            "bring it back, or run again to compute everything anew",
+        )
 
 
 def check_links(folder: StorePath) -> None:

@@ -29,8 +29,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "use_listings_cache": False,
         "config_kwargs": {
             "connect_timeout": 10,
-            "read_timeout": 60,
-            "retries": {"mode": "standard", "max_attempts": 5},
+            "read_timeout": 30,
+            "retries": {"mode": "standard", "max_attempts": 4},
         },
     },
     "memory": {},

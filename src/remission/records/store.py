@@ -37,7 +37,7 @@ from remission.records.files import (
     spec_file_name,
 )
 from remission.records.lookup import finished_behind_network
-from remission.records.mark import MARK, check_links, check_mark
+from remission.records.mark import MARK, check_links, check_mark, check_still_there
 from remission.records.places import StorePath, is_local, place_of, write
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
@@ -53,14 +53,19 @@ class Store:
         folder: the store, as :func:`remission.records.places.place_of` takes it; it is created if
             it is missing, and refused if it holds other files.
         writer: the name that all processes of one run share, see :meth:`drop_parts`.
+        create: whether it is created if it is missing.
 
     Raises:
         StoreError: the folder cannot be made, or is no store.
     """
 
-    def __init__(self, folder: StorePath | str, writer: str | None = None) -> None:
+    def __init__(
+        self, folder: StorePath | str, writer: str | None = None, *, create: bool = True
+    ) -> None:
         self.folder = folder = place_of(folder)
         self.writer = writer or uuid.uuid4().hex
+        if not create:
+            check_still_there(folder)
         mark = folder / STORE_MARK
         try:
             if is_local(folder):
@@ -79,7 +84,7 @@ class Store:
                         f"the folder '{folder}' is not empty and no store",
                         "name a new folder, or one that `remission run` made",
                     )
-                self._write(mark, MARK.encode())
+                write(mark, MARK.encode(), writer=self.writer)
             check_mark(folder)
         except (OSError, ValueError) as error:
             if isinstance(error, StoreError):
@@ -260,6 +265,7 @@ class Store:
             StoreError: no space left, no permission, or another error of the disk.
         """
         try:
+            check_still_there(self.folder)
             write(file, content, writer=self.writer)
         except OSError as error:
             raise _unwritable(file, error) from error

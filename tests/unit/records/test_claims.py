@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from remission.records import Store
 from remission.records.claims import Claims, claims_in
 from remission.records.places import StorePath, place_of
 from tests.unit.records.remote import s3_server
@@ -31,6 +32,11 @@ def place(
     else:
         with s3_server(monkeypatch) as bucket:
             yield place_of(f"{bucket}/store")
+
+
+@pytest.fixture(autouse=True)
+def _mark(tmp_path: Path) -> None:
+    Store(tmp_path)
 
 
 def take(claims: Claims) -> bool:
@@ -152,3 +158,18 @@ def test_the_heart_beats_by_itself(tmp_path: Path) -> None:
         time.sleep(0.01)
     claims.release_all()
     assert list(claims_in(tmp_path)) == []
+
+
+def test_a_run_of_this_process_that_could_not_give_it_back_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Claims(tmp_path)
+    assert take(ended)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        ended.release_all()
+    assert take(Claims(tmp_path))
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")

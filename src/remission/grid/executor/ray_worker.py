@@ -68,7 +68,7 @@ def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -
     if (why := _refusal(setup, code)) is not None:
         return [Ended(stage.id, node, why) for stage in stages]
     _prepare(setup)
-    store, ended = Store(setup.place, setup.writer), list[Ended]()
+    store, ended = Store(setup.place, setup.writer, create=False), list[Ended]()
     for stage in stages:
         if store.find(stage.kind, stage.id) is None:  # else an earlier try of this task stored it
 

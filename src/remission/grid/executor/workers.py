@@ -195,7 +195,7 @@ def serve(pipe: Connection, setup: Setup) -> None:
 
 
 def _computed(stage: Stage, setup: Setup, log: StageLog) -> Record:
-    store = Store(setup.place, setup.writer)
+    store = Store(setup.place, setup.writer, create=False)
     return run_or_record_failure(stage, store, torch.device(setup.device), log)
 
 
