@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,9 @@ from tests.unit.grid.small import finished_store
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns a store with the whole small grid, which tests only read."""
     return finished_store(tmp_path_factory)
+
+
+@pytest.fixture
+def store(finished: Path, tmp_path: Path) -> Path:
+    """Returns a copy of the finished store."""
+    return Path(shutil.copytree(finished, tmp_path / "store"))

@@ -8,10 +8,24 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from remission.records.cell import Cell, Json, Seconds, Status
 from remission.records.path import PathCurve, Plane
+
+_TABLES = ("attack", "purifier", "inversion", "reactivation", "retuning", "context", "versions")
+
+
+def _settings(settings: Json) -> Json:
+    """Checks that the tables of settings are tables, and that methods have names."""
+    for name in _TABLES:
+        table = settings.get(name, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"'{name}' is no table")
+        if not isinstance(table.get("method", ""), str):
+            raise ValueError(f"the method of '{name}' has no name")
+    return settings
+
 
 FORMAT = 1
 """The version of the JSON layout; a reader refuses every other."""
@@ -52,7 +66,7 @@ class Record:
     kind: str
     label: str
     status: Status
-    settings: Json
+    settings: Annotated[Json, AfterValidator(_settings)]
     parents: dict[str, str]
     cell: Cell | None = None
     paths: tuple[PathCurve, ...] = ()

@@ -35,6 +35,9 @@ def _per_target(attack: object, seeds: list[object]) -> list[object]:
     if not isinstance(seeds, list) or len(targets) != len(seeds):
         where = f"[attack] {attack.get('method')}: 'target' is {targets!r}"
         raise SpecError(where, f"list one class for each of the seeds {seeds}")
+    if wrong := [one for one in targets if not isinstance(one, int | str)]:
+        where = f"[attack] {attack.get('method')}: 'target' lists {wrong[0]!r}"
+        raise SpecError(where, "list numbers or names of classes")
     return [
         {**attack, "target": target, "seeds": [s for s, t in pairs if t == target]}
         for pairs in [list(zip(seeds, targets, strict=True))]
