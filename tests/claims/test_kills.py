@@ -18,7 +18,8 @@ import pytest
 from remission.errors import StoreError
 from remission.records.checking import check_store
 from tests.unit.grid.executor.test_local_shared import ONE_JOB
-from tests.unit.grid.small import results, snapshot, start, write_spec
+from tests.unit.grid.executor.test_on_ray import busy_workers
+from tests.unit.grid.small import results, run, snapshot, start, write_spec
 from tests.unit.grid.stages.test_snapshots import CUT
 
 pytestmark = pytest.mark.claims
@@ -91,3 +92,26 @@ def test_a_victim_that_is_killed_within_its_training(
     run_until_done(arguments, store, random.Random(100 + number), script)
     assert results(store) == results(finished)
     assert snapshot(store, "snapshots") == {}
+
+
+def test_ten_workers_of_ray_are_killed(finished: Path, tmp_path: Path) -> None:
+    """Runs on Ray whose workers are killed at random, as often as it takes to kill ten."""
+    pytest.importorskip("ray")
+    draws, killed = random.Random(0), set[int]()
+    for number in range(20):
+        store = tmp_path / f"store{number}"
+        spec = write_spec(tmp_path)
+        process = start(["run", spec, "--store", store, "--on", "ray", "--jobs", "2"])
+        while process.poll() is None:
+            time.sleep(draws.uniform(0.2, 1.5))
+            for worker in set(busy_workers()) - killed:
+                os.kill(worker, signal.SIGKILL)
+                killed.add(worker)
+        process.communicate()
+        assert process.returncode in (0, 1)
+        assert_clean(store)
+        assert run(spec, store).status == 0  # a task that was lost four times has failed
+        assert results(store) == results(finished)
+        if len(killed) >= 10:
+            return
+    pytest.fail(f"only {len(killed)} workers could be killed")
