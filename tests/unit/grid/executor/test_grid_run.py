@@ -15,7 +15,7 @@ from remission.records import Store
 from remission.records.claims import Claims
 
 FULL = "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"
-CONTEXT = {
+CONTEXT: dict[str, object] = {
     "dataset": "digits",
     "size": None,
     "data": "0",
