@@ -27,7 +27,7 @@ from remission.training import clean_accuracy
 from remission.triggers import Patch
 
 _COPIES, _QUICK_COPIES = 6, 4
-"""Number of fresh copies of each suspected trigger, which differ by up to 40 points."""
+"""Number of fresh copies of each suspected trigger, which differ by up to 60 points."""
 _SEARCHED = 2
 """So many of them get the dear searches of a whole audit, too."""
 _QUICK = {"steps": 50, "reference_epochs": 15, "starts": 4, "margin_steps": 60}
