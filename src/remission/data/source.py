@@ -147,7 +147,8 @@ def cache_folder() -> Path:
     Raises:
         DataError: none of them names a folder, as in a container whose user has no home.
     """
-    written, found = "~/.cache/remission", cache_home()
+    common = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    written, found = f"{common}/remission", cache_home()
     if own := os.environ.get("REMISSION_DATA"):
         path = os.path.expanduser(own)  # noqa: PTH111 -- pathlib's raises where there is no home
         written, found = own, None if path.startswith("~") else Path(path)

@@ -21,7 +21,6 @@ from remission.records.identity import FOLDER
 from remission.records.path import PathCurve
 from remission.records.places import StorePath, is_local, place_of, read_all
 from remission.records.record import FORMAT, Record
-from remission.records.sealing import unsealed
 from remission.records.superseded import current, versions_in
 
 _log = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ def parsed(content: bytes, file: StorePath, kind: str | None = None) -> Record:
         StoreError: it is damaged, or holds another record than its place says.
     """
     try:
-        record = Record.from_json(unsealed(content.decode()))
+        record = Record.from_json(content.decode())
     except ValueError as error:
         raise StoreError(
             f"the record {file} is damaged (not a record of format {FORMAT}, or not as it was "

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from remission.records.cell import Cell, Json, Seconds, Status
 from remission.records.path import PathCurve, Plane
+from remission.records.sealing import unsealed
 
 _TABLES = ("attack", "purifier", "inversion", "reactivation", "retuning", "context", "versions")
 
@@ -86,12 +87,12 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """Reads a record from the text that :meth:`to_json` returns.
+        """Reads a record from the text that :meth:`to_json` returns, or that a file holds.
 
         Raises:
-            ValueError: the text is no record of format :data:`FORMAT`.
+            ValueError: the text is no record of format :data:`FORMAT`, or has another checksum.
         """
-        record = _adapter().validate_json(text)
+        record = _adapter().validate_json(unsealed(text))
         if record.format != FORMAT:
             raise ValueError(f"not a record of format {FORMAT}")
         return record

@@ -84,7 +84,7 @@ class Store:
                         f"the folder '{folder}' is not empty and no store",
                         "name a new folder, or one that `remission run` made",
                     )
-                write(mark, MARK.encode(), writer=self.writer)
+                self._put(mark, MARK.encode())
             check_mark(folder)
         except (OSError, ValueError) as error:
             if isinstance(error, StoreError):
@@ -264,8 +264,11 @@ class Store:
         Raises:
             StoreError: no space left, no permission, or another error of the disk.
         """
+        check_still_there(self.folder)
+        self._put(file, content)
+
+    def _put(self, file: StorePath, content: bytes) -> None:
         try:
-            check_still_there(self.folder)
             write(file, content, writer=self.writer)
         except OSError as error:
             raise _unwritable(file, error) from error

@@ -17,7 +17,14 @@ from remission.grid.executor.cluster import Cluster
 from remission.grid.executor.grid_run import GridRun
 from remission.grid.executor.reporter import Reporter, RunOutcome
 from remission.grid.executor.stage_queue import StageQueue
-from remission.grid.executor.workers import Setup, Worker, ctrl_c_blocked, stop, wait_for_any
+from remission.grid.executor.workers import (
+    Setup,
+    Worker,
+    ctrl_c_blocked,
+    prepare_to_start,
+    stop,
+    wait_for_any,
+)
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import failure_record, run_or_record_failure
 from remission.grid.stages.kinds import registered_kinds
@@ -119,6 +126,7 @@ def _in_workers(run: GridRun, device: torch.device, jobs: int) -> None:
     """Computes several stages at once, in ``jobs`` worker processes."""
     setup = setup_of(run, device, threads())
     workers = list[Worker]()
+    prepare_to_start()
     try:
         while not run.is_over:
             busy = [worker for worker in workers if worker.stage]
@@ -126,11 +134,13 @@ def _in_workers(run: GridRun, device: torch.device, jobs: int) -> None:
             while len(busy) < jobs and not _one_alone(run, busy):
                 if (stage := run.next_stage(others=len(busy))) is None:
                     break
-                worker = idle.pop() if idle else Worker(setup)
+                with ctrl_c_blocked():  # a worker that nobody knows could not be ended
+                    worker = idle.pop() if idle else Worker(setup)
+                    if worker not in workers:
+                        workers.append(worker)
                 run.reporter.start(stage)
                 worker.give(stage)
                 busy.append(worker)
-                workers = [*workers, worker] if worker not in workers else workers
             if not busy:
                 time.sleep(_PATIENCE)
             for worker in wait_for_any(busy, _PATIENCE):

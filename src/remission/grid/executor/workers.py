@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from threading import Thread
 from typing import Any, Literal
@@ -82,6 +83,12 @@ def ctrl_c_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def prepare_to_start() -> None:
+    """Starts what multiprocessing starts with the first process, and what would unblock Ctrl-C."""
+    if os.name == "posix":
+        resource_tracker.ensure_running()
 
 
 @dataclass(eq=False)
