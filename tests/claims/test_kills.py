@@ -18,7 +18,6 @@ import pytest
 from remission.errors import StoreError
 from remission.records.checking import check_store
 from tests.unit.grid.executor.test_local_shared import ONE_JOB
-from tests.unit.grid.executor.test_on_ray import busy_workers
 from tests.unit.grid.small import results, run, snapshot, start, write_spec
 from tests.unit.grid.stages.test_snapshots import CUT
 
@@ -92,6 +91,18 @@ def test_a_victim_that_is_killed_within_its_training(
     run_until_done(arguments, store, random.Random(100 + number), script)
     assert results(store) == results(finished)
     assert snapshot(store, "snapshots") == {}
+
+
+def busy_workers() -> list[int]:
+    """Returns the processes of Ray that compute a stage at present."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if place.read_bytes().startswith(b"ray::compute_stages"):
+                found.append(int(place.parent.name))
+        except OSError:
+            continue
+    return found
 
 
 def test_ten_workers_of_ray_are_killed(finished: Path, tmp_path: Path) -> None:

@@ -29,12 +29,9 @@ from tests.unit.grid.small import (
 ONE_JOB = ("--device", "cpu", "--jobs", "1")
 
 
-@pytest.mark.parametrize("jobs", [("1", "1"), ("1", "2")])
-def test_two_runs_compute_each_stage_once(
-    finished: Path, tmp_path: Path, jobs: tuple[str, str]
-) -> None:
+def test_two_runs_compute_each_stage_once(finished: Path, tmp_path: Path) -> None:
     store, spec = tmp_path / "store", write_spec(tmp_path)
-    runs = [start(["run", spec, "--store", store, "--device", "cpu", "--jobs", n]) for n in jobs]
+    runs = [start(["run", spec, "--store", store, "--device", "cpu", "--jobs", n]) for n in "12"]
     told = [finish(process, 120) for process in runs]
     assert [one.status for one in told] == [0, 0], told
     assert Counter(_here(one.err) for one in told).total() == 2
@@ -63,7 +60,7 @@ def test_what_another_run_has_claimed_is_left_to_it(
     theirs = Claims(store)
     assert theirs.take(record.id, record.kind, record.label)
     process = start(["run", write_spec(tmp_path), "--store", store, *ONE_JOB])
-    time.sleep(4)
+    time.sleep(3)
     assert process.poll() is None
     source = finished / "records" / record.kind / f"{record.id}.json"
     (store / "records" / record.kind / f"{record.id}.json").write_bytes(source.read_bytes())
@@ -84,7 +81,7 @@ def test_a_stage_that_failed_elsewhere_has_failed_here(store: Path, tmp_path: Pa
     theirs = Claims(store)
     assert theirs.take(record.id, record.kind, record.label)
     process = start(["run", write_spec(tmp_path), "--store", store, *ONE_JOB])
-    time.sleep(4)
+    time.sleep(3)
     failed = record.to_json().replace('"status": "done"', '"status": "failed"')
     late = failed.replace(
         f'"finished": "{record.finished}"', '"finished": "2999-01-01T00:00:00+00:00"'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -57,44 +55,6 @@ def test_the_same_bits_as_on_this_computer(finished: Path, tmp_path: Path) -> No
     assert_whole(store)
     assert computed(on_ray(spec, store)) == []
     assert computed(run(spec, store)) == []
-
-
-def busy_workers() -> list[int]:
-    """Returns the processes of Ray that compute a stage at present."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if place.read_bytes().startswith(b"ray::compute_stages"):
-                found.append(int(place.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-def test_lost_workers_are_replaced(finished: Path, tmp_path: Path) -> None:
-    """Half a dozen workers are killed while they compute; each stage is stored once."""
-    store, over, killed = tmp_path / "store", threading.Event(), list[int]()
-
-    def kill() -> None:
-        while not over.wait(0.2) and len(killed) < 6:
-            for process in set(busy_workers()) - set(killed):
-                os.kill(process, signal.SIGKILL)
-                killed.append(process)
-                time.sleep(1)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        told = on_ray(write_spec(tmp_path), store, "--jobs", "2")
-    finally:
-        over.set()
-        killer.join()
-    assert killed
-    assert told.status in (0, 1), told
-    again = run(write_spec(tmp_path), store)  # what was lost four times in a row has failed
-    assert again.status == 0, again
-    assert results(store) == results(finished)
-    assert_whole(store)
 
 
 def test_a_node_that_is_removed_in_the_middle(finished: Path, tmp_path: Path) -> None:
