@@ -26,7 +26,8 @@ _SCRIPT = """\
 {further}
 set -euo pipefail
 {setup}
-head_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head_node=${{hosts%%$'\n'*}}
 head_address=$(srun --nodes=1 --ntasks=1 --nodelist="$head_node" hostname --ip-address)
 head_address=${{head_address%% *}}
 port=$((20000 + SLURM_JOB_ID % 20000))

@@ -96,6 +96,12 @@ def folder(held: Held, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(autouse=True)
+def few_fresh_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("remission.audit.auditing._COPIES", 3)
+    monkeypatch.setattr("remission.audit.auditing._QUICK_COPIES", 2)
+
+
 def test_the_backdoor_goes_and_the_owners_code_loads_the_result(held: Held, folder: Path) -> None:
     before, after = held.rates(held.suspect), held.rates(folder / "pure.pth")
     assert before[1] > 0.9
@@ -139,7 +145,7 @@ def test_an_audit_judges_the_purified_model(held: Held, folder: Path, tmp_path: 
     assert [one["worst"]["tried"] for one in found["triggers"] if one["worst"]]
     assert not found["left_out"]
     roles = [one["role"] for one in found["triggers"]]
-    assert roles == 2 * ["suspected"] + 12 * ["fresh"] + 2 * ["other"]
+    assert roles == 2 * ["suspected"] + 6 * ["fresh"] + 2 * ["other"]
 
 
 def test_the_suspect_model_itself_is_not_purified(held: Held, tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_a_place_that_holds_other_files_is_refused(place: str) -> None:
         Store(place)
 
 
+@pytest.mark.claims
 def test_processes_share_the_work_behind_s3(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,7 @@ def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert_one_line(told, "cannot be opened", "check network")
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.claims), "2"])
 def test_a_store_that_is_removed_in_the_middle(
     finished: Path, tmp_path: Path, jobs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +127,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=False)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.claims)])
 def test_a_disk_that_is_full(small_disk: Path, tmp_path: Path, jobs: str) -> None:
     store, spec = small_disk / "store", write_spec(tmp_path)
     told = run(spec, store, "--jobs", jobs)

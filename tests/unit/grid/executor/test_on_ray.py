@@ -57,6 +57,7 @@ def test_the_same_bits_as_on_this_computer(finished: Path, tmp_path: Path) -> No
     assert computed(run(spec, store)) == []
 
 
+@pytest.mark.claims
 def test_a_node_that_is_removed_in_the_middle(finished: Path, tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
 

@@ -48,7 +48,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.claims)])
 def test_a_killed_victim_goes_on_where_it_was(finished: Path, tmp_path: Path, jobs: str) -> None:
     script, store, spec = tmp_path / "cut.py", tmp_path / "store", write_spec(tmp_path)
     script.write_text(CUT, encoding="utf-8")
