@@ -57,10 +57,11 @@ def verify(store: StoreArgument, quiet: QuietOption = False) -> None:
     from remission.cli.progress import waiting
     from remission.errors import StoreError
     from remission.records.checking import check_store
+    from remission.records.files import RECORDS, STORE_MARK
     from remission.records.places import place_of
 
     place = place_of(store)
-    if not (place.is_dir() and {"remission-store.json", "records"} & set(_names_in(place))):
+    if not {STORE_MARK, RECORDS} & set(_names_in(place)):
         raise StoreError(f"there is no store at '{store}'", "name one that `remission run` made")
     with waiting(quiet, "checking") as say:
         check = check_store(place, say)

@@ -177,7 +177,7 @@ def run(
     """
     where, store = _device_of(device, cluster), place_of(store)
     if cluster is not None:
-        spec = _on_cluster(spec, store, cluster)
+        _check_cluster(spec, store, cluster)
     data = _data_of(spec, store)
     whole = _plan(spec, data, None, where)
     plan = select(whole, only)
@@ -206,8 +206,8 @@ def _device_of(device: str, cluster: Cluster | None) -> torch.device:
     return torch.device("cuda" if cluster.gpus_per_stage else "cpu")
 
 
-def _on_cluster(spec: Spec, store: StorePath, cluster: Cluster) -> Spec:
-    """Checks that a cluster can compute a spec; settles what depends on its processors.
+def _check_cluster(spec: Spec, store: StorePath, cluster: Cluster) -> None:
+    """Checks that a cluster can compute a spec.
 
     Raises:
         UserError: Ray is not installed; its processes would not see the store; or the precision
@@ -224,7 +224,6 @@ def _on_cluster(spec: Spec, store: StorePath, cluster: Cluster) -> Spec:
             'precision = "auto" depends on the accelerator, and this computer has none',
             'set precision to "bf16" or "fp32" in the spec',
         )
-    return spec
 
 
 @contextmanager

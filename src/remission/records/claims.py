@@ -19,7 +19,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from remission.errors import StoreError
 from remission.records.files import CLAIMS
@@ -51,6 +55,8 @@ class Claim:
         total: steps of that in all.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
     stage: str
     kind: str
     label: str
@@ -72,12 +78,9 @@ class Claim:
     def from_bytes(cls, content: bytes) -> Claim | None:
         """Returns the claim that a file holds; None if it is damaged, or not whole yet."""
         try:
-            values = json.loads(content)
-            claim = cls(**values)
-        except (ValueError, TypeError):
+            return _adapter().validate_json(content)
+        except ValueError:
             return None
-        types = {name: type(value) for name, value in asdict(_EXAMPLE).items()}
-        return claim if all(type(values[k]) is t for k, t in types.items() if k in values) else None
 
     @property
     def is_gone(self) -> bool:
@@ -98,6 +101,7 @@ _RUNS = set[str]()
 """The holders of the runs of this process that are not over."""
 
 
+@cache
 def this_computer() -> str:
     """Returns what no other computer, and no other container on this one, calls itself."""
     parts = [socket.gethostname()]
@@ -284,6 +288,7 @@ def claims_in(store: StorePath) -> Iterator[Claim]:
             yield claim
 
 
-_EXAMPLE = Claim(
-    stage="", kind="", label="", holder="", computer="", host="", process=0, started=""
-)
+@cache
+def _adapter() -> TypeAdapter[Claim]:
+    """Returns the validator of types, which is built once since that takes long."""
+    return TypeAdapter(Claim)

@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,6 @@ def write_parquet(records: Sequence[Record], out: Path) -> int:
 
 
 def _row(record: Record, cell: Cell) -> dict[str, Any]:
-    from datetime import datetime
-
     row: dict[str, Any] = {name: getattr(record, name) for name in _ABOUT}
     row["finished"] = datetime.fromisoformat(record.finished) if record.finished else None
     for field in dataclasses.fields(cell):

@@ -78,13 +78,18 @@ def test_a_claim_says_who_holds_it_and_how_far_it_is(place: StorePath) -> None:
     claims.release_all()
 
 
-def test_a_claim_whose_process_is_gone_is_taken_at_once(tmp_path: Path) -> None:
+def claimed_by_the_dead(store: Path, stage: str) -> None:
+    """Lets a process claim a stage of fine-tuning and end without giving it back."""
     code = (
         "import os, sys; from pathlib import Path; from remission.records.claims import Claims\n"
-        f"assert Claims(Path(sys.argv[1])).take({STAGE!r}, 'purified', 'x')\n"
+        "assert Claims(Path(sys.argv[1])).take(sys.argv[2], 'purified', 'badnets/seed0/ft')\n"
         "os._exit(9)"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(store), stage], check=False, timeout=60)
+
+
+def test_a_claim_whose_process_is_gone_is_taken_at_once(tmp_path: Path) -> None:
+    claimed_by_the_dead(tmp_path, STAGE)
     (claim,) = claims_in(tmp_path)
     assert claim.is_gone
     claims = Claims(tmp_path)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from remission.purifiers import FT
 from remission.records.claims import Claims
 from remission.records.status import status_of
 from tests.unit.grid.small import LABELS, assert_one_line, by_label, remission, run, write_spec
+from tests.unit.records.test_claims import claimed_by_the_dead
 
 
 def without(store: Path, label: str) -> str:
@@ -78,12 +77,7 @@ def test_a_failure_is_shown_with_the_end_of_its_log(
 
 def test_what_a_dead_process_left_is_told_apart(store: Path) -> None:
     identity = without(store, "badnets/seed0/ft")
-    code = (
-        "import os, sys; from pathlib import Path; from remission.records.claims import Claims\n"
-        f"Claims(Path(sys.argv[1])).take({identity!r}, 'purified', 'badnets/seed0/ft')\n"
-        "os._exit(9)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(store)], check=False, timeout=60)
+    claimed_by_the_dead(store, identity)
     told = remission("status", store)
     assert "0 running, 1 left" in told.out
     assert "which is gone; the next run takes it over" in told.out

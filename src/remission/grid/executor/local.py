@@ -186,9 +186,10 @@ def _hear(run: GridRun, worker: Worker) -> bool:
                 if not run.may_try_alone(stage, message.content):
                     run.settle(stage, message.content)
     except EOFError:
-        record = failure_record(stage, worker.death(), worker.log.lines())
-        run.store.keep(record)
+        if worker.stage is not None:  # else it had ended its stage before it died
+            record = failure_record(stage, worker.death(), worker.log.lines())
+            run.store.keep(record)
+            run.settle(stage, record)
         stop([worker])
-        run.settle(stage, record)
         return False
     return True

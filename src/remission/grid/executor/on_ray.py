@@ -187,9 +187,8 @@ class _Driver:
             bundle = self.running.pop(task)
             try:
                 ends = {end.identity: end for end in ray.get(task)}
-            except StoreError:
-                self._return(bundle)
-                raise
+            except StoreError as error:  # as Ray hands it over, with the worker's traceback as text
+                raise getattr(error, "cause", error) from None
             except RayError as error:
                 self._lose(bundle, error)
                 continue
@@ -226,10 +225,6 @@ class _Driver:
                 record = failure_record(stage, " ".join(reason.split()))
                 self.run.store.keep(record)
             self.run.settle(stage, record)
-
-    def _return(self, bundle: Sequence[Stage]) -> None:
-        for stage in bundle:
-            self.run.claims.release(stage.id)
 
     def cancel(self) -> None:
         """Ends every task that is left."""

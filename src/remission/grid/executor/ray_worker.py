@@ -10,15 +10,12 @@ import ray
 import torch
 
 from remission.grid.executor.cluster import own_code
-from remission.grid.executor.workers import Setup, throttled
+from remission.grid.executor.workers import Setup, prepare, throttled
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import run_or_record_failure
-from remission.grid.stages.kinds import register_kind
-from remission.mapped_tensors import keep_freed_blocks
 from remission.progress import listening
 from remission.records import STORE_MARK, Store
 from remission.records.places import place_of
-from remission.user_methods import use
 
 
 @dataclass(frozen=True)
@@ -106,10 +103,5 @@ def _prepare(setup: Setup) -> None:
     global _prepared  # noqa: PLW0603 -- a worker of Ray serves many tasks
     if _prepared == setup:
         return
-    torch.set_num_threads(setup.threads)
-    keep_freed_blocks()
-    for file in setup.files:
-        use(file)
-    for kind, function in setup.kinds:
-        register_kind(kind, function)
+    prepare(setup)
     _prepared = setup

@@ -170,12 +170,7 @@ def serve(pipe: Connection, setup: Setup) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(setup.threads)
-    keep_freed_blocks()
-    for file in setup.files:
-        use(file)
-    for kind, function in setup.kinds:
-        register_kind(kind, function)
+    prepare(setup)
     warnings.simplefilter("ignore")
     log = StageLog()
 
@@ -199,6 +194,16 @@ def serve(pipe: Connection, setup: Setup) -> None:
                 say("end", _computed(stage, setup, log))
             except StoreError as error:
                 say("refused", error)
+
+
+def prepare(setup: Setup) -> None:
+    """Prepares this process for the stages of a run."""
+    torch.set_num_threads(setup.threads)
+    keep_freed_blocks()
+    for file in setup.files:
+        use(file)
+    for kind, function in setup.kinds:
+        register_kind(kind, function)
 
 
 def _computed(stage: Stage, setup: Setup, log: StageLog) -> Record:

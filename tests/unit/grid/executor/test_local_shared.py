@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -49,6 +50,18 @@ def _here(err: str) -> int:
     return int(line.partition(" ")[0])
 
 
+def started(spec: Path, store: Path) -> subprocess.Popen[str]:
+    """Starts a run, and waits until it has planned and has had time to look for work."""
+    plan = store / "plans" / "small.json"
+    before, give_up = plan.stat().st_mtime_ns, time.monotonic() + 60
+    process = start(["run", spec, "--store", store, *ONE_JOB])
+    while plan.stat().st_mtime_ns == before:
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    time.sleep(2)
+    return process
+
+
 def test_what_another_run_has_claimed_is_left_to_it(
     store: Path, finished: Path, tmp_path: Path
 ) -> None:
@@ -59,8 +72,7 @@ def test_what_another_run_has_claimed_is_left_to_it(
         (store / "records" / one.kind / f"{one.id}.json").unlink()
     theirs = Claims(store)
     assert theirs.take(record.id, record.kind, record.label)
-    process = start(["run", write_spec(tmp_path), "--store", store, *ONE_JOB])
-    time.sleep(3)
+    process = started(write_spec(tmp_path), store)
     assert process.poll() is None
     source = finished / "records" / record.kind / f"{record.id}.json"
     (store / "records" / record.kind / f"{record.id}.json").write_bytes(source.read_bytes())
@@ -80,8 +92,7 @@ def test_a_stage_that_failed_elsewhere_has_failed_here(store: Path, tmp_path: Pa
             (store / "records" / one.kind / f"{one.id}.json").unlink()
     theirs = Claims(store)
     assert theirs.take(record.id, record.kind, record.label)
-    process = start(["run", write_spec(tmp_path), "--store", store, *ONE_JOB])
-    time.sleep(3)
+    process = started(write_spec(tmp_path), store)
     failed = record.to_json().replace('"status": "done"', '"status": "failed"')
     late = failed.replace(
         f'"finished": "{record.finished}"', '"finished": "2999-01-01T00:00:00+00:00"'
