@@ -53,8 +53,17 @@ def table(
             "with its setting.",
         ),
     ] = False,
+    trials: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STORE",
+            help="Results of the models on which settings were chosen, as the view trials shows "
+            "them; the view choices then shows these settings.",
+        ),
+    ] = None,
 ) -> None:
     """Print the results of a store."""
+    from remission.errors import UserError
     from remission.records.places import place_of
     from remission.records.unfinished import unfinished
     from remission.report.groups.results import Results
@@ -62,8 +71,11 @@ def table(
     from remission.report.tables.views import VIEWS
 
     check_view(view)
+    if trials is not None and view != "choices":
+        raise UserError(f"--trials says nothing to the view {view}", "use it with --view choices")
     place = place_of(store)
-    results = Results.of_store(place, all_settings=all_settings)
+    others = Results.of_store(place_of(trials)) if trials is not None else None
+    results = Results.of_store(place, all_settings=all_settings, trials=others)
     text = render(results, view, format.value)
     print(text)
     if results.note and format in (TableFormat.CSV, TableFormat.JSON):

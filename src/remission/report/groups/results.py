@@ -21,11 +21,15 @@ class Results(Sequence[Record]):
     Args:
         records: the records of one store, in any order.
         hidden: the number of other records in the store, of other data or settings.
+        trials: the results of the models on which settings were chosen, where there are such.
     """
 
-    def __init__(self, records: Sequence[Record], hidden: int = 0) -> None:
+    def __init__(
+        self, records: Sequence[Record], hidden: int = 0, trials: Results | None = None
+    ) -> None:
         self._records = tuple(records)
         self.hidden = hidden
+        self.trials = trials
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Results:
@@ -33,22 +37,25 @@ class Results(Sequence[Record]):
         return records if isinstance(records, cls) else cls(records)
 
     @classmethod
-    def of_store(cls, folder: Path, *, all_settings: bool = False) -> Results:
+    def of_store(
+        cls, folder: Path, *, all_settings: bool = False, trials: Results | None = None
+    ) -> Results:
         """Reads a store.
 
         Args:
             folder: the store, or a folder of records in git.
             all_settings: whether to include results of other data or other settings than those of
                 the last runs.
+            trials: see the class.
 
         Raises:
             StoreError: it cannot be read, or holds no records.
         """
         records = read_records(folder)
         if all_settings:
-            return cls(records)
+            return cls(records, trials=trials)
         selection = of_last_settings(records, last_runs(folder))
-        return cls(selection.records, selection.hidden)
+        return cls(selection.records, selection.hidden, trials)
 
     @property
     def note(self) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from remission.intervals import mean_of, student_half_width
 from remission.report.groups.estimates import Estimate, by_seed, gap, gap_by_seed
 from remission.report.groups.group import Group
-from remission.report.groups.rows import Comparison, Row
+from remission.report.groups.rows import Column, Comparison, Row
 from remission.report.groups.thresholds import MARGIN
 
 
@@ -86,8 +86,15 @@ def purified_seeds(group: Group, row: Row) -> frozenset[int]:
     return frozenset(seed for seed, gap in gaps.items() if gap <= MARGIN and seed not in broken)
 
 
-def purified(group: Group, row: Row) -> PurifiedCells:
-    """Returns the cells of a purifier under the attack of one group."""
+def purified(group: Group, row: Row, column: Column | None = None) -> PurifiedCells:
+    """Returns the cells of a purifier under the attack of one group.
+
+    Args:
+        group: the attack.
+        row: the purifier.
+        column: the only reactivation that the relapse is read from; None: all of them, of which the
+            largest gap counts.
+    """
     measured = set(by_seed(row.at(None), "asr"))
     failed = {cell.seed for cell in row.at(None) if cell.status == "failed"} - measured
     lost = PurifiedCells(failed=len(failed))
@@ -100,7 +107,7 @@ def purified(group: Group, row: Row) -> PurifiedCells:
     unapplied = (usable & group.unapplied_seeds(row)) - collapsed
     before = group.comparison(row, None)
     compared = (usable & gap_by_seed(before.ours, before.control).keys()) - broken
-    comparisons = group.judged(row)
+    comparisons = [c for c in group.judged(row) if column is None or c.column == column]
     low = sorted(purified_seeds(group, row))
     return replace(
         lost,

@@ -98,7 +98,7 @@ def trials(groups: Sequence[Group]) -> list[Trial]:
                 purifier=purifier,
                 label=rows[0][1].label,
                 family=family.label,
-                cells=tuple(cell for group, row in rows for cell in _cells(group, row)),
+                cells=tuple(cell for group, row in rows for cell in validation_cells(group, row)),
                 total=total,
             )
             for purifier, rows in family.settings.items()
@@ -122,7 +122,9 @@ def _usable(group: Group) -> dict[int, tuple[float, float]]:
     return {seed: (accuracy[seed], asr[seed]) for seed in sorted(seeds)}
 
 
-def _cells(group: Group, row: Row) -> list[ValidationCell]:
+def validation_cells(group: Group, row: Row) -> list[ValidationCell]:
+    """Returns the models of a row on images of the validation, one per usable seed."""
+
     def rate(measure: Measure) -> dict[int, float]:
         return by_seed(row.at(None), measure)
 

@@ -63,7 +63,7 @@ _ORDER = (
     "relapse of those. This is no ranking: purifiers that purified different cells have their "
     "relapse under different attacks, and the costs differ"
 )
-_KNOWS_NOTE = (
+KNOWS_NOTE = (
     "†: given the attacker's own trigger, as from a perfect inversion, so that it is no defence"
 )
 
@@ -117,7 +117,7 @@ def _table(groups: Sequence[Group], setting: str, worst: _Worst) -> Table:
             _COLUMNS,
             *([_WORST] if worst else []),
             _ORDER,
-            *([_KNOWS_NOTE] if any(standing.knows_trigger for standing in purifiers) else []),
+            *([KNOWS_NOTE] if any(standing.knows_trigger for standing in purifiers) else []),
         ],
         header=["purifier", *names, *last],
         rows=[
