@@ -20,6 +20,7 @@ from remission.cli import data, store
 from remission.cli.audit import audit
 from remission.cli.demo import demo
 from remission.cli.inspect import inspect
+from remission.cli.leaderboard import leaderboard
 from remission.cli.methods import methods
 from remission.cli.purify import purify
 from remission.cli.report import report
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, status, slurm, report, methods, inspect, purify, audit):
+for command in (*(demo, run, status, slurm, report, leaderboard, methods, inspect, purify, audit),):
     app.command()(command)
 app.command(cls=TableCommand)(table)
 app.add_typer(data.app, name="data")

@@ -10,7 +10,14 @@ from __future__ import annotations
 from remission.records.cell import ATTACKED, SUBJECT, Cell, Json, Subject
 from remission.records.files import STORE_MARK
 from remission.records.path import PathCurve, Plane, Quantity
-from remission.records.reading import brief, cells, path_curves, read_record, read_records
+from remission.records.reading import (
+    brief,
+    cells,
+    digests,
+    path_curves,
+    read_record,
+    read_records,
+)
 from remission.records.record import FORMAT, Artefact, Record
 from remission.records.store import Store
 
@@ -30,6 +37,7 @@ __all__ = [
     "Subject",
     "brief",
     "cells",
+    "digests",
     "path_curves",
     "read_record",
     "read_records",

@@ -98,12 +98,7 @@ def read_records(folder: StorePath | str, *, superseded: bool = False) -> list[R
     """
     folder = place_of(folder)
     try:
-        if not folder.is_dir():
-            raise StoreError(
-                f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
-            )
-        is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
-        files = _files_in_store(folder) if is_store else _files_below(folder)
+        is_store, files = _record_files(folder)
         contents = _contents(files)
     except OSError as error:
         raise StoreError(
@@ -121,6 +116,47 @@ def read_records(folder: StorePath | str, *, superseded: bool = False) -> list[R
     if not superseded:
         records = current(records, versions_in(folder))
     return sorted(records, key=lambda r: (r.kind, r.label, r.id))
+
+
+def digests(folder: StorePath | str) -> dict[str, tuple[str, str]]:
+    """Returns identity -> place below the folder and SHA-256 of the file, for each record.
+
+    Args:
+        folder: as for :func:`read_records`.
+
+    Raises:
+        StoreError: there is no such folder, or a file cannot be read.
+    """
+    folder = place_of(folder)
+    try:
+        files = _record_files(folder)[1]
+        contents = _contents(files)
+        return {
+            file.stem: (
+                file.relative_to(folder).as_posix(),
+                hashlib.sha256(contents.get(file) or file.read_bytes()).hexdigest(),
+            )
+            for file in files
+        }
+    except OSError as error:
+        raise StoreError(
+            f"the store '{folder}' cannot be read ({error})", "check its permissions"
+        ) from error
+
+
+def _record_files(folder: StorePath) -> tuple[bool, list[StorePath]]:
+    """Returns whether a folder is a store, and the files of all records in it.
+
+    Raises:
+        StoreError: there is no such folder.
+        OSError: it cannot be read.
+    """
+    if not folder.is_dir():
+        raise StoreError(
+            f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
+        )
+    is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
+    return is_store, _files_in_store(folder) if is_store else _files_below(folder)
 
 
 def _files_in_store(store: StorePath) -> list[StorePath]:

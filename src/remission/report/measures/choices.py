@@ -137,13 +137,24 @@ def is_published(purifier: MethodKey) -> bool:
 
     A method that is not of the package has no published setting.
     """
-    entries = methods_by_kind()["purifiers"]
-    entry = next((each for each in entries if each["name"] == purifier.name), None)
+    return at_defaults("purifiers", purifier, without=_OF_THE_SPEC)
+
+
+def at_defaults(kind: str, method: MethodKey, *, without: Collection[str] = ()) -> bool:
+    """Returns whether every parameter of a method has its default.
+
+    Args:
+        kind: ``purifiers``, ``reactivations`` or another list of the catalogue.
+        method: the method; one that is not of the package has no defaults.
+        without: parameters that may have any value.
+    """
+    entries = methods_by_kind()[kind]
+    entry = next((each for each in entries if each["name"] == method.name), None)
     if entry is None:
         return False
     defaults = {p["name"]: p.get("default") for p in entry["parameters"]}
-    parameters = purifier.parameters
-    decided = defaults.keys() - set(_OF_THE_SPEC)
+    parameters = method.parameters
+    decided = defaults.keys() - set(without)
     return all(parameters.get(key, defaults[key]) == defaults[key] for key in decided)
 
 

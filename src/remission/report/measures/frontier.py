@@ -84,11 +84,21 @@ class AtCost:
 
     def less(self, other: AtCost) -> tuple[float, float | None, int]:
         """Returns this relapse minus another's in the cells of both: mean, half width, number."""
-        shared = [cell for cell in self.relapses if cell in other.relapses]
-        differences = [self.relapses[cell] - other.relapses[cell] for cell in shared]
-        if not differences:
-            return float("nan"), None, 0
-        return mean_of(differences), student_half_width(differences), len(differences)
+        return paired_difference(self.relapses, other.relapses)
+
+
+def paired_difference(
+    first: Mapping[CellKey, float], second: Mapping[CellKey, float]
+) -> tuple[float, float | None, int]:
+    """Returns the first minus the second in the cells of both: mean, half width, number.
+
+    The half width is that of Student's t interval of the differences, None below two cells. Without
+    a cell the mean is NaN.
+    """
+    differences = [first[cell] - second[cell] for cell in first if cell in second]
+    if not differences:
+        return float("nan"), None, 0
+    return mean_of(differences), student_half_width(differences), len(differences)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +139,7 @@ def frontiers(groups: Sequence[Group]) -> list[Frontier]:
         unpurified = {
             (names[group.key], seed): gap
             for group in groups
-            for seed, gap in _unpurified(group, columns[group.key]).items()
+            for seed, gap in unpurified_gaps(group, columns[group.key]).items()
         }
         lines = (_frontier(family, names, columns, unpurified) for family in purifiers)
         found += [line for line in lines if line]
@@ -200,8 +210,11 @@ def _pairs(group: Group, row: Row, columns: Sequence[Column]) -> dict[int, tuple
     return {seed: (losses[seed], gap) for seed, gap in gaps.items() if seed in losses}
 
 
-def _unpurified(group: Group, columns: Sequence[Column]) -> dict[int, float]:
-    """Returns seed -> the relapse gap of a model whose ASR is 1 after each retuning."""
+def unpurified_gaps(group: Group, columns: Sequence[Column]) -> dict[int, float]:
+    """Returns seed -> the relapse gap of a model whose ASR is 1 after each retuning.
+
+    It is empty below two budgets.
+    """
     control, victim = group.row(CONTROL), group.row(VICTIM)
     if control is None or victim is None or len(columns) < 2:
         return {}

@@ -208,6 +208,20 @@ def choose(untuned: Cell, ensemble: EnsembleDetails, bound: float) -> Choice:
     return Choice(entry=entry, place=place, measured=after)
 
 
+def control_rates(group: Group, ensembles: Ensembles, bound: float) -> dict[int, float]:
+    """Returns seed -> ASR of the control after its own worst retuning within a bound.
+
+    Of several lists of retunings it is the last one that was tried on the control.
+    """
+    control = group.row(CONTROL)
+    if control is None:
+        return {}
+    lists = [models.get(control.purifier, {}) for models in ensembles.get(group.key, {}).values()]
+    cells, last = before(control), next(filter(None, reversed(lists)), {})
+    chosen = {seed: choose(cells[seed], last[seed], bound) for seed in last if seed in cells}
+    return {seed: choice.measured.asr or 0.0 for seed, choice in chosen.items()}
+
+
 def _worst_gap(
     ours: Mapping[int, Choice],
     control: Mapping[int, Choice],

@@ -1,15 +1,12 @@
-"""One self-contained HTML page from a store: no network request, no script."""
+"""One self-contained HTML page from a store: no network request, readable without its script."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from remission.disk import write_whole
-from remission.errors import StoreError
-from remission.records import STORE_MARK, Record
-from remission.records.places import is_local
+from remission.records import Record
 from remission.records.unfinished import unfinished
 from remission.report.figures.drawing import Drawing
 from remission.report.figures.explanation import explanation_figure
@@ -22,6 +19,7 @@ from remission.report.measures.explanation import explanations
 from remission.report.measures.victims import attacked
 from remission.report.page import captions
 from remission.report.page.equal_cost import equal_cost
+from remission.report.page.files import Say, check_place, silent, write_page
 from remission.report.page.gallery import gallery
 from remission.report.page.group_section import group_section
 from remission.report.page.provenance import environments, settings
@@ -33,17 +31,8 @@ from remission.report.tables.inversions import inversion_tables
 from remission.report.tables.overview import overview_tables
 from remission.report.tables.trials import trial_tables
 
-Say = Callable[[str], None]
-"""Takes a few words on the work in progress."""
 
-
-def _silent(_: str) -> None:
-    """Says nothing."""
-
-
-def write_report(
-    folder: Path, out: Path, say: Say = _silent, *, all_settings: bool = False
-) -> None:
+def write_report(folder: Path, out: Path, say: Say = silent, *, all_settings: bool = False) -> None:
     """Writes the records below ``folder`` as one HTML page, which replaces the old one when whole.
 
     Args:
@@ -56,30 +45,13 @@ def write_report(
     Raises:
         StoreError: the store cannot be read, or the page cannot be written.
     """
-    parent = out.parent
-    if not parent.is_dir():
-        raise StoreError(
-            f"the folder '{parent}' for the report does not exist",
-            "create it, or name a file in a folder that exists",
-        )
-    if out.is_symlink() or (out.exists() and not out.is_file()):
-        what = "a folder" if out.is_dir() else "a link or a special file"
-        raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
-    inside = is_local(folder) and out.resolve().is_relative_to((folder / "records").resolve())
-    if out.name == STORE_MARK or inside:
-        raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")
+    check_place(out, [folder])
     say("reading records")
     page = build_page(Results.of_store(folder, all_settings=all_settings), folder, say)
-    try:
-        write_whole(out, [page.encode()])
-    except OSError as error:
-        raise StoreError(
-            f"the report '{out}' cannot be written ({error.strerror or error})",
-            "free some space, or name a file in a folder that you may write to",
-        ) from error
+    write_page(out, page)
 
 
-def build_page(records: Sequence[Record], folder: Path, say: Say = _silent) -> str:
+def build_page(records: Sequence[Record], folder: Path, say: Say = silent) -> str:
     """Returns the page as HTML text.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ def render_page(name: str, **content: Any) -> str:  # noqa: ANN401  # whatever t
     )
     environment.filters.update(sentence=_as_sentence, signed=_signed, printable=printable)
     return environment.get_template(name).render(**content)
+
+
+def as_json(value: object) -> str:
+    """Returns JSON that can stand within a script element: no text in it ends the element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("&", "\\u0026")
 
 
 def _as_sentence(note: str) -> str:

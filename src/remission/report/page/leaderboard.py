@@ -1,0 +1,217 @@
+"""The leaderboard as one self-contained HTML page, with a CSV file beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from remission.report.groups.estimates import MISSING
+from remission.report.groups.labels import printable
+from remission.report.groups.sentences import listed
+from remission.report.measures.board_numbers import GAP
+from remission.report.measures.leaderboard import (
+    ALL,
+    COMPARED,
+    Board,
+    BoardRow,
+    boards,
+    differences,
+)
+from remission.report.measures.worst_gap import BOUNDS, MIDDLE
+from remission.report.page.evidence import Evidence, Stores
+from remission.report.page.files import Say, check_place, silent, write_page
+from remission.report.page.template import as_json, render_page
+from remission.report.page.worst import worst_parts
+from remission.report.tables.formats import csv_text
+from remission.report.tables.leaderboard import (
+    BOUND,
+    BUDGET,
+    NOTES,
+    BoardColumn,
+    board_objects,
+    bound_text,
+    columns,
+    difference_table,
+)
+from remission.report.tables.purified import gap_text
+
+_FILTERS = {"dataset": "Data set", "arch": "Model", "attack": "Attack"}
+_SWITCHES = {BUDGET: "Budget", BOUND: "Worst retuning costs at most"}
+
+
+def write_leaderboard(
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    trials: Path | None = None,
+    all_settings: bool = False,
+    say: Say = silent,
+) -> Path:
+    """Writes the leaderboard of the records below ``folders``, and its rows as CSV.
+
+    Args:
+        folders: stores, or folders of records in git.
+        out: the page.
+        trials: the store of the models on which settings were chosen; None: nothing is known of
+            how they were chosen.
+        all_settings: whether to include results of other data or other settings than those of the
+            last runs.
+        say: takes a few words on each step of the work.
+
+    Returns:
+        The CSV file, which has the name of the page and the ending ``.csv``.
+
+    Raises:
+        StoreError: a store cannot be read, or a file cannot be written.
+    """
+    table = out.with_suffix(".csv")
+    for file in (out, table):
+        check_place(file, folders)
+    say("reading records")
+    stores = Stores.read(folders, all_settings=all_settings, trials=trials)
+    say("comparing purifiers")
+    made = boards(stores.results)
+    page = build_leaderboard(stores, made, say)
+    write_page(out, page)
+    write_page(table, csv_text(board_objects(made)) + "\n")
+    return table
+
+
+def build_leaderboard(stores: Stores, made: Sequence[Board], say: Say = silent) -> str:
+    """Returns the page as HTML text.
+
+    Args:
+        stores: the records.
+        made: the boards of these records.
+        say: takes a few words on each step of the work.
+    """
+    evidence, shown = Evidence(stores), columns(made)
+    rows = [row for board in made for row in board.rows]
+    say("writing the page")
+    lines = [_line(number, row, shown, evidence) for number, row in enumerate(rows)]
+    return render_page(
+        "leaderboard.html.j2",
+        headline=_headline(made),
+        header=[(column.header, column.switches) for column in shown],
+        lines=lines,
+        behind=_behind(rows, lines, evidence),
+        filters=json.dumps(_FILTERS),
+        switches=json.dumps(_SWITCHES),
+        defaults=json.dumps({"attack": ALL, BOUND: bound_text(BOUNDS[MIDDLE])}),
+        notes=NOTES,
+        differences=as_json({"measures": _measures(), "pairs": _pairs(made)}),
+        paired=[table for board in made if (table := difference_table(board))],
+        maps=worst_parts(stores.results),
+        hidden=stores.results.note,
+        trials=stores.results.trials is not None,
+        **evidence.content(),
+    )
+
+
+def _headline(made: Sequence[Board]) -> str:
+    """Returns one or two sentences on the whole board; no full stop at their end."""
+    overall = [row for board in made for row in board.overall]
+    if not overall:
+        return "The stores hold no purified model yet: there is nothing to compare"
+    purifiers = len({row.purifier.name for row in overall})
+    attacks = {group.key.attack.name for board in made for group in board.groups}
+    places = listed([f"{key.dataset} with {key.arch}" for key in _places(made)])
+    sentence = (
+        f"{len(overall)} {'row' if len(overall) == 1 else 'rows'} of {purifiers} "
+        f"{'purifier' if purifiers == 1 else 'purifiers'} under {len(attacks)} "
+        f"{'attack' if len(attacks) == 1 else 'attacks'}, on {places}"
+    )
+    if len(made) > 1:
+        return sentence
+    defences = [row for row in overall if not row.knows_trigger and row.number(GAP).cells]
+    if defences:
+        first = min(defences, key=BoardRow.order)
+        sentence += (
+            f". Of the purifiers that do not know the trigger, {first.label} has the smallest "
+            f"standard gap: {gap_text(first.number(GAP).estimate)} points"
+        )
+    return sentence
+
+
+def _places(made: Sequence[Board]) -> list[Any]:
+    """Returns a key for each data set and model, each once."""
+    keys = [board.groups[0].key for board in made]
+    return list({(key.dataset, key.arch): key for key in keys}.values())
+
+
+def _line(
+    number: int, row: BoardRow, shown: Sequence[BoardColumn], evidence: Evidence
+) -> dict[str, Any]:
+    """Collects one row of the table for the template."""
+    return {
+        "number": number,
+        "label": printable(row.label),
+        "attack": printable(row.attack),
+        "dataset": printable(row.key.dataset),
+        "arch": printable(row.key.arch),
+        "cells": [_cell(row, column, evidence) for column in shown],
+    }
+
+
+def _cell(row: BoardRow, column: BoardColumn, evidence: Evidence) -> dict[str, Any]:
+    text, number = printable(column.text(row)), row.number(column.number)
+    mean = number.estimate.mean
+    sort = column.sort(row) if column.sort else None
+    return {
+        "text": text,
+        "name": printable(f"{column.header} of {row.label}, {row.attack}: {text}"),
+        "sort": "" if sort is None else f"{sort:.6g}",
+        "shade": max(0.0, mean) if column.shade and mean is not None else None,
+        "records": [] if text == MISSING else evidence.numbers(number.records),
+    }
+
+
+def _behind(
+    rows: Sequence[BoardRow], lines: Sequence[dict[str, Any]], evidence: Evidence
+) -> list[dict[str, Any]]:
+    """Returns the records behind each row; a row over all attacks leads to those of each attack."""
+    found = []
+    for row, line in zip(rows, lines, strict=True):
+        single = [
+            other["number"]
+            for one, other in zip(rows, lines, strict=True)
+            if row.attack == ALL != one.attack
+            and (one.purifier, one.key.dataset, one.key.arch, one.key.setting)
+            == (row.purifier, row.key.dataset, row.key.arch, row.key.setting)
+        ]
+        numbers = sorted({number for cell in line["cells"] for number in cell["records"]})
+        found.append(
+            {
+                "number": line["number"],
+                "title": f"{line['label']}, {line['attack']}",
+                "rows": [(number, lines[number]["attack"]) for number in single],
+                "records": [] if single else [(n, evidence.label(n)) for n in numbers],
+            }
+        )
+    return found
+
+
+def _measures() -> list[str]:
+    """Returns the names of the numbers that differences are shown of."""
+    return ["Standard gap", *(f"Worst gap within {bound_text(bound)}" for bound in BOUNDS)]
+
+
+def _pairs(made: Sequence[Board]) -> dict[str, list[list[float | None] | None]]:
+    """Returns the differences in points: ``first-second`` -> mean, half width, cells of each."""
+    pairs, start = {}, 0
+    for board in made:
+        for pair in differences(board):
+            values = [
+                value and [_points(value[0]), _points(value[1]), value[2]] for value in pair.values
+            ]
+            if any(values):
+                pairs[f"{start + pair.first}-{start + pair.second}"] = values
+        start += len(board.rows)
+    assert len(_measures()) == len(COMPARED), "one name per number"
+    return pairs
+
+
+def _points(fraction: float | None) -> float | None:
+    return None if fraction is None else round(100 * fraction, 1) + 0.0
