@@ -10,9 +10,11 @@ Lengths are in points (1/72 inch), x goes to the right and y goes down.
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Literal
 from xml.etree import ElementTree
@@ -43,10 +45,46 @@ class Canvas:
                 "font-size": f"{SIZE}",
             },
         )
+        self._parent = self._root
 
     def svg(self) -> str:
         """Returns the picture as text."""
         return ElementTree.tostring(self._root, encoding="unicode")
+
+    @contextmanager
+    def named(
+        self, name: str, colour: str, points: Iterable[tuple[Point, str]] = ()
+    ) -> Iterator[None]:
+        """Puts what is drawn meanwhile into a group, which the page's script can switch and name.
+
+        Args:
+            name: of the line; what is drawn under the same name later belongs to it, too.
+            colour: of the line.
+            points: what a reader is told near a point; points that are no numbers are left out.
+        """
+        told = [[round(x, 1), round(y, 1), text] for (x, y), text in points if _known((x, y))]
+        attributes = {"data-line": name, "data-colour": colour}
+        if told:
+            attributes["data-points"] = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        with self._group(attributes):
+            yield
+
+    @contextmanager
+    def legend(self, height: float) -> Iterator[None]:
+        """Puts what is drawn meanwhile into a group that the page's script replaces.
+
+        Args:
+            height: of the legend, which lies at the top of the picture.
+        """
+        with self._group({"data-legend": f"{height:.0f}"}):
+            yield
+
+    @contextmanager
+    def _group(self, attributes: dict[str, str]) -> Iterator[None]:
+        before = self._parent
+        self._parent = ElementTree.SubElement(before, "g", attributes)
+        yield
+        self._parent = before
 
     def line(
         self,
@@ -161,12 +199,12 @@ class Canvas:
             attributes["font-weight"] = "bold"
         if angle:
             attributes["transform"] = f"rotate({-angle:g} {x:.1f} {y:.1f})"
-        ElementTree.SubElement(self._root, "text", attributes).text = text
+        ElementTree.SubElement(self._parent, "text", attributes).text = text
 
     def _path(self, path: str, style: dict[str, str], opacity: float) -> None:
         if opacity < 1:
             style["opacity"] = f"{opacity:g}"
-        ElementTree.SubElement(self._root, "path", {"d": path, **style})
+        ElementTree.SubElement(self._parent, "path", {"d": path, **style})
 
 
 def _open(points: Iterable[Point]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from remission.report.figures.canvas import Canvas, text_width
 from remission.report.figures.frame import GREY, NAMED, Frame, Scale, margin
 from remission.report.figures.lines import Series
-from remission.report.figures.style import Look, draw, style_of
+from remission.report.figures.style import Look, draw, style_of, telling
 
 _WIDTH = 590.0
 _PERCENT = Scale(-3, 103)
@@ -41,7 +41,7 @@ def relapse_figure(series: Sequence[Series], look: Look, victim: float | None) -
         canvas.line([start, end], GREY, 0.9)
         x, y = frame.at(0, victim)
         canvas.text((x + 2, y + (7 if victim > 50 else -7)), "victim", colour=GREY, size=8.5)
-    draw(frame, series, look, bars=True)
+    draw(frame, series, look, bars=True, told=telling("n", "ASR", "%"))
     _label_ends(frame, series, look)
     return canvas.svg()
 
@@ -56,7 +56,7 @@ def before_after_figure(
     Args:
         rows: the values before and after.
         look: label -> style.
-        control: label -> ASR in percent of the same perturbation on the control, a black bar.
+        control: label -> ASR in percent of the same perturbation on the control, a thick bar.
     """
     height = 72 * (0.32 * len(rows) + 1.1)
     canvas = Canvas(_WIDTH, height)
@@ -114,8 +114,9 @@ def _label_ends(frame: Frame, series: Sequence[Series], look: Look) -> None:
         style = style_of(line, look)
         x, y = frame.left + 1.035 * frame.width, frame.at(0, place)[1]
         end = frame.at(*ends[line.label])
-        frame.canvas.line([(end[0] + 4, end[1]), (x - 2, y)], style.colour, 0.5)
-        frame.canvas.text((x, y), line.label, colour=style.colour, size=9, bold=line.control)
+        with frame.canvas.named(line.label, style.colour):
+            frame.canvas.line([(end[0] + 4, end[1]), (x - 2, y)], style.colour, 0.5)
+            frame.canvas.text((x, y), line.label, colour=style.colour, size=9, bold=line.control)
 
 
 def _spread(values: Sequence[float], step: float, top: float) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from remission.report.figures.canvas import SIZE, Canvas, text_width
@@ -28,6 +28,8 @@ class Style:
 
 Look = Mapping[str, Style]
 """Label of a purifier or an attack -> how it is drawn."""
+Told = Callable[[Series, int], str]
+"""Takes a line and the place of a point, returns what a reader is told near it."""
 CONTROL_STYLE = Style("#000000", "", "--", 2.6)
 
 
@@ -52,6 +54,7 @@ def draw(
     *,
     bars: bool,
     width: float | None = None,
+    told: Told,
 ) -> None:
     """Draws lines with bars or bands for their intervals, the control's on top.
 
@@ -61,19 +64,40 @@ def draw(
         look: label -> style.
         bars: whether intervals are vertical bars; else they are bands.
         width: of the lines, which then have no marks; None: as in their styles.
+        told: returns what a reader is told near a point, as :func:`telling` makes it.
     """
     for line in sorted(lines, key=lambda line: line.control):
         style = style_of(line, look)
         points = frame.points(line.x, line.y)
         low, high = frame.points(line.x, line.low), frame.points(line.x, line.high)
-        if not bars and line.low != line.y:
-            frame.canvas.area([[*low, *reversed(high)]], style.colour, opacity=0.15)
-        frame.canvas.line(points, style.colour, width or style.width, dash=style.dash)
-        if width is None:
-            step = 1 if bars else max(1, len(points) // 7)
-            frame.canvas.marks(points[::step], style.marker, style.colour)
-        if bars:
-            frame.canvas.strokes(zip(low, high, strict=True), style.colour, 1)
+        texts = [told(line, place) for place in range(len(points))]
+        with frame.canvas.named(line.label, style.colour, zip(points, texts, strict=True)):
+            if not bars and line.low != line.y:
+                frame.canvas.area([[*low, *reversed(high)]], style.colour, opacity=0.15)
+            frame.canvas.line(points, style.colour, width or style.width, dash=style.dash)
+            if width is None:
+                step = 1 if bars else max(1, len(points) // 7)
+                frame.canvas.marks(points[::step], style.marker, style.colour)
+            if bars:
+                frame.canvas.strokes(zip(low, high, strict=True), style.colour, 1)
+
+
+def telling(across: str, up: str, unit: str = "") -> Told:
+    """Returns what tells the values of a line at its points: ``t = 0.5: C-Acc 90.1 %``.
+
+    Args:
+        across: the name of x.
+        up: the name of y.
+        unit: of y.
+    """
+
+    def told(line: Series, place: int) -> str:
+        value, low, high = (f"{v:.3g}" for v in (line.y[place], line.low[place], line.high[place]))
+        ends = f" [{low}, {high}]" if line.low[place] < line.high[place] else ""
+        text = f"{across} = {line.x[place]:g}: {up} {value}{f' {unit}' if unit else ''}{ends}"
+        return text.replace("-", "\u2212")
+
+    return told
 
 
 _HANDLE, _GAP, _BETWEEN, _ROW = 2 * SIZE, 0.8 * SIZE, 2 * SIZE, 1.55 * SIZE
@@ -107,13 +131,14 @@ def legend(canvas: Canvas, look: Look, *, lines: bool = True) -> None:
         look: name -> style.
         lines: whether the line is shown behind the mark.
     """
-    x = 6.0
-    for column in _columns(list(look), canvas.width):
-        for row, name in enumerate(column):
-            style, y = look[name], 6 + (row + 0.5) * _ROW
-            if lines:
-                ends = [(x, y), (x + _HANDLE, y)]
-                canvas.line(ends, style.colour, style.width, dash=style.dash)
-            canvas.marks([(x + _HANDLE / 2, y)], style.marker, style.colour)
-            canvas.text((x + _HANDLE + _GAP, y), name)
-        x += _width(column)
+    with canvas.legend(legend_height(list(look), canvas.width)):
+        x = 6.0
+        for column in _columns(list(look), canvas.width):
+            for row, name in enumerate(column):
+                style, y = look[name], 6 + (row + 0.5) * _ROW
+                if lines:
+                    ends = [(x, y), (x + _HANDLE, y)]
+                    canvas.line(ends, style.colour, style.width, dash=style.dash)
+                canvas.marks([(x + _HANDLE / 2, y)], style.marker, style.colour)
+                canvas.text((x + _HANDLE + _GAP, y), name)
+            x += _width(column)

@@ -13,7 +13,15 @@ from remission.records import Plane
 from remission.report.figures.canvas import Canvas, text_width
 from remission.report.figures.frame import NAMED, TITLE, Frame, Scale, margin, rounded
 from remission.report.figures.lines import Panel, Series
-from remission.report.figures.style import Look, draw, legend, legend_height, style_of
+from remission.report.figures.style import (
+    Look,
+    Told,
+    draw,
+    legend,
+    legend_height,
+    style_of,
+    telling,
+)
 
 _NORMALISES = re.compile(r"(^|\.)(bn|norm)[^.]*$|(shortcut|downsample)\.1$")
 _MARKS = {"victim": ("X", "victim"), "purified": ("o", "purified"), "retuned": ("^", "retuned")}
@@ -50,8 +58,9 @@ def path_figure(
         upper.draw_x(texts=False)
         lower.draw_y("" if number else "C-Acc (%)", texts=number == 0)
         lower.draw_x(across)
-        draw(upper, panel.error, look, bars=False)
-        draw(lower, panel.clean_acc, look, bars=False, width=1.0)
+        error, right = telling("t", "1 \u2212 ASR", "%"), telling("t", "C-Acc", "%")
+        draw(upper, panel.error, look, bars=False, told=error)
+        draw(lower, panel.clean_acc, look, bars=False, width=1.0, told=right)
     return canvas.svg()
 
 
@@ -92,7 +101,7 @@ def loss_figure(panel: Panel, look: Look) -> str:
         frame.title(name)
         frame.draw_y(label)
         frame.draw_x("t (0: backdoored, 1: purified)")
-        draw(frame, lines, look, bars=False)
+        draw(frame, lines, look, bars=False, told=telling("t", name.partition(" (")[0]))
         left = (number + 1) * canvas.width / 2
     return canvas.svg()
 
@@ -134,8 +143,14 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
             [replace(o, x=x, y=y, low=y, high=y) for o, y in zip(lines, values, strict=True)],
             look,
             bars=False,
+            told=_telling_layers(names_shown),
         )
     return canvas.svg()
+
+
+def _telling_layers(names: Sequence[str]) -> Told:
+    """Returns what tells the distance of a layer: ``layer1.0.conv1: 2.1 %``."""
+    return lambda line, place: f"{names[place]}: {line.y[place]:.3g} %"
 
 
 def _plain(ticks: Sequence[float]) -> list[str]:

@@ -73,7 +73,7 @@ def perturbed_images(reactivation: str) -> str:
     return (
         f"Reactivation by {reactivation}, which leaves the models as they are and perturbs the "
         "images: the ASR before it (hollow mark) and under the perturbation that was made for each "
-        "model (full mark, with its 95 % interval shaded). A black bar shows the same "
+        "model (full mark, with its 95 % interval shaded). A thick upright bar shows the same "
         "perturbation on the control. Where the bar lies near the full mark, the perturbation is "
         "an adversarial example for any model, and reactivates no backdoor."
     )
@@ -84,8 +84,8 @@ def image_in_place(reactivation: str) -> str:
     return (
         f"Reactivation by {reactivation}, whose image replaces the trigger: the ASR of clean "
         "images with the image that was made for each model (mark, with its 95 % interval "
-        "shaded). A black bar shows the same image on the control. Where the bar lies near the "
-        "mark, the image reactivates no backdoor."
+        "shaded). A thick upright bar shows the same image on the control. Where the bar lies near "
+        "the mark, the image reactivates no backdoor."
     )
 
 

@@ -94,7 +94,7 @@ def build_leaderboard(stores: Stores, made: Sequence[Board], say: Say = silent) 
     return render_page(
         "leaderboard.html.j2",
         headline=_headline(made),
-        header=[(column.header, column.switches) for column in shown],
+        header=[(column.header, column.switches, column.wordy) for column in shown],
         lines=lines,
         behind=_behind(rows, lines, evidence),
         filters=json.dumps(_FILTERS),
@@ -161,6 +161,7 @@ def _cell(row: BoardRow, column: BoardColumn, evidence: Evidence) -> dict[str, A
     sort = column.sort(row) if column.sort else None
     return {
         "text": text,
+        "wordy": column.wordy,
         "name": printable(f"{column.header} of {row.label}, {row.attack}: {text}"),
         "sort": "" if sort is None else f"{sort:.6g}",
         "shade": max(0.0, mean) if column.shade and mean is not None else None,

@@ -28,7 +28,9 @@ def render_page(name: str, **content: Any) -> str:  # noqa: ANN401  # whatever t
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(sentence=_as_sentence, signed=_signed, printable=printable)
+    environment.filters.update(
+        sentence=_as_sentence, signed=_signed, printable=printable, uncommented=_uncommented
+    )
     return environment.get_template(name).render(**content)
 
 
@@ -42,6 +44,11 @@ def _as_sentence(note: str) -> str:
     """Returns a note with a capital letter, a full stop, and minus signs before numbers."""
     text = re.sub(r"(?<!\w)-(?=\d)", "\u2212", note)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _uncommented(script: str) -> str:
+    """Returns a script without the lines that hold a comment alone."""
+    return re.sub(r"^ *//.*\n", "", script, flags=re.MULTILINE)
 
 
 def _signed(number: str) -> str:

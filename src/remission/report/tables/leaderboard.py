@@ -65,6 +65,7 @@ class BoardColumn:
             shows none.
         sort: returns the value that rows are sorted by; None: the text.
         shade: whether it is shaded by the mean of the number.
+        wordy: whether it holds words and no numbers.
         switches: switch of the page -> the value at which the column is shown.
         wanted: returns whether the column is shown for these rows.
     """
@@ -74,6 +75,7 @@ class BoardColumn:
     number: str = ""
     sort: Callable[[BoardRow], float | None] | None = None
     shade: bool = False
+    wordy: bool = False
     switches: Mapping[str, str] = field(default_factory=dict)
     wanted: Callable[[Sequence[BoardRow]], bool] = lambda rows: True
 
@@ -125,7 +127,7 @@ def attack_text(row: BoardRow) -> str:
     if row.attack != ALL:
         return row.attack
     count, total = row.attacks, row.attacks_of_board
-    return f"{ALL} ({total})" if count == total else f"{count} of {total} attacks"
+    return ALL if count == total else f"{count} of {total} attacks"
 
 
 def held_out_text(row: BoardRow) -> str:
@@ -159,16 +161,23 @@ _FIRST = [
     ),
     BoardColumn(
         header="data set",
+        wordy=True,
         text=lambda row: row.key.dataset,
         wanted=_varies(lambda row: row.key.dataset),
     ),
     BoardColumn(
-        header="model", text=lambda row: row.key.arch, wanted=_varies(lambda row: row.key.arch)
+        header="model",
+        wordy=True,
+        text=lambda row: row.key.arch,
+        wanted=_varies(lambda row: row.key.arch),
     ),
     BoardColumn(
-        header="runs", text=lambda row: row.setting or MISSING, wanted=_varies(lambda r: r.setting)
+        header="runs",
+        wordy=True,
+        text=lambda row: row.setting or MISSING,
+        wanted=_varies(lambda r: r.setting),
     ),
-    BoardColumn(header="attack", text=attack_text),
+    BoardColumn(header="attack", wordy=True, text=attack_text),
 ]
 _LAST = [
     BoardColumn(header="purified", text=lambda row: purified_text(row.cells)),
@@ -190,8 +199,10 @@ _LAST = [
         number=SECONDS,
         sort=lambda row: row.number(SECONDS).estimate.mean,
     ),
-    BoardColumn(header="attacks held out", text=held_out_text),
-    BoardColumn(header="given", text=lambda row: ", ".join(row.needs) or MISSING),
+    BoardColumn(header="attacks held out", wordy=True, text=held_out_text),
+    BoardColumn(
+        header="threat model", wordy=True, text=lambda row: ", ".join(row.needs) or MISSING
+    ),
 ]
 
 

@@ -214,6 +214,12 @@
 
   // ---- Curves --------------------------------------------------------------------------------------------------
 
+  // At most seven of some points, the first and the last among them.
+  function thinned(points) {
+    const step = Math.ceil(Math.max(1, points.length - 1) / 6);
+    return points.filter((_, place) => place % step === 0 || place === points.length - 1);
+  }
+
   function interactiveFigure(figure) {
     const svg = figure.querySelector("svg"), groups = all("g[data-line]", svg);
     const names = Array.from(new Set(groups.map((group) => group.dataset.line)));
@@ -237,7 +243,8 @@
       const swatch = make("span", { class: "dot", "aria-hidden": "true" });
       swatch.style.background = shown(name)[0].dataset.colour;
       const entry = button({ "aria-pressed": "true" }, swatch, name);
-      const values = points.filter((point) => point.group.dataset.line === name).map((point) => point.value).join("; ");
+      const values = shown(name).flatMap((group) => thinned(points.filter((point) => point.group === group)))
+        .map((point) => point.value).join("; ");
       entry.addEventListener("click", () => {
         const off = entry.getAttribute("aria-pressed") === "true";
         entry.setAttribute("aria-pressed", String(!off));
