@@ -8,7 +8,7 @@ retuning, since otherwise a purifier would gain by breaking the models that it c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from remission.intervals import Interval, mean_of, student_half_width
@@ -168,11 +168,16 @@ class BoardNumbers:
             interval=interval if alone else None,
         )
 
-    def _ids(self, columns: Iterable[Column]) -> list[str]:
+    def _ids(self, columns: Iterable[Column], seeds: Iterable[int]) -> list[str]:
         """Returns the records of the model and of the control, before and after retunings."""
         compared = [self.group.comparison(self.row, column) for column in columns]
         cells = [*self.row.at(None), *(cell for one in compared for cell in one.ours)]
-        return [cell.id for cell in (*cells, *(cell for one in compared for cell in one.control))]
+        control = self.group.row(CONTROL)
+        cells += [cell for one in compared for cell in one.control]
+        if control:  # of a lost cell the control alone was retuned, and is compared with the victim
+            cells += [cell for one in compared for cell in control.at(one.column)]
+        wanted = set(seeds)
+        return [cell.id for cell in cells if cell.seed in wanted]
 
     def _gap(self) -> BoardNumber:
         if len(self.columns) < 2:
@@ -182,7 +187,7 @@ class BoardNumbers:
         gaps |= {seed: gap for seed, gap in unpurified.items() if seed in self.lost}
         scored = score(self.group, self.row, self.columns)
         interval = scored.gap.interval if scored else None
-        return self._number(gaps, self._ids(self.columns), interval)
+        return self._number(gaps, self._ids(self.columns, gaps), interval)
 
     def _gap_after(self, column: Column) -> BoardNumber:
         compared, control = self.group.comparison(self.row, column), self.group.row(CONTROL)
@@ -190,7 +195,7 @@ class BoardNumbers:
         gaps = {seed: gap for seed, gap in gaps.items() if seed not in self.lost}
         rates = by_seed(control.at(column), "asr") if control else {}
         gaps |= {seed: 1 - rate for seed, rate in rates.items() if seed in self.lost}
-        return self._number(gaps, self._ids([column]), compared.gap.interval)
+        return self._number(gaps, self._ids([column], gaps), compared.gap.interval)
 
     def _worst(self) -> dict[str, BoardNumber]:
         """Returns the worst gap within each bound; empty without ensembles."""
@@ -213,17 +218,21 @@ class BoardNumbers:
             for seed in ours
         }
 
-    def _worst_ids(self, seeds: Iterable[int]) -> list[str]:
+    def _worst_ids(self, seeds: Collection[int]) -> list[str]:
         models = [self.row, *(row for row in [self.group.row(CONTROL)] if row)]
         keys = [(model.purifier, seed) for model in models for seed in seeds]
         ensembles = [name for key in keys for name in self.ensemble_ids.get(key, ())]
-        return [*(cell.id for model in models for cell in model.at(None)), *ensembles]
+        before = [cell for model in models for cell in model.at(None)]
+        return [*(cell.id for cell in before if cell.seed in seeds), *ensembles]
 
     def _before(self) -> dict[str, BoardNumber]:
         """Returns the numbers of the purified models before any reactivation."""
         result = worst(self.group, self.row)
         own = [cell.id for cell in self.row.at(None)]
-        victims = [cell.id for cell in self.victim.at(None)] if self.victim else []
+        seeds = {cell.seed for cell in self.row.at(None)}
+        victims = (
+            [cell.id for cell in self.victim.at(None) if cell.seed in seeds] if self.victim else []
+        )
         unapplied = self.group.unapplied_seeds(self.row) | self.group.failed_attacks
         losses = self.group.losses(self.row)
         change = {seed: -loss for seed, loss in losses.items() if seed not in unapplied}

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from remission.records import brief
 from remission.report.groups.estimates import MISSING
-from remission.report.groups.labels import printable
+from remission.report.groups.labels import flat, printable
 from remission.report.groups.sentences import listed
 from remission.report.measures.board_numbers import GAP
 from remission.report.measures.leaderboard import (
@@ -22,7 +23,7 @@ from remission.report.measures.leaderboard import (
 from remission.report.measures.worst_gap import BOUNDS, MIDDLE
 from remission.report.page.evidence import Evidence, Stores
 from remission.report.page.files import Say, check_place, silent, write_page
-from remission.report.page.template import as_json, render_page
+from remission.report.page.template import as_json, render_page, with_minus
 from remission.report.page.worst import worst_parts
 from remission.report.tables.formats import csv_text
 from remission.report.tables.leaderboard import (
@@ -156,7 +157,7 @@ def _line(
 
 
 def _cell(row: BoardRow, column: BoardColumn, evidence: Evidence) -> dict[str, Any]:
-    text, number = printable(column.text(row)), row.number(column.number)
+    text, number = with_minus(printable(column.text(row))), row.number(column.number)
     mean = number.estimate.mean
     sort = column.sort(row) if column.sort else None
     return {
@@ -187,11 +188,18 @@ def _behind(
             {
                 "number": line["number"],
                 "title": f"{line['label']}, {line['attack']}",
+                "settings": printable(", ".join(_settings(row))),
                 "rows": [(number, lines[number]["attack"]) for number in single],
                 "records": [] if single else [(n, evidence.label(n)) for n in numbers],
             }
         )
     return found
+
+
+def _settings(row: BoardRow) -> list[str]:
+    """Returns the exact settings of a purifier, its name first."""
+    parameters = flat(brief(row.purifier.parameters))
+    return [row.purifier.name, *(f"{key} = {value}" for key, value in parameters.items())]
 
 
 def _measures() -> list[str]:

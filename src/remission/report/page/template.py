@@ -42,13 +42,18 @@ def as_json(value: object) -> str:
 
 def _as_sentence(note: str) -> str:
     """Returns a note with a capital letter, a full stop, and minus signs before numbers."""
-    text = re.sub(r"(?<!\w)-(?=\d)", "\u2212", note)
+    text = with_minus(note)
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def _uncommented(script: str) -> str:
     """Returns a script without the lines that hold a comment alone."""
     return re.sub(r"^ *//.*\n", "", script, flags=re.MULTILINE)
+
+
+def with_minus(text: str) -> str:
+    """Returns a text with minus signs in place of hyphens before numbers."""
+    return re.sub(r"(?<!\w)-(?=\d)", "\u2212", text)
 
 
 def _signed(number: str) -> str:

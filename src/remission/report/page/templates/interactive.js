@@ -6,7 +6,8 @@
 //   data-switches  JSON, {"bound": "Bound"}: of the header cells with data-bound, one value is shown at a time
 //   td[data-sort]  the value that a cell is sorted by, where its text is not that value
 //   tr.victim, tr.none, tr.control   stay above the others, in their order
-//   a[data-records="3 17"]           opens a panel with copies of the elements record-3 and record-17
+//   a[data-records="3 17"]           opens a panel with copies of the elements record-3 and record-17, and of the
+//                                    settings in the element that the link leads to
 // A figure whose SVG has groups g[data-line] gets a legend whose buttons switch lines off and on.
 //   data-points    JSON, [[x, y, "text"]]: what the pointer shows near a point, in the units of the SVG
 // A form with the class "compare" shows the differences of two rows, from the JSON element that it names.
@@ -160,7 +161,8 @@
         return copy;
       });
       const count = `${numbers.length} ${numbers.length === 1 ? "record is" : "records are"} behind this number.`;
-      content.replaceChildren(make("p", { class: "note" }, count), ...copies);
+      const settings = document.querySelector(`${link.hash} .settings`)?.cloneNode(true) ?? "";
+      content.replaceChildren(settings, make("p", { class: "note" }, count), ...copies);
       panel.showModal();
     }));
     // The text of a link leads to a place of the page that lies behind the panel.
@@ -241,7 +243,8 @@
     const fade = (name) => groups.forEach((group) => group.classList.toggle("faded", name !== null && group.dataset.line !== name));
     names.forEach((name) => {
       const swatch = make("span", { class: "dot", "aria-hidden": "true" });
-      swatch.style.background = shown(name)[0].dataset.colour;
+      const { colour } = shown(name)[0].dataset;
+      swatch.style.background = colour === "#000000" ? "currentColor" : colour; // black turns light on a dark page
       const entry = button({ "aria-pressed": "true" }, swatch, name);
       const values = shown(name).flatMap((group) => thinned(points.filter((point) => point.group === group)))
         .map((point) => point.value).join("; ");
@@ -273,7 +276,7 @@
       tip.style.top = `${matrix.f + scale * near.point.y - box.top - 34}px`;
     });
     svg.addEventListener("pointerleave", () => { tip.hidden = true; fade(null); });
-    svg.after(legend, status, tip);
+    (svg.closest(".wide") ?? svg).after(legend, status, tip);
   }
 
   // The forms come first, since each fills its lists when its table changes.
