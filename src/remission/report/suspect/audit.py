@@ -14,27 +14,21 @@ from remission.report.figures.weight_space import path_figure
 from remission.report.page.pictures import Pictures, compare_strips
 from remission.report.page.template import render_page
 from remission.report.suspect.depth import TriggerComparison, decisive
+from remission.report.suspect.in_short import in_short, one_sentence
 from remission.report.suspect.purification import normalisations_table
 from remission.report.suspect.sentences import percent, reading_lines
-from remission.report.suspect.verdict import AuditOutcome, judge
+from remission.report.suspect.verdict import judge
 from remission.report.tables.formats import Table
 
 _SUSPECTED, _FRESH = "suspected trigger", "fresh triggers, mean"
 _LOOK: Look = {"": Style("#9a9a9a", "", "-", 0.9)}
 _COLOURS = ("#D55E00", "#0072B2", "#CC79A7", "#009E73")
-_PLAIN: dict[AuditOutcome, str] = {
-    "not purified": "The backdoor works.",
-    "in remission": "The backdoor is in remission: a few poisoned images bring it back.",
-    "no relapse found": "A class stands out, and nothing that was tried brings a backdoor back.",
-    "no backdoor found": "Nothing points to a backdoor.",
-    "cannot tell": "The audit cannot tell.",
-}
 
 
 def audit_page(
     audit: SuspectAudit, pictures: tuple[bytes, bytes] | None = None, count: int = 8
 ) -> str:
-    """Returns the page as HTML text: no network request, no script.
+    """Returns the page as HTML text: no network request, readable without its script.
 
     Args:
         audit: what is shown.
@@ -50,7 +44,9 @@ def audit_page(
     return render_page(
         "audit.html.j2",
         verdict=verdict.outcome,
-        plain=_PLAIN[verdict.outcome],
+        sentence=one_sentence(audit, verdict.outcome),
+        in_short=in_short(audit, verdict.outcome),
+        file=(audit.purified or audit.suspect).file,
         exact=audit.exact,
         reasons=verdict.reasons,
         limits=verdict.limits,
@@ -95,7 +91,7 @@ def _triggers(audit: SuspectAudit) -> Table:
             row.append(f"{_short(worst.success)} ({worst.setting})" if worst else "–")
             row.append(_short(one.perturbed))
         rows.append(row)
-        kinds.append("purifier" if one.role == "suspected" else "none")
+        kinds.append("purifier" if one.role == "suspected" else "fresh")
     note = (
         "Success in percent on held-out images of other classes: the share that is given the "
         "class of the trigger. n is the number of poisoned images of a retuning. A second trigger "

@@ -24,7 +24,9 @@ def test_a_page_stands_alone(found: SuspectAudit, pictures: bool) -> None:
 
 def test_the_verdict_is_the_headline() -> None:
     page = audit_page(audit(), strips())
-    assert "<h1>Audit: no relapse found</h1>" in page
+    sentence = "A class stands out, and nothing that was tried brings a backdoor back."
+    assert f"<h1>{sentence}</h1>" in page
+    assert '<strong class="verdict no-relapse-found">no relapse found</strong>' in page
     assert "the numbers are estimates by an inverted trigger" in page
     assert "The trigger was given" in audit_page(audit(exact=True), None)
     assert page.count("<figure") == 2, "curves and line"
