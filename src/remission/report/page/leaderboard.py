@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from remission.errors import StoreError
 from remission.records import brief
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.labels import flat, printable
@@ -68,6 +69,10 @@ def write_leaderboard(
         StoreError: a store cannot be read, or a file cannot be written.
     """
     table = out.with_suffix(".csv")
+    if table == out:
+        raise StoreError(
+            f"'{out}' would be the page and the table", "name another file, like leaderboard.html"
+        )
     for file in (out, table):
         check_place(file, folders)
     say("reading records")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -20,6 +21,14 @@ KEYS = {
     "ArrowDown": (40, ""),
 }
 
+START = """
+import fcntl, os, sys
+read, write = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(read, 3); os.dup2(write, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""Starts the browser, which reads commands from descriptor 3 and answers on 4."""
+
 
 class Browser:
     """One page in a browser of its own; every console message and request is kept."""
@@ -29,10 +38,11 @@ class Browser:
         (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
         self.process = subprocess.Popen(
             [
-                "/bin/sh",
+                sys.executable,
                 "-c",
-                f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}',
-                "sh",
+                START,
+                str(theirs_in),
+                str(theirs_out),
                 BROWSER,
                 "--headless",
                 "--no-sandbox",
@@ -58,6 +68,13 @@ class Browser:
         self._number = 0
         self._session: str | None = None
         self._events: list[dict[str, Any]] = []
+        try:
+            self._attach(scripts)
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self, scripts: bool) -> None:
         pages = self.call("Target.getTargets")["targetInfos"]
         target = next(page["targetId"] for page in pages if page["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -76,7 +93,11 @@ class Browser:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._out.close()  # the browser ends with its pipe
+        self.close()
+
+    def close(self) -> None:
+        """Ends the browser, which it does when its pipe is closed."""
+        self._out.close()
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
