@@ -32,6 +32,7 @@ except SystemExit as left:
         ["table", "STORE"],
         ["table", "STORE", "--view", "paths", "--format", "json"],
         ["report", "STORE", "-o", "PAGE"],
+        ["leaderboard", "STORE", "-o", "PAGE"],
         ["store", "verify", "STORE"],
         ["store", "gc", "STORE"],
         ["data", "list"],

@@ -60,12 +60,12 @@ class Canvas:
         Args:
             name: of the line; what is drawn under the same name later belongs to it, too.
             colour: of the line.
-            points: what a reader is told near a point; points that are no numbers are left out.
+            points: what a reader sees near a point; points that are no numbers are left out.
         """
-        told = [[round(x, 1), round(y, 1), text] for (x, y), text in points if _known((x, y))]
+        texts = [[round(x, 1), round(y, 1), text] for (x, y), text in points if _known((x, y))]
         attributes = {"data-line": name, "data-colour": colour}
-        if told:
-            attributes["data-points"] = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        if texts:
+            attributes["data-points"] = json.dumps(texts, ensure_ascii=False, separators=(",", ":"))
         with self._group(attributes):
             yield
 

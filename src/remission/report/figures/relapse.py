@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from remission.report.figures.canvas import Canvas, text_width
 from remission.report.figures.frame import GREY, NAMED, Frame, Scale, margin
 from remission.report.figures.lines import Series
-from remission.report.figures.style import Look, draw, style_of, telling
+from remission.report.figures.style import Look, draw, point_text, style_of
 
 _WIDTH = 590.0
 _PERCENT = Scale(-3, 103)
@@ -41,7 +41,7 @@ def relapse_figure(series: Sequence[Series], look: Look, victim: float | None) -
         canvas.line([start, end], GREY, 0.9)
         x, y = frame.at(0, victim)
         canvas.text((x + 2, y + (7 if victim > 50 else -7)), "victim", colour=GREY, size=8.5)
-    draw(frame, series, look, bars=True, told=telling("n", "ASR", "%"))
+    draw(frame, series, look, bars=True, text_of=point_text("n", "ASR", "%"))
     _label_ends(frame, series, look)
     return canvas.svg()
 

@@ -28,8 +28,8 @@ class Style:
 
 Look = Mapping[str, Style]
 """Label of a purifier or an attack -> how it is drawn."""
-Told = Callable[[Series, int], str]
-"""Takes a line and the place of a point, returns what a reader is told near it."""
+PointText = Callable[[Series, int], str]
+"""Takes a line and the place of a point, returns what a reader sees near it."""
 CONTROL_STYLE = Style("#000000", "", "--", 2.6)
 
 
@@ -54,7 +54,7 @@ def draw(
     *,
     bars: bool,
     width: float | None = None,
-    told: Told,
+    text_of: PointText,
 ) -> None:
     """Draws lines with bars or bands for their intervals, the control's on top.
 
@@ -64,13 +64,13 @@ def draw(
         look: label -> style.
         bars: whether intervals are vertical bars; else they are bands.
         width: of the lines, which then have no marks; None: as in their styles.
-        told: returns what a reader is told near a point, as :func:`telling` makes it.
+        text_of: returns what a reader sees near a point, as :func:`point_text` makes it.
     """
     for line in sorted(lines, key=lambda line: line.control):
         style = style_of(line, look)
         points = frame.points(line.x, line.y)
         low, high = frame.points(line.x, line.low), frame.points(line.x, line.high)
-        texts = [told(line, place) for place in range(len(points))]
+        texts = [text_of(line, place) for place in range(len(points))]
         with frame.canvas.named(line.label, style.colour, zip(points, texts, strict=True)):
             if not bars and line.low != line.y:
                 frame.canvas.area([[*low, *reversed(high)]], style.colour, opacity=0.15)
@@ -82,8 +82,8 @@ def draw(
                 frame.canvas.strokes(zip(low, high, strict=True), style.colour, 1)
 
 
-def telling(across: str, up: str, unit: str = "") -> Told:
-    """Returns what tells the values of a line at its points: ``t = 0.5: C-Acc 90.1 %``.
+def point_text(across: str, up: str, unit: str = "") -> PointText:
+    """Returns a function that writes the values of a line at its points: ``t = 0.5: C-Acc 90.1 %``.
 
     Args:
         across: the name of x.
@@ -91,13 +91,13 @@ def telling(across: str, up: str, unit: str = "") -> Told:
         unit: of y.
     """
 
-    def told(line: Series, place: int) -> str:
+    def text_of(line: Series, place: int) -> str:
         value, low, high = (f"{v:.3g}" for v in (line.y[place], line.low[place], line.high[place]))
         ends = f" [{low}, {high}]" if line.low[place] < line.high[place] else ""
         text = f"{across} = {line.x[place]:g}: {up} {value}{f' {unit}' if unit else ''}{ends}"
         return text.replace("-", "\u2212")
 
-    return told
+    return text_of
 
 
 _HANDLE, _GAP, _BETWEEN, _ROW = 2 * SIZE, 0.8 * SIZE, 2 * SIZE, 1.55 * SIZE

@@ -15,12 +15,12 @@ from remission.report.figures.frame import NAMED, TITLE, Frame, Scale, margin, r
 from remission.report.figures.lines import Panel, Series
 from remission.report.figures.style import (
     Look,
-    Told,
+    PointText,
     draw,
     legend,
     legend_height,
+    point_text,
     style_of,
-    telling,
 )
 
 _NORMALISES = re.compile(r"(^|\.)(bn|norm)[^.]*$|(shortcut|downsample)\.1$")
@@ -58,9 +58,9 @@ def path_figure(
         upper.draw_x(texts=False)
         lower.draw_y("" if number else "C-Acc (%)", texts=number == 0)
         lower.draw_x(across)
-        error, right = telling("t", "1 \u2212 ASR", "%"), telling("t", "C-Acc", "%")
-        draw(upper, panel.error, look, bars=False, told=error)
-        draw(lower, panel.clean_acc, look, bars=False, width=1.0, told=right)
+        error, right = point_text("t", "1 \u2212 ASR", "%"), point_text("t", "C-Acc", "%")
+        draw(upper, panel.error, look, bars=False, text_of=error)
+        draw(lower, panel.clean_acc, look, bars=False, width=1.0, text_of=right)
     return canvas.svg()
 
 
@@ -101,7 +101,7 @@ def loss_figure(panel: Panel, look: Look) -> str:
         frame.title(name)
         frame.draw_y(label)
         frame.draw_x("t (0: backdoored, 1: purified)")
-        draw(frame, lines, look, bars=False, told=telling("t", name.partition(" (")[0]))
+        draw(frame, lines, look, bars=False, text_of=point_text("t", name.partition(" (")[0]))
         left = (number + 1) * canvas.width / 2
     return canvas.svg()
 
@@ -143,13 +143,13 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
             [replace(o, x=x, y=y, low=y, high=y) for o, y in zip(lines, values, strict=True)],
             look,
             bars=False,
-            told=_telling_layers(names_shown),
+            text_of=_layer_text(names_shown),
         )
     return canvas.svg()
 
 
-def _telling_layers(names: Sequence[str]) -> Told:
-    """Returns what tells the distance of a layer: ``layer1.0.conv1: 2.1 %``."""
+def _layer_text(names: Sequence[str]) -> PointText:
+    """Returns a function that writes the distance of a layer: ``layer1.0.conv1: 2.1 %``."""
     return lambda line, place: f"{names[place]}: {line.y[place]:.3g} %"
 
 

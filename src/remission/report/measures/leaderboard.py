@@ -13,7 +13,7 @@ from remission.records.labels import purifier_key
 from remission.report.groups.facts import MethodFacts
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
-from remission.report.groups.labels import MethodKey, trigger_of
+from remission.report.groups.labels import MethodKey, label_methods, trigger_of
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.groups.titles import titles
@@ -49,7 +49,7 @@ class BoardRow:
         attacks: the number of attacks behind the row.
         attacks_of_board: the number of all attacks on this data set and model.
         purifier: the method with its parameters.
-        label: its name among the others.
+        label: its name among the others of the board.
         numbers: name -> number.
         cells: the cells that were purified, and the others.
         needs: what the purifier was given besides the victim.
@@ -162,6 +162,8 @@ class _Maker:
         self.ensembles, self.ids = ensembles, ids
         self.facts, self.trials = facts, trials
         self.names = titles(groups)
+        # The labels of a store with several boards name parameters that differ between boards.
+        self.labels = label_methods(row.purifier for group in groups for row in group.purified)
 
     def board(self) -> Board:
         by_purifier: dict[MethodKey, list[tuple[Group, Row, Numbers]]] = {}
@@ -193,7 +195,7 @@ class _Maker:
             attacks=len(parts),
             attacks_of_board=len(self.groups),
             purifier=row.purifier,
-            label=row.label,
+            label=self.labels[row.purifier],
             numbers=joined([numbers for _, _, numbers in parts]),
             cells=together(purified(group, row) for group, row, _ in parts),
             needs=self._needs(row.purifier),

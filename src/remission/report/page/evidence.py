@@ -71,7 +71,7 @@ def _entry(places: Mapping[str, tuple[str, str]], record: Record, folder: Path) 
     return places[record.id]
 
 
-class Evidence:
+class RecordList:
     """The records that a page refers to, numbered in the order in which they are first named."""
 
     def __init__(self, stores: Stores) -> None:

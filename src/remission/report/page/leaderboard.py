@@ -22,7 +22,7 @@ from remission.report.measures.leaderboard import (
     differences,
 )
 from remission.report.measures.worst_gap import BOUNDS, MIDDLE
-from remission.report.page.evidence import Evidence, Stores
+from remission.report.page.evidence import RecordList, Stores
 from remission.report.page.files import Say, check_place, silent, write_page
 from remission.report.page.template import as_json, render_page, with_minus
 from remission.report.page.worst import worst_parts
@@ -39,7 +39,7 @@ from remission.report.tables.leaderboard import (
 )
 from remission.report.tables.purified import gap_text
 
-_FILTERS = {"dataset": "Data set", "arch": "Model", "attack": "Attack"}
+_FILTERS = {"dataset": "Data set", "arch": "Model", "attack": "Attack", "runs": "Runs"}
 _SWITCHES = {BUDGET: "Budget", BOUND: "Worst retuning costs at most"}
 
 
@@ -78,58 +78,67 @@ def write_leaderboard(
     say("reading records")
     stores = Stores.read(folders, all_settings=all_settings, trials=trials)
     say("comparing purifiers")
-    made = boards(stores.results)
-    page = build_leaderboard(stores, made, say)
+    all_boards = boards(stores.results)
+    page = build_leaderboard(stores, all_boards, say)
     write_page(out, page)
-    write_page(table, csv_text(board_objects(made)) + "\n")
+    write_page(table, csv_text(board_objects(all_boards)) + "\n")
     return table
 
 
-def build_leaderboard(stores: Stores, made: Sequence[Board], say: Say = silent) -> str:
+def build_leaderboard(stores: Stores, all_boards: Sequence[Board], say: Say = silent) -> str:
     """Returns the page as HTML text.
 
     Args:
         stores: the records.
-        made: the boards of these records.
+        all_boards: the boards of these records.
         say: takes a few words on each step of the work.
     """
-    evidence, shown = Evidence(stores), columns(made)
-    rows = [row for board in made for row in board.rows]
+    record_list, shown = RecordList(stores), columns(all_boards)
+    rows = [row for board in all_boards for row in board.rows]
     say("writing the page")
-    lines = [_line(number, row, shown, evidence) for number, row in enumerate(rows)]
+    lines = [
+        _line(number, row, shown, record_list, several=len(all_boards) > 1)
+        for number, row in enumerate(rows)
+    ]
     return render_page(
         "leaderboard.html.j2",
-        headline=_headline(made),
+        headline=_headline(all_boards),
         header=[(column.header, column.switches, column.wordy) for column in shown],
         lines=lines,
-        behind=_behind(rows, lines, evidence),
-        filters=json.dumps(_FILTERS),
+        behind=_behind(rows, lines, record_list),
+        filters=json.dumps(_filters(rows)),
         switches=json.dumps(_SWITCHES),
         defaults=json.dumps({"attack": ALL, BOUND: bound_text(BOUNDS[MIDDLE])}),
         notes=NOTES,
-        differences=as_json({"measures": _measures(), "pairs": _pairs(made)}),
-        paired=[table for board in made if (table := difference_table(board))],
+        differences=as_json({"measures": _measures(), "pairs": _pairs(all_boards)}),
+        paired=[table for board in all_boards if (table := difference_table(board))],
         maps=worst_parts(stores.results),
         hidden=stores.results.note,
         trials=stores.results.trials is not None,
-        **evidence.content(),
+        **record_list.content(),
     )
 
 
-def _headline(made: Sequence[Board]) -> str:
+def _filters(rows: Sequence[BoardRow]) -> dict[str, str]:
+    """Returns the attributes that rows can be filtered by; runs only where they differ."""
+    several = any(row.setting for row in rows)
+    return {name: label for name, label in _FILTERS.items() if several or name != "runs"}
+
+
+def _headline(all_boards: Sequence[Board]) -> str:
     """Returns one or two sentences on the whole board; no full stop at their end."""
-    overall = [row for board in made for row in board.overall]
+    overall = [row for board in all_boards for row in board.overall]
     if not overall:
         return "The stores hold no purified model yet: there is nothing to compare"
     purifiers = len({row.purifier.name for row in overall})
-    attacks = {group.key.attack.name for board in made for group in board.groups}
-    places = listed([f"{key.dataset} with {key.arch}" for key in _places(made)])
+    attacks = {group.key.attack.name for board in all_boards for group in board.groups}
+    places = listed([f"{key.dataset} with {key.arch}" for key in _places(all_boards)])
     sentence = (
         f"{len(overall)} {'row' if len(overall) == 1 else 'rows'} of {purifiers} "
         f"{'purifier' if purifiers == 1 else 'purifiers'} under {len(attacks)} "
         f"{'attack' if len(attacks) == 1 else 'attacks'}, on {places}"
     )
-    if len(made) > 1:
+    if len(all_boards) > 1:
         return sentence
     defences = [row for row in overall if not row.knows_trigger and row.number(GAP).cells]
     if defences:
@@ -141,27 +150,43 @@ def _headline(made: Sequence[Board]) -> str:
     return sentence
 
 
-def _places(made: Sequence[Board]) -> list[Any]:
+def _places(all_boards: Sequence[Board]) -> list[Any]:
     """Returns a key for each data set and model, each once."""
-    keys = [board.groups[0].key for board in made]
+    keys = [board.groups[0].key for board in all_boards]
     return list({(key.dataset, key.arch): key for key in keys}.values())
 
 
 def _line(
-    number: int, row: BoardRow, shown: Sequence[BoardColumn], evidence: Evidence
+    number: int,
+    row: BoardRow,
+    shown: Sequence[BoardColumn],
+    record_list: RecordList,
+    *,
+    several: bool,
 ) -> dict[str, Any]:
-    """Collects one row of the table for the template."""
+    """Collects one row of the table for the template.
+
+    Args:
+        number: of the row on the page.
+        row: the row.
+        shown: the columns.
+        record_list: numbers the records.
+        several: whether the page has several boards, so that labels may occur twice.
+    """
+    place = [row.key.dataset, row.key.arch, *([row.setting] if row.setting else [])]
     return {
         "number": number,
         "label": printable(row.label),
         "attack": printable(row.attack),
+        "scope": printable(" \u00b7 ".join([row.attack, *(place if several else [])])),
         "dataset": printable(row.key.dataset),
         "arch": printable(row.key.arch),
-        "cells": [_cell(row, column, evidence) for column in shown],
+        "runs": printable(row.setting),
+        "cells": [_cell(row, column, record_list) for column in shown],
     }
 
 
-def _cell(row: BoardRow, column: BoardColumn, evidence: Evidence) -> dict[str, Any]:
+def _cell(row: BoardRow, column: BoardColumn, record_list: RecordList) -> dict[str, Any]:
     text, number = with_minus(printable(column.text(row))), row.number(column.number)
     mean = number.estimate.mean
     sort = column.sort(row) if column.sort else None
@@ -171,12 +196,12 @@ def _cell(row: BoardRow, column: BoardColumn, evidence: Evidence) -> dict[str, A
         "name": printable(f"{column.header} of {row.label}, {row.attack}: {text}"),
         "sort": "" if sort is None else f"{sort:.6g}",
         "shade": max(0.0, mean) if column.shade and mean is not None else None,
-        "records": [] if text == MISSING else evidence.numbers(number.records),
+        "records": [] if text == MISSING else record_list.numbers(number.records),
     }
 
 
 def _behind(
-    rows: Sequence[BoardRow], lines: Sequence[dict[str, Any]], evidence: Evidence
+    rows: Sequence[BoardRow], lines: Sequence[dict[str, Any]], record_list: RecordList
 ) -> list[dict[str, Any]]:
     """Returns the records behind each row; a row over all attacks leads to those of each attack."""
     found = []
@@ -195,7 +220,7 @@ def _behind(
                 "title": f"{line['label']}, {line['attack']}",
                 "settings": printable(", ".join(_settings(row))),
                 "rows": [(number, lines[number]["attack"]) for number in single],
-                "records": [] if single else [(n, evidence.label(n)) for n in numbers],
+                "records": [] if single else [(n, record_list.label(n)) for n in numbers],
             }
         )
     return found
@@ -212,10 +237,10 @@ def _measures() -> list[str]:
     return ["Standard gap", *(f"Worst gap within {bound_text(bound)}" for bound in BOUNDS)]
 
 
-def _pairs(made: Sequence[Board]) -> dict[str, list[list[float | None] | None]]:
+def _pairs(all_boards: Sequence[Board]) -> dict[str, list[list[float | None] | None]]:
     """Returns the differences in points: ``first-second`` -> mean, half width, cells of each."""
     pairs, start = {}, 0
-    for board in made:
+    for board in all_boards:
         for pair in differences(board):
             values = [
                 value and [_points(value[0]), _points(value[1]), value[2]] for value in pair.values

@@ -67,7 +67,7 @@ class BoardColumn:
         shade: whether it is shaded by the mean of the number.
         wordy: whether it holds words and no numbers.
         switches: switch of the page -> the value at which the column is shown.
-        wanted: returns whether the column is shown for these rows.
+        applies: returns whether the column is shown for these rows.
     """
 
     header: str
@@ -77,7 +77,7 @@ class BoardColumn:
     shade: bool = False
     wordy: bool = False
     switches: Mapping[str, str] = field(default_factory=dict)
-    wanted: Callable[[Sequence[BoardRow]], bool] = lambda rows: True
+    applies: Callable[[Sequence[BoardRow]], bool] = lambda rows: True
 
 
 def columns(boards: Sequence[Board]) -> list[BoardColumn]:
@@ -92,7 +92,7 @@ def columns(boards: Sequence[Board]) -> list[BoardColumn]:
             if any(row.number(at_bound(bound)).cells for row in rows)
         ),
     ]
-    return [column for column in [*_FIRST, *numbers, *_LAST] if column.wanted(rows)]
+    return [column for column in [*_FIRST, *numbers, *_LAST] if column.applies(rows)]
 
 
 def budgets(rows: Sequence[BoardRow]) -> list[int]:
@@ -163,19 +163,19 @@ _FIRST = [
         header="data set",
         wordy=True,
         text=lambda row: row.key.dataset,
-        wanted=_varies(lambda row: row.key.dataset),
+        applies=_varies(lambda row: row.key.dataset),
     ),
     BoardColumn(
         header="model",
         wordy=True,
         text=lambda row: row.key.arch,
-        wanted=_varies(lambda row: row.key.arch),
+        applies=_varies(lambda row: row.key.arch),
     ),
     BoardColumn(
         header="runs",
         wordy=True,
         text=lambda row: row.setting or MISSING,
-        wanted=_varies(lambda r: r.setting),
+        applies=_varies(lambda r: r.setting),
     ),
     BoardColumn(header="attack", wordy=True, text=attack_text),
 ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from xml.etree import ElementTree
 
@@ -81,3 +82,20 @@ def test_the_width_of_text() -> None:
     assert text_width("0000000000", 10) == pytest.approx(10 * 10 * 1303 / 2048, rel=0.03)
     assert text_width("wide", 10, bold=True) > text_width("wide", 10)
     assert text_width("深層", 10) > 0, "a letter that the font lacks is no error and no warning"
+
+
+def test_what_is_drawn_under_a_name_is_a_group_with_texts_at_its_points() -> None:
+    canvas = Canvas(10, 10)
+    points = [((1.04, 2.0), "n = 1"), ((math.nan, 3.0), "n = 5"), ((4.0, 5.0), 'a "<b>"')]
+    with canvas.named("a & b", "#D55E00", points):
+        canvas.line([(1, 2), (4, 5)], "#D55E00")
+    canvas.line([(0, 0), (1, 1)], "black")
+    root = ElementTree.fromstring(canvas.svg())
+    (group,) = root.findall(f"{SVG}g")
+    assert (group.get("data-line"), group.get("data-colour")) == ("a & b", "#D55E00")
+    assert json.loads(group.get("data-points") or "") == [
+        [1.0, 2.0, "n = 1"],
+        [4.0, 5.0, 'a "<b>"'],
+    ]
+    assert len(group) == 1
+    assert len(root) == 2, "what is drawn afterwards lies outside"

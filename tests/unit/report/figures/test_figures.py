@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -120,3 +121,19 @@ def test_a_drawing_in_a_page_says_what_it_shows() -> None:
     assert drawing.inline == (
         '<svg role="img" aria-label="a &quot;title&quot;. A &lt;caption&gt;."><path/></svg>'
     )
+
+
+def test_every_line_of_a_relapse_figure_has_its_values(tmp_path: Path) -> None:
+    (group,) = Results(grid(tmp_path)).groups
+    drawing = next(relapse_drawings(group, styles(row.label for row in group.purified)))
+    parts = list(ElementTree.fromstring(drawing.svg).iter(f"{SVG}g"))
+    with_points = [part for part in parts if part.get("data-points")]
+    assert {part.get("data-line") for part in with_points} == {
+        row.label for row in group.rows if row.purifier.name != "none"
+    }
+    anp = next(part for part in with_points if part.get("data-line") == "anp")
+    texts = [text for _, _, text in json.loads(anp.get("data-points") or "")]
+    assert texts[0].startswith("n = 0: ASR 1 % [0.8")
+    assert [text.partition(":")[0] for text in texts] == ["n = 0", "n = 1", "n = 5", "n = 100"]
+    drawn = {text.text for part in parts for text in part.iter(f"{SVG}text")}
+    assert {row.label for row in group.purified} <= drawn, "its name is switched with the line"

@@ -81,6 +81,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility"):
             self.call(f"{domain}.enable")
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         if not scripts:
             self.call("Emulation.setScriptExecutionDisabled", value=True)
 

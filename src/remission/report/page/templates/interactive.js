@@ -5,6 +5,7 @@
 //   data-defaults  JSON, {"attack": "all attacks"}: the filters at the start
 //   data-switches  JSON, {"bound": "Bound"}: of the header cells with data-bound, one value is shown at a time
 //   td[data-sort]  the value that a cell is sorted by, where its text is not that value
+//   tr[data-label]  the name of a row, and tr[data-scope] what tells rows of the same name apart
 //   tr.victim, tr.none, tr.control   stay above the others, in their order
 //   a[data-records="3 17"]           opens a panel with copies of the elements record-3 and record-17, and of the
 //                                    settings in the element that the link leads to
@@ -59,7 +60,9 @@
     const body = table.tBodies[0], heads = columnHeads(table), rows = Array.from(body.rows);
     const pinned = (row) => ["victim", "none", "control"].some((kind) => row.classList.contains(kind));
     const keys = new Map(rows.map((row) => [row, Array.from(row.cells, keyOf)]));
-    const names = new Map(rows.map((row) => [row, (row.dataset.label ?? row.cells[0].textContent).trim()]));
+    const scopes = new Set(rows.map((row) => row.dataset.scope));
+    const nameOf = ({ dataset, cells }) => (scopes.size > 1 ? `${dataset.label}, ${dataset.scope}` : cells[0].textContent.trim());
+    const names = new Map(rows.map((row) => [row, nameOf(row)]));
     const headNames = heads.map((head) => head.textContent.replace(/\u200b/g, "").trim());
     const status = announcer({ class: "status" });
     const choice = json(table.dataset.defaults), switched = {}, away = new Set();

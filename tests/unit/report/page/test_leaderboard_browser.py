@@ -114,12 +114,14 @@ def test_the_keyboard_alone_sorts_hides_and_brings_back(board: Browser) -> None:
     first = labels(board)
     board.press("Space")
     assert labels(board)[:4] == first[:4][::-1]
-    name = labels(board)[0]
+    name, then = board.run(
+        f"{VISIBLE}.slice(0, 2).map((row) => `${{row.dataset.label}}, ${{row.dataset.scope}}`)"
+    )
     tab_to(board, f"Hide {name}")
     board.press("Enter")
-    assert name not in labels(board)
+    assert len(labels(board)) == len(first) - 1
     assert board.run(STATUS).startswith(f"{name} is hidden. ")
-    assert board.run(FOCUS) == f"Hide {labels(board)[0]}", "the focus stays in the table"
+    assert board.run(FOCUS) == f"Hide {then}", "the focus stays in the table"
     board.press("Space")
     assert len(labels(board)) == len(first) - 2
     board.run("document.querySelector('.back').focus()")
