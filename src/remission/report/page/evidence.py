@@ -82,16 +82,21 @@ class RecordList:
             if record.cell:
                 self._by_id.setdefault(record.cell.id, record)
         self._numbers: dict[str, int] = {}
+        self._order: list[str] = []
 
     def numbers(self, identities: Iterable[str]) -> list[int]:
         """Returns the numbers of records, or of the records of cells, on the page."""
         records = (self._by_id[name] for name in identities if name in self._by_id)
         ids = dict.fromkeys(record.id for record in records)
-        return [self._numbers.setdefault(name, len(self._numbers)) for name in ids]
+        for name in ids:
+            if name not in self._numbers:
+                self._numbers[name] = len(self._order)
+                self._order.append(name)
+        return [self._numbers[name] for name in ids]
 
     def label(self, number: int) -> str:
         """Returns the label of a record by its number."""
-        return printable(self._by_id[list(self._numbers)[number]].label)
+        return printable(self._by_id[self._order[number]].label)
 
     def content(self) -> dict[str, Any]:
         """Collects the content of the template ``records.html.j2``."""

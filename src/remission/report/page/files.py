@@ -32,7 +32,7 @@ def check_place(out: Path, stores: Sequence[Path]) -> None:
     parent = out.parent
     if not parent.is_dir():
         raise StoreError(
-            f"the folder '{parent}' for the report does not exist",
+            f"the folder '{parent}' for the page does not exist",
             "create it, or name a file in a folder that exists",
         )
     if out.is_symlink() or (out.exists() and not out.is_file()):
@@ -53,6 +53,6 @@ def write_page(out: Path, content: str | bytes) -> None:
         write_whole(out, [content if isinstance(content, bytes) else content.encode()])
     except OSError as error:
         raise StoreError(
-            f"the report '{out}' cannot be written ({error.strerror or error})",
+            f"the file '{out}' cannot be written ({error.strerror or error})",
             "free some space, or name a file in a folder that you may write to",
         ) from error
