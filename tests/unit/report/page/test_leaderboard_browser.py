@@ -98,7 +98,7 @@ def test_a_click_sorts_by_a_column_and_another_turns_it_round(board: Browser) ->
     board.click(head(board, "largest O-ASR"))
     assert [float(text) for text in texts(board, "largest O-ASR")] == sorted(rates, reverse=True)
     assert board.run(sorts) == ["descending"]
-    assert board.run(STATUS).endswith("sorted by largest O-ASR, largest first.")
+    assert board.run(STATUS).endswith("sorted by largest O-ASR, descending.")
 
 
 def test_rows_without_a_number_come_last_in_both_directions(board: Browser) -> None:

@@ -93,7 +93,7 @@
       const sorted = rows.filter((row) => !pinned(row)).map((row, index) => ({ row, index }));
       sorted.sort((a, b) => compareKeys(keys.get(a.row)[place], keys.get(b.row)[place], direction) || a.index - b.index);
       body.append(...rows.filter(pinned), ...sorted.map((entry) => entry.row));
-      order = `, sorted by ${headNames[place]}, ${falls ? "largest first" : "smallest first"}`;
+      order = `, sorted by ${headNames[place]}, ${falls ? "descending" : "ascending"}`;
       update();
     }
 
