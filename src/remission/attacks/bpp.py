@@ -99,7 +99,7 @@ class Bpp(TrainingAttack):
         )
 
     def adversarial(self, model: Classifier, images: Tensor, wanted: Tensor) -> Tensor:
-        """Returns the change d, |d| <= r, that drives ``images`` to the classes ``wanted``.
+        """Returns the change d, ``|d| <= r``, that drives ``images`` to the classes ``wanted``.
 
         d <- clip(d - a * sign(grad CE(f(x + d), wanted)), -r, r), starting at 0, f in eval mode. r
         is half a level, the most that rounding alone can change, and a = 2.5 r / steps (Madry et
