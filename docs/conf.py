@@ -52,6 +52,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
+    "default_thumb_file": str(DOCS / "report.png"),
     "show_signature": False,
     "min_reported_time": 0,
 }

@@ -38,7 +38,7 @@ class Line(DirtyLabel):
         del seed
         mask = torch.zeros(1, *shape[1:])
         mask[..., self.column] = 1
-        return Patch(torch.ones(shape), mask)
+        return Patch(mask, torch.ones(shape))
 
 
 # %%
