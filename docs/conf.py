@@ -77,10 +77,30 @@ def outward(text: str, source: str) -> str:
     return re.sub(r"\[(?P<words>[^\]]*)\]\(\.\./(?P<path>[^)#\s]+)\)", rewrite, text)
 
 
-def _rewrite_source(_app: Sphinx, _name: str, source: list[str]) -> None:
+BOARD = "board.html"
+"""The leaderboard of the results in git, a page of its own beside the others."""
+_COMPARED = ("purifiers", "comparison")
+"""The folders of results that it compares, where there are such."""
+_LINK = f'<p><a href="{BOARD}">The leaderboard of the results in this repository</a></p>'
+
+
+def _rewrite_source(_app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = outward(source[0], SOURCE)
+    if name == "leaderboard":
+        source[0] = source[0].replace("\n## ", f"\n{_LINK}\n\n## ", 1)
+
+
+def _write_board(app: Sphinx, error: Exception | None) -> None:
+    """Writes the leaderboard into the site, from records alone."""
+    if error is None and app.builder.name == "html":
+        from remission.report.page.leaderboard import write_leaderboard
+
+        results = DOCS.parent / "results"
+        stores = [results / name for name in _COMPARED if (results / name).is_dir()]
+        write_leaderboard(stores, Path(app.outdir) / BOARD, trials=results / "development")
 
 
 def setup(app: Sphinx) -> None:
     """Registers what this site needs beside its extensions."""
     app.connect("source-read", _rewrite_source)
+    app.connect("build-finished", _write_board)
