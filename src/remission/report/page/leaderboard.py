@@ -39,7 +39,9 @@ from remission.report.tables.leaderboard import (
 )
 from remission.report.tables.purified import gap_text
 
-_FILTERS = {"dataset": "Data set", "arch": "Model", "attack": "Attack", "runs": "Runs"}
+_FILTERS = {"dataset": "Data set", "arch": "Model", "attack": "Attack"}
+_FURTHER = {"runs": "Runs", "purifier": "Purifier"}
+"""Filters for which a page has a use only where these things occur in several rows."""
 _SWITCHES = {BUDGET: "Budget", BOUND: "Worst retuning costs at most"}
 
 
@@ -120,9 +122,13 @@ def build_leaderboard(stores: Stores, all_boards: Sequence[Board], say: Say = si
 
 
 def _filters(rows: Sequence[BoardRow]) -> dict[str, str]:
-    """Returns the attributes that rows can be filtered by; runs only where they differ."""
-    several = any(row.setting for row in rows)
-    return {name: label for name, label in _FILTERS.items() if several or name != "runs"}
+    """Returns the attributes that rows can be filtered by, each with the name of its list."""
+    overall = [row for row in rows if row.attack == ALL]
+    useful = {
+        "runs": any(row.setting for row in rows),
+        "purifier": len({row.purifier.name for row in overall}) < len(overall),
+    }
+    return _FILTERS | {name: label for name, label in _FURTHER.items() if useful[name]}
 
 
 def _headline(all_boards: Sequence[Board]) -> str:
@@ -182,6 +188,7 @@ def _line(
         "dataset": printable(row.key.dataset),
         "arch": printable(row.key.arch),
         "runs": printable(row.setting),
+        "purifier": printable(row.purifier.name),
         "cells": [_cell(row, column, record_list) for column in shown],
     }
 

@@ -120,6 +120,7 @@ def _table(groups: Sequence[Group], setting: str, worst: _Worst) -> Table:
             *([KNOWS_NOTE] if any(standing.knows_trigger for standing in purifiers) else []),
         ],
         header=["purifier", *names, *last],
+        kinds=["control", *["purifier"] * len(purifiers)],
         rows=[
             ["control", *control, *[MISSING] * len(last)],
             *(

@@ -139,6 +139,8 @@ def test_filters_show_the_rows_of_an_attack_and_a_model(board: Browser) -> None:
     choose(board, "Attack", "")
     assert len(labels(board)) == 6
     assert board.run(STATUS) == "6 of 21 rows are shown."
+    choose(board, "Purifier", "nad")
+    assert labels(board) == ["nad", "nad"], "over all attacks and under the only one"
 
 
 def test_switches_show_one_budget_and_one_bound(board: Browser) -> None:
