@@ -1,14 +1,15 @@
-"""Each purifier at three choices of its setting: published, chosen beforehand, and the best.
+"""Each purifier at the choices of its setting: published, chosen beforehand, and the best.
 
 * *published*: every parameter is the method's default, which is its paper's where the paper states
-  it; the inversion, the trigger and the augmentation may differ.
+  it; the inversion, the trigger and the augmentation may differ. Of a method of this project the
+  same is called *default*: nobody chose it who did not know the results.
 * *chosen*: the setting that :mod:`remission.report.measures.trials` chooses on other victims.
 * *best*: under each attack the setting with the lowest O-ASR among those that lose at most
   :data:`~remission.report.measures.trials.MOST_LOST` of clean accuracy, both as means over the
   seeds on images of the validation; where none loses so little, the one that loses the least. No
   defender can choose so, since the O-ASR takes the attacker's trigger.
 
-All three are read from the same cells, so that they say how much of a purifier's result is its
+All are read from the same cells, so that they say how much of a purifier's result is its
 setting.
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from remission.catalogue import methods_by_kind
 from remission.intervals import mean_of, student_half_width
@@ -30,7 +31,7 @@ from remission.report.measures.families import OF_THE_KIND, PurifierFamily, fami
 from remission.report.measures.purified import PurifiedCells, purified, together
 from remission.report.measures.trials import MOST_LOST, validation_cells
 
-ChoiceName = Literal["published", "chosen", "best"]
+ChoiceName = Literal["published", "default", "chosen", "best"]
 
 _OF_THE_SPEC = (*OF_THE_KIND, "augment")
 """Parameters that a spec decides, and no paper."""
@@ -104,7 +105,7 @@ class SettingChoice:
 
 
 def choices(groups: Sequence[Group], chosen: Collection[MethodKey] = ()) -> list[SettingChoice]:
-    """Returns up to three choices per purifier, in the order of the purifiers.
+    """Returns the choices of each purifier, in the order of the purifiers.
 
     Args:
         groups: groups of one data set, model and setting.
@@ -114,6 +115,7 @@ def choices(groups: Sequence[Group], chosen: Collection[MethodKey] = ()) -> list
     for family in families(groups):
         picked: dict[ChoiceName, list[tuple[Group, Row]]] = {
             "published": _rows(family, [s for s in family.settings if is_published(s)]),
+            "default": _rows(family, [s for s in family.settings if is_own_default(s)]),
             "chosen": _rows(family, [s for s in family.settings if s in chosen]),
             "best": _best(family) if len(family.settings) > 1 else [],
         }
@@ -135,9 +137,14 @@ def choices(groups: Sequence[Group], chosen: Collection[MethodKey] = ()) -> list
 def is_published(purifier: MethodKey) -> bool:
     """Returns whether every parameter that a paper decides has the method's default.
 
-    A method that is not of the package has no published setting.
+    A method that is not of the package has no published setting, nor has one of this project.
     """
-    return at_defaults("purifiers", purifier, without=_OF_THE_SPEC)
+    return at_defaults("purifiers", purifier, without=_OF_THE_SPEC) and not _is_own(purifier)
+
+
+def is_own_default(purifier: MethodKey) -> bool:
+    """Returns whether a method of this project has its default in every such parameter."""
+    return at_defaults("purifiers", purifier, without=_OF_THE_SPEC) and _is_own(purifier)
 
 
 def at_defaults(kind: str, method: MethodKey, *, without: Collection[str] = ()) -> bool:
@@ -148,14 +155,23 @@ def at_defaults(kind: str, method: MethodKey, *, without: Collection[str] = ()) 
         method: the method; one that is not of the package has no defaults.
         without: parameters that may have any value.
     """
-    entries = methods_by_kind()[kind]
-    entry = next((each for each in entries if each["name"] == method.name), None)
+    entry = _entry(kind, method)
     if entry is None:
         return False
     defaults = {p["name"]: p.get("default") for p in entry["parameters"]}
     parameters = method.parameters
     decided = defaults.keys() - set(without)
     return all(parameters.get(key, defaults[key]) == defaults[key] for key in decided)
+
+
+def _is_own(purifier: MethodKey) -> bool:
+    entry = _entry("purifiers", purifier)
+    return entry is not None and str(entry["paper"]).startswith(("remission", "this project"))
+
+
+def _entry(kind: str, method: MethodKey) -> dict[str, Any] | None:
+    """Returns the entry of the catalogue; None for a method that is not of the package."""
+    return next((each for each in methods_by_kind()[kind] if each["name"] == method.name), None)
 
 
 def _rows(family: PurifierFamily, settings: Sequence[MethodKey]) -> list[tuple[Group, Row]]:

@@ -14,7 +14,7 @@ from remission.errors import UserError
 from remission.records import Cell
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.results import Results, summarise
-from remission.report.measures.choices import SettingChoice, choices, is_published
+from remission.report.measures.choices import SettingChoice, choices, is_own_default, is_published
 from remission.report.tables.render import render
 from tests.unit.report.measures.test_trials import seen, setting, victims
 from tests.unit.report.report_factory import records
@@ -54,6 +54,11 @@ def test_a_setting_is_published_where_every_parameter_of_its_paper_is_the_defaul
     pam = {"trigger": "true", "inversion": "universal"}
     assert is_published(MethodKey.of("pam", pam))
     assert not is_published(MethodKey.of("pam", pam | {"rho": 0.9}))
+    ours = MethodKey.of("pam_path", {"trigger": "inverted"})  # chosen by who knew the results
+    assert not is_published(ours)
+    assert is_own_default(ours)
+    assert not is_own_default(MethodKey.of("pam_path", {"lr": 0.5}))
+    assert not is_own_default(key())
 
 
 def test_the_best_has_the_lowest_asr_of_the_validation_among_those_that_cost_little() -> None:

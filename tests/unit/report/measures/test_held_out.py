@@ -6,7 +6,7 @@ from remission.report.groups.labels import MethodKey
 from remission.report.groups.results import Results
 from remission.report.measures.held_out import Trials
 from tests.unit.report.measures.test_choices import PUBLISHED_FT, ft
-from tests.unit.report.measures.test_trials import setting, victims
+from tests.unit.report.measures.test_trials import seen, setting, victims
 from tests.unit.report.report_factory import records
 
 
@@ -39,3 +39,10 @@ def test_without_trials_nothing_is_known() -> None:
     found = Trials.of(None)
     assert not found.known
     assert found.origin(MethodKey.of("ft", PUBLISHED_FT)) == ""
+
+
+def test_the_defaults_of_this_projects_own_purifiers_are_free_of_nothing() -> None:
+    ours = {"purifier": "pam_path", "purifier_params": {"lr": 0.02}}
+    found = Trials.of(Results(records(*victims("bpp"), seen(0.9, 0.02, attack="bpp", **ours))))
+    assert found.held_out(MethodKey.of("pam_path", {}), ["badnets"]) == 0
+    assert found.held_out(MethodKey.of("pam_path", {"lr": 0.02}), ["badnets", "bpp"]) == 1
