@@ -49,6 +49,22 @@ def test_no_torch_is_imported(command: list[str], finished: Path, tmp_path: Path
     assert told.stderr.splitlines()[-1] == "False 0", told.stderr
 
 
+@pytest.mark.parametrize("command", ["", "run", "purify", "audit", "data"])
+def test_help_imports_nothing_that_a_command_needs(command: str) -> None:
+    """It takes 0.2 s of processor time, of which typer and rich are most; see docs/speed.md."""
+    code = (
+        "import sys\n"
+        "from remission.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    arguments = [sys.executable, "-c", code, *filter(None, [command]), "--help"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    heavy = {"numpy", "PIL", "ssl", "http.client", "rich.progress", "jinja2", "matplotlib"}
+    assert not heavy & set(done.stderr.split())
+
+
 def test_help_comes_within_a_second() -> None:
     """It takes half a second on an idle machine; the best of three runs counts."""
     taken = []
