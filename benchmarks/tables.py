@@ -1,13 +1,17 @@
-"""Processor time of `remission table` in each view, and of `remission report`, on 10,000 cells.
+"""Processor time of commands that compute nothing, on a store of 10,000 cells.
 
-    python benchmarks/tables.py [--cells 10000] [--only VIEW] [--json]
+    python benchmarks/tables.py [--cells 10000] [--only COMMAND] [--demo STORE] [--json]
+
+Measured are `remission --help`, `remission table` in each view, `remission report`, and with
+`--demo` a second `remission demo` on the store of a finished one.
 
 The store consists of copies of results/purifiers and results/reactivation: each copy has seeds of
 its own, so that the pages hold the same rows with more seeds. The records are those of real runs,
 with their paths, planes, transfers and previews; weights are not needed.
 
 A command passes if it stays within its bound. Processor time is that of the whole command, Python's
-start and imports included, and does not depend on what else the machine computes.
+start and imports included; other work on the machine changes it less than the time on the clock.
+Beside them stands `import torch`, which a second demo cannot do without.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import re
 import resource
@@ -29,8 +34,9 @@ from remission.report.tables.views import VIEWS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("purifiers", "reactivation")
-TABLE, REPORT = 5.0, 20.0
+HELP, TABLE, REPORT, DEMO = 0.3, 5.0, 20.0, 3.0
 """The bounds in seconds of processor time."""
+_UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 _IDENTITY = re.compile(r"[0-9a-f]{16}")
 
 
@@ -84,19 +90,41 @@ def make_store(folder: Path, cells: int) -> int:
 
 
 def processor_seconds(arguments: Sequence[str]) -> float:
-    """Runs a command of remission; returns the seconds of processor time that it took."""
+    """Runs Python with these arguments; returns the seconds of processor time that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "remission", *arguments]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # Installed modules lie there compiled; only the first run of a fresh clone compiles.
+        env={name: value for name, value in os.environ.items() if name != _UNCOMPILED},
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def commands(store: Path, page: Path, demo: Path | None) -> dict[str, tuple[float, list[str]]]:
+    """Returns name -> bound and arguments of Python."""
+    remission, place = ["-m", "remission"], str(store)
+    found = {"import torch": (math.inf, ["-c", "import torch"])}
+    found["--help"] = (HELP, [*remission, "--help"])
+    for view in VIEWS:
+        table = ["table", place, "--view", view, "--all-settings"]
+        found[view] = (TABLE, [*remission, *table])
+    found["report"] = (REPORT, [*remission, "report", place, "-o", str(page), "--all-settings"])
+    if demo is not None:
+        arguments = ["demo", "--store", str(demo), "--report", str(page)]
+        found["demo"] = (DEMO, [*remission, *arguments])
+    return found
 
 
 def main() -> None:
     """Measures and prints; exit status 1 if a command exceeds its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=10_000)
-    parser.add_argument("--only", help="a view, or 'report'")
+    parser.add_argument("--only", help="a view, 'report', 'demo' or '--help'")
+    parser.add_argument("--demo", type=Path, help="the store of a finished demo")
     parser.add_argument("--store", type=Path, help="keep the store here, or use the one here")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -104,18 +132,19 @@ def main() -> None:
         store = options.store or Path(scratch) / "store"
         if not store.exists():
             print(f"{make_store(store, options.cells)} cells", file=sys.stderr)
-        page = os.path.join(scratch, "page.html")  # noqa: PTH118
-        commands = {view: (TABLE, ["table", str(store), "--view", view]) for view in VIEWS}
-        commands["report"] = (REPORT, ["report", str(store), "-o", page])
-        results = {}
-        for name, (bound, arguments) in commands.items():
-            if options.only in (None, name):
-                results[name] = processor_seconds(arguments)
-                if not options.json:
-                    print(f"{name:<12} {results[name]:6.2f} s of {bound:.0f} s", flush=True)
+        results, late = {}, False
+        for name, (bound, arguments) in commands(store, Path(scratch) / "p", options.demo).items():
+            if options.only not in (None, name):
+                continue
+            if bound < TABLE:
+                processor_seconds(arguments)  # compiles what is not compiled yet
+            results[name] = processor_seconds(arguments)
+            late |= results[name] > bound
+            if not options.json:
+                print(f"{name:<12} {results[name]:6.2f} s, at most {bound:g}", flush=True)
     if options.json:
         print(json.dumps(results))
-    sys.exit(any(seconds > commands[name][0] for name, seconds in results.items()))
+    sys.exit(late)
 
 
 if __name__ == "__main__":

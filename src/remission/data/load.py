@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -38,6 +38,8 @@ _READERS: Mapping[str, Callable[[list[Members], Source], _Parts]] = {
     "tiny-imagenet": read_tiny_imagenet,
 }
 """The readers of the data sets that come in archives, by their format."""
+_DIGITS = ("digits-images-idx3-ubyte.gz", "digits-labels-idx1-ubyte.gz")
+"""The files of the digits beside this one; tools/digits.py writes them."""
 
 
 def load_dataset(
@@ -155,11 +157,13 @@ def _labelled(
 
 
 def _digits(name: str) -> Dataset:
-    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as file:
-        pixels, labels = torch.from_numpy(file["images"]), torch.from_numpy(file["target"])
-    images = pixels.unsqueeze(1).double()  # (1797, 1, 8, 8), 0..16
+    pixels, labels = (
+        parse_idx(gzip.decompress(Path(__file__).with_name(file).read_bytes()), file, dims=dims)
+        for file, dims in zip(_DIGITS, (3, 1), strict=True)
+    )
+    images = torch.from_numpy(pixels.astype("float64")).unsqueeze(1)  # (1797, 1, 8, 8), 0..16
     images = images.mul(255 / 16).round().to(torch.uint8)
-    every = LabelledImages(images, labels.long())
+    every = LabelledImages(images, torch.from_numpy(labels.astype("int64")))
     # The seed is part of the data set's definition: it never follows the seed of an experiment.
     train, test = holdout(every.labels, 0.2, Seed(0).child("data", "digits"))
     return _dataset(name, every[train], every[test], CATALOGUE[name].class_names)

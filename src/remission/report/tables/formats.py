@@ -80,7 +80,7 @@ def _aligned(header: Sequence[str], rows: Rows) -> str:
     lines = [[printable(value) for value in row] for row in rows]
     right = [index > 0 and _numeric(rows, index) for index in range(len(header))]
     widths = [
-        max(1, *map(cell_len, (*name, *(line[index] for line in lines))))
+        max(map(cell_len, (*name, *(line[index] for line in lines))))
         for index, name in enumerate(names)
     ]
 
