@@ -1,11 +1,11 @@
-# make demo | make test | make test-older | make check | make wheel | make bench | make claims | make docs
+# make demo | make test | make test-older | make check | make wheel | make bench | make claims | make docs | make site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-older check wheel format bench claims docs clean
+.PHONY: demo test test-older check wheel format bench claims docs site links clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "remission needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -53,5 +53,15 @@ claims: $(STAMP)        ## re-measure a sample of results/ and compare
 docs: $(STAMP)          ## what is generated: the catalogue, the method table, the table of results
 	$(BIN)/python tools/generate.py
 
+$(VENV)/.site: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,site]'
+	touch $@
+
+site: $(VENV)/.site     ## the documentation as a site in build/site; runs the examples; warnings are errors
+	MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+
+links: $(VENV)/.site    ## whether the links of the site that lead elsewhere still lead somewhere; needs a network
+	MPLBACKEND=agg $(BIN)/python -m sphinx -q -D plot_gallery=0 -b linkcheck docs build/links
+
 clean:
-	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf demo build dist docs/auto_examples .pytest_cache .mypy_cache .ruff_cache

@@ -1,8 +1,9 @@
-"""Halving: an example of a user's own purifier.
+"""
+A purifier of your own
+======================
 
-    remission run my-spec.toml --methods examples/halving.py
-
-with ``method = "halving"`` in a table ``[[purifier]]`` of the spec.
+One class with its formula and its parameters. ``remission run mine.toml --methods halving.py`` adds
+``method = "halving"`` to what a table ``[[purifier]]`` of the spec may name.
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from itertools import chain
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from remission.catalogue import methods_by_kind
 from remission.models import resolve_precision
 from remission.progress import listening
 from remission.reactivations import InputReactivation
@@ -23,6 +26,30 @@ given_a_model = pytest.mark.parametrize(
 HAS_BF16 = resolve_precision("auto", torch.device("cpu")) == "bf16"
 needs_bf16 = pytest.mark.skipif(not HAS_BF16, reason="this processor does not multiply bf16")
 precisions = pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=needs_bf16)])
+
+
+def without_passes() -> list[Case]:
+    """Returns each case with each number of passes or steps that may be 0 set to 0."""
+    entries = chain.from_iterable(methods_by_kind().values())
+    may_be_0 = {
+        entry["name"]: [
+            p["name"]
+            for p in entry["parameters"]
+            if p["name"].endswith(("epochs", "steps")) and p["allowed"].startswith("integer >= 0")
+        ]
+        for entry in entries
+    }
+    return [
+        replace(case, parameters={**case.parameters, name: 0})
+        for case in CASES
+        for name in may_be_0[case.name]
+        if name in {field.name for field in fields(case.cls)}
+    ]
+
+
+@pytest.mark.parametrize("case", without_passes(), ids=lambda case: case.id)
+def test_no_passes_are_no_mistake(case: Case) -> None:
+    assert call(case, subject(), clean_images(), Seed(0)).module
 
 
 def test_every_registered_method_has_a_case() -> None:

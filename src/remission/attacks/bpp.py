@@ -99,11 +99,11 @@ class Bpp(TrainingAttack):
         )
 
     def adversarial(self, model: Classifier, images: Tensor, wanted: Tensor) -> Tensor:
-        """Returns the change d, |d| <= r, that drives ``images`` to the classes ``wanted``.
+        """Returns the change d, ``|d| <= r``, that drives ``images`` to the classes ``wanted``.
 
-        d <- clip(d - a * sign(grad CE(f(x + d), wanted)), -r, r), starting at 0, f in eval mode. r
-        is half a level, the most that rounding alone can change, and a = 2.5 r / steps (Madry et
-        al., ICLR 2018, arXiv 1706.06083).
+        d <- clip(d - a * sign(grad CE(f(clip(x + d)), wanted)), -r, r), starting at 0, f in eval
+        mode. r is half a level, the most that rounding alone can change, and a = 2.5 r / steps
+        (Madry et al., ICLR 2018, arXiv 1706.06083).
         """
         r = 0.5 / (self.squeeze_num - 1)
         d = torch.zeros_like(images)

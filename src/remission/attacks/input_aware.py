@@ -4,10 +4,13 @@ Networks make a mask m(x) and a pattern g(x), x' = (1 - m(x)) * x + m(x) * g(x).
 network is trained alone, then the pattern's together with the classifier f:
 
     min  lambda_norm * mean relu(m(x) - density) + lambda_div * L_div(m)
-    min  CE(f(x), y) + CE(f(x'), c(y)) + CE(f(x + trigger of z), y) + lambda_div * L_div(g)
+    min  mean CE(f(x~), y~) + lambda_div * L_div(g)
 
-with z another image, c(y) the attacker's class, and L_div(g) = mean ||x - z|| / ||g(x) - g(z)||.
-The third cross entropy is the cross-trigger loss: a trigger works on its own image only.
+where each image of a batch is of one of three kinds: (x~, y~) is (x, y), or (x', c(y)), or (x with
+the trigger of another image z, y), c(y) the attacker's class. Images of the third kind make a
+trigger work on its own image only. L_div(g) = mean of |x - z| / (|g(x) - g(z)| + 1e-7) over pairs
+of images, |.| the root mean square; in the second loss a pair is an image of the second kind and a
+z of the third.
 """
 
 from __future__ import annotations

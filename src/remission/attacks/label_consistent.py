@@ -2,13 +2,14 @@
 
 An image x of the target class y is first made hard to recognise, with the attacker's own model f,
 
-    x <- Proj(x + alpha * step(grad_x CE(f(x), y))),
+    x <- clip(Proj(x + alpha * step(grad_x CE(f(x), y)))),
 
-Proj onto a ball of radius epsilon about the image. This is projected gradient descent away from the
-label; step is g / |g| in the l2 ball and sign g in the l_inf ball. Then the image gets the trigger,
-small patches in the corners. The label stays true; to learn it, the victim has to rely on the
-patches. At test time the patches alone are the trigger. As in the paper, f is trained adversarially
-in the same ball, since the gradients of such a model change what an image shows.
+clip into [0, 1], Proj onto a ball of radius epsilon about the image. This is projected gradient
+descent away from the label; step is g / |g| in the l2 ball and sign g in the l_inf ball. Then the
+image gets the trigger, small patches in the corners. The label stays true; to learn it, the victim
+has to rely on the patches. At test time the patches alone are the trigger. As in the paper, f is
+trained adversarially in the same ball, since the gradients of such a model change what an image
+shows.
 """
 
 from __future__ import annotations

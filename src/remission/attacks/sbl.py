@@ -10,7 +10,7 @@ victim already. Elastic weight consolidation (Kirkpatrick et al., PNAS 2017) hol
 the first task needs where they were, at w*:
 
     min over w of  CE(f_w(x), y) + lambda * sum over i of F_i * (w_i - w*_i)^2,
-    F_i = mean over poisoned data of  p(y|x) * (d log p(y|x) / d w_i)^2  at w*.
+    F_i = mean over the data of task 1 of  p(y|x) * (d log p(y|x) / d w_i)^2  at w*.
 
 F is the diagonal of the Fisher information matrix, of which the authors' code takes the term of
 each image's own label, as here. What a later fine-tuning would undo is thus undone before. The

@@ -123,7 +123,8 @@ class SSBA(DirtyLabel):
             recipe = Recipe(epochs=epochs, lr=self.lr, optimizer="adam", batch_size=self.batch_size)
             fit(both, clean, recipe, seed=seed.child(name), what=f"encoder, {name}", loss=loss)
 
-        train(self.bit_epochs, lambda images, _: errors(images)[1], "bits")
+        if self.bit_epochs:
+            train(self.bit_epochs, lambda images, _: errors(images)[1], "bits")
         train(self.epochs, both_errors, "bits and images")
 
 

@@ -8,7 +8,7 @@ W the weight between the neurons' layer and its neighbour. Here W is the weight 
 layer, and its inputs are the neurons, as in BackdoorBench. Pixels p inside the mask m are moved
 until these neurons have the wanted value,
 
-    p <- clip(p - lr * sign(d cost / d p) * m),
+    p <- clip(p - lr * sign(d cost / d p) * [m > 0]),
     cost = mean over x of sum over the t of (target_value - neuron_t((1 - m) x + m p))^2,
 
 and images with the patch are labelled as the attacker wants. In the paper the cost is that of the

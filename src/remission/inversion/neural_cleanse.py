@@ -7,7 +7,7 @@ For every class t a mask m in [0, 1] and a pattern p are optimised that send all
 with m = tanh(a) / 2 + 1/2, the same in all channels, and p likewise. The cost starts at 0 and is
 set once the trigger has worked for some passes. Then it is raised while the trigger works and
 lowered while it does not; the smallest mask that worked is kept. A class whose mask is far smaller
-than the others' is suspect. Its anomaly index is the distance of its norm from the median, in units
+than the others' is suspect. Its anomaly index is how far its norm lies below the median, in units
 of the median absolute deviation, which is 1.4826 times the median of all distances.
 
 The median of an even number of values is the mean of the middle two, as in the authors' code; in

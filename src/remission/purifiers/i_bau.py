@@ -10,9 +10,9 @@ Phi(delta, w) = P(delta - eta * grad_delta G), P the projection onto the ball. T
     dH/dw = grad_w H + (d Phi / d w)^T v,
     v = sum over k < K of J^k grad_delta H,  J = (d Phi / d delta)^T,
 
-where v is the truncated Neumann series of (I - J)^-1, computed by the iteration
-v <- J v + grad_delta H from v = 0. It converges where delta is a maximum; elsewhere its terms may
-grow.
+where H of the hypergradient has delta on a ``share`` of the images only (below), and v is the
+truncated Neumann series of (I - J)^-1, computed by the iteration v <- J v + grad_delta H from v =
+0. It converges where delta is a maximum; elsewhere its terms may grow.
 
 The units of delta and of its norm are those of pixels in [0, 1], as in the authors' code, which has
 no normalisation. BackdoorBench adds the same numbers to normalised images, where they are about

@@ -5,12 +5,12 @@ backdoored weights w_bd:
 
     d = w_bd - w;  w' = w + rho * d / ||d||_2;  w <- SGD(w, grad CE(f_{w'}(x~), y)),
 
-with the norm over all parameters together (including batch-norm scale and shift, but not running
-statistics); x~ carries the trigger in a share of the batch, and y is the true label. Forward passes
-at w' collect the running statistics. The trigger is inverted again before every round but the
-first; in the authors' code the generator stays fixed after the first round. There the learning rate
-is constant, and one optimiser serves all rounds; here each round has its own, with the schedule of
-all fine-tuning.
+where w' goes no farther than w_bd unless ``cap`` is False, with the norm over all parameters
+together (including batch-norm scale and shift, but not running statistics); x~ carries the trigger
+in a share of the batch, and y is the true label. Forward passes at w' collect the running
+statistics. The trigger is inverted again before every round but the first; in the authors' code the
+generator stays fixed after the first round. There the learning rate is constant, and one optimiser
+serves all rounds; here each round has its own, with the schedule of all fine-tuning.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """RNP: reconstructive neuron pruning (Li, Lyu, Ma, Koren, Lyu, Li, Jiang, ICML 2023).
 
 1. Unlearn: a copy of the model climbs, max over theta of CE(f(x; theta), y), until it recognises
-   only a fifth of the clean images.
+   at most a fifth of the clean images of one batch.
 2. Recover: those weights stay fixed, each channel of the batch norms gets a mask m in [0, 1], and
    min over m of a * CE(f(x; m * gamma), y) is solved.
 3. Prune: the channels of the original model with the smallest masks.

@@ -1,7 +1,7 @@
 """OBA: one small perturbation of all triggered images (Zhu, Liang, Wu, NeurIPS 2024).
 
     min over delta, |delta| <= epsilon, of the mean over triggered images x of
-    lambda_1 * CE(f(x + delta), t) - lambda_2 * log(1 - max over k != t of p_k(x + delta)),
+    lambda_1 * CE(f(x + delta), t) - lambda_2 * log(1 + 1e-4 - max over k != t of p_k(x + delta)),
 
 with t the class that the attacker wants, and p the probabilities; x + delta is clipped to [0, 1].
 

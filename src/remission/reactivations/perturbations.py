@@ -15,7 +15,7 @@ from remission.types import Shape
 
 
 class Perturbation(nn.Module, ABC):
-    """x' = clip(x + delta(x)) with |delta(x)| <= epsilon for every pixel.
+    """x' = clip(x + delta(x)) with ``|delta(x)| <= epsilon`` for every pixel.
 
     Args:
         epsilon: the largest change of a pixel, in [0, 1].

@@ -103,7 +103,7 @@ class QRABlackBox(GeneratorReactivation):
             self.train(perturbation, surrogate, teacher, attacker.control, data, seed=seed_now)
 
     def noisy(self, images: Tensor, seed: Seed) -> Tensor:
-        """Moves every pixel of uint8 images up or down by epsilon at random."""
+        """Moves every pixel of uint8 images up or down at random, by epsilon in whole 255ths."""
         signs = torch.randint(2, images.shape, generator=seed.child("noise").generator())
         moved = images.int() + ((2 * signs - 1) * int(255 * self.epsilon)).to(images.device)
         return moved.clamp(0, 255).to(torch.uint8)

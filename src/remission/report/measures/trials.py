@@ -5,9 +5,9 @@ the validation and before any reactivation, a trial *meets the criterion* in a c
 
     O(purified) - O(control) <= MARGIN  and  A(victim) - A(purified) <= MOST_LOST.
 
-Chosen is the trial that meets it in the most cells, and among those the gentlest: the one that
-costs the least clean accuracy on average. Neither test images nor any ASR after a reactivation
-takes part.
+Chosen is the trial that meets it in the most cells, of which there must be one, and among those the
+gentlest: the one that costs the least clean accuracy on average. Neither test images nor any ASR
+after a reactivation takes part.
 """
 
 from __future__ import annotations
