@@ -1,11 +1,11 @@
-# make demo | make test | make test-older | make check | make bench | make claims | make docs | make site
+# make demo | make test | make test-older | make check | make wheel | make bench | make claims | make docs | make site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-older check format bench claims docs site links clean
+.PHONY: demo test test-older check wheel format bench claims docs site links clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "remission needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -35,6 +35,9 @@ check: $(STAMP)         ## formatter, linter, strict types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+wheel:                  ## build the wheel, install it into an empty environment, try it there
+	PYTHON=$(PYTHON) tools/try_wheel.sh
+
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -42,6 +45,7 @@ format: $(STAMP)
 bench: $(STAMP)         ## speed against a floor and against the naive way, in one run
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/retunings.py
+	$(BIN)/python benchmarks/tables.py
 
 claims: $(STAMP)        ## re-measure a sample of results/ and compare
 	$(BIN)/python -m pytest -m claims

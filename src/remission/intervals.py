@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 Interval = tuple[float, float]
 """Lower and upper end."""
 
 CONFIDENCE = 0.95
+_Z = 1.959963984540054
+"""The quantile of the normal distribution that belongs to it, at (1 + CONFIDENCE) / 2."""
 
 
 def wilson(hits: int, total: int) -> Interval:
@@ -22,10 +25,11 @@ def wilson(hits: int, total: int) -> Interval:
         hits: between 0 and ``total``.
         total: at least 1.
     """
-    from scipy.stats import binomtest
-
-    bounds = binomtest(hits, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(bounds.low), float(bounds.high)
+    rate, square = hits / total, _Z**2
+    denominator = 2 * (total + square)
+    centre = (2 * total * rate + square) / denominator
+    half = _Z / denominator * math.sqrt(4 * total * rate * (1 - rate) + square)
+    return centre - half if hits else 0.0, centre + half if hits < total else 1.0
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,37 @@ def student_half_width(values: Sequence[float]) -> float | None:
     n = len(values)
     if n < 2:
         return None
-    from scipy.special import stdtrit  # slow to import, and with one seed there is no interval
-
     mean = mean_of(values)
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    quantile = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2))
-    return quantile * math.sqrt(variance / n)
+    return student_quantile(n - 1) * math.sqrt(variance / n)
+
+
+@cache
+def student_quantile(degrees: int) -> float:
+    """Returns the t that a variable of Student's distribution exceeds in size with 5 %.
+
+    The probability of a smaller size is a finite sum of powers of cos(a) with t = sqrt(degrees)
+    tan(a) (Abramowitz and Stegun, 26.7.3 and 26.7.4); a is found by halving its interval.
+
+    Args:
+        degrees: of freedom, at least 1.
+    """
+    low, high = 0.0, math.pi / 2
+    while low < (angle := (low + high) / 2) < high:
+        if _within(angle, degrees) < CONFIDENCE:
+            low = angle
+        else:
+            high = angle
+    return math.sqrt(degrees) * math.tan(high)
+
+
+def _within(angle: float, degrees: int) -> float:
+    """Returns P(|t| < sqrt(degrees) tan(angle)) with whole degrees of freedom."""
+    odd, square = degrees % 2, math.cos(angle) ** 2
+    term = math.cos(angle) if odd else 1.0
+    terms = [term] if degrees > 1 else []
+    for k in range(2 + odd, degrees - 1, 2):
+        term *= (k - 1) / k * square
+        terms.append(term)
+    series = math.sin(angle) * math.fsum(terms)
+    return 2 / math.pi * (angle + series) if odd else series

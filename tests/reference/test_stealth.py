@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
 from remission.stealth import Stealth, measure_stealth
@@ -128,3 +129,22 @@ def test_images_below_the_window_have_no_ssim() -> None:
     found = measure_stealth(data, blend(0.2, data))
     assert found.ssim is None
     assert found.psnr is not None
+
+
+@pytest.mark.parametrize("side", [7, 8, 28, 33])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_both_are_scikit_images(channels: int, side: int) -> None:
+    data = images(5, channels, side)
+    trigger = blend(0.2, data)
+    found = measure_stealth(data, trigger)
+    clean = data.floats(torch.arange(5))
+    pairs = [
+        tuple(x.mul(255).round().double().div(255).permute(1, 2, 0).numpy() for x in pair)
+        for pair in zip(clean, trigger(clean), strict=True)
+    ]
+    psnr = [peak_signal_noise_ratio(a, b, data_range=1) for a, b in pairs]
+    ssim = [
+        structural_similarity(a, b, win_size=7, data_range=1, channel_axis=-1) for a, b in pairs
+    ]
+    assert found.psnr == pytest.approx(sum(psnr) / 5, rel=1e-12)
+    assert found.ssim == pytest.approx(sum(ssim) / 5, rel=1e-12)

@@ -7,8 +7,17 @@ import subprocess
 import sys
 
 import pytest
+from scipy.special import stdtrit
+from scipy.stats import binomtest
 
-from remission.intervals import Rate, newcombe, student_half_width, wilson, wilson_of_rate
+from remission.intervals import (
+    Rate,
+    newcombe,
+    student_half_width,
+    student_quantile,
+    wilson,
+    wilson_of_rate,
+)
 from tests.unit.report.report_factory import wilson as by_formula
 
 
@@ -34,6 +43,20 @@ def test_newcombe_gives_the_example_of_the_paper() -> None:
 def test_student_over_three_values() -> None:
     assert student_half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
     assert student_half_width([1.0]) is None
+
+
+def test_wilson_is_scipys_to_the_last_bit() -> None:
+    """Records hold these intervals; records of before were computed by scipy."""
+    for total in (1, 7, 300, 2700, 10_000):
+        for hits in {0, 1, total // 3, total // 2, total - 1, total}:
+            bounds = binomtest(hits, total).proportion_ci(0.95, method="wilson")
+            assert wilson(hits, total) == (bounds.low, bounds.high)
+
+
+def test_students_quantile_is_scipys() -> None:
+    for degrees in (*range(1, 40), 99, 100, 1234, 9999):
+        wanted = float(stdtrit(degrees, 0.975))
+        assert student_quantile(degrees) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_intervals_import_no_torch() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remission.cli.progress import loops_shown, said_to_take, waiting
 from remission.cli.run import Device, QuietOption
 from remission.cli.suspect import (
     ArchOption,
@@ -83,6 +82,8 @@ def audit(
     quiet: QuietOption = False,
 ) -> None:
     """Say whether a model has a backdoor, and how deep a purified model's safety is."""
+    from remission.cli.progress import waiting
+
     check_outputs([output, json_file], [suspect, purified, trigger])
     with waiting(quiet, "reading the models and the images"):
         from remission.audit.auditing import Auditor
@@ -114,6 +115,7 @@ def audit(
 
 def _run(work: Auditor, output: Path, json_file: Path | None, quiet: bool) -> None:
     """Runs the audit; prints and writes what it finds."""
+    from remission.cli.progress import loops_shown, said_to_take
     from remission.disk import write_whole
     from remission.report.suspect.audit import audit_page
     from remission.report.suspect.verdict import judge

@@ -5,20 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.padding import Padding
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from remission.data.catalogue import CATALOGUE, find_source
-from remission.data.fetch import fetch_into_cache
-from remission.data.source import Source, cache_folder
-from remission.errors import DataError
-from remission.progress import listening
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from remission.data.source import Source
 
 app = typer.Typer(
     help="List the data sets and where each is looked for, or fetch one.", no_args_is_help=True
@@ -34,6 +29,11 @@ _NARROW = 100
 @app.command("list")
 def list_datasets() -> None:
     """List the data sets, whether they are here, and where each is looked for."""
+    from rich.console import Console
+
+    from remission.data.source import cache_folder
+    from remission.errors import DataError
+
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     _show(Console(file=sys.stdout, width=width, highlight=False, markup=False))
     print("Any image folder is a data set too, by its path: DIR/class/image.png")
@@ -45,6 +45,12 @@ def list_datasets() -> None:
 
 def _show(console: Console) -> None:
     """Prints a table, or where the terminal is narrow a block of lines per data set."""
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table
+
+    from remission.data.catalogue import CATALOGUE
+
     rows = [_row(source) for source in CATALOGUE.values()]
     if console.width < _NARROW:
         for row in rows:
@@ -80,6 +86,9 @@ def fetch(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress bar.")] = False,
 ) -> None:
     """Fetch a data set into the cache, check it, and say where it lies."""
+    from remission.data.catalogue import find_source
+    from remission.data.fetch import fetch_into_cache
+
     source = find_source(name)
     if source.bundled is not None:
         typer.echo(f"{name}: {source.found()}, nothing to fetch")
@@ -92,6 +101,11 @@ def fetch(
 @contextmanager
 def _progress(quiet: bool) -> Iterator[None]:
     """Shows a bar on standard error for everything that reports its progress."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from remission.progress import listening
+
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield

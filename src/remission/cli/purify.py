@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from remission.cli.progress import loops_shown, said_to_take, waiting
 from remission.cli.run import Device, QuietOption
 from remission.cli.suspect import (
     PURIFIED_WITH,
@@ -95,6 +94,8 @@ def purify(
     quiet: QuietOption = False,
 ) -> None:
     """Purify a model of unknown origin. Nothing in its file is executed."""
+    from remission.cli.progress import waiting
+
     outputs = _Outputs(output, like_source, report, json_file)
     check_outputs(outputs.named(), [model])
     purifier = purifier_of(method, settings or [])
@@ -120,6 +121,7 @@ def _run(work: SuspectPurifier, outputs: _Outputs, *, anyway: bool, quiet: bool)
     Raises:
         CheckpointError: no class stands out, and the user did not say ``--anyway``.
     """
+    from remission.cli.progress import loops_shown, said_to_take
     from remission.report.suspect.sentences import suspicion_line
 
     said_to_take(quiet, work.estimate)

@@ -58,14 +58,14 @@ _FASHION_MNIST = Source(
 
 _DIGITS = Source(
     name="digits",
-    description="handwritten digits, small enough for a first try (UCI, from scikit-learn)",
+    description="handwritten digits, small enough for a first try (UCI, as in scikit-learn)",
     shape=(1, 8, 8),
     classes=10,
     train=1_438,
     test=359,
     licence="CC BY 4.0",
     format="digits",
-    bundled="scikit-learn",
+    bundled="remission",
     class_names=tuple("0123456789"),
 )
 

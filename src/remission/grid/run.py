@@ -149,6 +149,18 @@ def dry_run(
     )
 
 
+@contextmanager
+def _threads() -> Iterator[None]:
+    """Gives torch the number of threads of a stage within this context, see :func:`threads`."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_threads()  # from the start: threads that wait while the data are read cost time
 def run(
     spec: Spec,
     store: StorePath | str,
@@ -195,8 +207,7 @@ def run(
             f"other processes do not see what is written to '{store}'",
             "give --jobs 1, or a store that lies in a folder or behind s3://",
         )
-    with _threads():
-        return run_plan(plan, results, reporter, device=where, jobs=count, cluster=cluster)
+    return run_plan(plan, results, reporter, device=where, jobs=count, cluster=cluster)
 
 
 def _device_of(device: str, cluster: Cluster | None) -> torch.device:
@@ -224,14 +235,3 @@ def _check_cluster(spec: Spec, store: StorePath, cluster: Cluster) -> None:
             'precision = "auto" depends on the accelerator, and this computer has none',
             'set precision to "bf16" or "fp32" in the spec',
         )
-
-
-@contextmanager
-def _threads() -> Iterator[None]:
-    """Gives torch the number of threads of a stage within this context, see :func:`threads`."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from remission.errors import DivergedError
 from remission.models import ChannelGroup, evaluating
 from remission.progress import tracked
+from remission.training.assignment import assign
 from remission.training.batches import batches
 from remission.types import LabelledImages
 
@@ -44,14 +45,11 @@ def match(
     Raises:
         DivergedError: an activation is not finite.
     """
-    from scipy.optimize import linear_sum_assignment  # slow to import, and few methods match
-
     products = inner_products(model, other, groups, data, batch_size)
     if not all(bool(torch.isfinite(product).all()) for product in products):
         raise DivergedError("the model's activations are not finite; use a smaller lr")
     return [
-        torch.from_numpy(linear_sum_assignment(product.cpu().numpy(), maximize=alike)[1])
-        for product in products
+        torch.from_numpy(assign(-p if alike else p)) for p in (p.cpu().numpy() for p in products)
     ]
 
 

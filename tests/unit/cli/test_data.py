@@ -28,7 +28,7 @@ def test_list_in_a_pipe_is_one_line_a_data_set(small: Source) -> None:
         assert place in row
     assert "MIT" in row
     (row,) = [line for line in lines if line.startswith("digits")]
-    assert "with scikit-learn" in row
+    assert "with remission" in row
 
 
 def test_list_says_where_it_lies(small: Source) -> None:
@@ -52,7 +52,7 @@ def test_fetch(small: Source) -> None:
 
 def test_fetch_what_is_always_here() -> None:
     result = runner.invoke(app, ["fetch", "digits"])
-    assert result.stdout == "digits: with scikit-learn, nothing to fetch\n"
+    assert result.stdout == "digits: with remission, nothing to fetch\n"
 
 
 @pytest.mark.usefixtures("small")

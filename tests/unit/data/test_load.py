@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
+import remission.data
 from remission.data import load_dataset
 from remission.data.catalogue import CATALOGUE
 from remission.data.idx import parse_idx
 from remission.data.source import Source
 from remission.errors import DataError
+from remission.grid.stages.datasets import digest_of
 from tests.unit.data.conftest import TEST, TRAIN, contents, idx, write
 
 
@@ -30,6 +34,17 @@ def test_fashion_mnist(small: Source) -> None:
     assert dataset.std == pytest.approx([floats.std(correction=0).item()])
     raw = contents()["train-images-idx3-ubyte.gz"][16 : 16 + 28]
     assert bytes(dataset.train.images[0, 0, 0].tolist()) == raw
+
+
+def test_the_digits_that_are_shipped_are_scikit_learns() -> None:
+    bunch, folder = load_digits(), Path(remission.data.__file__).parent
+    for name, dims, wanted in (("images-idx3", 3, bunch.images), ("labels-idx1", 1, bunch.target)):
+        content = gzip.decompress((folder / f"digits-{name}-ubyte.gz").read_bytes())
+        assert np.array_equal(parse_idx(content, name, dims=dims), wanted)
+
+
+def test_the_digest_of_digits_is_that_of_stored_results() -> None:
+    assert digest_of(load_dataset("digits")) == "80b3e293b636af50"
 
 
 def test_digits() -> None:

@@ -42,8 +42,9 @@ class Table:
 
 _LINE = 100
 """The longest line of a note, in characters."""
-_WIDE = 100_000
-"""The width of rich's console in characters: a table is as wide as its content, never cut."""
+_BETWEEN = "   "
+"""What stands between two columns for people."""
+_GAP = {"gap_to_control": ("gap to", "control")}
 
 
 def json_text(value: Sequence[object]) -> str:
@@ -69,26 +70,37 @@ def _numeric(rows: Rows, index: int) -> bool:
 
 
 def _aligned(header: Sequence[str], rows: Rows) -> str:
-    """Returns aligned columns for a terminal or a pipe, never cut."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
+    """Returns aligned columns for a terminal or a pipe, never cut.
 
-    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for index, name in enumerate(header):
-        # One word per line: columns of numbers stay narrow.
-        words = printable(name).replace("gap to control", "gap_to_control").split(" ")
-        title = "\n".join(words).replace("gap_to_control", "gap to\ncontrol")
-        right = index > 0 and _numeric(rows, index)
-        grid.add_column(
-            Text(title), justify="right" if right else "left", no_wrap=True, vertical="bottom"
-        )
-    for row in rows:
-        grid.add_row(*(Text(printable(value)) for value in row))
-    out = io.StringIO()
-    Console(file=out, width=_WIDE, color_system=None, force_terminal=False).print(grid)
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().split("\n"))
+    Rich's ``Table`` would draw the same lines, and takes 1 ms per row.
+    """
+    from rich.cells import cell_len
+
+    names = [_words(name) for name in header]
+    lines = [[printable(value) for value in row] for row in rows]
+    right = [index > 0 and _numeric(rows, index) for index in range(len(header))]
+    widths = [
+        max(map(cell_len, (*name, *(line[index] for line in lines))))
+        for index, name in enumerate(names)
+    ]
+
+    def joined(values: Sequence[str]) -> str:
+        padded = []
+        for value, width, is_right in zip(values, widths, right, strict=True):
+            space = " " * (width - cell_len(value))
+            padded.append(space + value if is_right else value + space)
+        return _BETWEEN.join(padded).rstrip()
+
+    height = max(map(len, names))
+    above = map(joined, zip(*([""] * (height - len(n)) + n for n in names), strict=True))
+    rule = "─" * (sum(widths) + len(_BETWEEN) * (len(widths) - 1))
+    return "\n".join([*above, rule, *map(joined, lines)]).rstrip()
+
+
+def _words(name: str) -> list[str]:
+    """Returns the lines of a column's name: one word each, so that numbers stay narrow."""
+    lines = printable(name).replace("gap to control", "gap_to_control").split(" ")
+    return [part for line in lines for part in _GAP.get(line, (line,))]
 
 
 def escape(text: str) -> str:
