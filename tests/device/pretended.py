@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from remission.models import resolve_precision
 from tests.device.rules import Rules, no_numpy, rules_of, tensors, two_devices, wrong_generator
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
@@ -53,16 +54,15 @@ class DeviceTensor(Tensor):
         inner: the tensor on the processor that holds the values.
     """
 
-    inner: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    inner: Tensor  # type: ignore[assignment]
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     drawn: ClassVar[list[str]] = []
     """The operations that drew numbers from the device's own generator."""
 
-    @staticmethod
     def __new__(cls, inner: Tensor) -> DeviceTensor:
         """Makes a tensor with the shape, strides and type of ``inner``."""
-        made: DeviceTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: DeviceTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.size(),
             strides=inner.stride(),
@@ -93,7 +93,7 @@ class DeviceTensor(Tensor):
         return 0
 
     @property
-    def data(self) -> Tensor:  # type: ignore[override]
+    def data(self) -> Tensor:
         """The same values without a history."""
         return self.detach()
 
@@ -116,12 +116,14 @@ class DeviceTensor(Tensor):
         """Raises torch's error, unless ``force`` asks for a copy."""
         return self.detach().cpu().numpy() if force else no_numpy()
 
-    def __array__(self, *arguments: object) -> NoReturn:  # type: ignore[override]
+    def __array__(self, *arguments: object) -> NoReturn:
         no_numpy()
 
-    def pin_memory(self, *arguments: object) -> NoReturn:  # type: ignore[override]
+    def pin_memory(self, *arguments: object) -> NoReturn:
         """Raises torch's error."""
-        raise RuntimeError("cannot pin a tensor of the device: only dense CPU tensors can be pinned")
+        raise RuntimeError(
+            "cannot pin a tensor of the device: only dense CPU tensors can be pinned"
+        )
 
     def data_ptr(self) -> int:
         """Returns an address; views of one tensor share it."""
@@ -146,11 +148,11 @@ class DeviceTensor(Tensor):
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise RuntimeError("a device tensor is pickled, and a process without the device reads it")
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, **_: object) -> str:  # type: ignore[override]
         return f"DeviceTensor({self.inner!r})"
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls,
         func: Any,  # noqa: ANN401
         types: object,
@@ -176,7 +178,7 @@ class DeviceTensor(Tensor):
 
 def _unwrapped(values: Iterable[Any]) -> tuple[list[Any], bool]:
     """Returns the values as they lie on the processor, and whether one was no device tensor."""
-    inner, strangers = [], False
+    inner, strangers = list[Any](), False
     for value in values:
         if isinstance(value, DeviceTensor):
             inner.append(value.inner)
@@ -252,14 +254,10 @@ class _Pretended(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         kwargs = dict(kwargs or {})
-        if func is Tensor.to:
-            return _to(*args, **kwargs)
-        if func is Tensor.cuda:
-            return move(args[0], CUDA)
-        if func is Tensor.type_as:
-            return _to(*args)
+        if (moving := _MOVES.get(func)) is not None:
+            return moving(*args, **kwargs)
         if func in _MAKING and all(isinstance(_bare(x), DeviceTensor) for x in tensors(args[:1])):
-            with _Factories():
+            with _Factories():  # type: ignore[no-untyped-call]
                 return func(*args, **kwargs)
         if func is torch.tensor:
             args = [_numbers(args[0]), *args[1:]]
@@ -267,14 +265,14 @@ class _Pretended(TorchFunctionMode):
             kwargs.setdefault("device", args[0].device)
         if kwargs.get("device") is None:
             return func(*args, **kwargs)
-        place = torch.device(kwargs.pop("device"))
-        if place.type not in ("cpu", "cuda"):
-            return func(*args, device=place, **kwargs)
-        return _made(func, args, kwargs, place)
+        return _made(func, args, kwargs, torch.device(kwargs.pop("device")))
 
 
 def _made(func: Any, args: Sequence[Any], kwargs: dict[str, Any], place: torch.device) -> Tensor:  # noqa: ANN401
     """Makes a tensor on a device."""
+    if place.type not in ("cpu", "cuda"):
+        elsewhere: Tensor = func(*args, device=place, **kwargs)
+        return elsewhere
     if place.type == "cuda" and func.__name__ in _RANDOM_FACTORIES:
         if kwargs.get("generator") is not None:
             raise wrong_generator()
@@ -289,7 +287,7 @@ def _to(x: Tensor, *args: Any, copy: bool = False, **kwargs: Any) -> Tensor:  # 
     other = kwargs.pop("other", args[0] if args and isinstance(args[0], Tensor) else None)
     if other is not None:
         return _to(x, other.device, other.dtype, copy=copy, **kwargs)
-    place, dtype, later, layout = torch._C._nn._parse_to(*args, **kwargs)  # type: ignore[attr-defined]
+    place, dtype, later, layout = torch._C._nn._parse_to(*args, **kwargs)
     place, dtype = place or x.device, dtype or x.dtype
     if place.type not in ("cpu", "cuda"):
         return (x.inner if isinstance(x, DeviceTensor) else x).to(place, dtype, copy=copy)
@@ -300,7 +298,14 @@ def _to(x: Tensor, *args: Any, copy: bool = False, **kwargs: Any) -> Tensor:  # 
     return moved.to(dtype, copy=copy and moved is x, memory_format=layout)
 
 
-class _Factories(TorchDispatchMode):
+_MOVES: dict[Any, Callable[..., Tensor]] = {
+    Tensor.to: _to,
+    Tensor.type_as: _to,
+    Tensor.cuda: lambda x: move(x, CUDA),
+}
+
+
+class _Factories(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Makes on the device what torch's C++ code makes from nothing."""
 
     def __torch_dispatch__(
@@ -343,7 +348,7 @@ class _Autocast(torch.autocast):
 
     def __exit__(self, *error: Any) -> Any:  # noqa: ANN401
         _Autocast.place = self.before
-        return super().__exit__(*error)  # type: ignore[no-untyped-call]
+        return super().__exit__(*error)
 
 
 def _in_its_mode(run: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -386,7 +391,7 @@ def pretended_device(memory: int = GIB) -> Iterator[list[str]]:
         "device_count": 1,
         "current_device": 0,
         "mem_get_info": (memory, memory),
-        "is_bf16_supported": True,
+        "is_bf16_supported": resolve_precision("auto", CPU) == "bf16",  # as the processor does
         "get_device_name": "pretended",
         "synchronize": None,
     }

@@ -30,6 +30,7 @@ EDITS = (
         'method = "voted"\nsteps = 2\nbatch_size = 4\ngrid = 2\nstarts = 2\nmargin_steps = 2\n'
         "reference_epochs = 1",
     ),
+    ('[[purifier]]\nmethod = "ft"\nepochs = 2\naugment = "none"\n', ""),
     ("points = 2", "points = 2\nretuned = 3\nplane = 2\ncurve = 1"),
 )
 MORE = """

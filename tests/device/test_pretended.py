@@ -62,23 +62,23 @@ MIXTURES: dict[str, Callable[[], object]] = {
     "batch norm": lambda: nn.BatchNorm1d(3)(there(2, 3)),
     "arange": lambda: there(3) + torch.arange(3),
     "out": lambda: torch.add(there(3), there(3), out=here(3)),
-    "gradient": lambda: torch.autograd.grad(there(3).requires_grad_().sum(), here(3)),
 }
 
 
 @pytest.mark.parametrize("operation", MIXTURES.values(), ids=MIXTURES)
 def test_two_devices_do_not_meet(operation: Callable[[], object]) -> None:
-    with pytest.raises(RuntimeError, match="same device|not have been used in the graph|require"):
+    with pytest.raises(RuntimeError, match="same device"):
         operation()
 
 
 def test_a_generator_of_the_cpu_draws_on_the_cpu_alone() -> None:
-    for draw in (
+    draws: list[Callable[[], Tensor]] = [
         lambda: there(3).uniform_(generator=generator()),
         lambda: torch.rand(3, generator=generator(), device="cuda"),
         lambda: torch.randperm(3, generator=generator(), device="cuda"),
         lambda: torch.bernoulli(there(3) / 3, generator=generator()),
-    ):
+    ]
+    for draw in draws:
         with pytest.raises(RuntimeError, match="Expected a 'cuda' device type for generator"):
             draw()
     assert here(3).uniform_(generator=generator()).device == CPU
