@@ -175,14 +175,14 @@ def true_trigger() -> Trigger:
     return checkerboard(SHAPE, 2, 0)
 
 
-def trigger_source(method: Purifier) -> TriggerSource | None:
+def trigger_source(method: Purifier, device: torch.device) -> TriggerSource | None:
     """Returns the source that the method needs, built anew for each call; None if it needs none."""
     if method.needed_trigger() is None:
         return None
     if method.needed_trigger() == "true":
-        return KnownSource(true_trigger())
+        return KnownSource(true_trigger().to(device))
     inversion = BTIDBF(**INVERSION)
-    generator = inversion.build_generator(SHAPE, Seed(2), "fp32").eval()
+    generator = inversion.build_generator(SHAPE, Seed(2), "fp32").to(device).eval()
     inverted = Inverted(generator=generator, target=TARGET, target_share=0.0, change=0.0)
     return InvertedSource(inversion, inverted)
 
@@ -207,8 +207,8 @@ class Outcome:
 
 
 def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Outcome:
-    """Calls the case's method as its kind is called."""
-    method = case.make()
+    """Calls the case's method as its kind is called, on the device of model and labels."""
+    method, device = case.make(), data.labels.device
     if case.kind == "attack":
         recipe = Recipe(epochs=2, lr=0.05, batch_size=16, augment="crop_flip")
         victim = method(model, data, recipe, seed=seed)
@@ -221,16 +221,17 @@ def call(case: Case, model: Classifier, data: LabelledImages, seed: Seed) -> Out
         share = torch.tensor([named, found.target_share, found.change])
         return Outcome(found.generator, like, {"found": share})
     if case.kind == "purifier":
-        source = trigger_source(method)
+        source = trigger_source(method, device)
         return Outcome(method(model, data, seed=seed, trigger=source).model, model, {})
+    trigger = true_trigger().to(device)
     if isinstance(method, InputReactivation):
         others: dict[str, Any] = {
             "victim": copy.deepcopy(model),
             "control": copy.deepcopy(model),
         }
         budget = method.tries()[0]
-        made = method(model, data, true_trigger(), TARGET, budget=budget, seed=seed, **others)
+        made = method(model, data, trigger, TARGET, budget=budget, seed=seed, **others)
         like = method.perturbation(SHAPE, seed)
         return Outcome(made.perturbation, like, {"queries": torch.tensor(made.queries or 0)})
-    done = method(model, data, true_trigger(), TARGET, budget=method.budgets[0], seed=seed)
+    done = method(model, data, trigger, TARGET, budget=method.budgets[0], seed=seed)
     return Outcome(done, model, {})

@@ -12,7 +12,7 @@ from remission.audit.suspect.opening import FoundModel, OpenedModel, open_model,
 from remission.audit.suspect.preprocessing import Preprocessing
 from remission.intervals import Rate
 from remission.inversion import Inverted, Voted
-from remission.models import Classifier
+from remission.models import Classifier, compute_exactly
 from remission.previews import previews
 from remission.records.suspect import (
     ModelClass,
@@ -98,6 +98,7 @@ def with_images(
 
     Arguments and errors are those of :func:`remission.audit.suspect.opening.open_model`.
     """
+    compute_exactly(device)
     opened = open_model(
         found,
         dataset.train.to(device),

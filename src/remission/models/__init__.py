@@ -14,7 +14,7 @@ from remission.models.build import (
 )
 from remission.models.checkpoint import load_weights, save_weights
 from remission.models.classifier import Classifier, Precision, autocast, in_channels_last
-from remission.models.device import resolve_device, resolve_precision
+from remission.models.device import compute_exactly, resolve_device, resolve_precision
 from remission.models.resnet import ResNet
 from remission.models.states import evaluating, frozen, watching_final_inputs
 from remission.models.tracing.adapter import Adapted
@@ -38,6 +38,7 @@ __all__ = [
     "canonical_arch",
     "channel_groups",
     "check_needs",
+    "compute_exactly",
     "describe_models",
     "evaluating",
     "frozen",

@@ -19,7 +19,7 @@ from remission.data import split_dataset
 from remission.grid.dry_run.inputs import RehearsedInputs
 from remission.grid.plan.stage import ATTACK, PURIFIER, Settings, Stage
 from remission.grid.stages.kinds import compute
-from remission.models import Classifier
+from remission.models import Classifier, compute_exactly
 from remission.progress import cutting
 from remission.records.kinds import KINDS
 from remission.records.labels import trigger_of
@@ -49,6 +49,7 @@ def estimate(
     Returns:
         Identity of the stage -> seconds, or None for a stage whose rehearsal failed.
     """
+    compute_exactly(device)
     seconds: dict[str, float | None] = {}
     by_key: dict[str, float | None] = {}
     step_times: dict[str, dict[str, float]] = {}

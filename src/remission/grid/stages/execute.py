@@ -19,7 +19,7 @@ from remission.grid.stages.kinds import compute
 from remission.grid.stages.result import Cost
 from remission.grid.stages.snapshots import StoredSnapshots
 from remission.grid.stages.stage_log import StageLog, logged
-from remission.models import resolve_precision
+from remission.models import compute_exactly, resolve_precision
 from remission.records import Cell, Record, Store
 from remission.records.kinds import KINDS
 from remission.records.snapshots import drop_snapshot
@@ -64,9 +64,7 @@ def execute(stage: Stage, store: Store, device: torch.device) -> Record:
 
     Arguments as for :func:`run_or_record_failure`.
     """
-    if device.type == "cuda":  # fp32 means fp32, and a repeated run gives the same numbers
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.deterministic = True
+    compute_exactly(device)
     began = Cost.until_now()
     inputs = StageInputs(stage, store, device)
     snapshots = StoredSnapshots(store.folder, stage.id)
