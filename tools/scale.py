@@ -177,7 +177,7 @@ def simulate(
             _, worker, stage, fails = heapq.heappop(running)
             if fails:
                 out.lost += 1
-                queue.put_back(stage)
+                queue.make_ready(stage)
                 heapq.heappush(free, (now + 60.0 + START, worker))
                 continue
             published[stage.id] += 1

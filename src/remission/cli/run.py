@@ -187,7 +187,7 @@ def compute(
         print(f"remission: {label} failed: {reason}", file=sys.stderr)
     if outcome.skipped:
         count = len(outcome.skipped)
-        print(f"remission: {count} stages that build upon these were not computed", file=sys.stderr)
+        print(f"remission: {count} stages that build upon these were skipped", file=sys.stderr)
     return outcome
 
 

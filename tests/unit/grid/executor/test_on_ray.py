@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,23 @@ def test_a_stage_that_fails_by_itself_is_not_repeated(
     )
     del finished, monkeypatch
     assert FT.name == "ft"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_error_of_a_task_is_no_lost_worker(readable: bool) -> None:
+    from ray.exceptions import RayTaskError, WorkerCrashedError
+
+    from remission.grid.executor.on_ray import _reason
+
+    cause: Any = ModuleNotFoundError("No module named 'own'") if readable else None
+    text = "a traceback\n\nModuleNotFoundError: No module named 'own'\n"
+    error = RayTaskError("compute_stages", text, cause)
+    for raised in [error, error.as_instanceof_cause()] if readable else [error]:
+        assert _reason(raised) == (
+            "its task failed on a worker: ModuleNotFoundError: No module named 'own'"
+        )
+    lost = _reason(WorkerCrashedError())
+    assert lost.startswith("its worker was lost 4 times: WorkerCrashedError: The worker died")
 
 
 @pytest.mark.parametrize(
