@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from remission.names import class_text
 from remission.progress import listening
 
 if TYPE_CHECKING:
@@ -132,10 +133,8 @@ def outcome_line(stage: Stage, record: Record) -> str:
 
 def _class(details: Mapping[str, Any], key: str) -> str | None:
     """Returns a class by its number and its name, as ``3 (bag)``; None where there is none."""
-    index, name = details.get(key), details.get(f"{key}_name")
-    if index is None:
-        return None
-    return str(index) if name in (None, str(index)) else f"{index} ({name})"
+    index = details.get(key)
+    return None if index is None else class_text(index, details.get(f"{key}_name"))
 
 
 def short(label: str) -> str:

@@ -10,7 +10,7 @@ from remission.disk import write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK, Record
 from remission.records.places import is_local
-from remission.records.unfinished import unfinished
+from remission.records.plans import unfinished
 from remission.report.figures.drawing import Drawing
 from remission.report.figures.explanation import explanation_figure
 from remission.report.figures.style import styles

@@ -139,7 +139,7 @@ def test_an_error_of_a_task_is_no_lost_worker(readable: bool) -> None:
 
     cause: Any = ModuleNotFoundError("No module named 'own'") if readable else None
     text = "a traceback\n\nModuleNotFoundError: No module named 'own'\n"
-    error = RayTaskError("compute_stages", text, cause)
+    error: Any = RayTaskError("compute_stages", text, cause)  # type: ignore[no-untyped-call]
     for raised in [error, error.as_instanceof_cause()] if readable else [error]:
         assert _reason(raised) == (
             "its task failed on a worker: ModuleNotFoundError: No module named 'own'"
