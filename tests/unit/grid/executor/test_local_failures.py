@@ -155,8 +155,9 @@ def test_a_damaged_artefact_is_named_and_computed_anew(
     assert told.status == 1
     (line,) = told.out.splitlines()
     assert line.startswith(f"{label}: the file {file} is ")
-    assert "1 damaged; run the spec again" in told.err
-    assert remission("store", "verify", store).out == f"{label}: {MISSING.format(file)}\n"
+    assert ", 1 damaged\n" in told.err
+    (line,) = remission("store", "verify", store).out.splitlines()
+    assert line.startswith(f"{label}: {MISSING.format(file)}; run the spec again")
     told = run(write_spec(tmp_path), store)
     assert (told.status, computed(told)) == (0, [label])
     assert_whole(store)
