@@ -132,7 +132,7 @@ def outcome_line(stage: Stage, record: Record) -> str:
 
 
 def _class(details: Mapping[str, Any], key: str) -> str | None:
-    """Returns a class by its number and its name, as ``3 (bag)``; None where there is none."""
+    """Returns a class by number and name, for example ``3 (bag)``; None where there is none."""
     index = details.get(key)
     return None if index is None else class_text(index, details.get(f"{key}_name"))
 
@@ -166,7 +166,7 @@ class LineReporter:
         self.say(f"[{self.done}/{self.total}] {outcome_line(stage, record)}")
 
     def skip(self, stage: Stage) -> None:
-        """Prints that a stage cannot be computed."""
+        """Prints that a stage is skipped."""
         self.done += 1
         self.say(f"[{self.done}/{self.total}] {stage.label}: skipped")
 
@@ -230,7 +230,7 @@ class BarReporter:
         self._one_more()
 
     def skip(self, stage: Stage) -> None:
-        """Prints that a stage cannot be computed."""
+        """Prints that a stage is skipped."""
         self.bars.console.print(f"{stage.label}: skipped", markup=False, highlight=False)
         self._one_more()
 

@@ -1,4 +1,4 @@
-"""``remission store``: checks a store, copies and exports it, removes files without use."""
+"""``remission store``: checks a store, copies and exports it, removes what nothing needs."""
 
 from __future__ import annotations
 
@@ -115,9 +115,11 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     format: Annotated[ExportFormat, typer.Option(help="How it is written.")] = ExportFormat.PARQUET,
 ) -> None:
-    """Write all cells of a store, one row each, with typed columns.
+    """Write one row with typed columns per cell, whatever its settings.
 
-    `remission table --view cells` prints the same as CSV or JSON.
+    Cells of superseded versions of a method are left out. `remission table --view cells
+    --all-settings` prints them as CSV or JSON; without --all-settings it leaves out those of other
+    settings than the last run's.
     """
     from remission.records import read_records
     from remission.records.export import write_parquet
@@ -130,9 +132,10 @@ def export(
 
 @app.command()
 def gc(store: StoreArgument, follow_links: FollowLinks = False) -> None:
-    """Remove artefacts that no record names, and damaged ones that were set aside.
+    """Remove artefacts that no record names, damaged ones that were set aside, unfinished files.
 
-    Files of the last hour are left alone, as a run may be at work on them.
+    Files of the last hour are left alone, as a run may be at work on them. Snapshots stay: the next
+    run goes on from them.
     """
     from remission.errors import StoreError
     from remission.records import read_records

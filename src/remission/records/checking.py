@@ -160,9 +160,9 @@ def _check_record(
         try:
             read_stored(folder, artefact)
         except DamagedError as error:
+            flaw: StoreError = error
             try:
                 set_aside(folder, artefact)
-                flaw = error
             except StoreError as refusal:
                 flaw = refusal
             check.flaws.append(Flaw(artefact.file, flaw.problem, flaw.remedy, record.label))

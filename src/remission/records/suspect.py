@@ -29,7 +29,7 @@ class ModelClass:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalisationTried:
+class NormalisationTrial:
     """The clean accuracy of a model under one normalisation of its images."""
 
     name: str
@@ -58,7 +58,7 @@ class ModelReading:
     classes: int
     shape: tuple[int, int, int]
     match: str
-    normalisations: tuple[NormalisationTried, ...]
+    normalisations: tuple[NormalisationTrial, ...]
     used: int
     held_out: int
 

@@ -153,7 +153,7 @@ def test_a_name_is_given_to_one_kind_and_one_function() -> None:
     register_kind(HESITATION, hesitate)
     assert len(stage_kinds.registered_kinds()) == 1
     with pytest.raises(ValueError, match="another kind of stage called 'hesitation'"):
-        register_kind(replace(HESITATION, trains=True), hesitate)
+        register_kind(replace(HESITATION, stores_weights=True), hesitate)
     with pytest.raises(ValueError, match="'victim'"):
         register_kind(Kind(name="victim"), hesitate)
     with pytest.raises(ValueError, match="computed by another function"):
