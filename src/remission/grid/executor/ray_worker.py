@@ -34,7 +34,7 @@ class StageEnd:
 
 
 class Mailbox:
-    """Holds what workers say about their progress until the driver asks; an actor."""
+    """Holds what workers say about their progress until the run asks; an actor."""
 
     def __init__(self) -> None:
         self.letters = dict[str, tuple[str, int, int]]()

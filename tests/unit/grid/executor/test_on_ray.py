@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -146,6 +147,31 @@ def test_an_error_of_a_task_is_no_lost_worker(readable: bool) -> None:
         )
     lost = _reason(WorkerCrashedError())
     assert lost.startswith("its worker was lost 4 times: WorkerCrashedError: The worker died")
+
+
+def test_a_worker_that_cannot_be_prepared_is_named_as_that(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import os\n"
+        f"if os.getpid() != {os.getpid()}:\n"
+        "    raise RuntimeError('a library is missing here')\n"
+        "from typing import ClassVar\n"
+        "from remission.method import method\n"
+        "from remission.purifiers import FT\n"
+        "@method\n"
+        "class Own(FT):\n"
+        "    name: ClassVar[str] = 'own'\n"
+        "    paper: ClassVar[str] = 'none'\n"
+    )
+    spec, store = write_spec(tmp_path, ('method = "ft"', 'method = "own"')), tmp_path / "store"
+    told = on_ray(spec, store, "--jobs", "1", "--methods", str(own))
+    assert told.status == 1, told
+    (line,) = (
+        line for line in told.lines if "control/seed0 failed:" in line or "seed0 failed: " in line
+    )
+    assert "failed: its task failed on a worker: " in line
+    assert "a library is missing here" in line
+    assert computed(told) == []
 
 
 @pytest.mark.parametrize(
