@@ -290,19 +290,6 @@ def claims_in(store: StorePath) -> Iterator[Claim]:
             yield claim
 
 
-def silence_of(store: StorePath, claim: Claim) -> float | None:
-    """Returns the seconds since the last heartbeat of a claim; None where no clock says it.
-
-    The time of the heartbeat comes from where the store lies and the present from this computer:
-    it is for people, and decides nothing.
-    """
-    try:
-        then = (store / CLAIMS / f"{claim.stage}.json").stat().st_mtime
-    except (OSError, AttributeError):  # it was given back meanwhile, or the place keeps no times
-        return None
-    return max(0.0, time.time() - then) if then else None
-
-
 @cache
 def _adapter() -> TypeAdapter[Claim]:
     """Returns the validator of types, which is built once since that takes long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,8 +11,8 @@ from datetime import UTC, datetime
 from remission.errors import StoreError
 from remission.intervals import mean_of
 from remission.records.cell import Json
-from remission.records.claims import Claim, claims_in, silence_of
-from remission.records.files import record_folders, record_names
+from remission.records.claims import Claim, claims_in
+from remission.records.files import CLAIMS, record_folders, record_names
 from remission.records.places import StorePath, read_all
 from remission.records.plans import StoredPlan, stored_plans
 from remission.records.reading import parsed
@@ -59,7 +60,7 @@ class StoreStatus:
             stages over.
         failed: records of stages that failed, without those that build upon them.
         silence: identity of a running stage -> seconds since the heartbeat of its claim, see
-            :func:`remission.records.claims.silence_of`.
+            :func:`silence_of`.
     """
 
     specs: tuple[SpecProgress, ...]
@@ -137,6 +138,19 @@ def status_of(store: StorePath) -> StoreStatus:
         failed=tuple(sorted(failed, key=lambda record: record.label)),
         silence={one.stage: silence_of(store, one) for one in running},
     )
+
+
+def silence_of(store: StorePath, claim: Claim) -> float | None:
+    """Returns the seconds since the last heartbeat of a claim; None where no clock says it.
+
+    The time of the heartbeat comes from where the store lies and the present from this computer:
+    it is for people, and decides nothing.
+    """
+    try:
+        then = (store / CLAIMS / f"{claim.stage}.json").stat().st_mtime
+    except (OSError, AttributeError):  # it was given back meanwhile, or the place keeps no times
+        return None
+    return max(0.0, time.time() - then) if then else None
 
 
 def _progress(

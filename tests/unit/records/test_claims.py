@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from remission.records import Store
-from remission.records.claims import Claims, claims_in, silence_of
+from remission.records.claims import Claims, claims_in
 from remission.records.places import StorePath, place_of
+from remission.records.status import silence_of
 from tests.unit.records.remote import s3_server
 
 STAGE = "0123456789abcdef"

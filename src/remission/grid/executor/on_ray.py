@@ -68,7 +68,9 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         options |= {"num_cpus": cluster.jobs or os.cpu_count(), "include_dashboard": False}
     try:
         _check_address(cluster.address)
-        ray.init(address=cluster.address, ignore_reinit_error=True, **options)
+        # "local" never connects: without an address Ray looks for another cluster of this computer,
+        # and finds the trace of one that was killed.
+        ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         (line, *_) = str(error).splitlines() or [type(error).__name__]
         raise ClusterError(
