@@ -93,8 +93,8 @@ def test_what_is_missing_or_damaged_is_computed_anew(place: str, tmp_path: Path)
     assert (told.status, told.out.splitlines()) == (
         1,
         [
-            f"badnets/seed0/ft: the file {ft.artefacts['weights'].file} is damaged (wrong checksum); "
-            "run the spec again, which computes it anew"
+            f"badnets/seed0/ft: the file {ft.artefacts['weights'].file} is damaged "
+            "(wrong checksum); run the spec again, which computes it anew"
         ],
     )
     assert sorted(computed(run(spec, place))) == ["badnets/seed0/ft", "badnets/seed0/pam"]
