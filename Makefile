@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(STAMP)          ## fetch the data, run the main job, print its table, write its report
+demo: $(STAMP)          ## fetch the data, run the quickstart, print its table, write its report
 	$(BIN)/remission data fetch fashion-mnist
 	$(BIN)/remission demo --store demo/store --report demo/report.html
 

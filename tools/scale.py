@@ -1,12 +1,13 @@
 """Simulates a grid of 10,000 stages on a cluster: the real plan and queue, stages that only wait.
 
-    python tools/scale.py [--seeds 15] [--workers 64] [--lost 0.01] [--rate 40] [--json FILE]
+    python tools/scale.py [--seeds 15] [--workers 64] [--lost 0.01] [--rate 40]
+        [--plan-order] [--json FILE]
 
 The plan is that of recipes/purifiers.toml for CIFAR-10 and ResNet-18. How long a stage takes comes
 from the same stage in results/purifiers, which was measured on one thread of a processor: times the
 ratio of the operations of both models and numbers of images, over that of the rates of both
-machines. The clock of the simulation is its own; nothing is computed. docs/scale.md says what came
-out.
+machines. The clock of the simulation is its own; nothing is computed. docs/scale.md holds the
+results.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from remission.grid.spec.spec import parse_spec
 from remission.intervals import mean_of
 from remission.models import Classifier, build_model
 from remission.records import Record, read_records
+from remission.records.kinds import KINDS
 from remission.seeding import Seed
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +51,7 @@ LARGER = {
 """How many more images a stage takes than the measured one: victims of 100 passes over 47,500
 images instead of 4 over 40,000, and 2,500 clean images instead of 1,000."""
 START, LOAD = 8.0, 0.6
-"""Seconds until a worker has imported torch, and to fetch weights that its node lacks."""
+"""Seconds until a worker has imported torch, and to fetch weights that its node lacks; assumed."""
 NODE = 8
 """Workers of one node, which share a cache of artefacts."""
 
@@ -139,7 +141,13 @@ def measured(records: Sequence[Record]) -> dict[tuple[str, str], float]:
 
 
 def simulate(
-    plan: Sequence[Stage], seconds: dict[str, float], workers: int, lost: float, weights: float
+    plan: Sequence[Stage],
+    seconds: dict[str, float],
+    workers: int,
+    lost: float,
+    weights: float,
+    *,
+    longest_chain_first: bool = True,
 ) -> Simulated:
     """Runs a plan on workers that only wait; a worker that is lost comes back after a minute.
 
@@ -149,9 +157,12 @@ def simulate(
         workers: how many compute.
         lost: the chance of a task that its worker is lost in it.
         weights: bytes of the weights of a model.
+        longest_chain_first: whether workers take stages in the order of a cluster; else in the
+            order of the plan, as the processes of one computer do.
     """
     draws, out = random.Random(0), Simulated(len(plan), workers)
-    queue = StageQueue(plan, (), longest_chain_first=True)
+    queue = StageQueue(plan, (), longest_chain_first=longest_chain_first)
+    with_weights = {stage.id for stage in plan if KINDS[stage.kind].stores_weights}
     published = Counter[str]()
     cached = defaultdict[int, set[str]](set)
     free = [(START, worker) for worker in range(workers)]
@@ -163,7 +174,7 @@ def simulate(
         while waiting and (stage := queue.next_stage()):
             worker = waiting.pop()
             node, took = worker // NODE, seconds[stage.id]
-            for parent in set(stage.parents.values()) - cached[node]:
+            for parent in with_weights.intersection(stage.parents.values()) - cached[node]:
                 cached[node].add(parent)
                 out.moved += weights
                 took += LOAD
@@ -177,7 +188,7 @@ def simulate(
             _, worker, stage, fails = heapq.heappop(running)
             if fails:
                 out.lost += 1
-                queue.put_back(stage)
+                queue.make_ready(stage)
                 heapq.heappush(free, (now + 60.0 + START, worker))
                 continue
             published[stage.id] += 1
@@ -200,12 +211,13 @@ def longest_chain(plan: Sequence[Stage], seconds: dict[str, float]) -> float:
 
 
 def main() -> None:
-    """Simulates, and prints what came out."""
+    """Simulates a grid and prints the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=15)
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--lost", type=float, default=0.01)
     parser.add_argument("--rate", type=float, default=40.0, help="10^12 operations per second")
+    parser.add_argument("--plan-order", action="store_true", help="stages in the plan's order")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     times = measured(read_records(ROOT / "results" / "purifiers"))
@@ -219,10 +231,16 @@ def main() -> None:
         of = times.get(key, times.get((stage.kind, ""), 20.0))
         seconds[stage.id] = factor * LARGER.get(stage.kind, 1.0) * of
     sizes = 4.0 * sum(p.numel() for p in model_of("resnet18", (3, 32, 32)).parameters())
-    out = simulate(plan, seconds, options.workers, options.lost, sizes)
+    out = simulate(
+        plan,
+        seconds,
+        options.workers,
+        options.lost,
+        sizes,
+        longest_chain_first=not options.plan_order,
+    )
     out.total, out.critical = sum(seconds.values()), longest_chain(plan, seconds)
-    keeps = {"victim", "control", "innocent", "purified", "reactivated"}
-    out.stored = sizes * sum(stage.kind in keeps for stage in plan)
+    out.stored = sizes * sum(KINDS[stage.kind].stores_weights for stage in plan)
     for stage in plan:
         out.by_kind[stage.kind] = out.by_kind.get(stage.kind, 0.0) + seconds[stage.id]
     print(f"a forward pass of an image: {here:.3g} operations measured, {there:.3g} simulated")

@@ -24,6 +24,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+def class_text(index: int | str | None, name: str | None) -> str:
+    """A class by number and, where it is known, by name: ``2 (bag)``, or ``2``.
+
+    Args:
+        index: its number, or the word for a goal that is no single class.
+        name: its name; None where it is not known.
+    """
+    number = str(index)
+    return printable(f"{number} ({name})") if name not in (None, number) else number
+
+
 def find_name(name: str, known: Iterable[str]) -> str | None:
     """The known name that reads as ``name`` does, the identical one first; None without one."""
     names = list(known)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from remission.errors import UserError, closest
-from remission.names import composed, find_name, on_disk, printable
+from remission.names import class_text, composed, find_name, on_disk, printable
 
 NFD = unicodedata.normalize("NFD", "café")
 
@@ -56,3 +56,20 @@ def test_no_name_can_break_a_line_or_steer_a_terminal(name: str, shown: str) -> 
     error = str(UserError(f"there is no '{name}'", "use one that exists"))
     assert error.isprintable()
     assert error.startswith("there is no '")
+
+
+@pytest.mark.parametrize(
+    ("index", "name", "wanted"),
+    [
+        (2, "bag", "2 (bag)"),
+        (0, "T-shirt/top", "0 (T-shirt/top)"),
+        (3, "3", "3"),
+        (2, "3", "2 (3)"),
+        (2, None, "2"),
+        ("all-to-all", None, "all-to-all"),
+        (None, None, "None"),
+        (1, "a\nb", "1 (a\\nb)"),
+    ],
+)
+def test_a_class_for_people(index: int | str | None, name: str | None, wanted: str) -> None:
+    assert class_text(index, name) == wanted

@@ -17,7 +17,7 @@ from remission.previews import previews
 from remission.records.suspect import (
     ModelClass,
     ModelReading,
-    NormalisationTried,
+    NormalisationTrial,
     SuspectRates,
     Suspicion,
 )
@@ -78,7 +78,7 @@ class Suspect:
             shape=opened.model.shape,
             match=opened.match.sentence,
             normalisations=tuple(
-                NormalisationTried(name=one.normalisation.name, clean_acc=one.clean_acc)
+                NormalisationTrial(name=one.normalisation.name, clean_acc=one.clean_acc)
                 for one in opened.attempts
             ),
             used=len(opened.clean),

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from remission.names import class_text
 from remission.progress import listening
 
 if TYPE_CHECKING:
@@ -131,11 +132,9 @@ def outcome_line(stage: Stage, record: Record) -> str:
 
 
 def _class(details: Mapping[str, Any], key: str) -> str | None:
-    """Returns a class by its number and its name, as ``3 (bag)``; None where there is none."""
-    index, name = details.get(key), details.get(f"{key}_name")
-    if index is None:
-        return None
-    return str(index) if name in (None, str(index)) else f"{index} ({name})"
+    """Returns a class by number and name, for example ``3 (bag)``; None where there is none."""
+    index = details.get(key)
+    return None if index is None else class_text(index, details.get(f"{key}_name"))
 
 
 def short(label: str) -> str:
@@ -167,7 +166,7 @@ class LineReporter:
         self.say(f"[{self.done}/{self.total}] {outcome_line(stage, record)}")
 
     def skip(self, stage: Stage) -> None:
-        """Prints that a stage cannot be computed."""
+        """Prints that a stage is skipped."""
         self.done += 1
         self.say(f"[{self.done}/{self.total}] {stage.label}: skipped")
 
@@ -231,7 +230,7 @@ class BarReporter:
         self._one_more()
 
     def skip(self, stage: Stage) -> None:
-        """Prints that a stage cannot be computed."""
+        """Prints that a stage is skipped."""
         self.bars.console.print(f"{stage.label}: skipped", markup=False, highlight=False)
         self._one_more()
 

@@ -55,8 +55,9 @@ JobsOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        show_default="one per core, at most 4; one on an accelerator",
-        help="Number of processes; results do not depend on it.",
+        show_default="one per core, at most 4; one on an accelerator; with --on ray, all cores",
+        help="Number of processes; results do not depend on it. With --on ray: processors of the "
+        "cluster that is started on this computer.",
     ),
 ]
 OnOption = Annotated[
@@ -71,19 +72,28 @@ AddressOption = Annotated[
     ),
 ]
 CpusPerStage = Annotated[
-    int, typer.Option(min=1, help="On Ray: processors, and threads, of each stage.")
+    int,
+    typer.Option(
+        min=1,
+        help="With --on ray: processors per stage, and as many threads; the last bits of results "
+        "depend on their number.",
+    ),
 ]
 GpusPerStage = Annotated[
     float,
-    typer.Option(min=0, help="On Ray: accelerators of each stage, as 0.25; 0: processors."),
+    typer.Option(
+        min=0,
+        help="With --on ray: accelerators per stage, for example 0.25; with 0 stages run on "
+        "processors.",
+    ),
 ]
 OnlyOption = Annotated[
     str | None,
     typer.Option(
         metavar="GLOB",
-        help="Compute only stages whose label matches, as 'badnets/*/pam*', or those of a row "
-        "of a table, as 'pam (rho=0.3)', with the stages that they build upon and are "
-        "compared with.",
+        help="Compute only stages whose label matches, for example 'badnets/*/pam*', or those of a "
+        "row of a table, for example 'pam (rho=0.3)', with the stages that they build upon and "
+        "are compared with.",
     ),
 ]
 MethodsOption = Annotated[
@@ -95,7 +105,12 @@ MethodsOption = Annotated[
     ),
 ]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print the plan and compute nothing.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the plan and how long it would take on this computer, also with --on ray; "
+        "train and store nothing.",
+    ),
 ]
 
 
@@ -187,14 +202,14 @@ def compute(
         print(f"remission: {label} failed: {reason}", file=sys.stderr)
     if outcome.skipped:
         count = len(outcome.skipped)
-        print(f"remission: {count} stages that build upon these were not computed", file=sys.stderr)
+        print(f"remission: {count} stages that build upon these were skipped", file=sys.stderr)
     return outcome
 
 
 def show_plan(
     spec: Spec, store: str, *, only: str | None, device: str, jobs: int | None, quiet: bool
 ) -> None:
-    """Prints each stage on a line with the time that it would take; computes nothing."""
+    """Prints each stage on a line with the time that it would take here; stores nothing."""
     from remission.cli.progress import about, waiting
     from remission.grid.run import dry_run
 

@@ -74,7 +74,7 @@ SharedStore = Annotated[
     typer.Option(metavar="STORE", help="A folder that all nodes share, or an s3:// address."),
 ]
 GpusPerNode = Annotated[
-    int, typer.Option(min=0, help="Accelerators of each node; 0: processors compute.")
+    int, typer.Option(min=0, help="Accelerators per node; with 0 stages run on processors.")
 ]
 CpusPerNode = Annotated[
     int | None,
@@ -82,17 +82,21 @@ CpusPerNode = Annotated[
 ]
 ShareOption = Annotated[
     float | None,
-    typer.Option(min=0, show_default="0.25 with accelerators", help="Accelerators of each stage."),
+    typer.Option(min=0, show_default="0.25 with accelerators", help="Accelerators per stage."),
 ]
 SbatchOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="OPTION",
-        help="A further option of sbatch, as --sbatch=--partition=gpu. Can be repeated.",
+        help="A further option of sbatch, for example --sbatch=--partition=gpu. Can be repeated.",
     ),
 ]
 SetupOption = Annotated[
-    str, typer.Option(help="A line of shell before the run, as 'source .venv/bin/activate'.")
+    str,
+    typer.Option(help="A line of shell before the run, for example 'source .venv/bin/activate'."),
+]
+TimeOption = Annotated[
+    str, typer.Option(help="How long the job may take, for example 4:00:00 or 1-12:00:00.")
 ]
 PauseOption = Annotated[
     int, typer.Option(min=0, help="Seconds for Ray to start, on the head and on the others.")
@@ -104,7 +108,7 @@ def slurm(
     nodes: Annotated[int, typer.Option(min=1, help="Number of nodes.")] = 1,
     gpus_per_node: GpusPerNode = 0,
     cpus_per_node: CpusPerNode = None,
-    time: Annotated[str, typer.Option(help="How long, as 4:00:00 or 1-12:00:00.")] = "1:00:00",
+    time: TimeOption = "1:00:00",
     store: SharedStore = "remission-store",
     gpus_per_stage: ShareOption = None,
     cpus_per_stage: CpusPerStage = 1,
@@ -130,7 +134,7 @@ def slurm(
             f"--time is '{time}'",
             "give it as 4:00:00 or 1-12:00:00",
         ),
-        (wrong, f"--sbatch is {wrong[:1]}", "give an option, as --sbatch=--partition=gpu"),
+        (wrong, f"--sbatch is {wrong[:1]}", "give an option, for example --sbatch=--partition=gpu"),
         ("\n" in setup, "--setup has several lines", "give one, with && between its commands"),
         (
             share and not gpus_per_node,

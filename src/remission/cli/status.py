@@ -50,13 +50,17 @@ def _lines(found: StoreStatus) -> Iterator[str]:
     for spec in found.specs:
         yield _spec_line(spec)
     for claim in found.running:
-        yield f"running  {claim.label}: {_where(claim)}"
+        silence = _silence(found.silence[claim.stage])
+        yield f"running    {claim.label}: {_where(claim)}{silence}"
     for claim in found.abandoned:
-        yield f"left     {claim.label}: {_where(claim)}, which is gone; the next run takes it over"
+        yield (
+            f"abandoned  {claim.label}: {_where(claim)}; its process is gone, and the next run "
+            "takes the stage over"
+        )
     for record in found.failed:
-        yield f"failed   {record.label}: {record.error}"
+        yield f"failed     {record.label}: {record.error}"
         for line in record.details.get("log", [])[-_LOG:]:
-            yield f"           {line}"
+            yield f"             {line}"
 
 
 def _spec_line(spec: SpecProgress) -> str:
@@ -64,9 +68,24 @@ def _spec_line(spec: SpecProgress) -> str:
 
     parts = [f"{spec.done} of {spec.stages} stages done", f"{spec.running} running"]
     parts += [f"{spec.failed} failed"] if spec.failed else []
+    parts += [f"{spec.skipped} skipped"] if spec.skipped else []
     parts += [f"{spec.left} left"]
     line = f"{spec.name}: {', '.join(parts)}"
     return line if spec.seconds is None else f"{line}; {about(spec.seconds)} to go"
+
+
+def _silence(seconds: float | None) -> str:
+    """Says that a heartbeat is missing; empty where it is not, or where no clock says so."""
+    from remission.cli.progress import about
+    from remission.records.claims import HEARTBEAT_SECONDS, PATIENCE_SECONDS
+
+    if seconds is None or seconds < 3 * HEARTBEAT_SECONDS:
+        return ""
+    since = about(seconds).removeprefix("~")
+    return (
+        f"; no heartbeat for {since} by the clock of this computer: the process is probably gone, "
+        f"and a run takes the stage over after {PATIENCE_SECONDS / 60:.0f} minutes without one"
+    )
 
 
 def _where(claim: Claim) -> str:

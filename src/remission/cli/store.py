@@ -1,4 +1,4 @@
-"""``remission store``: checks a store, copies and exports it, removes files without use."""
+"""``remission store``: checks a store, copies and exports it, removes what nothing needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def opened(where: str) -> Store:
     """Opens a store, which must exist: these commands create none."""
     from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
-    from remission.records.places import place_of
+    from remission.records.places import no_store, place_of
 
     try:
         there = STORE_MARK in _names_in(place_of(where))
@@ -39,7 +39,7 @@ def opened(where: str) -> Store:
             f"the store '{where}' cannot be read ({error})", "check its permissions"
         ) from error
     if not there:
-        raise StoreError(f"there is no store at '{where}'", "name one that `remission run` made")
+        raise no_store(where)
     return Store(where)
 
 
@@ -51,24 +51,23 @@ def _names_in(place: Path) -> list[str]:
 def verify(store: StoreArgument, quiet: QuietOption = False) -> None:
     """Compare every file of a store with its checksum; exit status 1 if one is damaged.
 
-    A damaged artefact is renamed, and a damaged record counts as none, so that the next run of the
-    spec computes it anew.
+    Each damaged file is named with what mends it. A damaged artefact is renamed, and a damaged
+    record counts as none, so that the next run of the spec computes them anew.
     """
     from remission.cli.progress import waiting
-    from remission.errors import StoreError
     from remission.records.checking import check_store
     from remission.records.files import RECORDS, STORE_MARK
-    from remission.records.places import place_of
+    from remission.records.places import no_store, place_of
 
     place = place_of(store)
     if not {STORE_MARK, RECORDS} & set(_names_in(place)):
-        raise StoreError(f"there is no store at '{store}'", "name one that `remission run` made")
+        raise no_store(store)
     with waiting(quiet, "checking") as say:
         check = check_store(place, say)
     for flaw in check.flaws:
-        print(f"{flaw.label}: {flaw.what}" if flaw.label else flaw.what)
-    remedy = "; run the spec again: they are computed anew" if check.flaws else ""
-    print(f"{check.files} files checked, {len(check.flaws)} damaged{remedy}", file=sys.stderr)
+        label = f"{flaw.label}: " if flaw.label else ""
+        print(f"{label}{flaw.what}; {flaw.remedy}")
+    print(f"{check.files} files checked, {len(check.flaws)} damaged", file=sys.stderr)
     if check.unsealed:
         print(
             f"{check.unsealed} records of an older remission have no checksum of their own: their "
@@ -95,7 +94,7 @@ def copy(
     with waiting(quiet, "copying") as say:
         copied = copy_store(opened(source), Store(target), say)
     for flaw in copied.flaws:
-        print(f"not copied: {flaw.what}")
+        print(f"not copied: {flaw.what}; {flaw.remedy}")
     print(
         f"{copied.records} records copied with their artefacts, {copied.bytes / 1e6:.1f} MB; "
         f"{copied.there} were there already",
@@ -116,9 +115,11 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     format: Annotated[ExportFormat, typer.Option(help="How it is written.")] = ExportFormat.PARQUET,
 ) -> None:
-    """Write all cells of a store, one row each, with typed columns.
+    """Write one row with typed columns per cell, whatever its settings.
 
-    `remission table --view cells` prints the same as CSV or JSON.
+    Cells of superseded versions of a method are left out. `remission table --view cells
+    --all-settings` prints them as CSV or JSON; without --all-settings it leaves out those of other
+    settings than the last run's.
     """
     from remission.records import read_records
     from remission.records.export import write_parquet
@@ -131,9 +132,10 @@ def export(
 
 @app.command()
 def gc(store: StoreArgument, follow_links: FollowLinks = False) -> None:
-    """Remove artefacts that no record names, and damaged ones that were set aside.
+    """Remove artefacts that no record names, damaged ones that were set aside, unfinished files.
 
-    Files of the last hour are left alone, as a run may be at work on them.
+    Files of the last hour are left alone, as a run may be at work on them. Snapshots stay: the next
+    run goes on from them.
     """
     from remission.errors import StoreError
     from remission.records import read_records

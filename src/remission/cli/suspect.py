@@ -29,7 +29,8 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="Clean images with a folder per class, DIR/class/image.png. A fifth only measures.",
+        help="Clean images with a folder per class, DIR/class/image.png. A fifth of each class "
+        "is held out for measurement.",
     ),
 ]
 ArchOption = Annotated[
@@ -50,8 +51,8 @@ KeyOption = Annotated[
 MeanOption = Annotated[
     str,
     typer.Option(
-        help="Mean that is subtracted from images in [0, 1], as 0.5 or 0.49,0.48,0.45; or the name "
-        "of a preset, as cifar10 or imagenet.",
+        help="Mean that is subtracted from images in [0, 1], for example 0.5 or 0.49,0.48,0.45; "
+        "or the name of a preset, for example cifar10 or imagenet.",
         metavar="M",
     ),
 ]

@@ -65,7 +65,7 @@ def table(
     """Print the results of a store."""
     from remission.errors import UserError
     from remission.records.places import place_of
-    from remission.records.unfinished import unfinished
+    from remission.records.plans import unfinished
     from remission.report.groups.results import Results
     from remission.report.tables.render import check_view, render
     from remission.report.tables.views import VIEWS

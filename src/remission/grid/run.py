@@ -12,8 +12,8 @@ from remission.data import CATALOGUE, Source
 from remission.errors import StoreError
 from remission.grid.dry_run import elapsed, estimate, stand_in
 from remission.grid.executor.cluster import Cluster, ClusterError, check_ray
-from remission.grid.executor.local import default_jobs, run_plan, threads
 from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
+from remission.grid.executor.run_plan import default_jobs, run_plan, threads
 from remission.grid.plan.planner import make_plan
 from remission.grid.plan.select import select
 from remission.grid.plan.stage import DataNames, Stage

@@ -1,4 +1,4 @@
-"""Records, what they hold, and the store on the disk that holds them. No torch here.
+"""Records, what they hold, and the store that holds them, a folder or behind an address. No torch.
 
 A *record* is what one stage of the grid leaves behind. A record of a measured model holds a
 :class:`Cell`; a record of a path between two models holds :class:`PathCurve` objects. Tables and

@@ -1,7 +1,8 @@
 """Copies of artefacts that lie behind a network, on this computer, named by their checksum.
 
 They lie in ``$REMISSION_ARTEFACTS``, or else in ``~/.cache/remission/artefacts``. Without a home or
-permission nothing is cached. The oldest copies go when all of them take more than 10 GiB.
+permission nothing is cached. When all copies take more than 10 GiB, those go that were not used for
+the longest time; an artefact of more than a quarter of that is not copied at all.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def cached(sha256: str) -> bytes | None:
     try:
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() == sha256:
-            os.utime(file)  # the age of a copy counts from its last use
+            os.utime(file)  # so that its time is that of its last use
             return content
         file.unlink(missing_ok=True)
     except OSError:
@@ -34,24 +35,24 @@ def cached(sha256: str) -> bytes | None:
 
 
 def put_into_cache(sha256: str, content: bytes) -> None:
-    """Keeps a copy of an artefact, if there is room for it."""
+    """Keeps a copy of an artefact, unless it alone takes more than a quarter of the limit."""
     folder = _folder()
     if folder is None or len(content) > _MOST // 4:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / sha256, [content])
-        _drop_oldest(folder)
+        _drop_least_recently_used(folder)
     except OSError:
         return  # a cache that cannot be written costs time and nothing else
 
 
-def _drop_oldest(folder: Path) -> None:
+def _drop_least_recently_used(folder: Path) -> None:
     """Removes the copies that were used longest ago until the rest takes less than the limit."""
     copies = [file for file in folder.iterdir() if not file.name.startswith(PART)]
-    ages = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in copies)
-    total = sum(size for _, size, _ in ages)
-    for _, size, file in ages:
+    uses = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in copies)
+    total = sum(size for _, size, _ in uses)
+    for _, size, file in uses:
         if total <= _MOST:
             return
         file.unlink(missing_ok=True)

@@ -22,8 +22,8 @@ from remission.records.files import (
     VERSIONS_FILE,
     folders,
     is_artefact_name,
-    is_record_name,
     record_folders,
+    record_names,
     spec_file_name,
 )
 from remission.records.mark import MARK, check_mark
@@ -37,6 +37,14 @@ UNTOUCHED = 3600.0
 """Seconds after the last change of a file within which a run may be at work on it."""
 
 
+_OF_ITS_SPEC = (
+    "run its spec again, which writes it anew, or remove it if you no longer use the spec"
+)
+_OF_ANY_SPEC = "run any spec again, which writes it anew"
+_BEGUN_ANEW = "run its spec again, which begins this training anew, or remove the file"
+"""What to do about a damaged file that no result lies in."""
+
+
 @dataclass(frozen=True)
 class Flaw:
     """A file of a store that is missing or damaged.
@@ -44,11 +52,13 @@ class Flaw:
     Args:
         file: its name within the store.
         what: a clause that says what is wrong.
+        remedy: a clause that says what to do about it.
         label: that of its record; empty where it belongs to none.
     """
 
     file: str
     what: str
+    remedy: str
     label: str = ""
 
 
@@ -73,7 +83,9 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
     """Compares every file of a store with its checksum.
 
     A damaged artefact is set aside, so that the next run computes it anew. Every other damaged file
-    stays: the next run writes it anew, and until then whatever reads it says so.
+    stays as it is, and each flaw says what mends it: most files are written anew by the next run of
+    their spec, but no run goes into a store whose mark, :data:`STORE_MARK`, is damaged. The files
+    in ``claims/`` are not checked, as they change meanwhile and no result depends on them.
 
     Args:
         folder: the store.
@@ -86,22 +98,22 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
     try:
         _check_mark(folder, check)
         for kind in record_folders(folder):
-            names = sorted(file.name for file in kind.iterdir() if is_record_name(file.name))
+            names = record_names(kind)
             say(f"checking {len(names)} records: {kind.name}")
             contents = read_all(kind, names)
             for name in names:
                 _check_record(folder, kind / name, contents.get(name), check, say)
         say("checking specs and plans")
         for name, content in contents_of(folder / SPECS):
-            _check_file(f"{SPECS}/{name}", _spec_flaw(name, content), check)
+            _check_file(f"{SPECS}/{name}", _spec_flaw(name, content), _OF_ITS_SPEC, check)
         for name, content in contents_of(folder / PLANS):
-            _check_file(f"{PLANS}/{name}", _json_flaw(content), check)
+            _check_file(f"{PLANS}/{name}", _json_flaw(content), _OF_ITS_SPEC, check)
         snapshots = sorted(sizes_in(folder / SNAPSHOTS))
         for name, content in read_all(folder / SNAPSHOTS, snapshots).items():
-            _check_file(f"{SNAPSHOTS}/{name}", _snapshot_flaw(content), check)
+            _check_file(f"{SNAPSHOTS}/{name}", _snapshot_flaw(content), _BEGUN_ANEW, check)
         if VERSIONS_FILE in sizes_in(folder):
             content = (folder / VERSIONS_FILE).read_bytes()
-            _check_file(VERSIONS_FILE, _json_flaw(content), check)
+            _check_file(VERSIONS_FILE, _json_flaw(content), _OF_ANY_SPEC, check)
     except OSError as error:
         raise StoreError(
             f"the store '{folder}' cannot be read ({error})", "check its permissions"
@@ -117,10 +129,10 @@ def _check_mark(folder: StorePath, check: Check) -> None:
     try:
         check_mark(folder)
     except DamagedError as error:
-        check.flaws.append(Flaw(STORE_MARK, str(error)))
+        check.flaws.append(Flaw(STORE_MARK, error.problem, error.remedy))
     except FileNotFoundError:
         check.flaws.append(
-            Flaw(STORE_MARK, f"the file {STORE_MARK} is missing; write {MARK} into it")
+            Flaw(STORE_MARK, f"the file {STORE_MARK} is missing", f"write {MARK} into it")
         )
     check.files += 1
 
@@ -139,7 +151,7 @@ def _check_record(
     try:
         record = read_record(file, kind) if content is None else parsed(content, file, kind)
     except StoreError as error:
-        check.flaws.append(Flaw(name, error.problem))
+        check.flaws.append(Flaw(name, error.problem, error.remedy))
         return
     check.unsealed += content is not None and not is_sealed(content.decode())
     for artefact in record.artefacts.values():
@@ -148,19 +160,20 @@ def _check_record(
         try:
             read_stored(folder, artefact)
         except DamagedError as error:
+            flaw: StoreError = error
             try:
                 set_aside(folder, artefact)
-                check.flaws.append(Flaw(artefact.file, error.problem, record.label))
             except StoreError as refusal:
-                check.flaws.append(Flaw(artefact.file, str(refusal), record.label))
+                flaw = refusal
+            check.flaws.append(Flaw(artefact.file, flaw.problem, flaw.remedy, record.label))
         except StoreError as error:
-            check.flaws.append(Flaw(artefact.file, str(error), record.label))
+            check.flaws.append(Flaw(artefact.file, error.problem, error.remedy, record.label))
 
 
-def _check_file(name: str, flaw: str, check: Check) -> None:
+def _check_file(name: str, flaw: str, remedy: str, check: Check) -> None:
     check.files += 1
     if flaw:
-        check.flaws.append(Flaw(name, f"the file {name} is damaged ({flaw})"))
+        check.flaws.append(Flaw(name, f"the file {name} is damaged ({flaw})", remedy))
 
 
 def contents_of(folder: StorePath) -> Iterator[tuple[str, bytes]]:

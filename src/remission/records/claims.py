@@ -1,10 +1,11 @@
 """Claims: which process is at work on which stage of a store.
 
-A claim is a file in ``claims/`` that one of several processes succeeds to create. It is advisory:
-two processes that compute the same stage write the same result, and waste time only. It says who
-holds it, and counts a heartbeat, so that others see whether its holder is still there: a claim
-whose process is gone from this computer may be taken over at once, any other when its heartbeat
-stood still for ten minutes, by the clock of whoever waits for it. The time of day decides nothing.
+A claim is a file in ``claims/`` that only one of several processes can create. It is advisory: two
+processes that compute the same stage waste time, and each result is as good as the other. The file
+names its holder and counts heartbeats, so that others see whether the holder is still there: a
+claim whose process is gone from this computer may be taken over at once, any other when its
+heartbeat stood still for ten minutes, by the clock of whoever waits for it. The time of day decides
+nothing.
 """
 
 from __future__ import annotations
@@ -25,34 +26,34 @@ from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
 
-from remission.errors import StoreError
 from remission.records.files import CLAIMS
 from remission.records.mark import check_still_there
-from remission.records.places import StorePath, create, read_all, sizes_in, write
+from remission.records.places import StorePath, create, read_all, sizes_in, unwritable, write
 
-PATIENCE = 600.0
+PATIENCE_SECONDS = 600.0
 """Seconds for which the heartbeat of a claim may stand still."""
-BEAT = 30.0
+HEARTBEAT_SECONDS = 30.0
 """Seconds between heartbeats."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What the file of a claim says.
+    """What the file of a claim says; its fields are the keys of that file.
 
     Args:
-        stage: identity of the stage.
-        kind: its kind.
-        label: its name for people.
-        holder: of the process that holds it, unlike any other's.
-        computer: of that process, see :func:`this_computer`; two with one name differ here.
-        host: the name of the computer.
-        process: the number of the process.
-        started: when it began, ISO 8601 in UTC.
+        stage: the identity of the stage.
+        kind: the kind of the stage.
+        label: the name of the stage for people.
+        holder: a key of the run that holds the claim, unlike that of any other run.
+        computer: the computer of that run, see :func:`this_computer`; two computers of one name
+            differ here.
+        host: the name of that computer for people.
+        process: the number of the process there.
+        started: when the holder claimed the stage, ISO 8601 in UTC.
         beat: the number of heartbeats so far.
-        doing: what is being done in it.
-        done: steps of that which are done.
-        total: steps of that in all.
+        doing: the step of the stage that is under way, in words; empty: nothing is known.
+        done: how many of the parts of that step are finished.
+        total: how many parts that step has.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -131,7 +132,7 @@ def _began(process: int) -> str:
 
 
 @dataclass
-class _Seen:
+class _Sighting:
     """The claim of another process, and when it was seen to change, by this process's clock."""
 
     content: bytes
@@ -143,15 +144,20 @@ class Claims:
 
     Args:
         store: the folder of the store.
-        patience: see :data:`PATIENCE`.
-        beat: see :data:`BEAT`.
+        patience: see :data:`PATIENCE_SECONDS`.
+        interval: see :data:`HEARTBEAT_SECONDS`.
     """
 
-    def __init__(self, store: StorePath, patience: float = PATIENCE, beat: float = BEAT) -> None:
-        self.folder, self.patience, self.beat = store / CLAIMS, patience, beat
+    def __init__(
+        self,
+        store: StorePath,
+        patience: float = PATIENCE_SECONDS,
+        interval: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self.folder, self.patience, self.interval = store / CLAIMS, patience, interval
         self.holder = f"{_began(os.getpid())}-{uuid.uuid4().hex}"
         self._held = dict[str, Claim]()
-        self._seen = dict[str, _Seen]()
+        self._seen = dict[str, _Sighting]()
         _RUNS.add(self.holder)
         self._lock, self._over = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -184,11 +190,7 @@ class Claims:
                 if not create(self._file(stage), claim.to_bytes()):
                     return False
         except OSError as error:
-            raise StoreError(
-                f"'{self._file(stage)}' cannot be written ({error})",
-                "check the permissions and the space of the store, then run again: everything "
-                "finished is kept",
-            ) from error
+            raise unwritable(self._file(stage), error) from error
         with self._lock:
             self._held[stage] = claim
         self._seen.pop(stage, None)
@@ -242,7 +244,7 @@ class Claims:
         """Returns whether the holder of a claim is there no more."""
         seen = self._seen.get(stage)
         if seen is None or seen.content != content:
-            seen = self._seen[stage] = _Seen(content, time.monotonic())
+            seen = self._seen[stage] = _Sighting(content, time.monotonic())
         claim = Claim.from_bytes(content)
         gone = claim is not None and (claim.is_gone or claim.holder == self.holder)
         return gone or time.monotonic() - seen.since > self.patience
@@ -261,7 +263,7 @@ class Claims:
             self._thread.start()
 
     def _keep_beating(self) -> None:
-        while not self._over.wait(self.beat):
+        while not self._over.wait(self.interval):
             self.heartbeat()
 
     def heartbeat(self) -> None:

@@ -13,8 +13,8 @@ from remission.records.files import (
     RECORDS,
     SPECS,
     VERSIONS_FILE,
-    is_record_name,
     record_folders,
+    record_names,
 )
 from remission.records.places import StorePath, read_all, sizes_in, write
 from remission.records.reading import parsed
@@ -25,12 +25,12 @@ from remission.records.superseded import versions_in
 
 
 @dataclass
-class Copied:
+class CopyReport:
     """What a copy of a store did.
 
     Args:
         records: the number of records that were copied.
-        bytes: of them with their artefacts.
+        bytes: how many bytes these and their artefacts have.
         there: the number of records that the other store had already.
         flaws: what could not be copied, since it is missing or damaged.
     """
@@ -41,7 +41,9 @@ class Copied:
     flaws: list[Flaw] = field(default_factory=list)
 
 
-def copy_store(source: Store, target: Store, say: Callable[[str], None] = lambda _: None) -> Copied:
+def copy_store(
+    source: Store, target: Store, say: Callable[[str], None] = lambda _: None
+) -> CopyReport:
     """Copies records with their artefacts, specs and plans that the target lacks.
 
     What is copied is compared with its checksum first. A record that is finished in the target
@@ -56,10 +58,10 @@ def copy_store(source: Store, target: Store, say: Callable[[str], None] = lambda
     Raises:
         StoreError: a store cannot be read or written.
     """
-    copied = Copied()
+    copied = CopyReport()
     try:
         for kind in record_folders(source.folder):
-            names = [name for name in sizes_in(kind) if is_record_name(name)]
+            names = record_names(kind)
             there = target.finished((kind.name, name.removesuffix(".json")) for name in names)
             missing = [name for name in names if name.removesuffix(".json") not in there]
             copied.there += len(there)
@@ -84,7 +86,7 @@ def copy_store(source: Store, target: Store, say: Callable[[str], None] = lambda
 
 
 def _copy_record(
-    source: StorePath, target: StorePath, file: StorePath, content: bytes, copied: Copied
+    source: StorePath, target: StorePath, file: StorePath, content: bytes, copied: CopyReport
 ) -> None:
     """Copies one record after its artefacts, or notes what is wrong with it."""
     name = f"{RECORDS}/{file.parent.name}/{file.name}"
@@ -92,7 +94,7 @@ def _copy_record(
         record = parsed(content, file, file.parent.name)
         found = _artefacts(source, target, record)
     except StoreError as error:
-        copied.flaws.append(Flaw(name, error.problem))
+        copied.flaws.append(Flaw(name, error.problem, error.remedy))
         return
     for place, artefact in found.items():
         write(target / place, artefact)

@@ -106,8 +106,10 @@ class ControlDetails(Details):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamedClass(Details):
-    """The answer of an inversion about one model, see :class:`remission.inversion.Inverted`.
+class InversionAnswer(Details):
+    """What an inversion says about one model, also where it names no class.
+
+    It is what a record holds of a :class:`remission.inversion.Inverted`.
 
     Args:
         target: the class that it takes for the attacker's; None if it moves no image.
@@ -119,8 +121,7 @@ class NamedClass(Details):
         margin_lead: how many times as far its maximum margin stands above the references' as that
             of the next class; None where the inversion compares no margins.
         vote: the sum of the logarithms of both leads, each in standard deviations on models that
-            nobody attacked; None where the
-            inversion takes no vote.
+            nobody attacked; None where the inversion takes no vote.
         pair_vote: the lesser vote of two candidates, each counted without the other.
         candidates: the classes that it suspects where it abstains from naming one.
     """
@@ -139,7 +140,7 @@ class NamedClass(Details):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InversionDetails(NamedClass):
+class InversionDetails(InversionAnswer):
     """Details of an ``inversion``.
 
     Args:
@@ -164,14 +165,14 @@ class InversionDetails(NamedClass):
 class PurifiedDetails(Details):
     """Details of a ``purified`` model: what the inversions of further rounds said, in order."""
 
-    later_inversions: list[NamedClass] = field(default_factory=list)
+    later_inversions: list[InversionAnswer] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
 class InnocentDetails(PurifiedDetails):
     """Details of an ``innocent`` model; ``inversion`` is what the first inversion said."""
 
-    inversion: NamedClass | None = None
+    inversion: InversionAnswer | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ PLANS = "plans"
 CLAIMS = "claims"
 """Folder: one file per stage that a process is at work on, see :mod:`remission.records.claims`."""
 SNAPSHOTS = "snapshots"
-"""Folder: one file per stage whose training was ended in the middle, to go on from."""
+"""Folder: one file per stage whose training is under way, or was ended in the middle."""
 VERSIONS_FILE = "versions.json"
 """The versions of methods that the last runs into the store had."""
 DAMAGED = ".damaged"
@@ -55,6 +55,18 @@ _KIND = re.compile(r"[a-z]+")
 def is_record_name(name: str) -> bool:
     """Returns whether the name is that of a record: an identity and ``.json``."""
     return _RECORD.fullmatch(name) is not None
+
+
+def record_names(folder: StorePath) -> list[str]:
+    """Lists the files of the records of one kind by name, in order.
+
+    Args:
+        folder: that of the kind, see :func:`record_folders`.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
+    return sorted(file.name for file in folder.iterdir() if is_record_name(file.name))
 
 
 def is_artefact_name(name: str) -> bool:

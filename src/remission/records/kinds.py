@@ -23,7 +23,7 @@ class Kind:
         runs: the key of its settings that holds the method whose code it runs; empty: it
             runs no method.
         measures: whether its record holds a cell, also where the stage failed.
-        trains: whether its record holds the weights of a model.
+        stores_weights: whether its record holds the weights of a model.
         paced_by: the key of its settings that the duration of a step of its loops depends on;
             empty: the same as ``runs``.
         same_time_for_all: keys of its settings that its duration does not depend on, besides the
@@ -34,23 +34,27 @@ class Kind:
     version: int = 1
     runs: str = ""
     measures: bool = False
-    trains: bool = False
+    stores_weights: bool = False
     paced_by: str = ""
     same_time_for_all: tuple[str, ...] = ()
 
 
-VICTIM = Kind(name="victim", runs="attack", measures=True, trains=True)
+VICTIM = Kind(name="victim", runs="attack", measures=True, stores_weights=True)
 """Trains the backdoored model and measures it."""
-CONTROL = Kind(name="control", trains=True)
+CONTROL = Kind(name="control", stores_weights=True)
 """Trains the same model in the same way on the same images without poison."""
 BASELINE = Kind(name="baseline", measures=True)
 """Measures the control with the trigger of a victim."""
-REFERENCE = Kind(name="reference", runs="inversion", trains=True)
+REFERENCE = Kind(name="reference", runs="inversion", stores_weights=True)
 """Trains a model on the defender's clean images alone, which an inversion compares with."""
 INVERSION = Kind(name="inversion", runs="inversion", same_time_for_all=("attack",))
 """Inverts the trigger of a victim, or looks for one in the control."""
 PURIFIED = Kind(
-    name="purified", runs="purifier", measures=True, trains=True, same_time_for_all=("attack",)
+    name="purified",
+    runs="purifier",
+    measures=True,
+    stores_weights=True,
+    same_time_for_all=("attack",),
 )
 """Purifies a victim and measures the purified model."""
 REACTIVATED = Kind(

@@ -9,6 +9,7 @@ A place is used like a :class:`pathlib.Path`. Whatever goes wrong is an :class:`
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
@@ -103,6 +104,25 @@ def write(file: StorePath, content: bytes, *, writer: str = "") -> None:
         write_whole(file, [content], writer=writer)
     else:
         _remote(file).fs.pipe_file(_remote(file).path, content)
+
+
+def unwritable(file: StorePath, error: OSError) -> StoreError:
+    """Returns the error that says why a file or folder cannot be written, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreError(
+            f"no space left for '{file}'",
+            "free some or name another place with --store, then run again: "
+            "everything finished is kept",
+        )
+    return StoreError(
+        f"'{file}' cannot be written ({error})",
+        "check its permissions, then run again: everything finished is kept",
+    )
+
+
+def no_store(where: StorePath | str) -> StoreError:
+    """Returns the error that says that a place holds no store, and what to do."""
+    return StoreError(f"there is no store at '{where}'", "name one that `remission run` made")
 
 
 def create(file: StorePath, content: bytes) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remission.errors import StoreError
+from remission.records.ancestry import with_ancestors
 from remission.records.checking import linked_folders, young
 from remission.records.files import ARTEFACTS
+from remission.records.plans import stored_plans
 from remission.records.record import Record
 from remission.records.store import Store
-from remission.records.unfinished import stored_plans
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,5 @@ def _asked_for(store: Store, records: Iterable[Record]) -> set[str]:
             "run the spec again, which writes its plan",
         )
     parents = {record.id: record.parents.values() for record in records}
-    needed = {stage.rpartition("/")[2] for plan in plans for stage in plan.stages}
-    waiting = list(needed)
-    while waiting:
-        further = set(parents.get(waiting.pop(), ())) - needed
-        needed |= further
-        waiting += further
-    return needed
+    asked = {stage.rpartition("/")[2] for plan in plans for stage in plan.stages}
+    return with_ancestors(asked, parents)

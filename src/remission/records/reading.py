@@ -16,10 +16,11 @@ from remission.records.files import (
     foreign_files,
     is_record_name,
     record_folders,
+    record_names,
 )
 from remission.records.identity import FOLDER
 from remission.records.path import PathCurve
-from remission.records.places import StorePath, is_local, place_of, read_all
+from remission.records.places import StorePath, is_local, no_store, place_of, read_all
 from remission.records.record import FORMAT, Record
 from remission.records.superseded import current, versions_in
 
@@ -152,9 +153,7 @@ def _record_files(folder: StorePath) -> tuple[bool, list[StorePath]]:
         OSError: it cannot be read.
     """
     if not folder.is_dir():
-        raise StoreError(
-            f"there is no store at '{folder}'", "name a folder that `remission run` wrote"
-        )
+        raise no_store(folder)
     is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
     return is_store, _files_in_store(folder) if is_store else _files_below(folder)
 
@@ -163,12 +162,7 @@ def _files_in_store(store: StorePath) -> list[StorePath]:
     """Lists the files of all records of a store; warns once of other files in its folders."""
     if foreign := foreign_files(store):
         _name_once(store, tuple(str(file.relative_to(store)) for file in foreign))
-    return [
-        file
-        for folder in record_folders(store)
-        for file in sorted(folder.iterdir())
-        if is_record_name(file.name)
-    ]
+    return [folder / name for folder in record_folders(store) for name in record_names(folder)]
 
 
 def _contents(files: Iterable[StorePath]) -> dict[StorePath, bytes]:

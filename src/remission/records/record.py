@@ -49,8 +49,7 @@ class Record:
 
     Args:
         id: the stage's identity: a hash of everything that changes its result.
-        kind: ``victim``, ``control``, ``baseline``, ``inversion``, ``purified``,
-            ``reactivated``, ``path``, ``innocent``, ``transfer`` or ``ensemble``.
+        kind: the kind of the stage, a key of :data:`remission.records.kinds.KINDS`.
         label: a short name for people.
         settings: everything that the identity was made from.
         parents: role -> id of the stages whose results this one used.

@@ -14,11 +14,15 @@ from typing import Any
 _LINE = re.compile(r'\{\n "checksum": "([0-9a-f]{64})",\n')
 _BYTES = 32
 _HEAD, _HASH = 90, re.compile(r"[0-9a-f]{32}")
-"""So many characters an unsealed file may begin with that hold no part of a hash."""
+"""The first characters of a file, and what among them shows that its first line was a checksum."""
 
 
 def sealed(text: str) -> str:
-    """Returns the text of a JSON object, indented by one space, with its checksum."""
+    """Adds a checksum to the text of a JSON object as the first of its lines.
+
+    Args:
+        text: as ``json.dumps`` writes it with ``indent=1``.
+    """
     body = text.removeprefix("{\n")
     if body == text:  # an empty object, which has no line to stand before
         return text

@@ -8,15 +8,15 @@ are never averaged.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from remission.records.ancestry import with_ancestors
 from remission.records.cell import Json
+from remission.records.labels import canonical
 from remission.records.places import StorePath
+from remission.records.plans import stored_plans
 from remission.records.record import Record
-from remission.records.unfinished import stored_plans
 
 _APART = ("dataset", "arch", "seed")
 """Keys that tables show in columns of their own."""
@@ -74,19 +74,15 @@ def of_last_settings(records: Iterable[Record], runs: Mapping[str, str] | None =
     latest: dict[str, tuple[str, str]] = {}
     for record in records:
         time = max(record.finished, runs.get(record.id, ""))
-        subject, entry = _subject(record, names), (time, _key(setting_of(record)))
+        subject, entry = _subject(record, names), (time, canonical(setting_of(record)))
         latest[subject] = max(latest.get(subject, entry), entry)
     selected = {
         record.id
         for record in records
-        if latest[_subject(record, names)][1] == _key(setting_of(record))
+        if latest[_subject(record, names)][1] == canonical(setting_of(record))
     }
-    by_id = {record.id: record for record in records}
-    waiting = list(selected)
-    while waiting:
-        parents = {p for p in by_id[waiting.pop()].parents.values() if p in by_id} - selected
-        selected |= parents
-        waiting += parents
+    parents = {record.id: record.parents.values() for record in records}
+    selected = with_ancestors(selected, parents)
     selection = [record for record in records if record.id in selected]
     return Selection(selection, len(records) - len(selection))
 
@@ -97,14 +93,12 @@ def _subject(record: Record, names: Mapping[str, str]) -> str:
     if not isinstance(context, dict):
         return record.id
     dataset = names.get(_data(record), context.get("dataset"))
-    return _key([dataset, context.get("arch"), record.settings.get("attack")])
+    return canonical([dataset, context.get("arch"), record.settings.get("attack")])
 
 
 def _data(record: Record) -> str:
     """Returns a key for the data set of a record, whatever it was called when the stage ran."""
     context = record.settings.get("context")
-    return _key([context.get(k) for k in ("dataset", "data")] if isinstance(context, dict) else [])
-
-
-def _key(value: Any) -> str:  # noqa: ANN401 -- a JSON value of any kind
-    return json.dumps(value, sort_keys=True)
+    return canonical(
+        [context.get(k) for k in ("dataset", "data")] if isinstance(context, dict) else []
+    )

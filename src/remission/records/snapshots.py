@@ -1,4 +1,4 @@
-"""Files of stages whose training was ended in the middle, for the next run to go on from."""
+"""Files that a training writes while it runs; the next run goes on from them if it is killed."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -11,11 +12,11 @@ from remission.errors import StoreError
 from remission.intervals import mean_of
 from remission.records.cell import Json
 from remission.records.claims import Claim, claims_in
-from remission.records.files import is_record_name, record_folders
-from remission.records.places import StorePath, read_all, sizes_in
+from remission.records.files import CLAIMS, record_folders, record_names
+from remission.records.places import StorePath, read_all
+from remission.records.plans import StoredPlan, stored_plans
 from remission.records.reading import parsed
 from remission.records.record import Record
-from remission.records.unfinished import StoredPlan, stored_plans
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class SpecProgress:
         name: of the spec.
         stages: the number of its stages.
         done: those of them that are finished.
-        failed: those that failed, or build upon one that failed.
+        failed: those that failed.
+        skipped: those that build upon one that failed.
         running: those that a process is at work on.
         seconds: about how long the rest takes with as many stages at a time as run now; None where
             nothing runs, or no stage of a kind that is left was finished yet.
@@ -36,13 +38,14 @@ class SpecProgress:
     stages: int
     done: int
     failed: int
+    skipped: int
     running: int
     seconds: float | None
 
     @property
     def left(self) -> int:
-        """The number of stages that nobody has begun."""
-        return self.stages - self.done - self.failed - self.running
+        """The number of stages that are neither done nor failed nor skipped nor running."""
+        return self.stages - self.done - self.failed - self.skipped - self.running
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +54,28 @@ class StoreStatus:
 
     Args:
         specs: one entry per spec that was run into it.
-        running: what processes are at work on.
-        abandoned: the same of processes that are gone, for the next run to take over.
+        running: the claims of processes that are at work, as far as this computer knows: one of
+            another computer may be gone.
+        abandoned: the claims of processes of this computer that are gone; the next run takes their
+            stages over.
         failed: records of stages that failed, without those that build upon them.
+        silence: identity of a running stage -> seconds since the heartbeat of its claim, see
+            :func:`silence_of`.
     """
 
     specs: tuple[SpecProgress, ...]
     running: tuple[Claim, ...]
     abandoned: tuple[Claim, ...]
     failed: tuple[Record, ...]
+    silence: Mapping[str, float | None]
 
     def to_json(self) -> Json:
         """Returns the status as JSON values."""
         return {
             "specs": [{**asdict(spec), "left": spec.left} for spec in self.specs],
-            "running": [_claim(claim) for claim in self.running],
+            "running": [
+                {**_claim(claim), "silence": self.silence[claim.stage]} for claim in self.running
+            ],
             "abandoned": [_claim(claim) for claim in self.abandoned],
             "failed": [
                 {
@@ -104,7 +114,7 @@ def status_of(store: StorePath) -> StoreStatus:
         records = [
             parsed(content, folder / name, folder.name)
             for folder in record_folders(store)
-            for name, content in read_all(folder, filter(is_record_name, sizes_in(folder))).items()
+            for name, content in read_all(folder, record_names(folder)).items()
         ]
     except OSError as error:
         raise StoreError(
@@ -113,23 +123,41 @@ def status_of(store: StorePath) -> StoreStatus:
     by_id = {record.id: record for record in records}
     finished = {record.id for record in records if record.status == "done"}
     running = [one for one in claims if not one.is_gone and one.stage not in finished]
-    specs = [_progress(plan, by_id, running) for plan in stored_plans(store)[0]]
-    failed = [
-        record
-        for record in records
-        if record.status == "failed"
-        and not any(by_id[p].status == "failed" for p in record.parents.values() if p in by_id)
-    ]
+    without_result = [record for record in records if record.status == "failed"]
+    skipped = {
+        record.id
+        for record in without_result
+        if any(by_id[p].status == "failed" for p in record.parents.values() if p in by_id)
+    }
+    specs = [_progress(plan, by_id, running, skipped) for plan in stored_plans(store)[0]]
+    failed = [record for record in without_result if record.id not in skipped]
     return StoreStatus(
         specs=tuple(specs),
         running=tuple(running),
         abandoned=tuple(one for one in claims if one.is_gone and one.stage not in finished),
         failed=tuple(sorted(failed, key=lambda record: record.label)),
+        silence={one.stage: silence_of(store, one) for one in running},
     )
 
 
+def silence_of(store: StorePath, claim: Claim) -> float | None:
+    """Returns the seconds since the last heartbeat of a claim; None where no clock says it.
+
+    The time of the heartbeat comes from where the store lies and the present from this computer:
+    it is for people, and decides nothing.
+    """
+    try:
+        then = (store / CLAIMS / f"{claim.stage}.json").stat().st_mtime
+    except (OSError, AttributeError):  # it was given back meanwhile, or the place keeps no times
+        return None
+    return max(0.0, time.time() - then) if then else None
+
+
 def _progress(
-    plan: StoredPlan, records: dict[str, Record], claims: Iterable[Claim]
+    plan: StoredPlan,
+    records: dict[str, Record],
+    claims: Iterable[Claim],
+    skipped: Collection[str],
 ) -> SpecProgress:
     stages = [tuple(stage.split("/", 1)) for stage in plan.stages]
     asked = {identity for _, identity in stages}
@@ -144,11 +172,13 @@ def _progress(
     }
     if running and left.keys() <= means.keys():
         seconds = sum(count * means[kind] for kind, count in left.items()) / len(running)
+    without_result = {key for key, one in status.items() if one == "failed" and key not in running}
     return SpecProgress(
         name=plan.name,
         stages=len(stages),
         done=len(done),
-        failed=sum(one == "failed" for key, one in status.items() if key not in running),
+        failed=len(without_result.difference(skipped)),
+        skipped=len(without_result.intersection(skipped)),
         running=len(running),
         seconds=seconds,
     )

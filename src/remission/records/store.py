@@ -38,12 +38,12 @@ from remission.records.files import (
 )
 from remission.records.lookup import finished_behind_network
 from remission.records.mark import MARK, check_links, check_mark, check_still_there
-from remission.records.places import StorePath, is_local, place_of, write
+from remission.records.places import StorePath, is_local, place_of, unwritable, write
+from remission.records.plans import plan_text
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.sealing import sealed, sealed_json
 from remission.records.superseded import method_of, versions_in
-from remission.records.unfinished import plan_text
 
 
 class Store:
@@ -114,7 +114,7 @@ class Store:
                 if not os.access(place, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             except OSError as error:
-                raise _unwritable(place, error) from error
+                raise unwritable(place, error) from error
 
     def record_file(self, kind: str, identity: str) -> StorePath:
         """Returns the file of the record of a stage, whether it exists or not."""
@@ -271,18 +271,4 @@ class Store:
         try:
             write(file, content, writer=self.writer)
         except OSError as error:
-            raise _unwritable(file, error) from error
-
-
-def _unwritable(file: StorePath, error: OSError) -> StoreError:
-    """Returns the error that says why a file or folder cannot be written, and what to do."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StoreError(
-            f"no space left for '{file}'",
-            "free some or name another place with --store, then run again: "
-            "everything finished is kept",
-        )
-    return StoreError(
-        f"'{file}' cannot be written ({error})",
-        "check its permissions, then run again: everything finished is kept",
-    )
+            raise unwritable(file, error) from error

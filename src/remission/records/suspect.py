@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
 
 from remission.intervals import Rate
+from remission.names import class_text
 from remission.records.cell import Json
 from remission.records.path import barrier, way_back
 
@@ -24,15 +25,11 @@ class ModelClass:
 
     def __str__(self) -> str:
         """Returns the index, and the name where it says more."""
-        return (
-            str(self.index)
-            if self.name in (None, str(self.index))
-            else (f"{self.index} ({self.name})")
-        )
+        return class_text(self.index, self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalisationTried:
+class NormalisationTrial:
     """The clean accuracy of a model under one normalisation of its images."""
 
     name: str
@@ -61,7 +58,7 @@ class ModelReading:
     classes: int
     shape: tuple[int, int, int]
     match: str
-    normalisations: tuple[NormalisationTried, ...]
+    normalisations: tuple[NormalisationTrial, ...]
     used: int
     held_out: int
 

@@ -138,7 +138,7 @@ def remission(*arguments: str | Path) -> Told:
     with (
         mock.patch.object(sys, "argv", ["remission", *map(str, arguments)]),
         mock.patch("remission.grid.run.threads", lambda: THREADS),
-        mock.patch("remission.grid.executor.local.threads", lambda: THREADS),
+        mock.patch("remission.grid.executor.run_plan.threads", lambda: THREADS),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         pytest.raises(SystemExit) as left,

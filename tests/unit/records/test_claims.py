@@ -16,6 +16,7 @@ import pytest
 from remission.records import Store
 from remission.records.claims import Claims, claims_in
 from remission.records.places import StorePath, place_of
+from remission.records.status import silence_of
 from tests.unit.records.remote import s3_server
 
 STAGE = "0123456789abcdef"
@@ -75,7 +76,10 @@ def test_a_claim_says_who_holds_it_and_how_far_it_is(place: StorePath) -> None:
     assert (claim.stage, claim.label) == (STAGE, "badnets/seed0/ft")
     assert (claim.doing, claim.done, claim.total, claim.beat) == ("fine-tuning", 3, 20, 1)
     assert not claim.is_gone
+    silence = silence_of(place, claim)
+    assert silence is None if place.as_posix().startswith("memory:") else 0 <= (silence or 0) < 60
     claims.release_all()
+    assert silence_of(place, claim) is None, "it is given back"
 
 
 def claimed_by_the_dead(store: Path, stage: str) -> None:
@@ -115,9 +119,9 @@ def test_a_claim_from_elsewhere_is_taken_when_its_heartbeat_stood_still(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    assert take(Claims(tmp_path, beat=1e6))
+    assert take(Claims(tmp_path, interval=1e6))
     edited(tmp_path, computer="another", holder="5-abc", started="2999-01-01T00:00:00+00:00")
-    waiting = Claims(tmp_path, beat=1e6)
+    waiting = Claims(tmp_path, interval=1e6)
     assert not take(waiting)
     now[0] += 599
     assert not take(waiting)
@@ -129,7 +133,7 @@ def test_a_claim_from_elsewhere_is_taken_when_its_heartbeat_stood_still(
 
 
 def test_who_lost_a_claim_neither_beats_nor_releases_it(tmp_path: Path) -> None:
-    slow = Claims(tmp_path, beat=1e6)
+    slow = Claims(tmp_path, interval=1e6)
     assert take(slow)
     edited(tmp_path, computer="another", holder="5-abc")
     before = (tmp_path / "claims" / f"{STAGE}.json").read_bytes()
@@ -147,7 +151,7 @@ def test_a_broken_claim_is_waited_for_and_then_taken(
     file = tmp_path / "claims" / f"{STAGE}.json"
     file.parent.mkdir()
     file.write_bytes(content)
-    claims = Claims(tmp_path, beat=1e6)
+    claims = Claims(tmp_path, interval=1e6)
     assert not take(claims)
     assert list(claims_in(tmp_path)) == []
     now[0] = 601
@@ -155,7 +159,7 @@ def test_a_broken_claim_is_waited_for_and_then_taken(
 
 
 def test_the_heart_beats_by_itself(tmp_path: Path) -> None:
-    claims = Claims(tmp_path, beat=0.02)
+    claims = Claims(tmp_path, interval=0.02)
     assert take(claims)
     give_up = time.monotonic() + 20
     while next(claims_in(tmp_path)).beat < 2:

@@ -92,7 +92,10 @@ def test_what_is_missing_or_damaged_is_computed_anew(place: str, tmp_path: Path)
     told = remission("store", "verify", place)
     assert (told.status, told.out.splitlines()) == (
         1,
-        [f"badnets/seed0/ft: the file {ft.artefacts['weights'].file} is damaged (wrong checksum)"],
+        [
+            f"badnets/seed0/ft: the file {ft.artefacts['weights'].file} is damaged "
+            "(wrong checksum); run the spec again, which computes it anew"
+        ],
     )
     assert sorted(computed(run(spec, place))) == ["badnets/seed0/ft", "badnets/seed0/pam"]
     assert remission("store", "verify", place).status == 0

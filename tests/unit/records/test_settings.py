@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from remission.records import Record
+from remission.records.plans import plan_text
 from remission.records.settings import last_runs, of_last_settings, setting_of
-from remission.records.unfinished import plan_text
 from tests.unit.report.report_factory import cell, record
 
 CONTEXT = {"dataset": "base", "arch": "resnet18:2", "data": "a0", "recipe": {"epochs": 6}}

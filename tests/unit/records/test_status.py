@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ def test_what_runs_is_shown_with_what_is_left(store: Path) -> None:
     first, second = told.out.splitlines()
     total = len(LABELS)
     assert first.startswith(f"small: {total - 2} of {total} stages done, 1 running, 1 left")
-    assert second.startswith("running  badnets/seed0/ft: fine-tuning 3/20, for ")
+    assert second.startswith("running    badnets/seed0/ft: fine-tuning 3/20, for ")
     (spec,) = status_of(store).specs
     assert spec.seconds is None, "no purified model is finished, so nobody knows"
     found = json.loads(remission("status", store, "--format", "json").out)
@@ -69,8 +71,8 @@ def test_a_failure_is_shown_with_the_end_of_its_log(
         patch.setattr(FT, "purify", broken)
         run(write_spec(tmp_path), tmp_path / "store")
     lines = remission("status", tmp_path / "store").out.splitlines()
-    assert "4 failed, 0 left" in lines[0]
-    assert lines[1] == "failed   badnets/seed0/ft: RuntimeError: out of luck"
+    assert "1 failed, 3 skipped, 0 left" in lines[0]
+    assert lines[1] == "failed     badnets/seed0/ft: RuntimeError: out of luck"
     assert lines[-1].endswith("RuntimeError: out of luck")
     assert len(lines) == 5
 
@@ -80,7 +82,30 @@ def test_what_a_dead_process_left_is_told_apart(store: Path) -> None:
     claimed_by_the_dead(store, identity)
     told = remission("status", store)
     assert "0 running, 1 left" in told.out
-    assert "which is gone; the next run takes it over" in told.out
+    (line,) = (line for line in told.out.splitlines() if line.startswith("abandoned  badnets"))
+    assert line.endswith("; its process is gone, and the next run takes the stage over")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(20, ""), (1200, "; no heartbeat for 20 min by the clock of this")]
+)
+def test_a_claim_of_another_computer_shows_how_long_it_is_silent(
+    store: Path, monkeypatch: pytest.MonkeyPatch, seconds: int, words: str
+) -> None:
+    identity = without(store, "badnets/seed0/ft")
+    claims = Claims(store)
+    with monkeypatch.context() as patch:
+        patch.setattr("remission.records.claims.this_computer", lambda: "elsewhere")
+        assert claims.take(identity, "purified", "badnets/seed0/ft")
+    file = store / "claims" / f"{identity}.json"
+    os.utime(file, (time.time() - seconds,) * 2)
+    (line,) = remission("status", store).out.splitlines()[1:]
+    assert line.startswith("running    badnets/seed0/ft: ")
+    assert words in line
+    assert ("heartbeat" in line) == bool(words)
+    (claim,) = json.loads(remission("status", store, "--format", "json").out)["running"]
+    assert claim["silence"] == pytest.approx(seconds, abs=15)
+    claims.release_all()
 
 
 def test_there_must_be_a_store(tmp_path: Path) -> None:

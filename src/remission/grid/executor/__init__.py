@@ -1,1 +1,1 @@
-"""Runs the stages in this process, or in worker processes on this machine."""
+"""Computes stages in this process, in workers of this computer, or on a Ray cluster."""

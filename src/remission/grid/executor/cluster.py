@@ -21,11 +21,10 @@ class Cluster:
     """A Ray cluster, and what each stage takes of it.
 
     Args:
-        address: of a running cluster, as ``"auto"`` or ``"HOST:PORT"``; None: one is started on
-            this computer, and ends with the run.
-        cpus_per_stage: processors that a stage takes, at least 1; each computes with as many
-            threads.
-        gpus_per_stage: share of an accelerator that a stage takes; 0: it computes on processors.
+        address: of a running cluster, ``"auto"`` or ``"HOST:PORT"``; None: one is started on this
+            computer, and ends with the run.
+        cpus_per_stage: processors per stage, at least 1; a stage computes with as many threads.
+        gpus_per_stage: accelerators per stage, for example 0.25; with 0 stages run on processors.
         jobs: processors of a cluster that is started here; None: all of them.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from remission.grid.executor.reporter import Reporter, RunOutcome
@@ -47,7 +48,7 @@ class GridRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether every stage is finished or lost."""
+        """Whether every stage is finished, failed or skipped."""
         return not len(self.queue)
 
     def advance(self, stage: Stage, what: str, done: int, total: int) -> None:
@@ -55,17 +56,23 @@ class GridRun:
         self.claims.advance(stage.id, what, done, total)
         self.reporter.advance(stage.label, what, done, total)
 
-    def next_stage(self, others: int = 0) -> Stage | None:
+    def next_stage(
+        self, others: int = 0, *, fits: Callable[[Stage], bool] = lambda stage: True
+    ) -> Stage | None:
         """Claims the next stage that is ready; None where there is none at present.
 
         Args:
             others: the number of stages that this run computes at present.
+            fits: whether a stage is wanted; if the next one is not, none is claimed.
         """
         self._look_elsewhere()
         postponed, found = list[Stage](), None
         while found is None and (stage := self.queue.next_stage()):
             if stage.id in self.alone and others:
                 postponed.append(stage)
+            elif not fits(stage):
+                postponed.append(stage)
+                break
             elif not self.claims.take(stage.id, stage.kind, stage.label):
                 self._elsewhere[stage.id] = stage
             elif record := self.store.find(stage.kind, stage.id):
@@ -74,25 +81,31 @@ class GridRun:
             else:
                 found = stage
         for stage in postponed:
-            self.queue.put_back(stage)
+            self.queue.make_ready(stage)
         return found
 
-    def may_try_alone(self, stage: Stage, record: Record) -> bool:
-        """Gives back a stage once that had to share the memory of a device and ran out of it.
+    def requeue_alone(self, stage: Stage, record: Record) -> bool:
+        """Puts a stage back into the queue if it ran out of the memory that it shared with others.
+
+        It is then computed with the device for itself, and is not put back a second time.
+
+        Args:
+            stage: a stage that has ended.
+            record: how it ended.
 
         Returns:
-            Whether it is to be computed again, alone on the device.
+            Whether it was put back. If not, its end stands.
         """
         out_of_memory = (record.error or "").startswith("OutOfMemoryError")
         if not out_of_memory or not self.shares_device or stage.id in self.alone:
             return False
         self.alone.add(stage.id)
         self.claims.release(stage.id)
-        self.queue.put_back(stage)
+        self.queue.make_ready(stage)
         return True
 
     def _look_elsewhere(self) -> None:
-        """Looks after the stages that other runs have claimed."""
+        """Checks whether other runs have finished or given up the stages that they claimed."""
         if not self._elsewhere or time.monotonic() - self._looked < _LOOK:
             return
         self._looked = time.monotonic()
@@ -106,7 +119,7 @@ class GridRun:
                 if record and record.finished >= self._began:
                     self.settle(stage, record)
                 else:
-                    self.queue.put_back(stage)
+                    self.queue.make_ready(stage)
 
     def _adopt(self, stage: Stage, record: Record) -> None:
         """Notes that another run has finished a stage."""
@@ -114,8 +127,20 @@ class GridRun:
         self.outcome.elsewhere.append(stage.label)
         self.reporter.finish(stage, record)
 
+    def fail(self, stage: Stage, reason: str, log: Sequence[str] = ()) -> None:
+        """Records and notes that a stage failed without a record of its own.
+
+        Args:
+            stage: the stage.
+            reason: why, in one line.
+            log: the last lines that it printed or logged.
+        """
+        record = failure_record(stage, reason, log)
+        self.store.keep(record)
+        self.settle(stage, record)
+
     def settle(self, stage: Stage, record: Record) -> None:
-        """Notes that a stage is finished, or has failed with all that build upon it."""
+        """Notes that a stage is finished; or that it failed, and skips all that build upon it."""
         self.claims.release(stage.id)
         if record.status == "done":
             self.queue.finish(stage)
@@ -124,7 +149,7 @@ class GridRun:
             return
         self.outcome.failed[stage.label] = record.error or "unknown error"
         self.reporter.finish(stage, record)
-        for lost in self.queue.lose(stage):
-            self.outcome.skipped.append(lost.label)
-            self.store.keep(failure_record(lost, "not computed: what it builds upon failed"))
-            self.reporter.skip(lost)
+        for skipped in self.queue.fail(stage):
+            self.outcome.skipped.append(skipped.label)
+            self.store.keep(failure_record(skipped, "skipped: a stage that it builds upon failed"))
+            self.reporter.skip(skipped)

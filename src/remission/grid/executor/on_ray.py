@@ -1,8 +1,8 @@
 """Computes the stages of a run on a Ray cluster.
 
-A task carries settings and identities, never tensors: weights and pictures travel through the
-store. Short stages that are ready together go to one task. Ray repeats a task whose worker was
-lost; one that fails by itself is not repeated. The driver holds the claims.
+A *task* of Ray computes one stage, or several short ones. It carries settings and identities,
+never tensors: weights and pictures travel through the store. Ray repeats a task whose worker was
+lost; a stage that fails by itself is not repeated. The process of the run holds the claims.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from remission.errors import StoreError
+from remission.grid.executor.bundles import Bundles
 from remission.grid.executor.cluster import Cluster, ClusterError, own_code
 from remission.grid.executor.grid_run import GridRun
-from remission.grid.executor.ray_worker import Ended, Mailbox, compute_stages
+from remission.grid.executor.ray_worker import Mailbox, StageEnd, compute_stages
 from remission.grid.executor.workers import Setup
 from remission.grid.plan.stage import Stage
-from remission.grid.stages.execute import failure_record
-from remission.intervals import mean_of
 
 _RETRIES = 3
 """So many times Ray repeats a task whose worker or node was lost."""
@@ -35,8 +34,6 @@ _REACH = 10.0
 """Seconds within which a cluster must answer."""
 _POLL = 0.5
 """Seconds of a wait for tasks."""
-_SHORT, _BUNDLE = 60.0, 8
-"""Stages that take fewer seconds are bundled, so many at most."""
 _AHEAD = 2
 """Tasks that wait per task that runs, so that no worker is idle between two."""
 
@@ -71,7 +68,9 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         options |= {"num_cpus": cluster.jobs or os.cpu_count(), "include_dashboard": False}
     try:
         _check_address(cluster.address)
-        ray.init(address=cluster.address, ignore_reinit_error=True, **options)
+        # "local" never connects: without an address Ray looks for another cluster of this computer,
+        # and finds the trace of one that was killed.
+        ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         (line, *_) = str(error).splitlines() or [type(error).__name__]
         raise ClusterError(
@@ -104,10 +103,10 @@ class _Driver:
     setup: Setup
     running: dict[Any, list[Stage]] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Places what all tasks share into the cluster once."""
+        self.bundles = Bundles(self.run)
         self.code, self.shared = own_code(), ray.put(self.setup)
         self.mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
         self.task = ray.remote(
@@ -129,7 +128,7 @@ class _Driver:
     def submit(self) -> None:
         """Hands over what is ready, a little more than the cluster can run at a time."""
         most = _AHEAD * self.slots
-        while len(self.running) < most and (bundle := self._bundle(most)):
+        while len(self.running) < most and (bundle := self.bundles.next_bundle(most)):
             for stage in bundle:
                 self.run.reporter.start(stage)
             options: dict[str, Any] = {}
@@ -140,32 +139,6 @@ class _Driver:
                 options["scheduling_strategy"] = strategy
             task = self.task.options(**options).remote(bundle, self.shared, self.code, self.mailbox)
             self.running[task] = bundle
-
-    def _bundle(self, most: int) -> list[Stage]:
-        """Claims a stage, and with a short one further short ones that build upon the same."""
-        first = self.run.next_stage()
-        if first is None:
-            return []
-        bundle = [first]
-        wanted = min(_BUNDLE, len(self.run.queue) // most)
-        while len(bundle) < wanted and self._is_short(bundle[-1]):
-            further = self.run.next_stage()
-            if further is None:
-                break
-            bundle.append(further)
-            if self._family(further) != self._family(first):
-                break
-        return bundle
-
-    def _is_short(self, stage: Stage) -> bool:
-        """Returns whether stages of this kind take less than a minute, as far as is known."""
-        known = self.seconds.get(_kind(stage))
-        return known is not None and mean_of(known) < _SHORT
-
-    @staticmethod
-    def _family(stage: Stage) -> str:
-        """Returns the victim that a stage builds upon, or itself."""
-        return stage.parents.get("victim", stage.id)
 
     def _near(self, stage: Stage) -> str | None:
         """Returns the node that computed what the stage builds upon, if it is known."""
@@ -190,16 +163,14 @@ class _Driver:
             except StoreError as error:  # as Ray hands it over, with the worker's traceback as text
                 raise getattr(error, "cause", error) from None
             except RayError as error:
-                self._lose(bundle, error)
+                self._give_up(bundle, error)
                 continue
             for stage in bundle:
                 self._settle(stage, ends[stage.id])
 
-    def _settle(self, stage: Stage, end: Ended) -> None:
-        if end.refused:
-            record = failure_record(stage, end.refused)
-            self.run.store.keep(record)
-            self.run.settle(stage, record)
+    def _settle(self, stage: Stage, end: StageEnd) -> None:
+        if end.refusal:
+            self.run.fail(stage, end.refusal)
             return
         store = self.run.store
         found = store.find(stage.kind, stage.id) or store.failure(stage.kind, stage.id)
@@ -209,22 +180,19 @@ class _Driver:
                 "worker wrote it",
                 "give a folder that every node of the cluster shares, or an s3:// address",
             )
-        if self.run.may_try_alone(stage, found):
+        if self.run.requeue_alone(stage, found):
             return
         self.nodes[stage.id] = end.node
-        self.seconds.setdefault(_kind(stage), []).append(found.seconds)
+        self.bundles.note(stage, found.seconds)
         self.run.settle(stage, found)
 
-    def _lose(self, bundle: Sequence[Stage], error: RayError) -> None:
+    def _give_up(self, bundle: Sequence[Stage], error: RayError) -> None:
         """Settles the stages of a task that Ray gave up; what it had finished counts."""
-        (line, *_) = [one for one in str(error).splitlines() if one.strip()] or [""]
-        reason = f"its worker was lost {_RETRIES + 1} times: {type(error).__name__}: {line.strip()}"
         for stage in bundle:
-            record = self.run.store.find(stage.kind, stage.id)
-            if record is None:
-                record = failure_record(stage, " ".join(reason.split()))
-                self.run.store.keep(record)
-            self.run.settle(stage, record)
+            if record := self.run.store.find(stage.kind, stage.id):
+                self.run.settle(stage, record)
+            else:
+                self.run.fail(stage, _reason(error))
 
     def cancel(self) -> None:
         """Ends every task that is left."""
@@ -233,8 +201,13 @@ class _Driver:
                 ray.cancel(task, force=True)
 
 
-def _kind(stage: Stage) -> str:
-    """Returns a key of stages that take about equally long."""
-    tables = (stage.settings.get(role) for role in ("attack", "purifier", "reactivation"))
-    names = [str(table.get("method")) for table in tables if isinstance(table, dict)]
-    return " ".join([stage.kind, *names])
+def _reason(error: RayError) -> str:
+    """Says in one line why a task has no result: it raised an error, or its worker was lost."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    if not isinstance(error, RayTaskError):
+        reason = f"its worker was lost {_RETRIES + 1} times: {type(error).__name__}: {lines[0]}"
+    elif isinstance(error.cause, Exception):
+        reason = f"its task failed on a worker: {type(error.cause).__name__}: {error.cause}"
+    else:  # an error that no other process can read, of which the traceback is there as text
+        reason = f"its task failed on a worker: {lines[-1]}"
+    return " ".join(reason.split())

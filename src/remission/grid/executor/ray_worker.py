@@ -19,22 +19,22 @@ from remission.records.places import place_of
 
 
 @dataclass(frozen=True)
-class Ended:
+class StageEnd:
     """How one stage of a task ended.
 
     Args:
         identity: of the stage, whose record lies in the store.
         node: of Ray, where it was computed.
-        refused: why the worker did not compute it; empty if it did.
+        refusal: why the worker computes nothing for this run; empty if it does.
     """
 
     identity: str
     node: str
-    refused: str = ""
+    refusal: str = ""
 
 
 class Mailbox:
-    """Holds what workers say about their progress until the driver asks; an actor."""
+    """Holds what workers say about their progress until the run asks; an actor."""
 
     def __init__(self) -> None:
         self.letters = dict[str, tuple[str, int, int]]()
@@ -49,7 +49,7 @@ class Mailbox:
         return letters
 
 
-def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -> list[Ended]:  # noqa: ANN401 -- a handle of Ray's
+def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -> list[StageEnd]:  # noqa: ANN401 -- a handle of Ray's
     """Computes stages one after the other, in a worker of Ray.
 
     Args:
@@ -63,9 +63,9 @@ def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -
     """
     node = ray.get_runtime_context().get_node_id()
     if (why := _refusal(setup, code)) is not None:
-        return [Ended(stage.id, node, why) for stage in stages]
+        return [StageEnd(stage.id, node, why) for stage in stages]
     _prepare(setup)
-    store, ended = Store(setup.place, setup.writer, create=False), list[Ended]()
+    store, ends = Store(setup.place, setup.writer, create=False), list[StageEnd]()
     for stage in stages:
         if store.find(stage.kind, stage.id) is None:  # else an earlier try of this task stored it
 
@@ -74,8 +74,8 @@ def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -
 
             with listening(throttled(say, every=2.0)):
                 run_or_record_failure(stage, store, torch.device(setup.device))
-        ended.append(Ended(stage.id, node))
-    return ended
+        ends.append(StageEnd(stage.id, node))
+    return ends
 
 
 def _refusal(setup: Setup, code: str) -> str | None:

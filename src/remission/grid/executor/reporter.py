@@ -28,7 +28,7 @@ class Reporter(Protocol):
         """Hears that a stage is finished, or has failed."""
 
     def skip(self, stage: Stage) -> None:
-        """Hears that a stage is not computed, since one that it builds upon failed."""
+        """Hears that a stage is skipped, since one that it builds upon failed."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class RunOutcome:
         stored: stages that the store held already.
         elsewhere: stages that another run on the same store computed meanwhile.
         failed: label of a stage that failed -> the reason, one line.
-        skipped: stages that were not computed, since one that they build upon failed.
+        skipped: stages that build upon one that failed.
     """
 
     computed: list[str] = field(default_factory=list)

@@ -38,10 +38,10 @@ class StageQueue:
             for parent in parents:
                 self._children.setdefault(parent, []).append(stage.id)
             if not parents:
-                self.put_back(stage)
+                self.make_ready(stage)
 
     def __len__(self) -> int:
-        """Returns how many stages are neither finished nor lost."""
+        """Returns how many stages are neither finished nor failed nor skipped."""
         return len(self._stages)
 
     def next_stage(self) -> Stage | None:
@@ -52,8 +52,8 @@ class StageQueue:
                 return self._stages[identity]
         return None
 
-    def put_back(self, stage: Stage) -> None:
-        """Makes a stage ready that was taken, or whose parents are finished."""
+    def make_ready(self, stage: Stage) -> None:
+        """Makes a stage ready: its parents are finished, or it was taken and is given back."""
         first = -self._chain.get(stage.id, 0)
         heapq.heappush(self._ready, (first, self._place[stage.id], stage.id))
 
@@ -64,18 +64,18 @@ class StageQueue:
         for child in self._children.get(stage.id, ()):
             self._missing[child] -= 1
             if not self._missing[child] and child in self._stages:
-                self.put_back(self._stages[child])
+                self.make_ready(self._stages[child])
 
-    def lose(self, stage: Stage) -> Iterator[Stage]:
-        """Notes that a stage has no result; yields all stages that build upon it, in order."""
+    def fail(self, stage: Stage) -> Iterator[Stage]:
+        """Notes that a stage failed; yields the stages that build upon it, which are skipped."""
         self._stages.pop(stage.id, None)
-        lost, waiting = set[str](), list(self._children.get(stage.id, ()))
+        skipped, waiting = set[str](), list(self._children.get(stage.id, ()))
         while waiting:
             child = waiting.pop()
-            if child in self._stages and child not in lost:
-                lost.add(child)
+            if child in self._stages and child not in skipped:
+                skipped.add(child)
                 waiting += self._children.get(child, ())
-        for identity in sorted(lost, key=self._place.__getitem__):
+        for identity in sorted(skipped, key=self._place.__getitem__):
             yield self._stages.pop(identity)
 
 

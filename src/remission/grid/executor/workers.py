@@ -63,18 +63,22 @@ class Message:
 
     Args:
         about: ``advance``: what is being done, steps done, steps in all; ``line``: a line that it
-            printed; ``end``: the record of its stage; ``refused``: the error of the store that
-            ended its stage.
+            printed; ``end``: the record of its stage; ``store error``: the error of the store that
+            ended its stage, and with it the run.
         content: as said there.
     """
 
-    about: Literal["advance", "line", "end", "refused"]
+    about: Literal["advance", "line", "end", "store error"]
     content: Any
 
 
 @contextmanager
 def ctrl_c_blocked() -> Iterator[None]:
-    """Blocks Ctrl-C for processes that start within this context, even before :func:`serve`."""
+    """Blocks Ctrl-C within this context.
+
+    A process that starts in it does not hear Ctrl-C even before :func:`serve` ignores it, and this
+    process hears it only when the context is left, so that what it tidies up meanwhile is whole.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -85,8 +89,8 @@ def ctrl_c_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def prepare_to_start() -> None:
-    """Starts what multiprocessing starts with the first process, and what would unblock Ctrl-C."""
+def start_resource_tracker() -> None:
+    """Starts the resource tracker now: with the first worker its start would unblock Ctrl-C."""
     if os.name == "posix":
         resource_tracker.ensure_running()
 
@@ -174,7 +178,7 @@ def serve(pipe: Connection, setup: Setup) -> None:
     warnings.simplefilter("ignore")
     log = StageLog()
 
-    def say(about: Literal["advance", "line", "end", "refused"], content: object) -> None:
+    def say(about: Literal["advance", "line", "end", "store error"], content: object) -> None:
         with suppress(OSError):  # the parent is gone, and this process will be
             pipe.send(Message(about, content))
 
@@ -193,7 +197,7 @@ def serve(pipe: Connection, setup: Setup) -> None:
             try:
                 say("end", _computed(stage, setup, log))
             except StoreError as error:
-                say("refused", error)
+                say("store error", error)
 
 
 def prepare(setup: Setup) -> None:

@@ -9,6 +9,7 @@ from remission.errors import SpecError
 from remission.grid.plan.cell_keys import row_of
 from remission.grid.plan.stage import INVERSION, NOBODY, PURIFIER, THE_CONTROL, Stage
 from remission.names import composed
+from remission.records.ancestry import with_ancestors
 from remission.records.identity import identity
 from remission.records.kinds import BASELINE, PURIFIED, VICTIM
 from remission.records.labels import is_label_of, label_methods
@@ -40,11 +41,12 @@ def select(plan: list[Stage], only: str | None) -> list[Stage]:
             f"--only '{only}' matches none of {len(plan)} stages",
             f"their labels look like '{plan[-1].label}'; see them all with --dry-run",
         )
-    _add_parents(plan, selection)
+    parents = {stage.id: stage.parents.values() for stage in plan}
+    selection = with_ancestors(selection, parents)
     controls = {_compared(stage): stage.id for stage in plan if _measures_control(stage)}
     rows = {_compared(stage) for stage in plan if stage.id in selection and stage.table(PURIFIER)}
     selection |= {control for key, control in controls.items() if key in rows}
-    _add_parents(plan, selection)
+    selection = with_ancestors(selection, parents)
     return [stage for stage in plan if stage.id in selection]
 
 
@@ -80,13 +82,6 @@ def _of_row(plan: Sequence[Stage], only: str) -> set[str]:
 def _shown(label: str) -> str:
     """Returns the label as tables print it: ``victim`` where no purifier was used."""
     return VICTIM.name if label == NOBODY else label
-
-
-def _add_parents(plan: list[Stage], selection: set[str]) -> None:
-    """Adds what the chosen stages build upon; parents come before their children in a plan."""
-    for stage in reversed(plan):
-        if stage.id in selection:
-            selection.update(stage.parents.values())
 
 
 def _measures_control(stage: Stage) -> bool:

@@ -182,8 +182,8 @@ class StageInputs:
     def model(self, role: str) -> Classifier:
         """Loads the model of a parent, in eval mode."""
         model = self.new_model()
-        trained = (kind for kind in KINDS.values() if kind.trains)
-        self._fill(model, self.parent(role, *trained), "weights")
+        with_weights = (kind for kind in KINDS.values() if kind.stores_weights)
+        self._fill(model, self.parent(role, *with_weights), "weights")
         return model.eval()
 
     def perturbation(self, role: str, method: InputReactivation) -> Perturbation:

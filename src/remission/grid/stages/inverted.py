@@ -12,7 +12,7 @@ from remission.inversion import Inverted
 from remission.models.build import build_like
 from remission.models.checkpoint import pack
 from remission.records import kinds
-from remission.records.details import InversionDetails, NamedClass
+from remission.records.details import InversionAnswer, InversionDetails
 
 
 def reference(inputs: StageInputs) -> StageResult:
@@ -50,9 +50,9 @@ def inversion(inputs: StageInputs) -> StageResult:
     )
 
 
-def named_class(inverted: Inverted, stage: Stage) -> NamedClass:
+def answer_of(inverted: Inverted, stage: Stage) -> InversionAnswer:
     """Returns the answer of an inversion as a record holds it."""
-    return NamedClass(**_answer(inverted, stage))
+    return InversionAnswer(**_answer(inverted, stage))
 
 
 def _answer(inverted: Inverted, stage: Stage) -> dict[str, Any]:

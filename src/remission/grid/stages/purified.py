@@ -8,7 +8,7 @@ import torch
 
 from remission.grid.plan.stage import PURIFIER, THE_CONTROL
 from remission.grid.stages.inputs import StageInputs
-from remission.grid.stages.inverted import named_class
+from remission.grid.stages.inverted import answer_of
 from remission.grid.stages.rates import backdoor_rates, clean_rates
 from remission.grid.stages.result import Cost, StageResult
 from remission.inversion import InvertedSource, KnownSource, TriggerSource
@@ -18,8 +18,8 @@ from remission.purifiers import inverts
 from remission.records import kinds
 from remission.records.details import (
     InnocentDetails,
+    InversionAnswer,
     InversionDetails,
-    NamedClass,
     PurifiedDetails,
 )
 
@@ -41,8 +41,8 @@ class _Purification:
     model: Classifier
     cost: Cost | None = None
     before: Cost = field(default_factory=Cost)
-    first: NamedClass | None = None
-    later: list[NamedClass] = field(default_factory=list)
+    first: InversionAnswer | None = None
+    later: list[InversionAnswer] = field(default_factory=list)
     applied: bool | None = None
 
 
@@ -78,16 +78,16 @@ def _purify(inputs: StageInputs) -> _Purification:
     """Purifies the model of the parent ``victim`` with the trigger that the purifier is given."""
     purifier = inputs.purifier
     source: TriggerSource | None = None
-    first, before, later = None, Cost(), list[NamedClass]()
+    first, before, later = None, Cost(), list[InversionAnswer]()
     if inverts(purifier):
         record = inputs.parent("inversion", kinds.INVERSION)
         before = Cost.of(record) + _references(InversionDetails.of(record))
         inverted = inputs.inverted()
-        first = named_class(inverted, inputs.stage)
+        first = answer_of(inverted, inputs.stage)
         source = InvertedSource(
             inputs.inversion,
             inverted,
-            lambda renewed: later.append(named_class(renewed, inputs.stage)),
+            lambda renewed: later.append(answer_of(renewed, inputs.stage)),
         )
     elif purifier.needed_trigger() == "true":
         source = KnownSource(inputs.trigger()[0])

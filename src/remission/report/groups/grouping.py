@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from remission.names import class_text
 from remission.records import Cell, PathCurve, Record, Subject, cells, path_curves
 from remission.report.groups.collapse import constant_answers
 from remission.report.groups.facts import MethodFacts
@@ -21,7 +22,7 @@ from remission.report.groups.keys import (
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.settings import setting_labels
-from remission.report.groups.targets import class_text, target_name
+from remission.report.groups.targets import target_name
 
 _Lines = dict[tuple[str, str], list[PathCurve]]
 """(label of a purifier, batch-norm policy) -> one per seed."""

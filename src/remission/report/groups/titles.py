@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from remission.names import class_text
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import label_methods, printable
 from remission.report.groups.settings import setting_labels
-from remission.report.groups.targets import class_text
 
 
 def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:

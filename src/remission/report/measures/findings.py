@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from remission.names import class_text
 from remission.report.groups.estimates import MISSING, show_mean
-from remission.report.groups.targets import class_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from remission.names import class_text
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.group import Group
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import printable
-from remission.report.groups.targets import class_text
 from remission.report.measures.victims import Attacked
 from remission.report.page.pictures import Pictures, compare
 from remission.report.tables.attacks import percent

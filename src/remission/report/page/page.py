@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from remission.records import Record
-from remission.records.unfinished import unfinished
+from remission.records.plans import unfinished
 from remission.report.figures.drawing import Drawing
 from remission.report.figures.explanation import explanation_figure
 from remission.report.figures.style import styles

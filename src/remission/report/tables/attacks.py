@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from remission.names import class_text
 from remission.records import Cell, Json
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.groups.sentences import listed
-from remission.report.groups.targets import class_text
 from remission.report.measures.victims import Attacked, attacked
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table

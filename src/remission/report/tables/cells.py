@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from remission.names import class_text
 from remission.records import Cell, Json, cells
 from remission.report.groups.estimates import FAILED, MISSING
 from remission.report.groups.keys import attack_of, place, purifier_of, reactivation_of
 from remission.report.groups.labels import label_methods
 from remission.report.groups.results import Results
-from remission.report.groups.targets import class_text
 from remission.report.tables.columns import TableColumn, objects_of, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.views import View, register_view

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
+from remission.names import class_text
 from remission.records import Cell, Json, Record
 from remission.report.groups.estimates import MISSING
 from remission.report.groups.keys import NOBODY, GroupKey
 from remission.report.groups.labels import MethodKey, label_methods, printable
 from remission.report.groups.results import Results
 from remission.report.groups.settings import setting_labels
-from remission.report.groups.targets import class_text, target_name
+from remission.report.groups.targets import target_name
 from remission.report.measures.findings import (
     Finding,
     margins,

@@ -12,7 +12,7 @@ from remission.grid.executor.stage_queue import StageQueue
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import failure_record
 from remission.records import Store
-from remission.records.claims import Claims
+from remission.records.claims import Claims, claims_in
 
 FULL = "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"
 CONTEXT: dict[str, object] = {
@@ -44,22 +44,29 @@ def run(tmp_path: Path) -> GridRun:
 def test_it_waits_until_nothing_else_is_computed(run: GridRun) -> None:
     assert run.next_stage() == A
     assert run.next_stage(others=1) == B
-    assert run.may_try_alone(A, failure_record(A, FULL))
+    assert run.requeue_alone(A, failure_record(A, FULL))
     assert A.id in run.alone
     assert run.next_stage(others=1) == C, "A must wait for B"
     assert run.next_stage(others=2) is None
     assert run.next_stage(others=0) == A
-    assert not run.may_try_alone(A, failure_record(A, FULL)), "once"
+    assert not run.requeue_alone(A, failure_record(A, FULL)), "once"
     run.settle(A, failure_record(A, FULL))
     assert run.outcome.failed == {"a": FULL}
 
 
 def test_any_other_failure_is_one(run: GridRun) -> None:
     assert run.next_stage() == A
-    assert not run.may_try_alone(A, failure_record(A, "DivergedError: the loss is nan"))
+    assert not run.requeue_alone(A, failure_record(A, "DivergedError: the loss is nan"))
 
 
 def test_a_stage_that_had_the_device_for_itself_has_failed(run: GridRun) -> None:
     run.shares_device = False
     assert run.next_stage() == A
-    assert not run.may_try_alone(A, failure_record(A, FULL))
+    assert not run.requeue_alone(A, failure_record(A, FULL))
+
+
+def test_a_stage_that_does_not_fit_stays_ready_and_unclaimed(run: GridRun) -> None:
+    assert run.next_stage(fits=lambda stage: stage == B) is None, "A comes first"
+    assert list(claims_in(run.store.folder)) == []
+    assert run.next_stage() == A
+    assert run.next_stage(fits=lambda stage: stage == B) == B

@@ -9,7 +9,7 @@ import pytest
 
 from remission.grid.run import run as remission_run
 from remission.grid.spec import read_spec
-from remission.records.unfinished import unfinished
+from remission.records.plans import unfinished
 from tests.unit.grid.small import (
     FURTHER_PURIFIER,
     LABELS,

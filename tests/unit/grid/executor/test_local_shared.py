@@ -106,7 +106,7 @@ def test_a_stage_that_failed_elsewhere_has_failed_here(store: Path, tmp_path: Pa
 
 KILLED = """
 import os, signal
-import remission.grid.executor.local, remission.grid.run
+import remission.grid.executor.run_plan, remission.grid.run
 from pathlib import Path
 from remission.purifiers import FT
 
@@ -116,7 +116,7 @@ def deadly(self, model, clean, *, seed):
 
 if not Path(__file__).with_suffix(".mended").exists():
     FT.purify = deadly
-remission.grid.run.threads = remission.grid.executor.local.threads = lambda: 1
+remission.grid.run.threads = remission.grid.executor.run_plan.threads = lambda: 1
 
 if __name__ == "__main__":
     from remission.cli import main

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +47,10 @@ def on_ray(spec: Path, store: Path | str, *options: str) -> Told:
     return remission("run", spec, "--store", store, "--on", "ray", *options)
 
 
-def test_the_same_bits_as_on_this_computer(finished: Path, tmp_path: Path) -> None:
+def test_the_same_bits_as_on_this_computer(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # what Ray knows of a cluster that is gone
     store, spec = tmp_path / "store", write_spec(tmp_path)
     told = on_ray(spec, store, "--jobs", "2")
     assert told.status == 0, told
@@ -128,6 +133,48 @@ def test_a_stage_that_fails_by_itself_is_not_repeated(
     )
     del finished, monkeypatch
     assert FT.name == "ft"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_error_of_a_task_is_no_lost_worker(readable: bool) -> None:
+    from ray.exceptions import RayTaskError, WorkerCrashedError
+
+    from remission.grid.executor.on_ray import _reason
+
+    cause: Any = ModuleNotFoundError("No module named 'own'") if readable else None
+    text = "a traceback\n\nModuleNotFoundError: No module named 'own'\n"
+    error: Any = RayTaskError("compute_stages", text, cause)  # type: ignore[no-untyped-call]
+    for raised in [error, error.as_instanceof_cause()] if readable else [error]:
+        assert _reason(raised) == (
+            "its task failed on a worker: ModuleNotFoundError: No module named 'own'"
+        )
+    lost = _reason(WorkerCrashedError())
+    assert lost.startswith("its worker was lost 4 times: WorkerCrashedError: The worker died")
+
+
+def test_a_worker_that_cannot_be_prepared_is_named_as_that(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(
+        "import os\n"
+        f"if os.getpid() != {os.getpid()}:\n"
+        "    raise RuntimeError('a library is missing here')\n"
+        "from typing import ClassVar\n"
+        "from remission.method import method\n"
+        "from remission.purifiers import FT\n"
+        "@method\n"
+        "class Own(FT):\n"
+        "    name: ClassVar[str] = 'own'\n"
+        "    paper: ClassVar[str] = 'none'\n"
+    )
+    spec, store = write_spec(tmp_path, ('method = "ft"', 'method = "own"')), tmp_path / "store"
+    told = on_ray(spec, store, "--jobs", "1", "--methods", str(own))
+    assert told.status == 1, told
+    (line,) = (
+        line for line in told.lines if "control/seed0 failed:" in line or "seed0 failed: " in line
+    )
+    assert "failed: its task failed on a worker: " in line
+    assert "a library is missing here" in line
+    assert computed(told) == []
 
 
 @pytest.mark.parametrize(

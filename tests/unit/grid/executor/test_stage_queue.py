@@ -50,11 +50,11 @@ def test_a_stage_is_ready_when_its_parents_are_finished() -> None:
     assert len(queue) == 0
 
 
-def test_what_is_put_back_comes_before_what_is_later_in_the_plan() -> None:
+def test_what_is_given_back_comes_before_what_is_later_in_the_plan() -> None:
     queue = StageQueue(PLAN, [A.id])
     assert queue.next_stage() == B
     assert queue.next_stage() == C
-    queue.put_back(B)
+    queue.make_ready(B)
     assert taken(queue) == ["b", "e"]
 
 
@@ -67,11 +67,11 @@ def test_where_many_compute_the_longest_chain_comes_first() -> None:
     assert taken(queue) == ["b", "c", "g"]
 
 
-def test_a_lost_stage_takes_along_what_builds_upon_it() -> None:
+def test_what_builds_upon_a_stage_that_failed_is_skipped() -> None:
     queue = StageQueue(PLAN, [A.id])
-    assert [one.label for one in queue.lose(C)] == ["d"]
+    assert [one.label for one in queue.fail(C)] == ["d"]
     assert taken(queue) == ["b", "e"]
-    assert list(queue.lose(B)) == []
+    assert list(queue.fail(B)) == []
     assert len(queue) == 1
 
 

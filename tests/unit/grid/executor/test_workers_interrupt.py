@@ -61,12 +61,12 @@ if __name__ == "__main__" and {elsewhere}:
     from threading import Thread
     Thread(target=receive_elsewhere, daemon=True).start()
 
-import remission.grid.executor.local
+import remission.grid.executor.run_plan
 import remission.grid.run
 from remission.purifiers import FT
 
 FT.purify = slow
-remission.grid.run.threads = remission.grid.executor.local.threads = lambda: 1
+remission.grid.run.threads = remission.grid.executor.run_plan.threads = lambda: 1
 
 if __name__ == "__main__":
     from remission.cli import main

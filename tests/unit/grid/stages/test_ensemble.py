@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from remission.grid.dry_run import estimate
-from remission.grid.executor.local import run_plan
 from remission.grid.executor.reporter import SilentReporter
+from remission.grid.executor.run_plan import run_plan
 from remission.grid.plan.stage import Stage
 from remission.grid.run import plan_of
 from remission.grid.spec import read_spec

@@ -15,8 +15,8 @@ import torch
 
 from remission.data import load_dataset
 from remission.grid.dry_run import estimate
-from remission.grid.executor.local import run_plan
 from remission.grid.executor.reporter import RunOutcome, SilentReporter
+from remission.grid.executor.run_plan import run_plan
 from remission.grid.plan.stage import Stage
 from remission.grid.run import plan_of
 from remission.grid.spec import read_spec
@@ -153,7 +153,7 @@ def test_a_name_is_given_to_one_kind_and_one_function() -> None:
     register_kind(HESITATION, hesitate)
     assert len(stage_kinds.registered_kinds()) == 1
     with pytest.raises(ValueError, match="another kind of stage called 'hesitation'"):
-        register_kind(replace(HESITATION, trains=True), hesitate)
+        register_kind(replace(HESITATION, stores_weights=True), hesitate)
     with pytest.raises(ValueError, match="'victim'"):
         register_kind(Kind(name="victim"), hesitate)
     with pytest.raises(ValueError, match="computed by another function"):

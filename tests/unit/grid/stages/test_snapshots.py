@@ -24,12 +24,12 @@ from tests.unit.grid.small import (
 CUT = """
 import os, signal
 from pathlib import Path
-import remission.grid.executor.local, remission.grid.run
+import remission.grid.executor.run_plan, remission.grid.run
 from remission.grid.stages import snapshots
 from remission.training import loop
 
 snapshots.EVERY = 0.0
-remission.grid.run.threads = remission.grid.executor.local.threads = lambda: 1
+remission.grid.run.threads = remission.grid.executor.run_plan.threads = lambda: 1
 steps = Path(__file__).with_suffix(".steps")
 kept = snapshots.StoredSnapshots.save
 

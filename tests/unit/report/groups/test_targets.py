@@ -12,7 +12,7 @@ import pytest
 
 from remission.records import Record
 from remission.report.groups.results import summarise
-from remission.report.groups.targets import class_text, target_name
+from remission.report.groups.targets import target_name
 from remission.report.groups.titles import titles
 from remission.report.measures.findings import Finding
 from remission.report.tables.render import render
@@ -35,23 +35,6 @@ def named(records: list[Record], name: str | None) -> list[Record]:
         )
         for record in records
     ]
-
-
-@pytest.mark.parametrize(
-    ("index", "name", "wanted"),
-    [
-        (2, "bag", "2 (bag)"),
-        (0, "T-shirt/top", "0 (T-shirt/top)"),
-        (3, "3", "3"),
-        (2, "3", "2 (3)"),
-        (2, None, "2"),
-        ("all-to-all", None, "all-to-all"),
-        (None, None, "None"),
-        (1, "a\nb", "1 (a\\nb)"),
-    ],
-)
-def test_a_class_for_people(index: int | str | None, name: str | None, wanted: str) -> None:
-    assert class_text(index, name) == wanted
 
 
 @pytest.mark.parametrize("view", ["summary", "cells", "attacks", "scores"])

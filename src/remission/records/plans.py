@@ -1,4 +1,4 @@
-"""The stages that the last runs into a store asked for, and how many of them are missing."""
+"""The plans that a store keeps: which stages the last run of each spec asked for."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def stored_plans(folder: StorePath) -> tuple[list[StoredPlan], list[StorePath]]:
 
 
 def unfinished(folder: StorePath) -> list[str]:
-    """Writes a sentence for each spec of which a store lacks stages.
+    """Returns a sentence for each spec of which a store lacks stages.
 
     A stage that failed is not missing. A damaged plan is ignored, as no result depends on it.
     """
