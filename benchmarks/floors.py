@@ -1,6 +1,6 @@
 """How many passes over images the formula of each method needs, counted by hand.
 
-A method's floor is what these passes take and nothing else: no copies, no search, no generator of a
+A method's floor is the time of these passes and of nothing else: no copies of models, no draws, no
 trigger. ``tests/unit/test_floors.py`` counts the passes that each method makes and compares them.
 A method that is added to the registry needs an entry in :data:`CELLS`.
 """
@@ -8,85 +8,53 @@ A method that is added to the registry needs an entry in :data:`CELLS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from passes import Passes, Work
 from remission.method import Method
-from remission.purifiers import FT
+from remission.purifiers import (
+    ANP,
+    CLP,
+    FP,
+    FT,
+    FTSAM,
+    IBAU,
+    NAD,
+    PAM,
+    RNP,
+    SAU,
+    TSC,
+    UNDO,
+    BTIDBFUnlearning,
+    NeuralCleanse,
+    PAMPath,
+)
 from remission.purifiers.clp import STRENGTHS
 from remission.purifiers.masks import geometric
+from remission.reactivations import OBA, Alternative, QRABlackBox
+from remission.reactivations.generator import GeneratorReactivation
 from remission.registry import PURIFIERS, REACTIVATIONS
 from remission.training.batches import share_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Passes:
-    """Numbers of images that go through the network, for each kind of pass.
-
-    Args:
-        forward: forward alone, in eval mode.
-        to_images: forward and backward to the images, in eval mode with fixed weights.
-        to_scales: forward and backward to the scales of all batch norms, in train mode.
-        step: forward, backward to all weights and an update by SGD, in train mode.
-        step_in_eval: the same in eval mode.
-        generator: forward, backward and update of QRA's generator, without the classifier.
-    """
-
-    forward: int = 0
-    to_images: int = 0
-    to_scales: int = 0
-    step: int = 0
-    step_in_eval: int = 0
-    generator: int = 0
-
-    def __add__(self, other: Passes) -> Passes:
-        """Adds the numbers of each kind."""
-        return Passes(**{kind: getattr(self, kind) + getattr(other, kind) for kind in KINDS})
-
-    def convolutions(self) -> tuple[int, int, int]:
-        """Returns for how many images a convolution amid the network computes what.
-
-        These are its output, the gradient by its input, and the gradient by its weight.
-        """
-        steps = self.step + self.step_in_eval
-        backward = self.to_images + self.to_scales + steps
-        return self.forward + backward, backward, steps
-
-    def seconds(self, prices: Mapping[str, float]) -> float:
-        """Returns how long the passes take, from the seconds per image of each kind."""
-        return sum(getattr(self, kind) * prices[kind] for kind in KINDS if getattr(self, kind))
-
-
-KINDS = tuple(field.name for field in fields(Passes))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What a method is run on.
-
-    Args:
-        images: n, the number of clean images.
-        others: m, the number of those outside the target class.
-        classes: K, the number of classes.
-        channels: D, the number of channels of all batch norms.
-    """
-
-    images: int
-    others: int
-    classes: int
-    channels: int
-
 
 Floor = Callable[[Any, Work], Passes]
 """(method, work) -> the passes that its formula needs."""
 
 
-def _training(method: Any, work: Work) -> Passes:
+class _HasEpochs(Protocol):
+    """A method that trains for some epochs."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the images."""
+
+
+def _training(method: _HasEpochs, work: Work) -> Passes:
     """One step per image and epoch."""
     return Passes(step=method.epochs * work.images)
 
 
-def _anp(method: Any, work: Work) -> Passes:
+def _anp(method: ANP, work: Work) -> Passes:
     """S ascent steps and the two losses per image; then the search on images that are held out."""
     held = round(method.held_out * work.images)
     rest = work.images - held
@@ -99,7 +67,7 @@ def _search(held: int, work: Work) -> Passes:
     return Passes(forward=held * (1 + len(geometric(work.channels))))
 
 
-def _bti_dbf(method: Any, work: Work) -> Passes:
+def _bti_dbf(method: BTIDBFUnlearning, work: Work) -> Passes:
     """One step per image; triggered images go through the network without the trigger as well."""
     whole, last = divmod(work.images, method.batch_size)
     sizes = [method.batch_size] * whole + [last] * (last > 0)
@@ -107,24 +75,24 @@ def _bti_dbf(method: Any, work: Work) -> Passes:
     return Passes(step=method.rounds * method.epochs * both)
 
 
-def _clp(method: Any, work: Work) -> Passes:
+def _clp(method: CLP, work: Work) -> Passes:
     """The victim and each candidate on all images."""
     del method
     return Passes(forward=work.images * (1 + len(STRENGTHS)) + 1)  # a blank image shows the layers
 
 
-def _fp(method: Any, work: Work) -> Passes:
-    """The activations, the victim's answers, the features that all candidates share; fine-tuning."""
+def _fp(method: FP, work: Work) -> Passes:
+    """Activations, the victim's answers, features that all candidates share; then fine-tuning."""
     held = round(method.held_out * work.images)
     return Passes(forward=work.images - held + 2 * held) + _training(method, work)
 
 
-def _ft_sam(method: Any, work: Work) -> Passes:
+def _ft_sam(method: FTSAM, work: Work) -> Passes:
     """Two gradients per step."""
     return Passes(step=2 * method.epochs * work.images)
 
 
-def _i_bau(method: Any, work: Work) -> Passes:
+def _i_bau(method: IBAU, work: Work) -> Passes:
     """Per round and image: the ascent, H, grad G, K - 1 products J v, and (d Phi / d w)^T v.
 
     A product J v needs a forward pass of v and a backward pass to the images. The last term needs
@@ -137,7 +105,7 @@ def _i_bau(method: Any, work: Work) -> Passes:
     )
 
 
-def _nad(method: Any, work: Work) -> Passes:
+def _nad(method: NAD, work: Work) -> Passes:
     """The teacher's training; then one step of the student and the teacher's maps per image."""
     n = work.images
     return Passes(
@@ -146,25 +114,25 @@ def _nad(method: Any, work: Work) -> Passes:
     )
 
 
-def _nc(method: Any, work: Work) -> Passes:
+def _nc(method: NeuralCleanse, work: Work) -> Passes:
     """A gradient of mask and pattern per class, image and pass; then the unlearning."""
     shown = min(method.images, work.images) * method.passes * work.classes
     return Passes(to_images=shown) + _training(method, work)
 
 
-def _pam(method: Any, work: Work) -> Passes:
+def _pam(method: PAM, work: Work) -> Passes:
     """One gradient per step, at moved weights; after each round the statistics."""
     n = method.rounds * work.images
     return Passes(step=method.epochs * n, forward=n if method.recalibrate else 0)
 
 
-def _pam_path(method: Any, work: Work) -> Passes:
+def _pam_path(method: PAMPath, work: Work) -> Passes:
     """Two gradients per step and the victim's answer; in the end the statistics."""
     n = work.images
     return Passes(step=2 * method.epochs * n, forward=(method.epochs + 1) * n)
 
 
-def _rnp(method: Any, work: Work) -> Passes:
+def _rnp(method: RNP, work: Work) -> Passes:
     """Unlearning and recovering, each one pass per image and epoch; then the search."""
     held = round(method.held_out * work.images)
     rest = work.images - held
@@ -172,13 +140,13 @@ def _rnp(method: Any, work: Work) -> Passes:
     return train + _search(held, work)
 
 
-def _sau(method: Any, work: Work) -> Passes:
+def _sau(method: SAU, work: Work) -> Passes:
     """Per image: T gradients through both models, the victim's answer, one step on x and x'."""
     n = method.epochs * work.images
     return Passes(to_images=2 * method.steps * n, forward=n, step_in_eval=2 * n)
 
 
-def _tsc(method: Any, work: Work) -> Passes:
+def _tsc(method: TSC, work: Work) -> Passes:
     """Per round two curves, the statistics at both points, and activations to match.
 
     The first match compares the model with itself, the second with another.
@@ -190,33 +158,32 @@ def _tsc(method: Any, work: Work) -> Passes:
     )
 
 
-def _undo(method: Any, work: Work) -> Passes:
+def _undo(method: UNDO, work: Work) -> Passes:
     """The base, here fine-tuning; a step and the teacher's answer per image; the statistics."""
     n = work.images
+    assert isinstance(method.base, FT)
     distil = Passes(step=method.epochs * n, forward=(method.epochs + 1) * n)
     return _training(method.base, work) + distil
 
 
-def _alternative(method: Any, work: Work) -> Passes:
+def _alternative(method: Alternative, work: Work) -> Passes:
     """The mean features with and without the trigger; then a gradient per image and epoch."""
     m = work.others
     return Passes(forward=2 * m, to_images=method.epochs * m)
 
 
-def _oba(method: Any, work: Work) -> Passes:
+def _oba(method: OBA, work: Work) -> Passes:
     """With the model's weights: several gradients per image and epoch."""
     return Passes(to_images=method.epochs * method.steps * work.others)
 
 
-def _generator(method: Any, work: Work) -> Passes:
+def _generator(method: GeneratorReactivation, work: Work) -> Passes:
     """The teacher's retuning and answers; per image two gradients and one of the generator."""
     n, e = work.images, method.epochs
-    return Passes(
-        step=method.teacher_epochs * n, forward=n, to_images=2 * e * n, generator=e * n
-    )
+    return Passes(step=method.teacher_epochs * n, forward=n, to_images=2 * e * n, generator=e * n)
 
 
-def _qra_blackbox(method: Any, work: Work) -> Passes:
+def _qra_blackbox(method: QRABlackBox, work: Work) -> Passes:
     """One round: answers to images as they are and with noise, their distillation, and QRA."""
     asked = min(method.queries, 2 * (work.images + work.others))
     distil = Passes(forward=asked, step=method.surrogate_epochs * asked)
@@ -234,7 +201,7 @@ class Cell:
 _SHORT = {"epochs": 1}
 _NO_GOAL = {"unlearn_acc": 0.0, "unlearn_lr": 1e-9, "unlearn_epochs": 1}  # the ascent never ends
 _SUSPECTS = {"images": 128, "passes": 1, "success": 0.0, "anomaly": 0.0, "classes_at_once": 1}
-_QRA = {**_SHORT, "teacher_epochs": 1}
+_QRA = {"epochs": 2, "teacher_epochs": 1}
 
 CELLS: Mapping[str, Cell] = {
     "purifier anp": Cell({"iterations": 1}, _anp),
@@ -253,16 +220,14 @@ CELLS: Mapping[str, Cell] = {
     "purifier pam_path": Cell({**_SHORT, "trigger": "true"}, _pam_path),
     "purifier rnp": Cell({**_SHORT, **_NO_GOAL}, _rnp),
     "purifier sau": Cell({**_SHORT, "steps": 2}, _sau),
-    "purifier tsc": Cell({**_SHORT, "rounds": 1}, _tsc),
+    "purifier tsc": Cell({"epochs": 2, "rounds": 1}, _tsc),
     "purifier undo": Cell({**_SHORT, "base": FT(epochs=1)}, _undo),
     "purifier weight_dist_reg": Cell(_SHORT, _training),
     "purifier weight_distortion": Cell(_SHORT, _training),
     "reactivation alternative": Cell(_SHORT, _alternative),
     "reactivation oba": Cell({**_SHORT, "steps": 2}, _oba),
     "reactivation qra": Cell(_QRA, _generator),
-    "reactivation qra_blackbox": Cell(
-        {**_QRA, "rounds": 1, "surrogate_epochs": 1}, _qra_blackbox
-    ),
+    "reactivation qra_blackbox": Cell({**_QRA, "rounds": 1, "surrogate_epochs": 1}, _qra_blackbox),
     "reactivation retuning": Cell({**_SHORT, "budgets": (5,)}, _training),
 }
 """Kind and name of a method -> its cell. The batch size is added where a method has one."""
@@ -280,7 +245,7 @@ def cell(kind: str, name: str) -> Cell:
     """
     if f"{kind} {name}" not in CELLS:
         raise NoFloorError(
-            f"the {kind} '{name}' has no floor: count in its formula how many passes over images it "
+            f"the {kind} '{name}' has no floor: count how many passes over images its formula "
             "needs, and write that down in CELLS of benchmarks/floors.py"
         )
     return CELLS[f"{kind} {name}"]

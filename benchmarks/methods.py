@@ -1,10 +1,11 @@
 """Every purifier and reactivation against its floor, all in one run.
 
 The floor of a cell is the number of passes that the method's formula needs (``floors.py``), times
-what a bare pass takes: forward, backward and SGD on one batch that is ready, on the same model, with
-the same batch size and precision. Cells and passes are timed in turn, round after round, in seconds
-of processor time on one thread, so that other work on the machine slows both alike. The results are
-medians of ratios within a round. All images are random, as zeros are faster to multiply.
+what a bare pass takes: forward, backward and SGD on one batch that is ready, on the same model,
+with the same batch size and precision. Cells and passes are timed in turn, round after round, in
+seconds of processor time on one thread, so that other work on the machine slows both alike. The
+results are medians of ratios within a round. All images are random, as zeros are faster to
+multiply.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bench import BATCH, RECIPE, SEED, SHAPE, new_model, random_images
-from floors import KINDS, Work, build, cell, methods
+from floors import build, cell, methods
+from passes import KINDS, Work
 from remission.grid.stages.environment import environment
 from remission.inversion import KnownSource
 from remission.method import Method
@@ -71,7 +73,7 @@ def processor_seconds(work: Callable[[], object], device: torch.device) -> float
 
 
 def bare_passes(model: Classifier, data: LabelledImages) -> dict[str, Callable[[], None]]:
-    """Returns one bare pass over a batch of each kind of :class:`floors.Passes`."""
+    """Returns one bare pass over a batch of each kind of :class:`passes.Passes`."""
     images = data.images[:BATCH].float().div(255).contiguous(memory_format=torch.channels_last)
     labels = data.labels[:BATCH]
     whole, masked = copy.deepcopy(model), copy.deepcopy(model).requires_grad_(False)
@@ -148,28 +150,27 @@ class Timing:
         self.work = work_of(self.model, self.data)
 
     def ratio(self, kind: str, name: str) -> tuple[float, float]:
-        """Times one cell and, before it and after it, the bare passes; returns (ratio, seconds)."""
+        """Times the bare passes that a cell needs, then the cell; returns (ratio, seconds)."""
         method = build(kind, name, BATCH)
         floor = cell(kind, name).floor(method, self.work)
-        needed = [each for each in KINDS if getattr(floor, each)]
-        before = self.prices(needed)
+        prices = {
+            each: processor_seconds(self.passes[each], self.device) / BATCH
+            for each in KINDS
+            if getattr(floor, each)
+        }
         spent = processor_seconds(
             lambda: call(method, self.model, self.data, self.trigger, TARGET), self.device
         )
-        after = self.prices(needed)
-        prices = {each: (before[each] + after[each]) / 2 for each in needed}
-        return spent / floor.seconds(prices), spent
-
-    def prices(self, kinds: list[str]) -> dict[str, float]:
-        """Returns the seconds per image of each kind of pass."""
-        return {kind: processor_seconds(self.passes[kind], self.device) / BATCH for kind in kinds}
+        ratio = spent / floor.seconds(prices)
+        print(f"{kind} {name}: {ratio:.2f}", file=sys.stderr)
+        return ratio, spent
 
 
 def main() -> None:
     """Measures and prints the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=2 * BATCH)
+    parser.add_argument("--images", type=int, default=3 * BATCH)
     parser.add_argument("--arch", default="resnet18:16")
     parser.add_argument("--only", action="append", help="name of a method; default: all")
     parser.add_argument("--json", action="store_true")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
-from floors import CELLS, NoFloorError, Passes, Work, build, cell, methods
-from methods import call
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from floors import CELLS, NoFloorError, build, cell, methods
+from methods import call
+from passes import Passes, Work
+from remission.models import Classifier
 from remission.reactivations import access
 from remission.registry import PURIFIERS
 from tests.contract.cases import TARGET, clean_images, subject, true_trigger
@@ -35,8 +37,12 @@ class Counter(TorchDispatchMode):
         self.counts = [0, 0, 0]
 
     def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
         if func in (aten.convolution.default, aten.conv2d.default) and args[1].shape == MIDDLE:
             self.counts[0] += len(args[0])
         if func == aten.convolution_backward.default and args[2].shape == MIDDLE:
@@ -50,9 +56,9 @@ def counting(patch: pytest.MonkeyPatch) -> Iterator[Counter]:
     """Counts in this thread, and in that in which an oracle answers."""
     counter, ask = Counter(), access._ask
 
-    def counted(*args: Any) -> Tensor:
+    def counted(model: Classifier, images: Tensor, answers: access.Answers) -> Tensor:
         with counter:
-            return ask(*args)
+            return ask(model, images, answers)
 
     patch.setattr(access, "_ask", counted)
     with counter:
@@ -94,7 +100,7 @@ def test_the_counter_counts_each_part_of_a_pass() -> None:
 def test_a_method_without_a_floor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PURIFIERS, "ours", PURIFIERS["ft"])  # type: ignore[arg-type]
     assert ("purifier", "ours") in methods()
-    with pytest.raises(NoFloorError, match="the purifier 'ours' has no floor: count in its"):
+    with pytest.raises(NoFloorError, match="the purifier 'ours' has no floor: count how"):
         build("purifier", "ours", BATCH)
 
 

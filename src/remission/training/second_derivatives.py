@@ -10,7 +10,8 @@ gradients. Torch's rules do more than this:
 - That of a batch norm computes all terms of train mode, which are not used in eval mode.
 
 Within :class:`SecondDerivatives` both layers follow the rules below. Values and first derivatives
-are torch's, bit for bit. Second derivatives sum the same products, in part in another order.
+are torch's, bit for bit. Second derivatives multiply and add the same numbers, in part in another
+order.
 """
 
 from __future__ import annotations
@@ -171,17 +172,6 @@ class _ConvolutionGradient(torch.autograd.Function):
         return by_gradient, None, by_weight, None, None
 
 
-def _batch_norm_scale(statistics: tuple[Tensor, Tensor, float], like: Tensor) -> Tensor:
-    """Returns 1 / sqrt(running variance + eps), (1, D, 1, ...), in the type of ``like``."""
-    _, variance, eps = statistics
-    return _by_channel((variance + eps).pow(-0.5).to(like.dtype), like)
-
-
-def _by_channel(values: Tensor, like: Tensor) -> Tensor:
-    """Returns (D,) values as (1, D, 1, ...), with as many dimensions as ``like``."""
-    return values.view(1, -1, *[1] * (like.ndim - 2))
-
-
 class _BatchNorm(torch.autograd.Function):
     """A batch norm in eval mode, y = gamma * (x - mean) / sqrt(var + eps) + beta."""
 
@@ -211,7 +201,9 @@ class _BatchNorm(torch.autograd.Function):
             with torch.no_grad():
                 found = _batch_norm_backward(gradient, input, weight, ctx.statistics, mask)
             by_input = found[0] if mask[0] else by_input
-            by_weight, by_bias = (g if n else None for g, n in zip(found[1:], by_weights, strict=True))
+            by_weight, by_bias = (
+                g if n else None for g, n in zip(found[1:], by_weights, strict=True)
+            )
         return by_input, by_weight, by_bias, None, None
 
 
@@ -253,10 +245,12 @@ class _BatchNormGradient(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, vector: Tensor) -> Gradients:  # noqa: ANN401
         gradient, weight = ctx.saved_tensors
-        scale = _batch_norm_scale(ctx.statistics, gradient)
-        by_gradient = vector * scale * _by_channel(weight, gradient)
+        mask = [True, False, False]  # the same map; it does not depend on the layer's input
+        by_gradient = _batch_norm_backward(vector, gradient, weight, ctx.statistics, mask)[0]
         by_weight = None
         if ctx.mode.by_weights and ctx.needs_input_grad[2]:
+            _, variance, eps = ctx.statistics
+            scale = (variance + eps).pow(-0.5).view(1, -1, *[1] * (gradient.ndim - 2))
             places = [dim for dim in range(gradient.ndim) if dim != 1]
             by_weight = (vector * (gradient * scale)).sum(places)
         return by_gradient, None, by_weight, None, None
