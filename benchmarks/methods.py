@@ -52,8 +52,7 @@ def call(
         return
     if isinstance(method, InputReactivation):
         budget = method.tries()[0]
-        others = {"victim": model, "control": model}
-        method(model, data, trigger, target, budget=budget, seed=SEED, **others)
+        method(model, data, trigger, target, budget=budget, seed=SEED, victim=model, control=model)
         return
     assert isinstance(method, WeightReactivation)
     method(model, data, trigger, target, budget=method.tries()[0] or 0, seed=SEED)

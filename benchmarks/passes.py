@@ -41,7 +41,8 @@ class Passes:
 
     def seconds(self, prices: Mapping[str, float]) -> float:
         """Returns how long the passes take, from the seconds per image of each kind."""
-        return sum(getattr(self, kind) * prices[kind] for kind in KINDS if getattr(self, kind))
+        counts = {kind: int(getattr(self, kind)) for kind in KINDS}
+        return sum(count * prices[kind] for kind, count in counts.items() if count)
 
 
 KINDS = tuple(field.name for field in fields(Passes))

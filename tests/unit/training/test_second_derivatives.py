@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import pytest
@@ -22,9 +23,10 @@ NETWORKS = {
 Products = tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]
 
 
-def network(layers: list[nn.Module], dtype: torch.dtype = torch.float64) -> nn.Module:
+def network(layers: Sequence[nn.Module], dtype: torch.dtype = torch.float64) -> nn.Module:
     """Returns two such blocks, in eval mode, with statistics that are not those of the start."""
     generator = torch.Generator().manual_seed(0)
+    assert isinstance(layers[1], nn.BatchNorm2d)
     channels = layers[1].num_features
     net = nn.Sequential(
         *layers, nn.Conv2d(channels, 3, 1), nn.BatchNorm2d(3), nn.Flatten(), nn.LazyLinear(5)
@@ -87,12 +89,13 @@ def test_first_gradients_by_weights_are_computed_where_they_are_wanted(by_weight
     with SecondDerivatives() as second:
         loss = net(images).square().sum()
     second.by_weights = by_weights
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     for key, value in net.named_parameters():
         if by_weights or key.startswith("6."):  # a linear layer follows torch's rule
+            expected = wanted[key]
             assert value.grad is not None
-            assert wanted[key] is not None
-            assert torch.equal(value.grad, wanted[key])
+            assert expected is not None
+            assert torch.equal(value.grad, expected)
         else:
             assert value.grad is None
 

@@ -26,14 +26,14 @@ MIDDLE = (4, 2, 3, 3)
 aten = torch.ops.aten
 
 
-class Counter(TorchDispatchMode):
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts images of which one convolution computes the output, and each of the gradients.
 
     It sees what runs in this thread, so also both passes of second derivatives.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts = [0, 0, 0]
 
     def __torch_dispatch__(
@@ -98,7 +98,7 @@ def test_the_counter_counts_each_part_of_a_pass() -> None:
 
 
 def test_a_method_without_a_floor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PURIFIERS, "ours", PURIFIERS["ft"])  # type: ignore[arg-type]
+    monkeypatch.setitem(PURIFIERS, "ours", PURIFIERS["ft"])
     assert ("purifier", "ours") in methods()
     with pytest.raises(NoFloorError, match="the purifier 'ours' has no floor: count how"):
         build("purifier", "ours", BATCH)
