@@ -169,7 +169,7 @@ def main() -> None:
     """Measures and prints the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=3 * BATCH)
+    parser.add_argument("--images", type=int, default=2 * BATCH)
     parser.add_argument("--arch", default="resnet18:16")
     parser.add_argument("--only", action="append", help="name of a method; default: all")
     parser.add_argument("--json", action="store_true")
