@@ -45,6 +45,7 @@ format: $(STAMP)
 bench: $(STAMP)         ## speed against a floor and against the naive way, in one run
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/retunings.py
+	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/tables.py
 
 claims: $(STAMP)        ## re-measure a sample of results/ and compare

@@ -84,7 +84,7 @@ class Replay:
         self, choose: Callable[..., Any], x: tuple[Tensor, Slow], y: tuple[Tensor, Slow]
     ) -> tuple[int, ...]:
         """Returns the order of y's channels with the nearest or farthest pooled features."""
-        self.shown(2, len(self.data))
+        self.shown(1 if x is y else 2, len(self.data))  # one pass shows a model its own features
         a, b = (slow.features(w, self.data.images, train=False).mean((2, 3)) for w, slow in (x, y))
         found: tuple[int, ...] = choose(
             itertools.permutations(range(FEATURES)), key=lambda p: distance(a, b, p)

@@ -42,6 +42,7 @@ from remission.seeding import Seed
 from remission.training import Recipe, batches, fit
 from remission.training.batches import share_of
 from remission.training.loop import make_optimizer
+from remission.training.second_derivatives import SecondDerivatives
 from remission.types import LabelledImages
 
 
@@ -136,8 +137,12 @@ class IBAU(Augmenting, CleanPurifier):
         count = share_of(len(images), self.share)
         moved = torch.cat([images[:count] + delta, images[count:]])
         outer = F.cross_entropy(model(moved), labels)
-        (direct,) = torch.autograd.grad(outer, delta, retain_graph=True)
-        with sdpa_kernel(SDPBackend.MATH):  # fused attention has no second derivatives
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        # one pass for both; the gradients by the weights are added where the loss is differentiated
+        direct, *gradients = torch.autograd.grad(outer, [delta, *weights], materialize_grads=True)
+        given = sum((w * g).sum() for w, g in zip(weights, gradients, strict=True))
+        # fused attention has no second derivatives
+        with sdpa_kernel(SDPBackend.MATH), SecondDerivatives() as second:
             inner = self.inner(model, delta, images, labels)
         (slope,) = torch.autograd.grad(inner, delta, create_graph=True)
         mapped = self.project(delta - self.eta * slope)
@@ -145,5 +150,6 @@ class IBAU(Augmenting, CleanPurifier):
         for _ in range(self.iterations - 1):
             (answer,) = torch.autograd.grad(mapped, delta, v, retain_graph=True)
             v = answer + direct
-        linked = (mapped * v).sum()  # its gradient is (d Phi / d w)^T v
-        return outer + linked - linked.detach()
+        linked = given + (mapped * v).sum()  # the latter's gradient is (d Phi / d w)^T v
+        second.by_weights = True
+        return outer.detach() + (linked - linked.detach())

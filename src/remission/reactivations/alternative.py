@@ -77,15 +77,15 @@ class Alternative(InputReactivation):
         assert victim is not None
         assert isinstance(perturbation, UniversalPerturbation)
         clean = attacker.images[attacker.others()]
-        m = pooled(victim, attacker.triggered()) - pooled(victim, clean)
+        before = pooled(victim, clean)
+        m = pooled(victim, attacker.triggered()) - before
         length = torch.linalg.vector_norm(m).clamp_min(1e-12)
         towards = m / length
 
         def loss(images: Tensor, labels: Tensor) -> Tensor:
             del labels
-            with torch.no_grad():
-                before = victim.features(images).mean((2, 3)).to(towards.dtype)
             after = victim.features(perturbation(images)).mean((2, 3)).to(towards.dtype)
+            # the mean of h(x) over all images and not over the batch: it has no gradient
             gain: Tensor = ((after - before) @ towards).mean() / length
             return -gain
 

@@ -33,7 +33,8 @@ def match(
 
     Args:
         model: the model to compare with; it stays as it is.
-        other: the model whose channels are ordered; it stays as it is.
+        other: the model whose channels are ordered; it stays as it is. It may be ``model``, and
+            then one pass computes both activations.
         groups: the channel groups of both models.
         data: images on the models' device; labels are not used.
         alike: False: P maximises the distance instead.
@@ -68,7 +69,8 @@ def inner_products(
         stream = batches(data, batch_size, generator=None)
         for images, _ in tracked(stream, "", -(-len(data) // batch_size)):
             model(images)
-            other(images)
+            if other is not model:
+                other(images)
             for group, product in zip(groups, products, strict=True):
                 for reader in group.readers:
                     x = by_channel(xs[reader.layer], reader.start, group.size)
