@@ -39,6 +39,7 @@ pytestmark = [
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # else other work on the machine starves them
     yield
     ray.shutdown()
 
