@@ -1,11 +1,11 @@
-# make demo | make test | make test-older | make check | make wheel | make bench | make claims | make docs | make site
+# make demo | make test | make test-older | make test-device | make check | make wheel | make bench | make claims | make docs | make site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-older check wheel format bench claims docs site links clean
+.PHONY: demo test test-older test-device check wheel format bench claims docs site links clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "remission needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -17,8 +17,11 @@ demo: $(STAMP)          ## fetch the data, run the quickstart, print its table, 
 	$(BIN)/remission data fetch fashion-mnist
 	$(BIN)/remission demo --store demo/store --report demo/report.html
 
-test: $(STAMP)          ## all tests but the claims
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims"
+test: $(STAMP)          ## all tests but the claims and those on a pretended device
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims" --ignore tests/device
+
+test-device: $(STAMP)   ## every method on a pretended accelerator, which finds tensors on two devices
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims" tests/device
 
 # The instructions of an older processor: another order of summation, so other last digits.
 OLDER := $(shell if grep -qw avx512f /proc/cpuinfo 2>/dev/null; \

@@ -218,8 +218,8 @@ MISTAKES = {
         "its defaults, stored as JSON: 'factor' is [1, 2]",
     ),
     "a script": ("import torch\n", "import torch\nraise SystemExit(0)\n", "SystemExit: 0"),
-    "syntax": ("class Halving(", "class Halving((", "line 22: SyntaxError"),
-    "no such import": ("import torch\n", "import torchh\n", "line 12: ModuleNotFoundError"),
+    "syntax": ("class Halving(", "class Halving((", "line 23: SyntaxError"),
+    "no such import": ("import torch\n", "import torchh\n", "line 13: ModuleNotFoundError"),
 }
 
 

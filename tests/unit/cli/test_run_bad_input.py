@@ -282,7 +282,7 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
     "report of nothing": (["report", "EMPTY", "-o", "x.html"], ("holds no records",)),
     "report into nowhere": (["report", "STORE", "-o", "no/x.html"], ("'no'", "does not exist")),
     "report onto a folder": (["report", "STORE", "-o", "EMPTY"], ("is a folder",)),
-    "report nowhere": (["report", "STORE"], ("missing option", "see remission report --help")),
+    "report nowhere": (["report", "STORE"], ("nothing to write", "add -o FILE.html")),
     "unknown command of the store": (["store", "vacuum"], ("'vacuum'", "remission store --help")),
     "verify nothing": (["store", "verify", "nowhere"], ("there is no store at 'nowhere'",)),
     "verify a file": (["store", "verify", "SPEC"], ("there is no store at",)),

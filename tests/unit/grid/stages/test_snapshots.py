@@ -80,7 +80,8 @@ def test_a_damaged_snapshot_is_named_and_not_used(
     told = remission("store", "verify", store)
     assert (told.status, told.out) == (
         1,
-        f"the file snapshots/{file.name} is damaged (wrong checksum)\n",
+        f"the file snapshots/{file.name} is damaged (wrong checksum); run its spec again, which "
+        "begins this training anew, or remove the file\n",
     )
     (store / "records" / "victim" / f"{victim.id}.json").unlink()
     assert computed(run(write_spec(tmp_path), store)) == ["badnets/seed0/victim"]
