@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from remission.cli.run import QuietOption
+from remission.cli.run import AllSettingsOption, QuietOption
 
 
 def leaderboard(
@@ -36,14 +36,7 @@ def leaderboard(
             "which settings the attacks were held out.",
         ),
     ] = None,
-    all_settings: Annotated[
-        bool,
-        typer.Option(
-            "--all-settings",
-            help="Also show results of other data or settings than those of the last runs, each "
-            "with its setting.",
-        ),
-    ] = False,
+    all_settings: AllSettingsOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Compare the purifiers of some stores on one page that opens offline."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from remission.cli.run import QuietOption, StoreArgument
+from remission.cli.run import AllSettingsOption, QuietOption, StoreArgument
 
 
 def report(
@@ -24,14 +24,7 @@ def report(
             help="The page as PDF, which Chromium prints; with or without -o.",
         ),
     ] = None,
-    all_settings: Annotated[
-        bool,
-        typer.Option(
-            "--all-settings",
-            help="Also show results of other data or settings than those of the last runs, each "
-            "with its setting.",
-        ),
-    ] = False,
+    all_settings: AllSettingsOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write the results of a store as one page that opens offline."""

@@ -47,6 +47,14 @@ StoreArgument = Annotated[
         help="What `remission run` wrote: a folder, or an s3:// address.", metavar="STORE"
     ),
 ]
+AllSettingsOption = Annotated[
+    bool,
+    typer.Option(
+        "--all-settings",
+        help="Also show results of other data or settings than those of the last runs, each with "
+        "its setting.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no log.")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from remission.cli.run import StoreArgument
+from remission.cli.run import AllSettingsOption, StoreArgument
 
 
 class TableFormat(StrEnum):
@@ -45,14 +45,7 @@ def table(
         TableFormat,
         typer.Option(help="Text and markdown show percentages, csv and json fractions."),
     ] = TableFormat.TEXT,
-    all_settings: Annotated[
-        bool,
-        typer.Option(
-            "--all-settings",
-            help="Also show results of other data or settings than those of the last runs, each "
-            "with its setting.",
-        ),
-    ] = False,
+    all_settings: AllSettingsOption = False,
     trials: Annotated[
         str | None,
         typer.Option(
