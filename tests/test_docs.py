@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -79,3 +81,19 @@ def test_toml_is_a_spec_or_a_part_of_one(page: Path) -> None:
     whole = {"name": "part", "dataset": "digits", "attack": [{"method": "badnets", "margin": 0}]}
     for code in fences(page, "toml"):
         parse_spec(whole | tomllib.loads(code))
+
+
+def test_pages_that_are_generated_from_the_code_are_up_to_date() -> None:
+    code = (
+        "import generate as g\n"
+        "pages = {'methods': g.method_table(g.catalogue()), 'spec': g.spec_reference(),\n"
+        "         'views': g.view_reference(), 'commands': g.command_reference()}\n"
+        "for name, text in pages.items():\n"
+        "    if (g.ROOT / 'docs' / f'{name}.md').read_text(encoding='utf-8') != text:\n"
+        "        print(name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, cwd=ROOT / "tools",
+    )  # fmt: skip
+    assert done.stdout == "", "run make docs"
