@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from remission.grid.executor.reporter import Reporter, RunOutcome
 from remission.grid.executor.stage_queue import StageQueue
 from remission.grid.plan.stage import Stage
-from remission.grid.stages.execute import failure_record
+from remission.grid.stages.execute import failure_record, record_failure
 from remission.records import Record, Store
 from remission.records.claims import Claims
 
@@ -128,16 +128,16 @@ class GridRun:
         self.reporter.finish(stage, record)
 
     def fail(self, stage: Stage, reason: str, log: Sequence[str] = ()) -> None:
-        """Records and notes that a stage failed without a record of its own.
+        """Records and notes that a stage failed, unless its result is in the store after all.
+
+        A worker may die, or fall silent, between its last write and the end of its stage.
 
         Args:
             stage: the stage.
             reason: why, in one line.
             log: the last lines that it printed or logged.
         """
-        record = failure_record(stage, reason, log)
-        self.store.keep(record)
-        self.settle(stage, record)
+        self.settle(stage, record_failure(self.store, failure_record(stage, reason, log)))
 
     def settle(self, stage: Stage, record: Record) -> None:
         """Notes that a stage is finished; or that it failed, and skips all that build upon it."""
@@ -151,5 +151,6 @@ class GridRun:
         self.reporter.finish(stage, record)
         for skipped in self.queue.fail(stage):
             self.outcome.skipped.append(skipped.label)
-            self.store.keep(failure_record(skipped, "skipped: a stage that it builds upon failed"))
+            reason = "skipped: a stage that it builds upon failed"
+            record_failure(self.store, failure_record(skipped, reason))
             self.reporter.skip(skipped)

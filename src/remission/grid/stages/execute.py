@@ -54,7 +54,7 @@ def run_or_record_failure(
             environment=environment(device, resolve_precision(stage.context.precision, device)),
             seconds=time.perf_counter() - began,
         )
-        store.keep(record)
+        record = record_failure(store, record)
         drop_snapshot(store.folder, stage.id)
         return record
 
@@ -118,6 +118,20 @@ def failure_record(stage: Stage, reason: str, log: Sequence[str] = ()) -> Record
         finished=_now(),
         error=reason,
     )
+
+
+def record_failure(store: Store, failure: Record) -> Record:
+    """Stores that a stage failed, unless its result is in the store.
+
+    A worker may die, and a run may fail, when the result is published already.
+
+    Returns:
+        The record that is in the store now.
+    """
+    if (result := store.find(failure.kind, failure.id)) is not None:
+        return result
+    store.keep(failure)
+    return failure
 
 
 def _now() -> str:
