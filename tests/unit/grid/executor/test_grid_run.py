@@ -97,3 +97,24 @@ def test_a_result_of_another_run_is_not_replaced_by_skipped(tmp_path: Path) -> N
     store.keep(finished(child))
     run.fail(A, "out of luck")
     assert store.find(child.kind, child.id)
+
+
+@pytest.mark.parametrize("old", [None, "2000-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"])
+def test_no_clock_says_whose_failure_a_record_is(
+    run: GridRun, old: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remission.grid.executor.grid_run._LOOK", 0.0)
+    if old:
+        run.store.keep(replace(failure_record(A, "of an earlier run"), finished=old))
+    for new in (None, "2000-01-01T00:00:00+00:00"):
+        other = Claims(run.store.folder)
+        assert other.take(A.id, A.kind, A.label)
+        assert run.next_stage(fits=lambda stage: stage == A) is None
+        if new:
+            run.store.keep(replace(failure_record(A, "of the other run"), finished=new))
+        other.release_all()
+        found = run.next_stage(fits=lambda stage: stage == A)
+        assert (found == A) is (new is None), "an old failure is tried again, a new one is not"
+        if found:
+            run.put_back(found)
+    assert run.outcome.failed == {"a": "of the other run"}
