@@ -187,12 +187,20 @@ class _Driver:
         self.run.settle(stage, found)
 
     def _give_up(self, bundle: Sequence[Stage], error: RayError) -> None:
-        """Settles the stages of a task that Ray gave up; what it had finished counts."""
+        """Settles the stages of a task that Ray gave up; what it had finished counts.
+
+        Which stage of several ended the worker is unknown, and those behind it were not tried:
+        each is tried by itself.
+        """
+        left = list[Stage]()
         for stage in bundle:
             if record := self.run.store.find(stage.kind, stage.id):
                 self.run.settle(stage, record)
+            elif len(bundle) > 1:
+                left.append(stage)
             else:
                 self.run.fail(stage, _reason(error))
+        self.bundles.separate(left)
 
     def cancel(self) -> None:
         """Ends every task that is left."""
