@@ -24,6 +24,7 @@ from remission.errors import StoreError
 from remission.grid.executor.bundles import Bundles
 from remission.grid.executor.cluster import Cluster, ClusterError, own_code
 from remission.grid.executor.grid_run import GridRun
+from remission.grid.executor.interruptions import handlers_kept
 from remission.grid.executor.ray_worker import Mailbox, StageEnd, compute_stages
 from remission.grid.executor.workers import Setup
 from remission.grid.plan.stage import Stage
@@ -70,7 +71,10 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         _check_address(cluster.address)
         # "local" never connects: without an address Ray looks for another cluster of this computer,
         # and finds the trace of one that was killed.
-        ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
+        with handlers_kept():
+            ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
+    except SystemExit as error:  # what SIGTERM raises while Ray starts
+        raise KeyboardInterrupt from error
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         (line, *_) = str(error).splitlines() or [type(error).__name__]
         raise ClusterError(
@@ -80,7 +84,8 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        with handlers_kept():
+            ray.shutdown()
 
 
 def _check_address(address: str | None) -> None:

@@ -12,10 +12,11 @@ import torch
 
 from remission.grid.executor.cluster import Cluster
 from remission.grid.executor.grid_run import GridRun
+from remission.grid.executor.interruptions import tidying
 from remission.grid.executor.local import compute_in_this_process, compute_in_workers
 from remission.grid.executor.reporter import Reporter, RunOutcome
 from remission.grid.executor.stage_queue import StageQueue
-from remission.grid.executor.workers import Setup, ctrl_c_blocked
+from remission.grid.executor.workers import Setup
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.kinds import registered_kinds
 from remission.records import Store
@@ -92,7 +93,7 @@ def run_plan(
         else:
             compute_in_workers(run, _setup_of(store, device, threads()), jobs)
     finally:
-        with ctrl_c_blocked():  # a second Ctrl-C must not cut the tidying short
+        with tidying():  # a second Ctrl-C must not cut it short
             claims.release_all()
     return outcome
 
