@@ -83,6 +83,8 @@ def main() -> None:
         status = _complain(line) if complaint else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
+    except SystemExit as error:  # of a method, since no command ends itself by it
+        status = _complain(f"a method ended the command by sys.exit({error.code!r}); mend it")
     except OSError as error:
         status = _cannot_write(error)
     if status == 130:

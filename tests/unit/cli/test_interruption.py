@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.unit.grid.small import assert_one_line, remission
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 
 SCRIPT = """
@@ -49,3 +51,14 @@ def test_an_interruption_right_behind_another_changes_nothing(which: signal.Sign
     assert done.stderr.startswith("remission: interrupted; ")
     assert done.stderr.count("\n") == 1
     assert done.returncode == 130
+
+
+@pytest.mark.parametrize("code", [0, 1, None, "bad data"])
+def test_a_method_that_ends_the_process_is_a_complaint(
+    code: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app(**_: object) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("remission.cli.app", app)
+    assert_one_line(remission("purify"), f"sys.exit({code!r})")

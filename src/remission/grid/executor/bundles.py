@@ -65,7 +65,7 @@ class Bundles:
         return bundle
 
     def _can_share(self, stage: Stage) -> bool:
-        """Returns whether a stage may share a device and a task, and is short as far as is known."""
+        """Returns whether a stage may share a task: it is short as far as is known."""
         known = self._seconds.get(_kind(stage))
         if stage.id in self.run.alone or stage.id in self._separate:
             return False

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 
-
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 
 

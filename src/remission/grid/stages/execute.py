@@ -40,14 +40,15 @@ def run_or_record_failure(
 
     Raises:
         StoreError: the store cannot be read or written.
+        KeyboardInterrupt: interrupted.
     """
     began, log = time.perf_counter(), log or StageLog()
     try:
         with logged(log):
             return execute(stage, store, device)
-    except StoreError:
+    except (StoreError, KeyboardInterrupt):
         raise
-    except Exception as error:  # an error of one method must not stop the other cells
+    except BaseException as error:  # neither an error of a method nor its sys.exit stops the others
         reason = " ".join(f"{type(error).__name__}: {error}{place_of(error)}".split())
         record = replace(
             failure_record(stage, reason, log.lines()),

@@ -79,7 +79,9 @@ def test_stages_of_a_lost_bundle_are_tried_each_by_itself(tmp_path: Path) -> Non
     ray = pytest.importorskip("ray")
     from remission.grid.executor.on_ray import _Driver
 
-    plan = [replace(one, kind="control", settings={**one.settings, "context": CONTEXT}) for one in A]
+    plan = [
+        replace(one, kind="control", settings={**one.settings, "context": CONTEXT}) for one in A
+    ]
     found = bundles(tmp_path, plan)
     found.note(plan[0], 2.0)
     run, lost = found.run, ray.exceptions.WorkerCrashedError()
