@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterable
@@ -123,14 +124,20 @@ def slurm(
     Pipe it to sbatch: remission slurm SPEC.toml --nodes 8 --gpus-per-node 8 | sbatch
     """
     from remission.errors import SpecError
+    from remission.grid.executor.cluster import Cluster, check_shared
     from remission.grid.spec.spec import read_spec
+    from remission.records.places import place_of
+    from remission.user_methods import use_methods
 
+    for file in methods or []:
+        use_methods(file)
     name = read_spec(spec).name
+    check_shared(place_of(store))
     share = gpus_per_stage if gpus_per_stage is not None else (0.25 if gpus_per_node else 0.0)
     wrong = [one for one in sbatch or [] if not one.startswith("-") or "\n" in one]
     for is_wrong, problem, remedy in (
         (
-            not re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time),
+            not re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time) or not re.search("[1-9]", time),
             f"--time is '{time}'",
             "give it as 4:00:00 or 1-12:00:00",
         ),
@@ -144,6 +151,8 @@ def slurm(
     ):
         if is_wrong:
             raise SpecError(problem, remedy)
+    given = Cluster(address="", cpus_per_stage=cpus_per_stage, gpus_per_stage=share)
+    given.check(math.inf if cpus_per_node is None else cpus_per_node, gpus_per_node, "a node")
     command = ["remission", "run", str(spec), "--store", store, "--on", "ray", "--quiet"]
     command += ["--cpus-per-stage", str(cpus_per_stage)]
     command += ["--gpus-per-stage", f"{share:g}"] if share else []

@@ -52,6 +52,7 @@ def compute_on_ray(run: GridRun, cluster: Cluster, setup: Setup) -> None:
         StoreError: the store cannot be written; everything finished is kept.
     """
     with _connected(cluster):
+        _check_room(cluster)
         driver = _Driver(run, cluster, setup)
         try:
             while not run.is_over:
@@ -86,6 +87,20 @@ def _connected(cluster: Cluster) -> Iterator[None]:
     finally:
         with handlers_kept():
             ray.shutdown()
+
+
+def _check_room(cluster: Cluster) -> None:
+    """Checks that some node of the cluster has room for a stage.
+
+    Raises:
+        ClusterError: none has.
+    """
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    rooms = sorted((room.get("CPU", 0.0), room.get("GPU", 0.0)) for room in alive)
+    wanted = cluster.cpus_per_stage, cluster.gpus_per_stage
+    if not any(cpus >= wanted[0] and gpus >= wanted[1] for cpus, gpus in rooms):
+        cluster.check(*(rooms or [(0.0, 0.0)])[-1], "the largest node of the cluster")
 
 
 def _check_address(address: str | None) -> None:
@@ -138,7 +153,7 @@ class _Driver:
                 self.run.reporter.start(stage)
             options: dict[str, Any] = {}
             if bundle[0].id in self.run.alone:
-                options["num_gpus"] = 1
+                options["num_gpus"] = max(1, self.cluster.gpus_per_stage)
             if node := self._near(bundle[0]):
                 strategy = NodeAffinitySchedulingStrategy(node, soft=True)
                 options["scheduling_strategy"] = strategy
