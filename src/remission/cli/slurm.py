@@ -33,6 +33,10 @@ head_address=$(srun --nodes=1 --ntasks=1 --nodelist="$head_node" hostname --ip-a
 head_address=${{head_address%% *}}
 port=$((20000 + SLURM_JOB_ID % 20000))
 export RAY_ADDRESS="$head_address:$port"
+# The head asks for this account's token if there is one; the others must show it too.
+if [ -z "${{RAY_AUTH_MODE:-}}" ] && [ -f "$HOME/.ray/auth_token" ]; then
+    export RAY_AUTH_MODE=token
+fi
 here=({counts})
 
 # Three minutes before the end of its time Slurm sends this signal: the run stores what is

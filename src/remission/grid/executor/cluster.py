@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import math
+import os
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -83,6 +84,18 @@ def check_ray() -> None:
         raise ClusterError(
             "Ray is not installed", "install it on every node: pip install 'remission[ray]'"
         )
+
+
+def use_token() -> None:
+    """Lets Ray show this account's token to a running cluster; call it before Ray is imported.
+
+    ``ray start`` asks for the token as soon as the account has one, but ``ray.init`` does not show
+    it unasked. A cluster that asks for none does not mind it.
+    """
+    variables = os.environ
+    file = Path(variables.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser())
+    if "RAY_AUTH_MODE" not in variables and (variables.get("RAY_AUTH_TOKEN") or file.is_file()):
+        variables["RAY_AUTH_MODE"] = "token"
 
 
 def check_shared(store: StorePath) -> None:

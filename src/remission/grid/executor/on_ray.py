@@ -76,11 +76,12 @@ def _connected(cluster: Cluster) -> Iterator[None]:
             ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
     except SystemExit as error:  # what SIGTERM raises while Ray starts
         raise KeyboardInterrupt from error
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ConnectionError, RuntimeError, ValueError, OSError, RayError) as error:
         (line, *_) = str(error).splitlines() or [type(error).__name__]
         raise ClusterError(
             f"the Ray cluster '{cluster.address or 'of this computer'}' cannot be used ({line})",
-            "start it with `ray start --head`, or leave --address out",
+            "start it with `ray start --head`, or leave --address out; if it runs and asks for a "
+            "token, set RAY_AUTH_MODE=token and give the token as its documentation says",
         ) from error
     try:
         yield

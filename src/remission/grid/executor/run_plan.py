@@ -10,7 +10,7 @@ import os
 
 import torch
 
-from remission.grid.executor.cluster import Cluster
+from remission.grid.executor.cluster import Cluster, use_token
 from remission.grid.executor.grid_run import GridRun
 from remission.grid.executor.interruptions import tidying
 from remission.grid.executor.local import compute_in_this_process, compute_in_workers
@@ -85,6 +85,8 @@ def run_plan(
     )
     try:
         if cluster is not None:
+            if cluster.address is not None:
+                use_token()
             from remission.grid.executor.on_ray import compute_on_ray
 
             compute_on_ray(run, cluster, _setup_of(store, device, cluster.threads))

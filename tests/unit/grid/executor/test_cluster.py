@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remission.grid.executor.cluster import Cluster, ClusterError
+from remission.grid.executor.cluster import Cluster, ClusterError, use_token
 
 
 @pytest.mark.parametrize("share", [1.5, 2.25, math.inf, math.nan])
@@ -54,3 +56,31 @@ def test_some_node_needs_room(
         return
     with pytest.raises(ClusterError, match=words):
         _check_room(cluster)
+
+
+@pytest.mark.parametrize(
+    ("variables", "mode"),
+    [
+        ({}, None),
+        ({"RAY_AUTH_TOKEN": "abc"}, "token"),
+        ({"RAY_AUTH_TOKEN_PATH": "token"}, "token"),
+        ({"RAY_AUTH_TOKEN_PATH": "nowhere"}, None),
+        ({"HOME": "home"}, "token"),
+        ({"HOME": "home", "RAY_AUTH_MODE": "disabled"}, "disabled"),
+    ],
+)
+def test_a_token_that_the_account_has_is_shown(
+    variables: dict[str, str], mode: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.setenv(name, "")  # so that it is restored
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "elsewhere")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for file in (tmp_path / "token", tmp_path / "home" / ".ray" / "auth_token"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    use_token()
+    assert os.environ.get("RAY_AUTH_MODE") == mode
