@@ -128,15 +128,12 @@ def slurm(
     Pipe it to sbatch: remission slurm SPEC.toml --nodes 8 --gpus-per-node 8 | sbatch
     """
     from remission.errors import SpecError
-    from remission.grid.executor.cluster import Cluster, check_shared
     from remission.grid.spec.spec import read_spec
-    from remission.records.places import place_of
     from remission.user_methods import use_methods
 
     for file in methods or []:
         use_methods(file)
     name = read_spec(spec).name
-    check_shared(place_of(store))
     share = gpus_per_stage if gpus_per_stage is not None else (0.25 if gpus_per_node else 0.0)
     wrong = [one for one in sbatch or [] if not one.startswith("-") or "\n" in one]
     for is_wrong, problem, remedy in (
@@ -155,8 +152,7 @@ def slurm(
     ):
         if is_wrong:
             raise SpecError(problem, remedy)
-    given = Cluster(address="", cpus_per_stage=cpus_per_stage, gpus_per_stage=share)
-    given.check(math.inf if cpus_per_node is None else cpus_per_node, gpus_per_node, "a node")
+    _check(store, (cpus_per_stage, share), (cpus_per_node, gpus_per_node))
     command = ["remission", "run", str(spec), "--store", store, "--on", "ray", "--quiet"]
     command += ["--cpus-per-stage", str(cpus_per_stage)]
     command += ["--gpus-per-stage", f"{share:g}"] if share else []
@@ -177,6 +173,22 @@ def slurm(
         command=shlex.join(command),
     )
     print(script, end="")
+
+
+def _check(store: str, stage: tuple[int, float], node: tuple[int | None, int]) -> None:
+    """Checks that workers see the store, and that a node has room for a stage.
+
+    Args:
+        store: as the user names it.
+        stage: processors and accelerators per stage.
+        node: processors and accelerators per node; None where the partition says how many.
+    """
+    from remission.grid.executor.cluster import Cluster, check_shared
+    from remission.records.places import place_of
+
+    check_shared(place_of(store))
+    cluster = Cluster(address="", cpus_per_stage=stage[0], gpus_per_stage=stage[1])
+    cluster.check(math.inf if node[0] is None else node[0], node[1], "a node")
 
 
 def _directives(options: Iterable[str]) -> str:

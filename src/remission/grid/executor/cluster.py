@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import math
 import os
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -87,13 +88,15 @@ def check_ray() -> None:
 
 
 def use_token() -> None:
-    """Lets Ray show this account's token to a running cluster; call it before Ray is imported.
+    """Lets Ray show this account's token to a running cluster, unless Ray is imported already.
 
     ``ray start`` asks for the token as soon as the account has one, but ``ray.init`` does not show
     it unasked. A cluster that asks for none does not mind it.
     """
     variables = os.environ
     file = Path(variables.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser())
+    if "ray" in sys.modules:  # it has read its settings, and its processes would read others
+        return
     if "RAY_AUTH_MODE" not in variables and (variables.get("RAY_AUTH_TOKEN") or file.is_file()):
         variables["RAY_AUTH_MODE"] = "token"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_a_token_that_the_account_has_is_shown(
     variables: dict[str, str], mode: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
@@ -82,5 +84,9 @@ def test_a_token_that_the_account_has_is_shown(
     for file in (tmp_path / "token", tmp_path / "home" / ".ray" / "auth_token"):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "ray", sys)
+        use_token()
+    assert os.environ.get("RAY_AUTH_MODE") == variables.get("RAY_AUTH_MODE"), "it is too late"
     use_token()
     assert os.environ.get("RAY_AUTH_MODE") == mode
