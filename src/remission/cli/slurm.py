@@ -134,24 +134,10 @@ def slurm(
     for file in methods or []:
         use_methods(file)
     name = read_spec(spec).name
+    _check_text(time, sbatch or [], setup)
     share = gpus_per_stage if gpus_per_stage is not None else (0.25 if gpus_per_node else 0.0)
-    wrong = [one for one in sbatch or [] if not one.startswith("-") or "\n" in one]
-    for is_wrong, problem, remedy in (
-        (
-            not re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time) or not re.search("[1-9]", time),
-            f"--time is '{time}'",
-            "give it as 4:00:00 or 1-12:00:00",
-        ),
-        (wrong, f"--sbatch is {wrong[:1]}", "give an option, for example --sbatch=--partition=gpu"),
-        ("\n" in setup, "--setup has several lines", "give one, with && between its commands"),
-        (
-            share and not gpus_per_node,
-            "--gpus-per-stage needs accelerators",
-            "add --gpus-per-node",
-        ),
-    ):
-        if is_wrong:
-            raise SpecError(problem, remedy)
+    if share and not gpus_per_node:
+        raise SpecError("--gpus-per-stage needs accelerators", "add --gpus-per-node")
     _check(store, (cpus_per_stage, share), (cpus_per_node, gpus_per_node))
     command = ["remission", "run", str(spec), "--store", store, "--on", "ray", "--quiet"]
     command += ["--cpus-per-stage", str(cpus_per_stage)]
@@ -173,6 +159,21 @@ def slurm(
         command=shlex.join(command),
     )
     print(script, end="")
+
+
+def _check_text(time: str, sbatch: list[str], setup: str) -> None:
+    """Checks the options that go into the script as they are."""
+    from remission.errors import SpecError
+
+    wrong = [one for one in sbatch if not one.startswith("-") or "\n" in one]
+    is_time = re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time) and re.search("[1-9]", time)
+    for is_wrong, problem, remedy in (
+        (not is_time, f"--time is '{time}'", "give it as 4:00:00 or 1-12:00:00"),
+        (wrong, f"--sbatch is {wrong[:1]}", "give an option, for example --sbatch=--partition=gpu"),
+        ("\n" in setup, "--setup has several lines", "give one, with && between its commands"),
+    ):
+        if is_wrong:
+            raise SpecError(problem, remedy)
 
 
 def _check(store: str, stage: tuple[int, float], node: tuple[int | None, int]) -> None:
