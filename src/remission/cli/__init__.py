@@ -8,7 +8,6 @@ import gc
 import io
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +20,7 @@ from remission.cli import data, store
 from remission.cli.audit import audit
 from remission.cli.demo import demo
 from remission.cli.inspect import inspect
+from remission.cli.interruption import Interruption
 from remission.cli.leaderboard import leaderboard
 from remission.cli.methods import methods
 from remission.cli.purify import purify
@@ -65,8 +65,8 @@ def main() -> None:
     """Runs the command line; an error that a user can mend is one line and exit status 2."""
     # Imports and records are many objects that stay: looking for garbage among them costs a tenth.
     gc.set_threshold(_ALLOCATIONS)
-    # Service managers and batch systems stop a program by this signal: it is treated as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption = Interruption()
+    interruption.install()
     _mend_streams()
     try:
         status = app(standalone_mode=False, prog_name="remission")
@@ -83,9 +83,12 @@ def main() -> None:
         status = _complain(line) if complaint else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
+    except SystemExit as error:  # of a method, since no command ends itself by it
+        status = _complain(f"a method ended the command by sys.exit({error.code!r}); mend it")
     except OSError as error:
         status = _cannot_write(error)
     if status == 130:
+        interruption.ignore_further()
         after = _INTERRUPTED.get("".join(sys.argv[1:2]), _STORED)
         print(f"remission: interrupted; {after}", file=sys.stderr)
     try:

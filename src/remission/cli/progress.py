@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from remission.names import class_text
+from remission.names import class_text, printable
 from remission.progress import listening
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def about(seconds: float | None) -> str:
 def outcome_line(stage: Stage, record: Record) -> str:
     """Returns the result of a finished stage in one line."""
     if record.status == "failed":
-        return f"{stage.label}: failed: {record.error}"
+        return printable(f"{stage.label}: failed: {record.error}")
     line = f"{stage.label}: {record.seconds:.1f} s"
     if record.cell and record.cell.clean_acc is not None:
         line += f", C-Acc {record.cell.clean_acc:.1%}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -156,7 +157,7 @@ def run(
         cluster=_cluster(on, address, cpus_per_stage, gpus_per_stage, jobs),
     )
     if not quiet:
-        print(f"see: remission table {store}", file=sys.stderr)
+        print(f"see: remission table {shlex.quote(store)}", file=sys.stderr)
     raise typer.Exit(1 if outcome.failed else 0)
 
 
@@ -196,6 +197,7 @@ def compute(
     """Runs a spec with progress on standard error; prints how much was computed and what failed."""
     from remission.cli.progress import reporting
     from remission.grid.run import run as run_spec
+    from remission.names import printable
 
     with reporting(quiet) as reporter:
         outcome = run_spec(
@@ -207,7 +209,7 @@ def compute(
             line += f", {len(outcome.elsewhere)} were computed by other runs meanwhile"
         print(line, file=sys.stderr)
     for label, reason in outcome.failed.items():
-        print(f"remission: {label} failed: {reason}", file=sys.stderr)
+        print(printable(f"remission: {label} failed: {reason}"), file=sys.stderr)
     if outcome.skipped:
         count = len(outcome.skipped)
         print(f"remission: {count} stages that build upon these were skipped", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Iterable
@@ -32,6 +33,10 @@ head_address=$(srun --nodes=1 --ntasks=1 --nodelist="$head_node" hostname --ip-a
 head_address=${{head_address%% *}}
 port=$((20000 + SLURM_JOB_ID % 20000))
 export RAY_ADDRESS="$head_address:$port"
+# The head asks for this account's token if there is one; the others must show it too.
+if [ -z "${{RAY_AUTH_MODE:-}}" ] && [ -f "$HOME/.ray/auth_token" ]; then
+    export RAY_AUTH_MODE=token
+fi
 here=({counts})
 
 # Three minutes before the end of its time Slurm sends this signal: the run stores what is
@@ -124,26 +129,16 @@ def slurm(
     """
     from remission.errors import SpecError
     from remission.grid.spec.spec import read_spec
+    from remission.user_methods import use_methods
 
+    for file in methods or []:
+        use_methods(file)
     name = read_spec(spec).name
+    _check_text(time, sbatch or [], setup)
     share = gpus_per_stage if gpus_per_stage is not None else (0.25 if gpus_per_node else 0.0)
-    wrong = [one for one in sbatch or [] if not one.startswith("-") or "\n" in one]
-    for is_wrong, problem, remedy in (
-        (
-            not re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time),
-            f"--time is '{time}'",
-            "give it as 4:00:00 or 1-12:00:00",
-        ),
-        (wrong, f"--sbatch is {wrong[:1]}", "give an option, for example --sbatch=--partition=gpu"),
-        ("\n" in setup, "--setup has several lines", "give one, with && between its commands"),
-        (
-            share and not gpus_per_node,
-            "--gpus-per-stage needs accelerators",
-            "add --gpus-per-node",
-        ),
-    ):
-        if is_wrong:
-            raise SpecError(problem, remedy)
+    if share and not gpus_per_node:
+        raise SpecError("--gpus-per-stage needs accelerators", "add --gpus-per-node")
+    _check(store, (cpus_per_stage, share), (cpus_per_node, gpus_per_node))
     command = ["remission", "run", str(spec), "--store", store, "--on", "ray", "--quiet"]
     command += ["--cpus-per-stage", str(cpus_per_stage)]
     command += ["--gpus-per-stage", f"{share:g}"] if share else []
@@ -164,6 +159,37 @@ def slurm(
         command=shlex.join(command),
     )
     print(script, end="")
+
+
+def _check_text(time: str, sbatch: list[str], setup: str) -> None:
+    """Checks the options that go into the script as they are."""
+    from remission.errors import SpecError
+
+    wrong = [one for one in sbatch if not one.startswith("-") or "\n" in one]
+    is_time = re.fullmatch(r"(\d+-)?\d+(:\d{1,2}){0,2}", time) and re.search("[1-9]", time)
+    for is_wrong, problem, remedy in (
+        (not is_time, f"--time is '{time}'", "give it as 4:00:00 or 1-12:00:00"),
+        (wrong, f"--sbatch is {wrong[:1]}", "give an option, for example --sbatch=--partition=gpu"),
+        ("\n" in setup, "--setup has several lines", "give one, with && between its commands"),
+    ):
+        if is_wrong:
+            raise SpecError(problem, remedy)
+
+
+def _check(store: str, stage: tuple[int, float], node: tuple[int | None, int]) -> None:
+    """Checks that workers see the store, and that a node has room for a stage.
+
+    Args:
+        store: as the user names it.
+        stage: processors and accelerators per stage.
+        node: processors and accelerators per node; None where the partition says how many.
+    """
+    from remission.grid.executor.cluster import Cluster, check_shared
+    from remission.records.places import place_of
+
+    check_shared(place_of(store))
+    cluster = Cluster(address="", cpus_per_stage=stage[0], gpus_per_stage=stage[1])
+    cluster.check(math.inf if node[0] is None else node[0], node[1], "a node")
 
 
 def _directives(options: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ def status(
 ) -> None:
     """Say what runs where in a store and since when, what failed, and how much is left."""
     from remission.cli.store import opened
+    from remission.names import printable
     from remission.records.status import status_of
 
     found = status_of(opened(store).folder)
@@ -41,7 +42,7 @@ def status(
         print(json.dumps(found.to_json(), indent=1))
     else:
         for line in _lines(found):
-            print(line)
+            print(printable(line))
 
 
 def _lines(found: StoreStatus) -> Iterator[str]:

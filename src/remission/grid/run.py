@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from remission.data import CATALOGUE, Source
 from remission.errors import StoreError
 from remission.grid.dry_run import elapsed, estimate, stand_in
-from remission.grid.executor.cluster import Cluster, ClusterError, check_ray
+from remission.grid.executor.cluster import Cluster, ClusterError, check_ray, check_shared
 from remission.grid.executor.reporter import Reporter, RunOutcome, SilentReporter
 from remission.grid.executor.run_plan import default_jobs, run_plan, threads
 from remission.grid.plan.planner import make_plan
@@ -221,17 +222,16 @@ def _check_cluster(spec: Spec, store: StorePath, cluster: Cluster) -> None:
     """Checks that a cluster can compute a spec.
 
     Raises:
-        UserError: Ray is not installed; its processes would not see the store; or the precision
-            depends on accelerators that this computer may not have.
+        UserError: Ray is not installed; its processes would not see the store; the precision
+            depends on accelerators that this computer may not have; or no stage finds room.
     """
     check_ray()
-    if not is_shared(store):
-        raise StoreError(
-            f"workers do not see what is written to '{store}'",
-            "give a store that lies in a folder that every node shares, or behind s3://",
-        )
+    check_shared(store)
     if cluster.gpus_per_stage and spec.precision == "auto" and not torch.cuda.is_available():
         raise ClusterError(
             'precision = "auto" depends on the accelerator, and this computer has none',
             'set precision to "bf16" or "fp32" in the spec',
         )
+    if cluster.address is None:
+        cpus = cluster.jobs or os.cpu_count() or 1
+        cluster.check(cpus, torch.cuda.device_count(), "the cluster of this computer")

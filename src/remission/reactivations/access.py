@@ -152,7 +152,7 @@ def _answer(
         used += len(images)
         try:
             replies.put(_Reply(used, _ask(model, images, answers)))
-        except Exception as error:  # whatever it is: the oracle must not wait for ever
+        except BaseException as error:  # whatever it is: the oracle must not wait for ever
             replies.put(_Reply(used, error=f"{type(error).__name__}: {error}"))
 
 

@@ -28,6 +28,18 @@ STAND_INS = {
 }
 
 
+OWN = """
+from typing import ClassVar
+from remission.method import method
+from remission.purifiers import FT
+
+@method
+class Own(FT):
+    name: ClassVar[str] = "own_of_slurm"
+    paper: ClassVar[str] = "none"
+"""
+
+
 def script(folder: Path, *options: str) -> str:
     told = remission("slurm", write_spec(folder), "--pause", "0", *options)
     assert told.status == 0, told
@@ -139,7 +151,23 @@ def _lines(folder: Path) -> list[str]:
         (("--sbatch", "partition=gpu"), "--sbatch is ['partition=gpu']"),
         (("--gpus-per-stage", "0.5"), "needs accelerators"),
         (("--setup", "a\nb"), "several lines"),
+        (("--time", "0"), "--time is '0'"),
+        (("--time", "0-00:00:00"), "--time is '0-00:00:00'"),
+        (("--gpus-per-node", "1", "--gpus-per-stage", "3"), "a node has 1"),
+        (("--gpus-per-node", "4", "--gpus-per-stage", "1.5"), "--gpus-per-stage is 1.5"),
+        (("--cpus-per-node", "2", "--cpus-per-stage", "8"), "a node has 2"),
+        (("--store", "memory://x"), "workers do not see"),
+        (("--methods", "nowhere.py"), "nowhere.py"),
     ],
 )
 def test_what_it_cannot_write(options: tuple[str, ...], words: str, tmp_path: Path) -> None:
     assert_one_line(remission("slurm", write_spec(tmp_path), *options), words)
+
+
+def test_a_spec_with_a_method_of_its_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(OWN, encoding="utf-8")
+    spec = write_spec(tmp_path, ('method = "ft"', 'method = "own_of_slurm"'))
+    told = remission("slurm", spec, "--methods", own)
+    assert told.status == 0, told
+    assert f"--methods {shlex.quote(str(own))}" in told.out

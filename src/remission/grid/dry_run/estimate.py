@@ -116,7 +116,7 @@ def _rehearse(
     try:
         with cutting(rehearsal):
             compute(inputs)
-    except Exception:  # an estimate is not worth failing for: the run itself will say what is wrong
+    except (Exception, SystemExit):  # the run itself will say what is wrong
         return None
     return rehearsal.seconds
 

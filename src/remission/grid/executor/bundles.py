@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from remission.grid.executor.grid_run import GridRun
 from remission.grid.plan.stage import Stage
 from remission.intervals import mean_of
@@ -22,10 +24,17 @@ class Bundles:
     def __init__(self, run: GridRun) -> None:
         self.run = run
         self._seconds = dict[str, list[float]]()
+        self._separate = set[str]()
 
     def note(self, stage: Stage, seconds: float) -> None:
         """Notes how long a stage took, from which the duration of others of its kind is known."""
         self._seconds.setdefault(_kind(stage), []).append(seconds)
+
+    def separate(self, stages: Sequence[Stage]) -> None:
+        """Puts stages of a bundle back into the queue, each to be alone in its next one."""
+        for stage in stages:
+            self._separate.add(stage.id)
+            self.run.put_back(stage)
 
     def next_bundle(self, tasks: int) -> list[Stage]:
         """Claims the stage that comes next, and with a short one further short ones of its victim.
@@ -56,9 +65,11 @@ class Bundles:
         return bundle
 
     def _can_share(self, stage: Stage) -> bool:
-        """Returns whether a stage may share a device, and is short as far as is known."""
+        """Returns whether a stage may share a task: it is short as far as is known."""
         known = self._seconds.get(_kind(stage))
-        return stage.id not in self.run.alone and known is not None and mean_of(known) < _SHORT
+        if stage.id in self.run.alone or stage.id in self._separate:
+            return False
+        return known is not None and mean_of(known) < _SHORT
 
 
 def _family(stage: Stage) -> str:

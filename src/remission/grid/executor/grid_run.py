@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 from remission.grid.executor.reporter import Reporter, RunOutcome
 from remission.grid.executor.stage_queue import StageQueue
 from remission.grid.plan.stage import Stage
-from remission.grid.stages.execute import failure_record
+from remission.grid.stages.execute import failure_record, record_failure
 from remission.records import Record, Store
 from remission.records.claims import Claims
 
 _LOOK = 1.0
 """Seconds between two looks at what other runs have claimed."""
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """A stage that another run has claimed.
+
+    Args:
+        stage: the stage.
+        failure: its record of an earlier failure when its claim was seen; one that differs is that
+            of the other run. Times would not tell, since clocks of computers differ.
+    """
+
+    stage: Stage
+    failure: Record | None
 
 
 class GridRun:
@@ -42,8 +56,7 @@ class GridRun:
         self.store, self.claims, self.reporter = store, claims, reporter
         self.outcome, self.queue = outcome, queue
         self.shares_device, self.alone = shares_device, set[str]()
-        self._elsewhere = dict[str, Stage]()
-        self._began = datetime.now(UTC).isoformat(timespec="seconds")
+        self._elsewhere = dict[str, _Elsewhere]()
         self._looked = time.monotonic()
 
     @property
@@ -74,7 +87,8 @@ class GridRun:
                 postponed.append(stage)
                 break
             elif not self.claims.take(stage.id, stage.kind, stage.label):
-                self._elsewhere[stage.id] = stage
+                failure = self.store.failure(stage.kind, stage.id)
+                self._elsewhere[stage.id] = _Elsewhere(stage, failure)
             elif record := self.store.find(stage.kind, stage.id):
                 self.claims.release(stage.id)  # somebody finished it a moment ago
                 self._adopt(stage, record)
@@ -100,23 +114,28 @@ class GridRun:
         if not out_of_memory or not self.shares_device or stage.id in self.alone:
             return False
         self.alone.add(stage.id)
+        self.put_back(stage)
+        return True
+
+    def put_back(self, stage: Stage) -> None:
+        """Gives a stage back that this run claimed, so that it or another run computes it."""
         self.claims.release(stage.id)
         self.queue.make_ready(stage)
-        return True
 
     def _look_elsewhere(self) -> None:
         """Checks whether other runs have finished or given up the stages that they claimed."""
         if not self._elsewhere or time.monotonic() - self._looked < _LOOK:
             return
         self._looked = time.monotonic()
-        for stage in list(self._elsewhere.values()):
+        for seen in list(self._elsewhere.values()):
+            stage = seen.stage
             if record := self.store.find(stage.kind, stage.id):
                 del self._elsewhere[stage.id]
                 self._adopt(stage, record)
             elif not self.claims.is_claimed(stage.id):
                 del self._elsewhere[stage.id]
                 record = self.store.failure(stage.kind, stage.id)
-                if record and record.finished >= self._began:
+                if record and record != seen.failure:
                     self.settle(stage, record)
                 else:
                     self.queue.make_ready(stage)
@@ -128,16 +147,16 @@ class GridRun:
         self.reporter.finish(stage, record)
 
     def fail(self, stage: Stage, reason: str, log: Sequence[str] = ()) -> None:
-        """Records and notes that a stage failed without a record of its own.
+        """Records and notes that a stage failed, unless its result is in the store after all.
+
+        A worker may die, or fall silent, between its last write and the end of its stage.
 
         Args:
             stage: the stage.
             reason: why, in one line.
             log: the last lines that it printed or logged.
         """
-        record = failure_record(stage, reason, log)
-        self.store.keep(record)
-        self.settle(stage, record)
+        self.settle(stage, record_failure(self.store, failure_record(stage, reason, log)))
 
     def settle(self, stage: Stage, record: Record) -> None:
         """Notes that a stage is finished; or that it failed, and skips all that build upon it."""
@@ -151,5 +170,6 @@ class GridRun:
         self.reporter.finish(stage, record)
         for skipped in self.queue.fail(stage):
             self.outcome.skipped.append(skipped.label)
-            self.store.keep(failure_record(skipped, "skipped: a stage that it builds upon failed"))
+            reason = "skipped: a stage that it builds upon failed"
+            record_failure(self.store, failure_record(skipped, reason))
             self.reporter.skip(skipped)

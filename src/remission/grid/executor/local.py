@@ -9,10 +9,10 @@ from functools import partial
 import torch
 
 from remission.grid.executor.grid_run import GridRun
+from remission.grid.executor.interruptions import ctrl_c_blocked, tidying
 from remission.grid.executor.workers import (
     Setup,
     Worker,
-    ctrl_c_blocked,
     start_resource_tracker,
     stop,
     wait_for_any,
@@ -59,9 +59,9 @@ def compute_in_workers(run: GridRun, setup: Setup, jobs: int) -> None:
                 if not _hear(run, worker):
                     workers.remove(worker)
     finally:
-        with ctrl_c_blocked():  # a second Ctrl-C must not cut the tidying short
+        with tidying():  # a second Ctrl-C must not cut it short
             stop(workers)
-        run.store.drop_parts()
+            run.store.drop_parts()
 
 
 def _one_alone(run: GridRun, busy: Sequence[Worker]) -> bool:

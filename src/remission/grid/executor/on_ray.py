@@ -24,6 +24,7 @@ from remission.errors import StoreError
 from remission.grid.executor.bundles import Bundles
 from remission.grid.executor.cluster import Cluster, ClusterError, own_code
 from remission.grid.executor.grid_run import GridRun
+from remission.grid.executor.interruptions import handlers_kept
 from remission.grid.executor.ray_worker import Mailbox, StageEnd, compute_stages
 from remission.grid.executor.workers import Setup
 from remission.grid.plan.stage import Stage
@@ -51,6 +52,7 @@ def compute_on_ray(run: GridRun, cluster: Cluster, setup: Setup) -> None:
         StoreError: the store cannot be written; everything finished is kept.
     """
     with _connected(cluster):
+        _check_room(cluster)
         driver = _Driver(run, cluster, setup)
         try:
             while not run.is_over:
@@ -70,17 +72,36 @@ def _connected(cluster: Cluster) -> Iterator[None]:
         _check_address(cluster.address)
         # "local" never connects: without an address Ray looks for another cluster of this computer,
         # and finds the trace of one that was killed.
-        ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        with handlers_kept():
+            ray.init(address=cluster.address or "local", ignore_reinit_error=True, **options)
+    except SystemExit as error:  # what SIGTERM raises while Ray starts
+        raise KeyboardInterrupt from error
+    except (ConnectionError, RuntimeError, ValueError, OSError, RayError) as error:
         (line, *_) = str(error).splitlines() or [type(error).__name__]
         raise ClusterError(
             f"the Ray cluster '{cluster.address or 'of this computer'}' cannot be used ({line})",
-            "start it with `ray start --head`, or leave --address out",
+            "start it with `ray start --head`, or leave --address out; if it runs and asks for a "
+            "token, set RAY_AUTH_MODE=token and give the token as its documentation says",
         ) from error
     try:
         yield
     finally:
-        ray.shutdown()
+        with handlers_kept():
+            ray.shutdown()
+
+
+def _check_room(cluster: Cluster) -> None:
+    """Checks that some node of the cluster has room for a stage.
+
+    Raises:
+        ClusterError: none has.
+    """
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    rooms = sorted((room.get("CPU", 0.0), room.get("GPU", 0.0)) for room in alive)
+    wanted = cluster.cpus_per_stage, cluster.gpus_per_stage
+    if not any(cpus >= wanted[0] and gpus >= wanted[1] for cpus, gpus in rooms):
+        cluster.check(*(rooms or [(0.0, 0.0)])[-1], "the largest node of the cluster")
 
 
 def _check_address(address: str | None) -> None:
@@ -133,7 +154,7 @@ class _Driver:
                 self.run.reporter.start(stage)
             options: dict[str, Any] = {}
             if bundle[0].id in self.run.alone:
-                options["num_gpus"] = 1
+                options["num_gpus"] = max(1, self.cluster.gpus_per_stage)
             if node := self._near(bundle[0]):
                 strategy = NodeAffinitySchedulingStrategy(node, soft=True)
                 options["scheduling_strategy"] = strategy
@@ -187,12 +208,20 @@ class _Driver:
         self.run.settle(stage, found)
 
     def _give_up(self, bundle: Sequence[Stage], error: RayError) -> None:
-        """Settles the stages of a task that Ray gave up; what it had finished counts."""
+        """Settles the stages of a task that Ray gave up; what it had finished counts.
+
+        Which stage of several ended the worker is unknown, and those behind it were not tried:
+        each is tried by itself.
+        """
+        left = list[Stage]()
         for stage in bundle:
             if record := self.run.store.find(stage.kind, stage.id):
                 self.run.settle(stage, record)
+            elif len(bundle) > 1:
+                left.append(stage)
             else:
                 self.run.fail(stage, _reason(error))
+        self.bundles.separate(left)
 
     def cancel(self) -> None:
         """Ends every task that is left."""

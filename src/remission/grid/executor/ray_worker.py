@@ -10,6 +10,7 @@ import ray
 import torch
 
 from remission.grid.executor.cluster import own_code
+from remission.grid.executor.interruptions import ended_at_once
 from remission.grid.executor.workers import Setup, prepare, throttled
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import run_or_record_failure
@@ -72,7 +73,7 @@ def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -
             def say(what: str, done: int, total: int, identity: str = stage.id) -> None:
                 mailbox.put.remote(identity, what, done, total)
 
-            with listening(throttled(say, every=2.0)):
+            with listening(throttled(say, every=2.0)), ended_at_once():
                 run_or_record_failure(stage, store, torch.device(setup.device))
         ends.append(StageEnd(stage.id, node))
     return ends

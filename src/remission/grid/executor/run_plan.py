@@ -10,12 +10,13 @@ import os
 
 import torch
 
-from remission.grid.executor.cluster import Cluster
+from remission.grid.executor.cluster import Cluster, use_token
 from remission.grid.executor.grid_run import GridRun
+from remission.grid.executor.interruptions import tidying
 from remission.grid.executor.local import compute_in_this_process, compute_in_workers
 from remission.grid.executor.reporter import Reporter, RunOutcome
 from remission.grid.executor.stage_queue import StageQueue
-from remission.grid.executor.workers import Setup, ctrl_c_blocked
+from remission.grid.executor.workers import Setup
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.kinds import registered_kinds
 from remission.records import Store
@@ -84,6 +85,8 @@ def run_plan(
     )
     try:
         if cluster is not None:
+            if cluster.address is not None:
+                use_token()
             from remission.grid.executor.on_ray import compute_on_ray
 
             compute_on_ray(run, cluster, _setup_of(store, device, cluster.threads))
@@ -92,7 +95,7 @@ def run_plan(
         else:
             compute_in_workers(run, _setup_of(store, device, threads()), jobs)
     finally:
-        with ctrl_c_blocked():  # a second Ctrl-C must not cut the tidying short
+        with tidying():  # a second Ctrl-C must not cut it short
             claims.release_all()
     return outcome
 

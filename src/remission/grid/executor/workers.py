@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -22,6 +22,7 @@ from typing import Any, Literal
 import torch
 
 from remission.errors import StoreError
+from remission.grid.executor.interruptions import ctrl_c_blocked
 from remission.grid.plan.stage import Stage
 from remission.grid.stages.execute import run_or_record_failure
 from remission.grid.stages.kinds import StageFunction, register_kind
@@ -70,23 +71,6 @@ class Message:
 
     about: Literal["advance", "line", "end", "store error"]
     content: Any
-
-
-@contextmanager
-def ctrl_c_blocked() -> Iterator[None]:
-    """Blocks Ctrl-C within this context.
-
-    A process that starts in it does not hear Ctrl-C even before :func:`serve` ignores it, and this
-    process hears it only when the context is left, so that what it tidies up meanwhile is whole.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_resource_tracker() -> None:

@@ -40,21 +40,22 @@ def run_or_record_failure(
 
     Raises:
         StoreError: the store cannot be read or written.
+        KeyboardInterrupt: interrupted.
     """
     began, log = time.perf_counter(), log or StageLog()
     try:
         with logged(log):
             return execute(stage, store, device)
-    except StoreError:
+    except (StoreError, KeyboardInterrupt):
         raise
-    except Exception as error:  # an error of one method must not stop the other cells
+    except BaseException as error:  # neither an error of a method nor its sys.exit stops the others
         reason = " ".join(f"{type(error).__name__}: {error}{place_of(error)}".split())
         record = replace(
             failure_record(stage, reason, log.lines()),
             environment=environment(device, resolve_precision(stage.context.precision, device)),
             seconds=time.perf_counter() - began,
         )
-        store.keep(record)
+        record = record_failure(store, record)
         drop_snapshot(store.folder, stage.id)
         return record
 
@@ -118,6 +119,20 @@ def failure_record(stage: Stage, reason: str, log: Sequence[str] = ()) -> Record
         finished=_now(),
         error=reason,
     )
+
+
+def record_failure(store: Store, failure: Record) -> Record:
+    """Stores that a stage failed, unless its result is in the store.
+
+    A worker may die, and a run may fail, when the result is published already.
+
+    Returns:
+        The record that is in the store now.
+    """
+    if (result := store.find(failure.kind, failure.id)) is not None:
+        return result
+    store.keep(failure)
+    return failure
 
 
 def _now() -> str:

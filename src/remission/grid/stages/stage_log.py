@@ -74,7 +74,7 @@ def logged(log: StageLog) -> Iterator[None]:
     root.addHandler(handler)
     try:
         yield
-    except Exception as error:
+    except BaseException as error:
         log.add("".join(traceback.format_exception(error)))
         raise
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from remission.grid.executor.grid_run import GridRun
 from remission.grid.executor.reporter import RunOutcome, SilentReporter
 from remission.grid.executor.stage_queue import StageQueue
 from remission.grid.plan.stage import Stage
+from remission.grid.stages.execute import failure_record
 from remission.records import Store
 from remission.records.claims import Claims, claims_in
+from tests.unit.grid.executor.test_grid_run import CONTEXT
 
 
 def stage(victim: str, purifier: str, number: int = 0) -> Stage:
@@ -70,3 +73,28 @@ def test_a_stage_that_needs_a_device_for_itself_shares_no_task(tmp_path: Path) -
     found = bundles(tmp_path, A)
     found.run.alone |= {A[1].id, A[2].id}
     assert [found.next_bundle(tasks=1) for _ in range(4)] == [[one] for one in A]
+
+
+def test_stages_of_a_lost_bundle_are_tried_each_by_itself(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    from remission.grid.executor.on_ray import _Driver
+
+    plan = [
+        replace(one, kind="control", settings={**one.settings, "context": CONTEXT}) for one in A
+    ]
+    found = bundles(tmp_path, plan)
+    found.note(plan[0], 2.0)
+    run, lost = found.run, ray.exceptions.WorkerCrashedError()
+    driver = _Driver.__new__(_Driver)  # without a cluster
+    driver.run, driver.bundles = run, found
+    bundle = found.next_bundle(tasks=1)
+    assert bundle == plan
+    failure = failure_record(plan[0], "")
+    run.store.keep(replace(failure, status="done", error=None, cell=None))
+    driver._give_up(bundle, lost)
+    assert run.outcome.computed == [plan[0].label], "it was finished before the worker was lost"
+    assert run.outcome.failed == {}
+    for one in plan[1:]:
+        assert found.next_bundle(tasks=1) == [one]
+    driver._give_up([plan[1]], lost)
+    assert list(run.outcome.failed) == [plan[1].label]

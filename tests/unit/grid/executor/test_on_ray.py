@@ -189,5 +189,21 @@ def test_options_of_ray_belong_to_ray(tmp_path: Path) -> None:
     assert_one_line(told, "are options of Ray", "--on ray")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--cpus-per-stage", "99", "--jobs", "2"),
+        ("--cpus-per-stage", "3", "--jobs", "2"),
+        ("--gpus-per-stage", "1.5"),
+        ("--gpus-per-stage", "99"),
+    ],
+)
+def test_a_stage_without_room_is_refused_before_anything_starts(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert_one_line(on_ray(write_spec(tmp_path), tmp_path / "store", *options), options[0])
+    assert not (tmp_path / "store").exists()
+
+
 def test_memory_is_no_place_for_a_cluster(tmp_path: Path) -> None:
     assert_one_line(on_ray(write_spec(tmp_path), "memory://x"), "workers do not see")
