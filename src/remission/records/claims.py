@@ -29,6 +29,7 @@ from pydantic import ConfigDict, TypeAdapter
 from remission.records.files import CLAIMS
 from remission.records.mark import check_still_there
 from remission.records.places import StorePath, create, read_all, sizes_in, unwritable, write
+from remission.records.text import storable
 
 PATIENCE_SECONDS = 600.0
 """Seconds for which the heartbeat of a claim may stand still."""
@@ -73,7 +74,7 @@ class Claim:
 
     def to_bytes(self) -> bytes:
         """Returns the content of the file."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(storable(asdict(self))).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Claim | None:
