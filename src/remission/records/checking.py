@@ -22,9 +22,9 @@ from remission.records.files import (
     VERSIONS_FILE,
     folders,
     is_artefact_name,
+    is_name_in,
     record_folders,
     record_names,
-    spec_file_name,
 )
 from remission.records.mark import MARK, check_mark
 from remission.records.places import StorePath, is_local, read_all, sizes_in
@@ -178,8 +178,7 @@ def _check_file(name: str, flaw: str, remedy: str, check: Check) -> None:
 
 def contents_of(folder: StorePath) -> Iterator[tuple[str, bytes]]:
     """Yields names and contents of the JSON files of a folder that are the store's own."""
-    names = [name for name in sizes_in(folder) if name.endswith(".json") and name[0] != "."]
-    own = [name for name in names if spec_file_name(name[:-5]) == name[:-5]]
+    own = [name for name in sizes_in(folder) if is_name_in(folder.name, name)]
     yield from sorted(read_all(folder, own).items())
 
 

@@ -34,12 +34,13 @@ from remission.records.files import (
     STORE_MARK,
     VERSIONS_FILE,
     folders,
+    plan_file_names,
     spec_file_name,
 )
 from remission.records.lookup import finished_behind_network
 from remission.records.mark import MARK, check_links, check_mark, check_still_there
 from remission.records.places import StorePath, is_local, place_of, unwritable, write
-from remission.records.plans import plan_text
+from remission.records.plans import drop_older_plan, plan_text
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.sealing import sealed, sealed_json
@@ -237,9 +238,9 @@ class Store:
             name: the name of the spec.
             stages: (kind, identity) of each.
         """
-        self._write(
-            self.folder / PLANS / f"{spec_file_name(name)}.json", plan_text(name, stages).encode()
-        )
+        file = self.folder / PLANS / plan_file_names(name)[0]
+        self._write(file, plan_text(name, stages).encode())
+        drop_older_plan(self.folder, name)
 
     def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
         """Writes down which versions of methods tables are to show.
