@@ -28,16 +28,13 @@ FollowLinks = Annotated[
 
 def opened(where: str) -> Store:
     """Opens a store, which must exist: these commands create none."""
-    from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
-    from remission.records.places import no_store, place_of
+    from remission.records.places import no_store, place_of, unreadable
 
     try:
         there = STORE_MARK in _names_in(place_of(where))
     except OSError as error:
-        raise StoreError(
-            f"the store '{where}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(where, error) from error
     if not there:
         raise no_store(where)
     return Store(where)

@@ -27,7 +27,7 @@ from remission.records.files import (
     record_names,
 )
 from remission.records.mark import MARK, check_mark
-from remission.records.places import StorePath, is_local, read_all, sizes_in
+from remission.records.places import StorePath, attempts, is_local, read_all, sizes_in, unreadable
 from remission.records.reading import parsed, read_record
 from remission.records.record import Record
 from remission.records.sealing import is_sealed, unsealed, unsealed_bytes
@@ -100,7 +100,7 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
         for kind in record_folders(folder):
             names = record_names(kind)
             say(f"checking {len(names)} records: {kind.name}")
-            contents = read_all(kind, names)
+            contents = attempts(kind, names)
             for name in names:
                 _check_record(folder, kind / name, contents.get(name), check, say)
         say("checking specs and plans")
@@ -115,9 +115,7 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
             content = (folder / VERSIONS_FILE).read_bytes()
             _check_file(VERSIONS_FILE, _json_flaw(content), _OF_ANY_SPEC, check)
     except OSError as error:
-        raise StoreError(
-            f"the store '{folder}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(folder, error) from error
     if not check.records:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
@@ -140,20 +138,23 @@ def _check_mark(folder: StorePath, check: Check) -> None:
 def _check_record(
     folder: StorePath,
     file: StorePath,
-    content: bytes | None,
+    content: bytes | OSError | None,
     check: Check,
     say: Callable[[str], None],
 ) -> None:
-    """Checks a record, and the artefacts that it names; None: its file could not be read."""
+    """Checks a record, and the artefacts that it names; None: its file is gone."""
     name, kind = f"{RECORDS}/{file.parent.name}/{file.name}", file.parent.name
     check.files += 1
     check.records += 1
     try:
-        record = read_record(file, kind) if content is None else parsed(content, file, kind)
+        if isinstance(content, bytes):
+            record = parsed(content, file, kind)
+        else:
+            record = read_record(file, kind)
     except StoreError as error:
         check.flaws.append(Flaw(name, error.problem, error.remedy))
         return
-    check.unsealed += content is not None and not is_sealed(content.decode())
+    check.unsealed += isinstance(content, bytes) and not is_sealed(content.decode())
     for artefact in record.artefacts.values():
         say(f"checking {artefact.file}")
         check.files += 1

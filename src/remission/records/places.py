@@ -38,6 +38,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+CHECK_NETWORK = "check network, credentials (AWS_ACCESS_KEY_ID) and server (AWS_ENDPOINT_URL)"
+"""What to do about a store behind a network that does not answer, or refuses."""
+
+
 def place_of(where: StorePath | str) -> StorePath:
     """Returns the place of a store.
 
@@ -185,21 +189,50 @@ def read_all(folder: StorePath, names: Iterable[str]) -> dict[str, bytes]:
     """Reads many files of a folder; over a network many at once.
 
     Returns:
-        Name -> content, without files that are gone or cannot be read.
+        Name -> content, without files that are gone.
 
     Raises:
-        OSError: nothing can be read at all.
+        OSError: a file that is there cannot be read.
     """
-    wanted, found = list(names), dict[str, bytes]()
+    found = dict[str, bytes]()
+    for name, content in attempts(folder, names).items():
+        if isinstance(content, OSError):
+            raise content
+        found[name] = content
+    return found
+
+
+def attempts(folder: StorePath, names: Iterable[str]) -> dict[str, bytes | OSError]:
+    """Reads many files of a folder; over a network many at once.
+
+    Returns:
+        Name -> content, or why it cannot be read; without files that are gone.
+    """
+    wanted, found = list(names), dict[str, bytes | OSError]()
     if is_local(folder):
         for name in wanted:
             try:
                 found[name] = (folder / name).read_bytes()
-            except OSError:
+            except FileNotFoundError:
                 continue
+            except OSError as error:
+                found[name] = error
         return found
     for start in range(0, len(wanted), _AT_ONCE):
         part = {_remote(folder / name).path: name for name in wanted[start : start + _AT_ONCE]}
-        contents = _remote(folder).fs.cat(list(part), on_error="omit")
-        found |= {part[path]: content for path, content in contents.items()}
+        contents = _remote(folder).fs.cat(list(part), on_error="return")
+        for path, content in contents.items():
+            if isinstance(content, Exception) and not isinstance(content, OSError):
+                raise content
+            if not isinstance(content, FileNotFoundError):
+                found[part[path]] = content
     return found
+
+
+def unreadable(store: StorePath | str, error: OSError) -> StoreError:
+    """Returns the error that says why a store cannot be read, and what to do."""
+    local = "://" not in store if isinstance(store, str) else is_local(store)
+    return StoreError(
+        f"the store '{store}' cannot be read ({error})",
+        "check its permissions and its disk" if local else CHECK_NETWORK,
+    )

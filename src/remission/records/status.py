@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from remission.errors import StoreError
 from remission.intervals import mean_of
 from remission.records.cell import Json
 from remission.records.claims import Claim, claims_in
 from remission.records.files import CLAIMS, record_folders, record_names
-from remission.records.places import StorePath, read_all
+from remission.records.places import StorePath, read_all, unreadable
 from remission.records.plans import StoredPlan, stored_plans
 from remission.records.reading import parsed
 from remission.records.record import Record
@@ -117,9 +116,7 @@ def status_of(store: StorePath) -> StoreStatus:
             for name, content in read_all(folder, record_names(folder)).items()
         ]
     except OSError as error:
-        raise StoreError(
-            f"the store '{store}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(store, error) from error
     by_id = {record.id: record for record in records}
     finished = {record.id for record in records if record.status == "done"}
     running = [one for one in claims if not one.is_gone and one.stage not in finished]

@@ -39,7 +39,7 @@ from remission.records.files import (
 )
 from remission.records.lookup import finished_behind_network
 from remission.records.mark import MARK, check_links, check_mark, check_still_there
-from remission.records.places import StorePath, is_local, place_of, unwritable, write
+from remission.records.places import CHECK_NETWORK, StorePath, is_local, place_of, unwritable, write
 from remission.records.plans import drop_older_plan, plan_text
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
@@ -94,7 +94,7 @@ class Store:
                 f"the store '{folder}' cannot be opened ({error})",
                 "name a folder that you may write to with --store"
                 if is_local(folder)
-                else "check network, credentials (AWS_ACCESS_KEY_ID) and server (AWS_ENDPOINT_URL)",
+                else CHECK_NETWORK,
             ) from error
 
     def prepare(self, kinds: Iterable[str]) -> None:
