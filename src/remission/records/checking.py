@@ -104,10 +104,10 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
             for name in names:
                 _check_record(folder, kind / name, contents.get(name), check, say)
         say("checking specs and plans")
-        for name, content in contents_of(folder / SPECS):
-            _check_file(f"{SPECS}/{name}", _spec_flaw(name, content), _OF_ITS_SPEC, check)
-        for name, content in contents_of(folder / PLANS):
-            _check_file(f"{PLANS}/{name}", _json_flaw(content), _OF_ITS_SPEC, check)
+        for place in (folder / SPECS, folder / PLANS):
+            for name, content in contents_of(place):
+                check.files += 1
+                check.flaws += flaws_of_text(place.name, name, content)
         snapshots = sorted(sizes_in(folder / SNAPSHOTS))
         for name, content in read_all(folder / SNAPSHOTS, snapshots).items():
             _check_file(f"{SNAPSHOTS}/{name}", _snapshot_flaw(content), _BEGUN_ANEW, check)
@@ -181,6 +181,19 @@ def contents_of(folder: StorePath) -> Iterator[tuple[str, bytes]]:
     """Yields names and contents of the JSON files of a folder that are the store's own."""
     own = [name for name in sizes_in(folder) if is_name_in(folder.name, name)]
     yield from sorted(read_all(folder, own).items())
+
+
+def flaws_of_text(folder: str, name: str, content: bytes) -> list[Flaw]:
+    """Returns what is wrong with a spec or a plan; an empty list for an undamaged one.
+
+    Args:
+        folder: :data:`SPECS` or :data:`PLANS`.
+        name: of the file.
+        content: of the file.
+    """
+    flaw = _spec_flaw(name, content) if folder == SPECS else _json_flaw(content)
+    file = f"{folder}/{name}"
+    return [Flaw(file, f"the file {file} is damaged ({flaw})", _OF_ITS_SPEC)] if flaw else []
 
 
 def _spec_flaw(name: str, content: bytes) -> str:
