@@ -70,9 +70,7 @@ def copy_store(
                 _copy_record(source.folder, target, kind / name, content, copied)
         for folder in (SPECS, PLANS):
             _copy_texts(source.folder / folder, target.folder / folder, copied)
-        versions = {**versions_in(source.folder), **versions_in(target.folder)}
-        text = sealed_json(dict(sorted(versions.items())))
-        write(target.folder / VERSIONS_FILE, text.encode())
+        _copy_versions(source.folder, target.folder, copied)
     except OSError as error:
         raise StoreError(
             f"the store cannot be copied ({error})",
@@ -128,6 +126,17 @@ def _copy_texts(source: StorePath, target: StorePath, copied: CopyReport) -> Non
             copied.flaws += flaws
         else:
             write(target / name, content)
+
+
+def _copy_versions(source: StorePath, target: StorePath, copied: CopyReport) -> None:
+    """Adds the versions of methods that the target does not know, or notes what is wrong."""
+    try:
+        versions = {**versions_in(source), **versions_in(target)}
+    except StoreError as error:
+        copied.flaws.append(Flaw(VERSIONS_FILE, error.problem, error.remedy))
+        return
+    text = sealed_json(dict(sorted(versions.items())))
+    write(target / VERSIONS_FILE, text.encode())
 
 
 def _artefacts(source: StorePath, target: StorePath, record: Record) -> dict[str, bytes]:

@@ -39,12 +39,21 @@ from remission.records.files import (
 )
 from remission.records.lookup import finished_behind_network
 from remission.records.mark import MARK, check_links, check_mark, check_still_there
-from remission.records.places import CHECK_NETWORK, StorePath, is_local, place_of, unwritable, write
+from remission.records.places import (
+    CHECK_NETWORK,
+    StorePath,
+    is_local,
+    place_of,
+    unreadable,
+    unwritable,
+    write,
+)
 from remission.records.plans import drop_older_plan, plan_text
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.sealing import sealed, sealed_json
-from remission.records.superseded import method_of, versions_in
+from remission.records.superseded import method_of
+from remission.records.versions import versions_to_keep
 
 
 class Store:
@@ -247,9 +256,16 @@ class Store:
 
         Args:
             stages: (kind, settings) of each stage of a run.
+
+        Raises:
+            StoreError: the store cannot be read or written.
         """
         versions = dict(filter(None, (method_of(kind, settings) for kind, settings in stages)))
-        known = {**versions_in(self.folder), **versions}
+        try:
+            earlier = versions_to_keep(self.folder)
+        except OSError as error:
+            raise unreadable(self.folder, error) from error
+        known = {**earlier, **versions}
         text = sealed_json(dict(sorted(known.items())))
         self._write(self.folder / VERSIONS_FILE, text.encode())
 
