@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from remission.disk import write_whole
 from remission.errors import StoreError
@@ -38,6 +38,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_FIRST = {"s3": "bucket", "memory": "place"}
+"""What follows the scheme of an address."""
 CHECK_NETWORK = "check network, credentials (AWS_ACCESS_KEY_ID) and server (AWS_ENDPOINT_URL)"
 """What to do about a store behind a network that does not answer, or refuses."""
 
@@ -49,18 +52,24 @@ def place_of(where: StorePath | str) -> StorePath:
         where: a folder, as path or ``file://`` address; or an ``s3://`` or ``memory://`` address.
 
     Raises:
-        StoreError: the address is of another kind, or a package for it is missing.
+        StoreError: the address is of another kind or names nothing, or a package for it is missing.
     """
     if not isinstance(where, str):
         return where
-    scheme = urlsplit(where).scheme if "://" in where else ""
-    if not scheme:
+    scheme, mark, name = where.partition("://")
+    scheme = scheme.lower()
+    if not mark or not _SCHEME.fullmatch(scheme):
         return Path(where)
     if scheme == "file":
-        return Path(where.removeprefix("file://"))
+        return Path(name)
     if scheme not in _OPTIONS:
         raise StoreError(
             f"a store cannot lie at '{where}'", "name a folder, or an s3:// or memory:// address"
+        )
+    if not name.strip("/") or (scheme == "s3" and name.startswith("/")):
+        raise StoreError(
+            f"the address '{where}' of a store names no {_FIRST[scheme]}",
+            f"write {scheme}://{_FIRST[scheme]}/name",
         )
     if scheme == "s3":
         if importlib.util.find_spec("s3fs") is None:
@@ -73,7 +82,7 @@ def place_of(where: StorePath | str) -> StorePath:
         register()
     from upath import UPath
 
-    place: Any = UPath(where.rstrip("/"), **_OPTIONS[scheme])
+    place: Any = UPath(f"{scheme}://{name.rstrip('/')}", **_OPTIONS[scheme])
     return place  # type: ignore[no-any-return]
 
 
@@ -229,10 +238,9 @@ def attempts(folder: StorePath, names: Iterable[str]) -> dict[str, bytes | OSErr
     return found
 
 
-def unreadable(store: StorePath | str, error: OSError) -> StoreError:
+def unreadable(store: StorePath, error: OSError) -> StoreError:
     """Returns the error that says why a store cannot be read, and what to do."""
-    local = "://" not in store if isinstance(store, str) else is_local(store)
     return StoreError(
         f"the store '{store}' cannot be read ({error})",
-        "check its permissions and its disk" if local else CHECK_NETWORK,
+        "check its permissions and its disk" if is_local(store) else CHECK_NETWORK,
     )
