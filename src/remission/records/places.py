@@ -9,8 +9,10 @@ A place is used like a :class:`pathlib.Path`. Whatever goes wrong is an :class:`
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib.util
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -141,17 +143,26 @@ def no_store(where: StorePath | str) -> StoreError:
 def create(file: StorePath, content: bytes) -> bool:
     """Writes a file that must not exist: of several processes one succeeds.
 
+    For an instant the file may be seen empty.
+
     Returns:
         Whether this process did; False if the file exists.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written. Nothing is left of the attempt.
     """
     try:
         if is_local(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("xb") as stream:
-                stream.write(content)
+            stream = file.open("xb", buffering=0)
+            try:
+                with stream:
+                    if stream.write(content) != len(content):  # the rest finds no room
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+                raise
         else:
             _remote(file).fs.pipe_file(_remote(file).path, content, mode="create")
     except FileExistsError:
