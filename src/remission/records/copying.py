@@ -16,6 +16,7 @@ from remission.records.files import (
     record_folders,
     record_names,
 )
+from remission.records.mark import check_still_there
 from remission.records.places import StorePath, read_all, sizes_in, write
 from remission.records.reading import parsed, read_record
 from remission.records.record import Record
@@ -91,6 +92,7 @@ def _copy_record(
     except StoreError as error:
         copied.flaws.append(Flaw(name, error.problem, error.remedy))
         return
+    check_still_there(target.folder)
     for place, artefact in found.items():
         write(target.folder / place, artefact)
     if _is_as_good(target, record):
@@ -118,6 +120,7 @@ def _is_as_good(target: Store, record: Record) -> bool:
 
 def _copy_texts(source: StorePath, target: StorePath, copied: CopyReport) -> None:
     """Copies the specs or the plans that the target lacks, or notes what is wrong with them."""
+    check_still_there(target.parent)
     known = sizes_in(target)
     for name, content in contents_of(source):
         if name in known:
@@ -135,6 +138,7 @@ def _copy_versions(source: StorePath, target: StorePath, copied: CopyReport) -> 
     except StoreError as error:
         copied.flaws.append(Flaw(VERSIONS_FILE, error.problem, error.remedy))
         return
+    check_still_there(target)
     text = sealed_json(dict(sorted(versions.items())))
     write(target / VERSIONS_FILE, text.encode())
 
