@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from remission.errors import StoreError
 from remission.records.files import PLANS, RECORDS, is_name_in, plan_file_names
-from remission.records.places import StorePath
+from remission.records.places import StorePath, unreadable
 from remission.records.sealing import sealed_json, unsealed
 
 
@@ -60,6 +61,24 @@ def stored_plans(folder: StorePath) -> tuple[list[StoredPlan], list[StorePath]]:
         if file.name == names[0] or (file.name in names and not (file.parent / names[0]).is_file()):
             plans.append(StoredPlan(name, tuple(stages), str(content.get("run", ""))))
     return plans, broken
+
+
+def checked_plans(folder: StorePath) -> list[StoredPlan]:
+    """Reads the plans that a store keeps, all of which must be undamaged.
+
+    Raises:
+        StoreError: one of them is damaged or cannot be read.
+    """
+    try:
+        plans, broken = stored_plans(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if broken:
+        raise StoreError(
+            f"the plan '{broken[0]}' is damaged, so that nothing says what it asks for",
+            "run its spec again, or remove the file if you no longer use the spec",
+        )
+    return plans
 
 
 def drop_older_plan(folder: StorePath, name: str) -> None:

@@ -12,7 +12,7 @@ from remission.records.ancestry import with_ancestors
 from remission.records.checking import linked_folders, young
 from remission.records.files import ARTEFACTS
 from remission.records.places import StorePath, is_local, size_of
-from remission.records.plans import stored_plans
+from remission.records.plans import checked_plans
 from remission.records.record import Record
 from remission.records.store import Store
 
@@ -104,12 +104,7 @@ def _asked_for(store: Store, records: Iterable[Record]) -> set[str]:
     Raises:
         StoreError: there is no plan, or one of them is damaged.
     """
-    plans, broken = stored_plans(store.folder)
-    if broken:
-        raise StoreError(
-            f"the plan '{broken[0]}' is damaged, so that nothing says what it asks for",
-            "run its spec again, or remove the file if you no longer use the spec",
-        )
+    plans = checked_plans(store.folder)
     if not plans:
         raise StoreError(
             f"the store '{store.folder}' keeps no plans, so that nothing says what is asked for",

@@ -62,9 +62,7 @@ class StoredSnapshots:
         """Keeps a snapshot in place of the last one; a store that is full does without."""
         cost = self.spent + (Cost.until_now() - self._began)
         about = json.dumps({"name": name, "seconds": cost.seconds, "cpu": cost.cpu})
-        with suppress(
-            OSError, StoreError
-        ):  # the result will say what is wrong
+        with suppress(OSError, StoreError):  # the result will say what is wrong
             keep_snapshot(self.store, self.identity, pack_tensors(tensors, {"about": about}))
         self._last = time.monotonic()
 
