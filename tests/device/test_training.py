@@ -16,6 +16,7 @@ from remission.models.checkpoint import pack, unpack
 from remission.progress import listening
 from remission.reactivations import Retuning
 from remission.recognise.any_network import wrap
+from remission.records import Store
 from remission.seeding import Seed
 from remission.stealth import measure_stealth
 from remission.training import Recipe, evaluate, fit, predict, recalibrate
@@ -81,6 +82,7 @@ def test_a_training_goes_on_there(
 ) -> None:
     """A snapshot of a training on the device, read anew, ends with the bits of the processor."""
     monkeypatch.setattr(snapshots, "EVERY", 0.0)
+    Store(tmp_path)
     data, whole = clean_images()[FEW], subject()
     losses = fit(whole, data, recipe, seed=Seed(3)).losses
 

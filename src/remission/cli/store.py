@@ -28,23 +28,21 @@ FollowLinks = Annotated[
 
 def opened(where: str) -> Store:
     """Opens a store, which must exist: these commands create none."""
-    from remission.errors import StoreError
     from remission.records import STORE_MARK, Store
     from remission.records.places import no_store, place_of
 
-    try:
-        there = STORE_MARK in _names_in(place_of(where))
-    except OSError as error:
-        raise StoreError(
-            f"the store '{where}' cannot be read ({error})", "check its permissions"
-        ) from error
-    if not there:
+    if STORE_MARK not in _names_in(place_of(where)):
         raise no_store(where)
     return Store(where)
 
 
 def _names_in(place: Path) -> list[str]:
-    return [file.name for file in place.iterdir()] if place.is_dir() else []
+    from remission.records.places import unreadable
+
+    try:
+        return [file.name for file in place.iterdir()] if place.is_dir() else []
+    except OSError as error:
+        raise unreadable(place, error) from error
 
 
 @app.command()

@@ -125,6 +125,6 @@ def _name_of(artefact: Artefact, owner: str = "") -> str:
 def _unreadable(name: str, error: OSError) -> StoreError:
     return StoreError(
         f"{name} cannot be read ({error.strerror or error})",
-        "check its permissions and its disk; if it is lost, remove it and run the spec again, "
-        "which computes it anew",
+        "check its permissions and its disk (behind a network: network, credentials and server); "
+        "if it is lost, remove it and run the spec again, which computes it anew",
     )

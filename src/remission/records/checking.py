@@ -22,12 +22,12 @@ from remission.records.files import (
     VERSIONS_FILE,
     folders,
     is_artefact_name,
+    is_name_in,
     record_folders,
     record_names,
-    spec_file_name,
 )
 from remission.records.mark import MARK, check_mark
-from remission.records.places import StorePath, is_local, read_all, sizes_in
+from remission.records.places import StorePath, attempts, is_local, read_all, sizes_in, unreadable
 from remission.records.reading import parsed, read_record
 from remission.records.record import Record
 from remission.records.sealing import is_sealed, unsealed, unsealed_bytes
@@ -100,14 +100,14 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
         for kind in record_folders(folder):
             names = record_names(kind)
             say(f"checking {len(names)} records: {kind.name}")
-            contents = read_all(kind, names)
+            contents = attempts(kind, names)
             for name in names:
                 _check_record(folder, kind / name, contents.get(name), check, say)
         say("checking specs and plans")
-        for name, content in contents_of(folder / SPECS):
-            _check_file(f"{SPECS}/{name}", _spec_flaw(name, content), _OF_ITS_SPEC, check)
-        for name, content in contents_of(folder / PLANS):
-            _check_file(f"{PLANS}/{name}", _json_flaw(content), _OF_ITS_SPEC, check)
+        for place in (folder / SPECS, folder / PLANS):
+            for name, content in contents_of(place):
+                check.files += 1
+                check.flaws += flaws_of_text(place.name, name, content)
         snapshots = sorted(sizes_in(folder / SNAPSHOTS))
         for name, content in read_all(folder / SNAPSHOTS, snapshots).items():
             _check_file(f"{SNAPSHOTS}/{name}", _snapshot_flaw(content), _BEGUN_ANEW, check)
@@ -115,9 +115,7 @@ def check_store(folder: StorePath, say: Callable[[str], None] = lambda _: None) 
             content = (folder / VERSIONS_FILE).read_bytes()
             _check_file(VERSIONS_FILE, _json_flaw(content), _OF_ANY_SPEC, check)
     except OSError as error:
-        raise StoreError(
-            f"the store '{folder}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(folder, error) from error
     if not check.records:
         raise StoreError(
             f"the folder '{folder}' holds no records", "run a spec into it first: remission run"
@@ -140,20 +138,23 @@ def _check_mark(folder: StorePath, check: Check) -> None:
 def _check_record(
     folder: StorePath,
     file: StorePath,
-    content: bytes | None,
+    content: bytes | OSError | None,
     check: Check,
     say: Callable[[str], None],
 ) -> None:
-    """Checks a record, and the artefacts that it names; None: its file could not be read."""
+    """Checks a record, and the artefacts that it names; None: its file is gone."""
     name, kind = f"{RECORDS}/{file.parent.name}/{file.name}", file.parent.name
     check.files += 1
     check.records += 1
     try:
-        record = read_record(file, kind) if content is None else parsed(content, file, kind)
+        if isinstance(content, bytes):
+            record = parsed(content, file, kind)
+        else:
+            record = read_record(file, kind)
     except StoreError as error:
         check.flaws.append(Flaw(name, error.problem, error.remedy))
         return
-    check.unsealed += content is not None and not is_sealed(content.decode())
+    check.unsealed += isinstance(content, bytes) and not is_sealed(content.decode())
     for artefact in record.artefacts.values():
         say(f"checking {artefact.file}")
         check.files += 1
@@ -178,9 +179,21 @@ def _check_file(name: str, flaw: str, remedy: str, check: Check) -> None:
 
 def contents_of(folder: StorePath) -> Iterator[tuple[str, bytes]]:
     """Yields names and contents of the JSON files of a folder that are the store's own."""
-    names = [name for name in sizes_in(folder) if name.endswith(".json") and name[0] != "."]
-    own = [name for name in names if spec_file_name(name[:-5]) == name[:-5]]
+    own = [name for name in sizes_in(folder) if is_name_in(folder.name, name)]
     yield from sorted(read_all(folder, own).items())
+
+
+def flaws_of_text(folder: str, name: str, content: bytes) -> list[Flaw]:
+    """Returns what is wrong with a spec or a plan; an empty list for an undamaged one.
+
+    Args:
+        folder: :data:`SPECS` or :data:`PLANS`.
+        name: of the file.
+        content: of the file.
+    """
+    flaw = _spec_flaw(name, content) if folder == SPECS else _json_flaw(content)
+    file = f"{folder}/{name}"
+    return [Flaw(file, f"the file {file} is damaged ({flaw})", _OF_ITS_SPEC)] if flaw else []
 
 
 def _spec_flaw(name: str, content: bytes) -> str:

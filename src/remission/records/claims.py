@@ -4,8 +4,8 @@ A claim is a file in ``claims/`` that only one of several processes can create. 
 processes that compute the same stage waste time, and each result is as good as the other. The file
 names its holder and counts heartbeats, so that others see whether the holder is still there: a
 claim whose process is gone from this computer may be taken over at once, any other when its
-heartbeat stood still for ten minutes, by the clock of whoever waits for it. The time of day decides
-nothing.
+heartbeat stood still for ten minutes, by the clock of whoever waits for it; one whose file is not
+whole, after seconds. The time of day decides nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
 
+from remission.records.computer import began, this_computer
 from remission.records.files import CLAIMS
 from remission.records.mark import check_still_there
 from remission.records.places import StorePath, create, read_all, sizes_in, unwritable, write
+from remission.records.text import storable
 
 PATIENCE_SECONDS = 600.0
 """Seconds for which the heartbeat of a claim may stand still."""
 HEARTBEAT_SECONDS = 30.0
 """Seconds between heartbeats."""
+
+_WRITTEN_SECONDS = 2.0
+"""Seconds after which a claim that is not whole is that of a process that ended meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +77,7 @@ class Claim:
 
     def to_bytes(self) -> bytes:
         """Returns the content of the file."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(storable(asdict(self))).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Claim | None:
@@ -90,7 +94,7 @@ class Claim:
             return False
         if self.process == os.getpid() and self.holder not in _RUNS:
             return True  # a run of this process that could not give it back
-        return _began(self.process) != self.holder_began
+        return began(self.process) != self.holder_began
 
     @property
     def holder_began(self) -> str:
@@ -102,33 +106,16 @@ _RUNS = set[str]()
 """The holders of the runs of this process that are not over."""
 
 
-@cache
-def this_computer() -> str:
-    """Returns what no other computer, and no other container on this one, calls itself."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
-    with suppress(OSError):  # which processes this one sees: those of its container, or all
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
+def _is_torn(content: bytes) -> bool:
+    """Returns whether the file of a claim is not whole: its process or the room on the disk ended.
 
-
-def _began(process: int) -> str:
-    """Returns when a process began; "" if there is none, "?" where the system does not say."""
+    What a newer remission wrote is whole, though this one does not understand it.
+    """
     try:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
-        fields = stat.rpartition(")")[2].split()
-        return "" if fields[0] == "Z" else fields[19]
-    except (OSError, IndexError):
-        if Path("/proc/self/stat").exists():
-            return ""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return ""
-    except OSError:
-        pass
-    return "?"
+        json.loads(content)
+    except ValueError:
+        return True
+    return False
 
 
 @dataclass
@@ -155,7 +142,7 @@ class Claims:
         interval: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.folder, self.patience, self.interval = store / CLAIMS, patience, interval
-        self.holder = f"{_began(os.getpid())}-{uuid.uuid4().hex}"
+        self.holder = f"{began(os.getpid())}-{uuid.uuid4().hex}"
         self._held = dict[str, Claim]()
         self._seen = dict[str, _Sighting]()
         _RUNS.add(self.holder)
@@ -247,7 +234,8 @@ class Claims:
             seen = self._seen[stage] = _Sighting(content, time.monotonic())
         claim = Claim.from_bytes(content)
         gone = claim is not None and (claim.is_gone or claim.holder == self.holder)
-        return gone or time.monotonic() - seen.since > self.patience
+        patience = min(_WRITTEN_SECONDS, self.patience) if _is_torn(content) else self.patience
+        return gone or time.monotonic() - seen.since > patience
 
     def _is_ours(self, stage: str) -> bool:
         claim = Claim.from_bytes(self._content(stage) or b"")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from remission.errors import StoreError
 from remission.records.artefacts import DamagedError, read_stored
-from remission.records.checking import Flaw, contents_of
+from remission.records.checking import Flaw, contents_of, flaws_of_text
 from remission.records.files import (
     PLANS,
     RECORDS,
@@ -16,8 +16,9 @@ from remission.records.files import (
     record_folders,
     record_names,
 )
+from remission.records.mark import check_still_there
 from remission.records.places import StorePath, read_all, sizes_in, write
-from remission.records.reading import parsed
+from remission.records.reading import parsed, read_record
 from remission.records.record import Record
 from remission.records.sealing import sealed_json
 from remission.records.store import Store
@@ -67,15 +68,10 @@ def copy_store(
             copied.there += len(there)
             for number, (name, content) in enumerate(read_all(kind, missing).items(), start=1):
                 say(f"copying {kind.name} {number}/{len(missing)}")
-                _copy_record(source.folder, target.folder, kind / name, content, copied)
+                _copy_record(source.folder, target, kind / name, content, copied)
         for folder in (SPECS, PLANS):
-            known = sizes_in(target.folder / folder)
-            for name, content in contents_of(source.folder / folder):
-                if name not in known:
-                    write(target.folder / folder / name, content)
-        versions = {**versions_in(source.folder), **versions_in(target.folder)}
-        text = sealed_json(dict(sorted(versions.items())))
-        write(target.folder / VERSIONS_FILE, text.encode())
+            _copy_texts(source.folder / folder, target.folder / folder, copied)
+        _copy_versions(source.folder, target.folder, copied)
     except OSError as error:
         raise StoreError(
             f"the store cannot be copied ({error})",
@@ -86,21 +82,65 @@ def copy_store(
 
 
 def _copy_record(
-    source: StorePath, target: StorePath, file: StorePath, content: bytes, copied: CopyReport
+    source: StorePath, target: Store, file: StorePath, content: bytes, copied: CopyReport
 ) -> None:
     """Copies one record after its artefacts, or notes what is wrong with it."""
     name = f"{RECORDS}/{file.parent.name}/{file.name}"
     try:
         record = parsed(content, file, file.parent.name)
-        found = _artefacts(source, target, record)
+        found = _artefacts(source, target.folder, record)
     except StoreError as error:
         copied.flaws.append(Flaw(name, error.problem, error.remedy))
         return
+    check_still_there(target.folder)
     for place, artefact in found.items():
-        write(target / place, artefact)
-    write(target / name, content)
+        write(target.folder / place, artefact)
+    if _is_as_good(target, record):
+        copied.there += 1
+        return
+    write(target.folder / name, content)
     copied.records += 1
     copied.bytes += len(content) + sum(map(len, found.values()))
+
+
+def _is_as_good(target: Store, record: Record) -> bool:
+    """Returns whether the target holds a record that this one must not replace.
+
+    A run may have written it since the copy began, so that this is asked right before each record
+    is written. No record that failed replaces another one.
+    """
+    if record.status == "done":
+        return target.find(record.kind, record.id) is not None
+    try:
+        read_record(target.record_file(record.kind, record.id), record.kind)
+    except StoreError:  # there is none, or it is damaged
+        return False
+    return True
+
+
+def _copy_texts(source: StorePath, target: StorePath, copied: CopyReport) -> None:
+    """Copies the specs or the plans that the target lacks, or notes what is wrong with them."""
+    check_still_there(target.parent)
+    known = sizes_in(target)
+    for name, content in contents_of(source):
+        if name in known:
+            continue
+        if flaws := flaws_of_text(source.name, name, content):
+            copied.flaws += flaws
+        else:
+            write(target / name, content)
+
+
+def _copy_versions(source: StorePath, target: StorePath, copied: CopyReport) -> None:
+    """Adds the versions of methods that the target does not know, or notes what is wrong."""
+    try:
+        versions = {**versions_in(source), **versions_in(target)}
+    except StoreError as error:
+        copied.flaws.append(Flaw(VERSIONS_FILE, error.problem, error.remedy))
+        return
+    check_still_there(target)
+    text = sealed_json(dict(sorted(versions.items())))
+    write(target / VERSIONS_FILE, text.encode())
 
 
 def _artefacts(source: StorePath, target: StorePath, record: Record) -> dict[str, bytes]:

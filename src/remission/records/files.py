@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from remission.disk import PART
@@ -44,11 +45,13 @@ LITTER = frozenset(
 _NAMES = {
     ARTEFACTS: re.compile(rf"[0-9a-f]{{16}}\.[a-z_]+\.(safetensors|png)({re.escape(DAMAGED)})?"),
     SPECS: re.compile(r"[A-Za-z0-9_-]*\.json"),
-    PLANS: re.compile(r"[A-Za-z0-9_-]*\.json"),
+    PLANS: re.compile(r"[A-Za-z0-9_-]*(\.[0-9a-f]{8})?\.json"),
     CLAIMS: re.compile(r"[0-9a-f]{16}\.json"),
     SNAPSHOTS: re.compile(r"[0-9a-f]{16}\.snapshot"),
 }
 _RECORD = re.compile(r"[0-9a-f]{16}\.json")
+_READABLE = 100
+"""Characters of a spec's name that the name of its plan shows where a digest follows."""
 _KIND = re.compile(r"[a-z]+")
 
 
@@ -74,9 +77,33 @@ def is_artefact_name(name: str) -> bool:
     return _NAMES[ARTEFACTS].fullmatch(name) is not None
 
 
+def is_name_in(folder: str, name: str) -> bool:
+    """Returns whether a name is one that remission gives to files of a folder of the store.
+
+    Args:
+        folder: :data:`SPECS`, :data:`PLANS`, :data:`CLAIMS`, :data:`SNAPSHOTS` or
+            :data:`ARTEFACTS`.
+        name: of a file.
+    """
+    return _NAMES[folder].fullmatch(name) is not None
+
+
 def spec_file_name(name: str) -> str:
     """Returns a spec's name with a hyphen for each character that does not suit a file's name."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)
+
+
+def plan_file_names(name: str) -> tuple[str, ...]:
+    """Returns the names that the plan of a spec may have, the one that is written first.
+
+    Where characters of the spec's name do not suit a file's name, a digest of that name follows
+    behind a full stop, so that no two specs share a plan. Older remissions left the digest out.
+    """
+    plain = spec_file_name(name)
+    if name and plain == name:
+        return (f"{plain}.json",)
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain[:_READABLE] or '-'}.{digest}.json", f"{plain}.json"
 
 
 def record_folders(store: StorePath) -> list[StorePath]:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from remission.errors import StoreError
 from remission.records.artefacts import check_size
 from remission.records.files import ARTEFACTS, RECORDS
-from remission.records.places import StorePath, read_all, sizes_in
+from remission.records.places import StorePath, read_all, sizes_in, unreadable
 from remission.records.reading import parsed
 from remission.records.record import Record
 
@@ -37,8 +37,5 @@ def finished_behind_network(
                     if record.status == "done":
                         done[record.id] = record
     except OSError as error:
-        raise StoreError(
-            f"the store '{store}' cannot be read ({error})",
-            "check the network, the address and the permissions, then run again",
-        ) from error
+        raise unreadable(store, error) from error
     return done

@@ -9,12 +9,14 @@ A place is used like a :class:`pathlib.Path`. Whatever goes wrong is an :class:`
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib.util
+import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from remission.disk import write_whole
 from remission.errors import StoreError
@@ -38,6 +40,13 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_FIRST = {"s3": "bucket", "memory": "place"}
+"""What follows the scheme of an address."""
+CHECK_NETWORK = "check network, credentials (AWS_ACCESS_KEY_ID) and server (AWS_ENDPOINT_URL)"
+"""What to do about a store behind a network that does not answer, or refuses."""
+
+
 def place_of(where: StorePath | str) -> StorePath:
     """Returns the place of a store.
 
@@ -45,18 +54,24 @@ def place_of(where: StorePath | str) -> StorePath:
         where: a folder, as path or ``file://`` address; or an ``s3://`` or ``memory://`` address.
 
     Raises:
-        StoreError: the address is of another kind, or a package for it is missing.
+        StoreError: the address is of another kind or names nothing, or a package for it is missing.
     """
     if not isinstance(where, str):
         return where
-    scheme = urlsplit(where).scheme if "://" in where else ""
-    if not scheme:
+    scheme, mark, name = where.partition("://")
+    scheme = scheme.lower()
+    if not mark or not _SCHEME.fullmatch(scheme):
         return Path(where)
     if scheme == "file":
-        return Path(where.removeprefix("file://"))
+        return Path(name)
     if scheme not in _OPTIONS:
         raise StoreError(
             f"a store cannot lie at '{where}'", "name a folder, or an s3:// or memory:// address"
+        )
+    if not name.strip("/") or (scheme == "s3" and name.startswith("/")):
+        raise StoreError(
+            f"the address '{where}' of a store names no {_FIRST[scheme]}",
+            f"write {scheme}://{_FIRST[scheme]}/name",
         )
     if scheme == "s3":
         if importlib.util.find_spec("s3fs") is None:
@@ -69,7 +84,7 @@ def place_of(where: StorePath | str) -> StorePath:
         register()
     from upath import UPath
 
-    place: Any = UPath(where.rstrip("/"), **_OPTIONS[scheme])
+    place: Any = UPath(f"{scheme}://{name.rstrip('/')}", **_OPTIONS[scheme])
     return place  # type: ignore[no-any-return]
 
 
@@ -128,17 +143,26 @@ def no_store(where: StorePath | str) -> StoreError:
 def create(file: StorePath, content: bytes) -> bool:
     """Writes a file that must not exist: of several processes one succeeds.
 
+    For an instant the file may be seen empty.
+
     Returns:
         Whether this process did; False if the file exists.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written. Nothing is left of the attempt.
     """
     try:
         if is_local(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("xb") as stream:
-                stream.write(content)
+            stream = file.open("xb", buffering=0)
+            try:
+                with stream:
+                    if stream.write(content) != len(content):  # the rest finds no room
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+                raise
         else:
             _remote(file).fs.pipe_file(_remote(file).path, content, mode="create")
     except FileExistsError:
@@ -185,21 +209,49 @@ def read_all(folder: StorePath, names: Iterable[str]) -> dict[str, bytes]:
     """Reads many files of a folder; over a network many at once.
 
     Returns:
-        Name -> content, without files that are gone or cannot be read.
+        Name -> content, without files that are gone.
 
     Raises:
-        OSError: nothing can be read at all.
+        OSError: a file that is there cannot be read.
     """
-    wanted, found = list(names), dict[str, bytes]()
+    found = dict[str, bytes]()
+    for name, content in attempts(folder, names).items():
+        if isinstance(content, OSError):
+            raise content
+        found[name] = content
+    return found
+
+
+def attempts(folder: StorePath, names: Iterable[str]) -> dict[str, bytes | OSError]:
+    """Reads many files of a folder; over a network many at once.
+
+    Returns:
+        Name -> content, or why it cannot be read; without files that are gone.
+    """
+    wanted, found = list(names), dict[str, bytes | OSError]()
     if is_local(folder):
         for name in wanted:
             try:
                 found[name] = (folder / name).read_bytes()
-            except OSError:
+            except FileNotFoundError:
                 continue
+            except OSError as error:
+                found[name] = error
         return found
     for start in range(0, len(wanted), _AT_ONCE):
         part = {_remote(folder / name).path: name for name in wanted[start : start + _AT_ONCE]}
-        contents = _remote(folder).fs.cat(list(part), on_error="omit")
-        found |= {part[path]: content for path, content in contents.items()}
+        contents = _remote(folder).fs.cat(list(part), on_error="return")
+        for path, content in contents.items():
+            if isinstance(content, Exception) and not isinstance(content, OSError):
+                raise content
+            if not isinstance(content, FileNotFoundError):
+                found[part[path]] = content
     return found
+
+
+def unreadable(store: StorePath, error: OSError) -> StoreError:
+    """Returns the error that says why a store cannot be read, and what to do."""
+    return StoreError(
+        f"the store '{store}' cannot be read ({error})",
+        "check its permissions and its disk" if is_local(store) else CHECK_NETWORK,
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from remission.records.files import PLANS, RECORDS, spec_file_name
-from remission.records.places import StorePath
+from remission.errors import StoreError
+from remission.records.files import PLANS, RECORDS, is_name_in, plan_file_names
+from remission.records.places import StorePath, unreadable
 from remission.records.sealing import sealed_json, unsealed
 
 
@@ -52,12 +54,44 @@ def stored_plans(folder: StorePath) -> tuple[list[StoredPlan], list[StorePath]]:
             if not isinstance(name, str) or not all(isinstance(stage, str) for stage in stages):
                 raise TypeError(file)
         except (OSError, ValueError, TypeError, KeyError):
-            if spec_file_name(file.stem) == file.stem:
+            if is_name_in(PLANS, file.name):
                 broken.append(file)
             continue
-        if spec_file_name(name) == file.stem:
+        names = plan_file_names(name)
+        if file.name == names[0] or (file.name in names and not (file.parent / names[0]).is_file()):
             plans.append(StoredPlan(name, tuple(stages), str(content.get("run", ""))))
     return plans, broken
+
+
+def checked_plans(folder: StorePath) -> list[StoredPlan]:
+    """Reads the plans that a store keeps, all of which must be undamaged.
+
+    Raises:
+        StoreError: one of them is damaged or cannot be read.
+    """
+    try:
+        plans, broken = stored_plans(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if broken:
+        raise StoreError(
+            f"the plan '{broken[0]}' is damaged, so that nothing says what it asks for",
+            "run its spec again, or remove the file if you no longer use the spec",
+        )
+    return plans
+
+
+def drop_older_plan(folder: StorePath, name: str) -> None:
+    """Removes the plan of a spec that an older remission wrote under a name that specs share.
+
+    Args:
+        folder: the store, which holds a newer plan of the spec.
+        name: the name of the spec. A plan of another spec stays.
+    """
+    for file in (folder / PLANS / older for older in plan_file_names(name)[1:]):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if json.loads(unsealed(file.read_text(encoding="utf-8")))["name"] == name:
+                file.unlink()
 
 
 def unfinished(folder: StorePath) -> list[str]:

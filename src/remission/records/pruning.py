@@ -11,7 +11,8 @@ from remission.errors import StoreError
 from remission.records.ancestry import with_ancestors
 from remission.records.checking import linked_folders, young
 from remission.records.files import ARTEFACTS
-from remission.records.plans import stored_plans
+from remission.records.places import StorePath, is_local, size_of
+from remission.records.plans import checked_plans
 from remission.records.record import Record
 from remission.records.store import Store
 
@@ -62,9 +63,14 @@ def unasked(
             artefacts = []
         files = [record_file, *(store.folder / name for name in artefacts)]
         existing = tuple(file for file in files if file.is_file() or file.is_symlink())
-        size = sum(file.lstat().st_size for file in existing)
+        size = sum(_size_of(file) for file in existing)
         recent = record_file in existing and young(record_file)
         yield Removal(record, existing, size, recent=recent)
+
+
+def _size_of(file: StorePath) -> int:
+    """Returns the bytes that the removal of a file frees; behind a network nothing is a link."""
+    return file.lstat().st_size if is_local(file) else size_of(file) or 0
 
 
 def remove(store: Store, removal: Removal) -> bool:
@@ -98,12 +104,7 @@ def _asked_for(store: Store, records: Iterable[Record]) -> set[str]:
     Raises:
         StoreError: there is no plan, or one of them is damaged.
     """
-    plans, broken = stored_plans(store.folder)
-    if broken:
-        raise StoreError(
-            f"the plan '{broken[0]}' is damaged, so that nothing says what it asks for",
-            "run its spec again, or remove the file if you no longer use the spec",
-        )
+    plans = checked_plans(store.folder)
     if not plans:
         raise StoreError(
             f"the store '{store.folder}' keeps no plans, so that nothing says what is asked for",

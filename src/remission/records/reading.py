@@ -20,7 +20,15 @@ from remission.records.files import (
 )
 from remission.records.identity import FOLDER
 from remission.records.path import PathCurve
-from remission.records.places import StorePath, is_local, no_store, place_of, read_all
+from remission.records.places import (
+    CHECK_NETWORK,
+    StorePath,
+    is_local,
+    no_store,
+    place_of,
+    read_all,
+    unreadable,
+)
 from remission.records.record import FORMAT, Record
 from remission.records.superseded import current, versions_in
 
@@ -51,7 +59,8 @@ def read_record(file: StorePath, kind: str | None = None) -> Record:
                 f"'{file}' is a folder where a record belongs", "remove it, then run the spec again"
             ) from error
         raise StoreError(
-            f"the record {file} cannot be read ({error})", "check its permissions"
+            f"the record {file} cannot be read ({error})",
+            "check its permissions" if is_local(file) else CHECK_NETWORK,
         ) from error
     return parsed(content, file, kind)
 
@@ -102,9 +111,7 @@ def read_records(folder: StorePath | str, *, superseded: bool = False) -> list[R
         is_store, files = _record_files(folder)
         contents = _contents(files)
     except OSError as error:
-        raise StoreError(
-            f"the store '{folder}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(folder, error) from error
     records = [
         parsed(contents[file], file, kind) if file in contents else read_record(file, kind)
         for file in files
@@ -140,9 +147,7 @@ def digests(folder: StorePath | str) -> dict[str, tuple[str, str]]:
             for file in files
         }
     except OSError as error:
-        raise StoreError(
-            f"the store '{folder}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(folder, error) from error
 
 
 def _record_files(folder: StorePath) -> tuple[bool, list[StorePath]]:

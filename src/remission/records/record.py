@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, ClassVar
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from remission.records.cell import Cell, Json, Seconds, Status
 from remission.records.path import PathCurve, Plane
 from remission.records.sealing import unsealed
+from remission.records.text import storable
 
 _TABLES = ("attack", "purifier", "inversion", "reactivation", "retuning", "context", "versions")
 
@@ -28,6 +30,9 @@ def _settings(settings: Json) -> Json:
     return settings
 
 
+_FROM_OUTSIDE = ("label", "settings", "details", "environment", "error")
+"""The fields of a record whose texts come from users, methods and disks."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 FORMAT = 1
 """The version of the JSON layout; a reader refuses every other."""
 
@@ -80,6 +85,11 @@ class Record:
     error: str | None = None
     format: int = FORMAT
 
+    def __post_init__(self) -> None:
+        """Spells out what no JSON holds: messages and names come from methods and disks."""
+        for name in _FROM_OUTSIDE:
+            object.__setattr__(self, name, storable(getattr(self, name)))
+
     def to_json(self) -> str:
         """Returns the record as indented JSON text, with sorted keys."""
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)
@@ -91,7 +101,14 @@ class Record:
         Raises:
             ValueError: the text is no record of format :data:`FORMAT`, or has another checksum.
         """
-        record = _adapter().validate_json(unsealed(text))
+        text = unsealed(text)
+        try:
+            record = _adapter().validate_json(text)
+        except ValueError:
+            if not _SURROGATE.search(text):
+                raise
+            text = json.dumps(storable(json.loads(text)))  # older remissions wrote lone surrogates
+            record = _adapter().validate_json(text)
         if record.format != FORMAT:
             raise ValueError(f"not a record of format {FORMAT}")
         return record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from remission.records.files import SNAPSHOTS
+from remission.records.mark import check_still_there
 from remission.records.places import StorePath, write
 from remission.records.sealing import sealed_bytes, unsealed_bytes
 
@@ -14,7 +15,9 @@ def keep_snapshot(store: StorePath, identity: str, content: bytes) -> None:
 
     Raises:
         OSError: it cannot be written.
+        StoreError: the store was removed.
     """
+    check_still_there(store)
     write(_file(store, identity), sealed_bytes(content))
 
 

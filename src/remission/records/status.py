@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from remission.errors import StoreError
 from remission.intervals import mean_of
 from remission.records.cell import Json
 from remission.records.claims import Claim, claims_in
-from remission.records.files import CLAIMS, record_folders, record_names
-from remission.records.places import StorePath, read_all
-from remission.records.plans import StoredPlan, stored_plans
+from remission.records.files import ARTEFACTS, CLAIMS, record_folders, record_names
+from remission.records.places import StorePath, read_all, sizes_in, unreadable
+from remission.records.plans import StoredPlan, checked_plans
 from remission.records.reading import parsed
 from remission.records.record import Record
 
@@ -26,7 +26,7 @@ class SpecProgress:
     Args:
         name: of the spec.
         stages: the number of its stages.
-        done: those of them that are finished.
+        done: those of them that are finished, and whose artefacts are all there.
         failed: those that failed.
         skipped: those that build upon one that failed.
         running: those that a process is at work on.
@@ -107,19 +107,20 @@ def status_of(store: StorePath) -> StoreStatus:
     """Reads how far the runs into a store are; writes nothing.
 
     Raises:
-        StoreError: the store cannot be read, or a record in it is damaged.
+        StoreError: the store cannot be read, or a record or a plan in it is damaged.
     """
+    plans = checked_plans(store)
     try:
         claims = list(claims_in(store))
+        sizes = sizes_in(store / ARTEFACTS)
         records = [
             parsed(content, folder / name, folder.name)
             for folder in record_folders(store)
             for name, content in read_all(folder, record_names(folder)).items()
         ]
     except OSError as error:
-        raise StoreError(
-            f"the store '{store}' cannot be read ({error})", "check its permissions"
-        ) from error
+        raise unreadable(store, error) from error
+    records = [record for record in records if _is_whole(record, sizes)]
     by_id = {record.id: record for record in records}
     finished = {record.id for record in records if record.status == "done"}
     running = [one for one in claims if not one.is_gone and one.stage not in finished]
@@ -129,7 +130,7 @@ def status_of(store: StorePath) -> StoreStatus:
         for record in without_result
         if any(by_id[p].status == "failed" for p in record.parents.values() if p in by_id)
     }
-    specs = [_progress(plan, by_id, running, skipped) for plan in stored_plans(store)[0]]
+    specs = [_progress(plan, by_id, running, skipped) for plan in plans]
     failed = [record for record in without_result if record.id not in skipped]
     return StoreStatus(
         specs=tuple(specs),
@@ -138,6 +139,17 @@ def status_of(store: StorePath) -> StoreStatus:
         failed=tuple(sorted(failed, key=lambda record: record.label)),
         silence={one.stage: silence_of(store, one) for one in running},
     )
+
+
+def _is_whole(record: Record, sizes: Mapping[str, int]) -> bool:
+    """Returns whether a record has all its artefacts; the next run computes its stage otherwise.
+
+    Args:
+        record: of any status.
+        sizes: name -> bytes of the files in the folder of artefacts.
+    """
+    files = ((Path(a.file).name, a.bytes) for a in record.artefacts.values())
+    return all(sizes.get(name) == size for name, size in files)
 
 
 def silence_of(store: StorePath, claim: Claim) -> float | None:

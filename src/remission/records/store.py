@@ -34,16 +34,26 @@ from remission.records.files import (
     STORE_MARK,
     VERSIONS_FILE,
     folders,
+    plan_file_names,
     spec_file_name,
 )
 from remission.records.lookup import finished_behind_network
 from remission.records.mark import MARK, check_links, check_mark, check_still_there
-from remission.records.places import StorePath, is_local, place_of, unwritable, write
-from remission.records.plans import plan_text
+from remission.records.places import (
+    CHECK_NETWORK,
+    StorePath,
+    is_local,
+    place_of,
+    unreadable,
+    unwritable,
+    write,
+)
+from remission.records.plans import drop_older_plan, plan_text
 from remission.records.reading import read_record
 from remission.records.record import Artefact, Record
 from remission.records.sealing import sealed, sealed_json
-from remission.records.superseded import method_of, versions_in
+from remission.records.superseded import method_of
+from remission.records.versions import versions_to_keep
 
 
 class Store:
@@ -93,7 +103,7 @@ class Store:
                 f"the store '{folder}' cannot be opened ({error})",
                 "name a folder that you may write to with --store"
                 if is_local(folder)
-                else "check network, credentials (AWS_ACCESS_KEY_ID) and server (AWS_ENDPOINT_URL)",
+                else CHECK_NETWORK,
             ) from error
 
     def prepare(self, kinds: Iterable[str]) -> None:
@@ -237,18 +247,25 @@ class Store:
             name: the name of the spec.
             stages: (kind, identity) of each.
         """
-        self._write(
-            self.folder / PLANS / f"{spec_file_name(name)}.json", plan_text(name, stages).encode()
-        )
+        file = self.folder / PLANS / plan_file_names(name)[0]
+        self._write(file, plan_text(name, stages).encode())
+        drop_older_plan(self.folder, name)
 
     def keep_versions(self, stages: Iterable[tuple[str, Json]]) -> None:
         """Writes down which versions of methods tables are to show.
 
         Args:
             stages: (kind, settings) of each stage of a run.
+
+        Raises:
+            StoreError: the store cannot be read or written.
         """
         versions = dict(filter(None, (method_of(kind, settings) for kind, settings in stages)))
-        known = {**versions_in(self.folder), **versions}
+        try:
+            earlier = versions_to_keep(self.folder)
+        except OSError as error:
+            raise unreadable(self.folder, error) from error
+        known = {**earlier, **versions}
         text = sealed_json(dict(sorted(known.items())))
         self._write(self.folder / VERSIONS_FILE, text.encode())
 

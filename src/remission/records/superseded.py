@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
+from remission.errors import StoreError
 from remission.records.files import VERSIONS_FILE
 from remission.records.kinds import KINDS
 from remission.records.places import StorePath
@@ -42,11 +42,31 @@ def versions_in(store: StorePath) -> dict[str, Any]:
 
     Returns:
         Method, as in :func:`method_of` -> version; empty where the store keeps no versions.
+
+    Raises:
+        StoreError: the file is damaged or cannot be read, so that nothing says which results count.
     """
-    with suppress(OSError, ValueError):
-        versions = json.loads(unsealed((store / VERSIONS_FILE).read_text(encoding="utf-8")))
-        return versions if isinstance(versions, dict) else {}
-    return {}
+    file = store / VERSIONS_FILE
+    try:
+        versions = json.loads(unsealed(file.read_bytes().decode()))
+        if not isinstance(versions, dict):
+            raise TypeError("it holds no table")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"the file '{file}', which says which versions of methods count, cannot be read or is "
+            f"damaged ({error})",
+            "bring it back from a copy of the store, or run any spec again, which writes it anew: "
+            "of each method that no run asks for, the version of the newest result then counts",
+        ) from error
+    return versions
+
+
+def newest_versions(records: Iterable[Record]) -> dict[str, int | str]:
+    """Returns method, as in :func:`method_of` -> version of its record that was finished last."""
+    ordered = sorted(records, key=lambda record: (record.finished, record.id))
+    return dict(filter(None, (method_of(record.kind, record.settings) for record in ordered)))
 
 
 def current(
@@ -61,9 +81,9 @@ def current(
         records: the records of one store.
         versions: method, as in :func:`method_of` -> its current version.
     """
-    records = sorted(records, key=lambda record: (record.finished, record.id))
+    records = sorted(records, key=lambda record: (record.finished, record.id))  # may be an iterator
     methods = {record.id: method_of(record.kind, record.settings) for record in records}
-    latest = {**dict(filter(None, methods.values())), **(versions or {})}
+    latest = {**newest_versions(records), **(versions or {})}
     superseded = {i for i, method in methods.items() if method and latest[method[0]] != method[1]}
     while further := {
         record.id

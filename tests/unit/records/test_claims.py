@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -10,9 +11,11 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from remission.errors import StoreError
 from remission.records import Store
 from remission.records.claims import Claims, claims_in
 from remission.records.places import StorePath, place_of
@@ -182,3 +185,58 @@ def test_a_run_of_this_process_that_could_not_give_it_back_is_over(
 
 def refuse(*_: object, **__: object) -> None:
     raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"stage": "0123', b"\xff\xfe"])
+def test_a_claim_that_is_not_whole_is_abandoned_after_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Its process was killed, or the disk was full, between opening and writing it."""
+    claims, now = Claims(tmp_path), [100.0]
+    monkeypatch.setattr("remission.records.claims.time.monotonic", lambda: now[0])
+    file = tmp_path / "claims" / f"{STAGE}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    assert not take(claims), "its process may be writing it"
+    now[0] += 5
+    assert not claims.is_claimed(STAGE)
+    assert take(claims)
+    claims.release_all()
+
+
+def test_a_claim_of_a_newer_remission_is_not_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims, now = Claims(tmp_path), [100.0]
+    monkeypatch.setattr("remission.records.claims.time.monotonic", lambda: now[0])
+    (tmp_path / "claims").mkdir(exist_ok=True)
+    (tmp_path / "claims" / f"{STAGE}.json").write_text('{"stage": "0", "colour": "red"}')
+    assert not take(claims)
+    now[0] += 500
+    assert not take(claims)
+    assert claims.is_claimed(STAGE)
+    claims.release_all()
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_a_full_disk_leaves_no_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    claims, opening = Claims(tmp_path), Path.open
+
+    class Full(io.FileIO):
+        def write(self, content: Any) -> int:  # noqa: ANN401
+            if room:
+                return super().write(content[:room])
+            raise OSError(28, "No space left on device")
+
+    def full(file: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        return Full(file, "xb") if mode == "xb" else opening(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(StoreError, match="no space left for"):
+        take(claims)
+    monkeypatch.undo()
+    assert list((tmp_path / "claims").iterdir()) == []
+    assert take(claims)
+    claims.release_all()

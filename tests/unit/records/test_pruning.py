@@ -22,6 +22,7 @@ from tests.unit.grid.small import (
     snapshot,
     write_spec,
 )
+from tests.unit.records.test_record import WHOLE
 
 
 def aged(store: Path) -> Path:
@@ -140,3 +141,12 @@ def test_an_artefact_that_a_needed_record_names_stays(store: Path, edited: Path)
     (store / "records" / "purified" / f"{new.id}.json").write_text(text)
     assert f"purified     {old.id}" in remission("store", "prune", store).out
     assert all((store / artefact.file).is_file() for artefact in old.artefacts.values())
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_store_in_memory_is_pruned_without_warnings(tmp_path: Path) -> None:
+    store = Store(f"memory://{tmp_path.name}/store")
+    store.keep(WHOLE)
+    store.keep_plan("small", [])
+    (removal,) = unasked(store, [WHOLE])
+    assert removal.size == len(store.record_file(WHOLE.kind, WHOLE.id).read_bytes())

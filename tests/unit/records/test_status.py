@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from remission.purifiers import FT
+from remission.records import Store
 from remission.records.claims import Claims
 from remission.records.status import status_of
 from tests.unit.grid.small import LABELS, assert_one_line, by_label, remission, run, write_spec
 from tests.unit.records.test_claims import claimed_by_the_dead
+from tests.unit.records.test_record import WHOLE
 
 
 def without(store: Path, label: str) -> str:
@@ -110,3 +113,29 @@ def test_a_claim_of_another_computer_shows_how_long_it_is_silent(
 
 def test_there_must_be_a_store(tmp_path: Path) -> None:
     assert_one_line(remission("status", tmp_path), "there is no store at")
+
+
+def test_a_damaged_plan_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.keep(WHOLE)
+    store.keep_plan("small", [(WHOLE.kind, WHOLE.id)])
+    plan = store.folder / "plans" / "small.json"
+    plan.write_text(plan.read_text()[:-9])
+    told = remission("status", store.folder)
+    assert_one_line(told, f"the plan '{plan}' is damaged", "run its spec again")
+
+
+@pytest.mark.parametrize("content", [None, b"weight", b"weights!"])
+def test_a_stage_without_its_artefacts_is_left_to_do(tmp_path: Path, content: bytes | None) -> None:
+    """The check of a store sets damaged artefacts aside, and the next run computes them anew."""
+    store = Store(tmp_path / "store")
+    artefacts = store.keep_artefacts(WHOLE.id, {"weights.safetensors": b"weights"})
+    store.keep(replace(WHOLE, artefacts=artefacts))
+    store.keep_plan("small", [(WHOLE.kind, WHOLE.id)])
+    (spec,) = status_of(store.folder).specs
+    assert (spec.done, spec.left) == (1, 0)
+    file = store.folder / artefacts["weights"].file
+    file.unlink() if content is None else file.write_bytes(content)
+    (spec,) = status_of(store.folder).specs
+    assert (spec.done, spec.failed, spec.left) == (0, 0, 1)
+    assert store.find(WHOLE.kind, WHOLE.id) is None, "as a run sees it"

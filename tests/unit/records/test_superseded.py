@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from remission.records import Record, read_records
-from remission.records.superseded import current
+import pytest
+
+from remission.errors import StoreError
+from remission.records import Record, Store, read_records
+from remission.records.copying import copy_store
+from remission.records.sealing import sealed_json
+from remission.records.superseded import current, versions_in
 
 VICTIM = Record(
     id="victim",
@@ -138,5 +143,34 @@ def test_a_store_is_read_with_and_without_them(tmp_path: Path) -> None:
     note = tmp_path / "versions.json"
     note.write_text('{"purifier mine": 1}', encoding="utf-8")
     assert read() == {victim, old}
+    for content in ("no JSON", "[]", "", sealed_json({"purifier mine": 1}).replace("1\n", "2\n")):
+        note.write_text(content, encoding="utf-8")
+        with pytest.raises(StoreError, match="run any spec again") as refusal:
+            read()
+        assert f"the file '{note}'" in str(refusal.value)
+        assert read(superseded=True) == {victim, old, new}, "nothing has to be left out"
+
+
+def test_a_run_that_finds_the_versions_damaged_says_so_and_forgets_no_method(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, note = Store(tmp_path), tmp_path / "versions.json"
+    store.keep(replace(purified("1" * 16, 1, 1), parents={}))
+    store.keep(replace(purified("2" * 16, 2, 2), parents={}))
+    store.record_file("purified", "3" * 16).write_text("damaged")
+    asked = [("victim", VICTIM.settings)]
     note.write_text("no JSON", encoding="utf-8")
-    assert read() == {victim, new}
+    store.keep_versions(asked)
+    assert versions_in(tmp_path) == {"attack badnets": 1, "purifier mine": 2}
+    assert "it is written anew" in caplog.text
+    caplog.clear()
+    store.keep_versions(asked)
+    assert caplog.text == ""
+
+
+def test_a_copy_leaves_damaged_versions_behind_and_names_them(tmp_path: Path) -> None:
+    ours, theirs = Store(tmp_path / "ours"), Store(tmp_path / "theirs")
+    (ours.folder / "versions.json").write_text("no JSON", encoding="utf-8")
+    (flaw,) = copy_store(ours, theirs).flaws
+    assert flaw.file == "versions.json"
+    assert versions_in(theirs.folder) == {}

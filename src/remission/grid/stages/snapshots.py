@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from remission.errors import CheckpointError
+from remission.errors import CheckpointError, StoreError
 from remission.grid.stages.result import Cost
 from remission.models.checkpoint import pack_tensors, unpack_tensors
 from remission.records.places import StorePath
@@ -62,7 +62,7 @@ class StoredSnapshots:
         """Keeps a snapshot in place of the last one; a store that is full does without."""
         cost = self.spent + (Cost.until_now() - self._began)
         about = json.dumps({"name": name, "seconds": cost.seconds, "cpu": cost.cpu})
-        with suppress(OSError):  # the result itself will say what is wrong with the store
+        with suppress(OSError, StoreError):  # the result will say what is wrong
             keep_snapshot(self.store, self.identity, pack_tensors(tensors, {"about": about}))
         self._last = time.monotonic()
 

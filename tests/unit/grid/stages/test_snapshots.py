@@ -8,6 +8,7 @@ import pytest
 
 from remission.grid.stages import snapshots
 from remission.progress import listening
+from remission.records import Store
 from remission.records.snapshots import keep_snapshot, read_snapshot
 from tests.unit.grid.small import (
     LABELS,
@@ -89,6 +90,7 @@ def test_a_damaged_snapshot_is_named_and_not_used(
 
 
 def test_a_snapshot_of_nothing_known_is_not_used(tmp_path: Path) -> None:
+    Store(tmp_path)
     keep_snapshot(tmp_path, "0" * 16, b"no tensors")
     keeper = snapshots.StoredSnapshots(tmp_path, "0" * 16)
     assert keeper.load(keeper.name("victim")) is None
@@ -96,6 +98,7 @@ def test_a_snapshot_of_nothing_known_is_not_used(tmp_path: Path) -> None:
 
 
 def test_what_the_part_before_cost_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path)
     import torch
 
     monkeypatch.setattr(snapshots, "EVERY", 0.0)
