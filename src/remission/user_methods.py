@@ -23,6 +23,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from remission.errors import SpecError
 from remission.method import Method, from_table
@@ -235,6 +236,11 @@ def _check(cls: type[Method], file: MethodFile) -> None:
     for need in ("name", "paper"):
         if need in fields or not isinstance(vars(cls).get(need), str):
             raise SpecError(f"{where} has no '{need}'", f'write {need}: ClassVar[str] = "..."')
+    for name, value in vars(cls).items():
+        if isinstance(value, FieldInfo) and name not in fields:
+            raise SpecError(
+                f"{where}: the parameter '{name}' has no type", f"write {name}: float = field(...)"
+            )
     if not cls.name.isidentifier():
         raise SpecError(
             f"{where} is called '{cls.name}'", "use letters, digits and underscores for its name"

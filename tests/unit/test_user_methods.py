@@ -206,6 +206,7 @@ MISTAKES = {
         "        return model\n\n\n@method\nclass Again(Halving):\n    factor: float = 0.1\n",
         "Again has no 'name'",
     ),
+    "a parameter without a type": ("factor: float =", "factor =", "'factor' has no type"),
     "a parameter that specs know": ("factor:", "seeds:", "a parameter 'seeds'"),
     "a name that is a parameter": (
         'name: ClassVar[str] = "halving"',

@@ -208,4 +208,6 @@ def check_finite(model: nn.Module, what: str) -> None:
     """Raises DivergedError if a weight or a running statistic of ``model`` is not finite."""
     for key, value in model.state_dict().items():
         if not bool(torch.isfinite(value).all()):
-            raise DivergedError(f"{what}: '{key}' is not finite; use a smaller lr")
+            raise DivergedError(
+                f"{what}: '{key}' is not finite; use a smaller lr, or check what is computed"
+            )

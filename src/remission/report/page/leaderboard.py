@@ -147,11 +147,14 @@ def _headline(all_boards: Sequence[Board]) -> str:
     if len(all_boards) > 1:
         return sentence
     defences = [row for row in overall if not row.knows_trigger and row.number(GAP).cells]
-    if defences:
-        first = min(defences, key=BoardRow.order)
+    effective = [row for row in defences if row.cells.purified]
+    if defences and not effective:
+        sentence += ". No purifier that does not know the trigger purified a model"
+    if effective:
+        first = min(effective, key=BoardRow.order)
         sentence += (
-            f". Of the purifiers that do not know the trigger, {first.label} has the smallest "
-            f"standard gap: {gap_text(first.number(GAP).estimate)} points"
+            f". Of the purifiers that purified a model and do not know the trigger, {first.label} "
+            f"has the smallest standard gap: {gap_text(first.number(GAP).estimate)} points"
         )
     return sentence
 

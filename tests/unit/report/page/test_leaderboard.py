@@ -197,3 +197,29 @@ def test_a_page_is_whole_or_the_old_one(
     with pytest.raises(StoreError, match="No space left"):
         write_leaderboard(stores, out)
     assert out.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("asr", "said"),
+    [
+        (0.02, "ft has the smallest standard gap"),
+        (0.60, "No purifier that does not know the trigger purified a model"),
+    ],
+)
+def test_the_headline_praises_nobody_who_purified_nothing(
+    asr: float, said: str, tmp_path: Path
+) -> None:
+    def after(purifier: str, rates: tuple[float, float]) -> list[Record]:
+        return records(
+            *(
+                cell(purifier=purifier, asr=rate, reactivation="retuning", budget=budget)
+                for budget, rate in zip((5, 20), rates, strict=True)
+            )
+        )
+
+    rows = records(cell(asr=0.99), cell(purifier="control", asr=0.01), cell(purifier="ft", asr=asr))
+    write_store(
+        tmp_path / "store", [*rows, *after("control", (0.01, 0.02)), *after("ft", (0.7, 0.9))]
+    )
+    write_leaderboard([tmp_path / "store"], tmp_path / "board.html")
+    assert said in (tmp_path / "board.html").read_text()
