@@ -83,8 +83,11 @@ def main() -> None:
         status = _complain(line) if complaint else 2
     except (KeyboardInterrupt, typer.Abort):
         status = 130
-    except SystemExit as error:  # of a method, since no command ends itself by it
-        status = _complain(f"a method ended the command by sys.exit({error.code!r}); mend it")
+    except SystemExit as error:  # of typer where a pipe is closed, or of a method: of no command
+        if isinstance(error.__context__, OSError):
+            status = _cannot_write(error.__context__)
+        else:
+            status = _complain(f"a method ended the command by sys.exit({error.code!r}); mend it")
     except OSError as error:
         status = _cannot_write(error)
     if status == 130:
