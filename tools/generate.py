@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from comparison_page import write_comparison
 from concepts import write_concepts
 from reactivations_page import write_reactivations
 from readme import write_readme
@@ -292,6 +293,7 @@ def main() -> None:
         )
     write_readme(ROOT)
     write_concepts(ROOT)
+    write_comparison(ROOT / "results", ROOT / "docs")
     write_reactivations(ROOT / "results", ROOT / "docs")
 
 

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from floors import CELLS, NoFloorError, build, cell, methods
-from methods import call
-from passes import Passes, Work
+from methods import call, work_of
+from passes import Passes
 from remission.models import Classifier
 from remission.reactivations import access
 from remission.registry import PURIFIERS
@@ -65,17 +64,6 @@ def counting(patch: pytest.MonkeyPatch) -> Iterator[Counter]:
         yield counter
 
 
-def work() -> Work:
-    data, model = clean_images(), subject()
-    norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
-    return Work(
-        images=len(data),
-        others=int((data.labels != TARGET).sum()),
-        classes=model.classes,
-        channels=sum(layer.num_features for layer in norms),
-    )
-
-
 @pytest.mark.parametrize(("kind", "name"), methods())
 def test_a_method_makes_the_passes_of_its_floor(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +71,8 @@ def test_a_method_makes_the_passes_of_its_floor(
     method = build(kind, name, BATCH)
     with counting(monkeypatch) as counter:
         call(method, subject(), clean_images(), true_trigger(), TARGET)
-    assert tuple(counter.counts) == cell(kind, name).floor(method, work()).convolutions()
+    work = work_of(subject(), clean_images(), TARGET)
+    assert tuple(counter.counts) == cell(kind, name).floor(method, work).convolutions()
 
 
 def test_the_counter_counts_each_part_of_a_pass() -> None:

@@ -38,7 +38,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (*(demo, run, status, slurm, report, leaderboard, methods, inspect, purify, audit),):
+_COMMANDS = demo, run, status, slurm, report, leaderboard, methods, inspect, purify, audit
+for command in _COMMANDS:
     app.command()(command)
 app.command(cls=TableCommand)(table)
 app.add_typer(data.app, name="data")

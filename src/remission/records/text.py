@@ -12,6 +12,8 @@ def storable(value: Any) -> Any:  # noqa: ANN401 -- a JSON value of any kind
     encoding writes these, and strict readers of JSON refuse them.
     """
     if isinstance(value, str):
+        if value.isascii():  # nearly all are, and each record that is read comes by here
+            return value
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
         return {storable(key): storable(entry) for key, entry in value.items()}

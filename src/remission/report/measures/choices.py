@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from remission.catalogue import methods_by_kind
 from remission.intervals import mean_of, student_half_width
 from remission.report.groups.estimates import Estimate, mean_known
 from remission.report.groups.group import Group
+from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import MethodKey, trigger_of
 from remission.report.groups.rows import Column, Row
 from remission.report.groups.thresholds import at_most
@@ -67,7 +69,7 @@ class SettingChoice:
         """The names of its rows, each once."""
         return list(dict.fromkeys(row.label for _, row in self.rows))
 
-    @property
+    @cached_property
     def cells(self) -> PurifiedCells:
         """The purified cells, with their largest gap over all budgets."""
         return together(purified(group, row) for group, row in self.rows)
@@ -105,7 +107,7 @@ class SettingChoice:
 
 
 def choices(groups: Sequence[Group], chosen: Collection[MethodKey] = ()) -> list[SettingChoice]:
-    """Returns the choices of each purifier, in the order of the purifiers.
+    """Returns the choices of each purifier, in the order of the purifiers and of their names.
 
     Args:
         groups: groups of one data set, model and setting.
@@ -181,10 +183,10 @@ def _rows(family: PurifierFamily, settings: Sequence[MethodKey]) -> list[tuple[G
 
 def _best(family: PurifierFamily) -> list[tuple[Group, Row]]:
     """Returns the best row in each group whose models were measured on a validation."""
-    by_group: dict[int, list[tuple[Group, Row]]] = {}
+    by_group: dict[GroupKey, list[tuple[Group, Row]]] = {}
     for rows in family.settings.values():
         for group, row in rows:
-            by_group.setdefault(id(group), []).append((group, row))
+            by_group.setdefault(group.key, []).append((group, row))
     best: list[tuple[Group, Row]] = []
     for pairs in by_group.values():
         ranked = [

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from remission.records import Json
 from remission.report.groups.estimates import MISSING, points
-from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Column
 from remission.report.groups.thresholds import MARGIN
 from remission.report.groups.titles import comparison_title
 from remission.report.measures.choices import SettingChoice, choices
-from remission.report.measures.trials import MOST_LOST, trials
+from remission.report.measures.held_out import Trials
+from remission.report.measures.trials import MOST_LOST
 from remission.report.tables.columns import TableColumn, objects_of_overviews, table_of
 from remission.report.tables.formats import Table
 from remission.report.tables.overview import KNOWS, KNOWS_NOTE
@@ -33,7 +33,6 @@ _NOTES = (
     "attacks (with one attack: over its seeds; of a single cell, in brackets: the interval from "
     "the number of test images). Seconds: processor time per model, inversion included",
 )
-_ORDER = ("published", "default", "chosen", "best")
 
 ChoiceColumn = TableColumn[SettingChoice, SettingChoice]
 
@@ -127,19 +126,11 @@ def _at(column: Column, *, several: bool) -> ChoiceColumn:
     return TableColumn(header=column.title if several else f"n={column.budget}", text=text)
 
 
-def _choices(results: Results, groups: Sequence[Group]) -> list[SettingChoice]:
-    others = results.trials.overviews if results.trials else []
-    picked = {trial.purifier for listed in others for trial in trials(listed) if trial.chosen}
-    found = choices(groups, picked)
-    order = {choice.family: k for k, choice in reversed(list(enumerate(found)))}
-    return sorted(found, key=lambda choice: (order[choice.family], _ORDER.index(choice.name)))
-
-
 def _tables(results: Results) -> list[Table]:
     """Builds one table per data set, model and setting."""
-    tables = []
+    chosen, tables = Trials.of(results.trials).chosen, list[Table]()
     for groups, setting in zip(results.overviews, results.overview_settings, strict=True):
-        if shown := _choices(results, groups):
+        if shown := choices(groups, chosen):
             key = groups[0].key
             title = comparison_title(key.dataset, key.arch, "choices of settings", setting)
             knows = [KNOWS_NOTE] if any(choice.knows_trigger for choice in shown) else []
@@ -150,7 +141,8 @@ def _tables(results: Results) -> list[Table]:
 
 def _objects(results: Results) -> list[Json]:
     """Builds one object per purifier and choice."""
-    return objects_of_overviews(_COLUMNS, lambda groups: _choices(results, groups), results)
+    chosen = Trials.of(results.trials).chosen
+    return objects_of_overviews(_COLUMNS, lambda groups: choices(groups, chosen), results)
 
 
 register_view(
