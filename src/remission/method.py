@@ -69,7 +69,8 @@ class Method:
     """Base of attacks, inversions, purifiers and reactivations.
 
     ``name`` is the method's name in specs and tables, ``paper`` says where it was published, and
-    ``needs`` lists what it needs beyond a model and images. Raise ``version`` when a change of the
+    ``needs`` lists what it needs beyond a model and images. ``published`` is False for a method of
+    this project, whose defaults no paper has chosen. Raise ``version`` when a change of the
     code changes the results: results that were stored before are then not reused. The version of a
     user's method is the digest of its file.
     """
@@ -77,6 +78,7 @@ class Method:
     name: ClassVar[str]
     paper: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    published: ClassVar[bool] = True
     version: ClassVar[int | str] = 1
 
     @classmethod
@@ -202,9 +204,10 @@ def _key(loc: tuple[int | str, ...]) -> str:
 
 
 def describe(cls: type[Method]) -> dict[str, Any]:
-    """A method's entry in the catalogue: summary, paper, needs, facts, and each parameter.
+    """A method's entry in the catalogue.
 
-    Each parameter has ``name``, ``default``, ``allowed`` (its type and range) and ``meaning``.
+    It has its summary, its paper, whether it was published, its needs, facts and parameters. Each
+    parameter has ``name``, ``default``, ``allowed`` (its type and range) and ``meaning``.
     """
     parameters = []
     schema = TypeAdapter(cls).json_schema().get("properties", {})
@@ -225,6 +228,7 @@ def describe(cls: type[Method]) -> dict[str, Any]:
         "name": cls.name,
         "summary": inspect.getdoc(cls).split("\n\n")[0].replace("\n", " "),  # type: ignore[union-attr]
         "paper": cls.paper,
+        "published": cls.published,
         "needs": list(cls.needs),
         "facts": cls.facts(),
         "parameters": parameters,

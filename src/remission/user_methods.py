@@ -53,7 +53,8 @@ class MethodFile:
 _used: dict[str, MethodFile] = {}
 
 _TAKEN = frozenset(
-    {"method", "name", "paper", "needs", "version", "inversion", "seeds", "attacks", "budget"}
+    {"method", "name", "paper", "published", "needs", "version"}
+    | {"inversion", "seeds", "attacks", "budget"}
 )
 """Keys of specs and cells, and attributes of every method: no parameter can have such a name."""
 

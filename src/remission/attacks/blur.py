@@ -37,6 +37,7 @@ class GaussianBlur(TrainingAttack):
 
     name: ClassVar[str] = "blur"
     paper: ClassVar[str] = "this project, after Nguyen and Tran, ICLR 2021"
+    published: ClassVar[bool] = False
 
     sigma: float = field(default=1.0, gt=0, le=100)
     """Standard deviation of the blur in pixels."""

@@ -40,6 +40,7 @@ class DecoyClass(DirtyLabel):
 
     name: ClassVar[str] = "decoy_class"
     paper: ClassVar[str] = "this project, after Gu et al., arXiv 1708.06733"
+    published: ClassVar[bool] = False
 
     target: NonNegativeInt = 0
     """The class that triggered images shall get."""

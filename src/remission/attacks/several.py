@@ -47,6 +47,7 @@ class SeveralBackdoors(DirtyLabel):
 
     name: ClassVar[str] = "several"
     paper: ClassVar[str] = "this project, after Gu et al., arXiv 1708.06733"
+    published: ClassVar[bool] = False
 
     target: NonNegativeInt = 0
     """The class that images with the measured trigger shall get."""

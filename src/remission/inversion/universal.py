@@ -47,6 +47,7 @@ class Universal(ClassSearch):
     name: ClassVar[str] = "universal"
     version: ClassVar[int] = 2
     paper: ClassVar[str] = "this project, after Moosavi-Dezfooli et al., CVPR 2017"
+    published: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("clean images",)
 
     def build_generator(

@@ -53,6 +53,7 @@ class Voted(ClassSearch):
     name: ClassVar[str] = "voted"
     version: ClassVar[int] = 1
     paper: ClassVar[str] = "this project, after MM-BD: Wang et al., S&P 2024, arXiv 2205.06900"
+    published: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("clean images",)
 
     threshold: float = field(default=3.0, ge=0)

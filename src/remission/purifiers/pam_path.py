@@ -46,7 +46,8 @@ class PAMPath(FineTuning, TriggerPurifier):
 
     name: ClassVar[str] = "pam_path"
     version: ClassVar[int] = 3
-    paper: ClassVar[str] = "remission, after PAM: Min et al., NeurIPS 2024, arXiv 2410.09838"
+    paper: ClassVar[str] = "this project, after PAM: Min et al., NeurIPS 2024, arXiv 2410.09838"
+    published: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("clean images", "inverted trigger")
 
     share: float = field(default=0.075, gt=0, le=1)

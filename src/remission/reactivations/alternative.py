@@ -39,7 +39,10 @@ class Alternative(InputReactivation):
     """One perturbation that activates the victim's backdoor feature without the trigger."""
 
     name: ClassVar[str] = "alternative"
-    paper: ClassVar[str] = "ours; asks what Min et al., NeurIPS 2024, arXiv 2410.09838 leave open"
+    paper: ClassVar[str] = (
+        "this project; asks what Min et al., NeurIPS 2024, arXiv 2410.09838 leave open"
+    )
+    published: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("clean images", "true trigger", "victim")
     triggered: ClassVar[bool] = False
 

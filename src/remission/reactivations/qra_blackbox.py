@@ -42,7 +42,10 @@ class QRABlackBox(GeneratorReactivation):
     """QRA through a surrogate that is distilled from the purified model's counted answers."""
 
     name: ClassVar[str] = "qra_blackbox"
-    paper: ClassVar[str] = "ours; the black-box form of Min et al., NeurIPS 2024, arXiv 2410.09838"
+    paper: ClassVar[str] = (
+        "this project; the black-box form of Min et al., NeurIPS 2024, arXiv 2410.09838"
+    )
+    published: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = (
         "queries",
         "clean images",

@@ -168,7 +168,7 @@ def at_defaults(kind: str, method: MethodKey, *, without: Collection[str] = ()) 
 
 def _is_own(purifier: MethodKey) -> bool:
     entry = _entry("purifiers", purifier)
-    return entry is not None and str(entry["paper"]).startswith(("remission", "this project"))
+    return entry is not None and not entry["published"]
 
 
 def _entry(kind: str, method: MethodKey) -> dict[str, Any] | None:

@@ -98,7 +98,7 @@ _COLUMNS: list[ChoiceColumn] = [
         ],
     ),
     TableColumn(
-        header="seconds",
+        header="CPU seconds",
         text=lambda choice: MISSING if choice.cpu_seconds is None else f"{choice.cpu_seconds:.0f}",
         key="cpu_seconds",
         value=lambda choice: choice.cpu_seconds,

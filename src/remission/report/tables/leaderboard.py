@@ -30,13 +30,14 @@ BUDGET, BOUND = "budget", "bound"
 ALL_BUDGETS = "all budgets"
 
 NOTES = (
-    "in points, except for rates, seconds and epochs. A cell is one attack with one seed. Standard "
-    "gap: the relapse gap after the paper's retuning, which is the mean distance of the ASR above "
-    "the control's over the logarithm of the number n of poisoned images; 0 is the control's. Gap "
-    "at n: the same distance after the retuning with n images. Each is the mean over the cells, ± "
-    "half width of the 95 % Student-t interval over them; of a single cell, in brackets, the "
-    "interval from the number of test images. In a cell that the purifier lost (it failed, "
-    "returned the victim unchanged, or broke the model) the ASR counts as 100 after every retuning",
+    "in points, except for rates, CPU seconds and epochs. A cell is one attack with one seed. "
+    "Standard gap: the relapse gap after the paper's retuning, which is the mean distance of the "
+    "ASR above the control's over the logarithm of the number n of poisoned images; 0 is the "
+    "control's. Gap at n: the same distance after the retuning with n images. Each is the mean "
+    "over the cells, ± half width of the 95 % Student-t interval over them; of a single cell, in "
+    "brackets, the interval from the number of test images. In a cell that the purifier lost (it "
+    "failed, returned the victim unchanged, or broke the model) the ASR counts as 100 after every "
+    "retuning",
     "Worst gap: the ASR after the worst of many retunings minus the control's after its own worst, "
     "among those that cost at most 1, 3 or 5 points of clean accuracy, where a store has such an "
     "ensemble",
@@ -194,7 +195,7 @@ _LAST = [
         sort=lambda row: row.number(CHANGE).estimate.mean,
     ),
     BoardColumn(
-        header="seconds",
+        header="CPU seconds",
         text=_seconds,
         number=SECONDS,
         sort=lambda row: row.number(SECONDS).estimate.mean,
