@@ -38,11 +38,14 @@ def nad_erases_what_fine_tuning_keeps(world: World) -> None:
 
 
 def i_bau_unlearns(world: World) -> None:
-    """Checks that robustness to universal perturbations weakens the trigger."""
-    method = IBAU(rounds=25, lr=3e-3, batch_size=32, norm_bound=1.5, iterations=2, share=0.1)
+    """Checks that robustness to universal perturbations weakens the trigger.
+
+    With delta on a tenth of each batch the ASR of one run is anywhere between 0 and 0.6.
+    """
+    method = IBAU(rounds=25, lr=5e-3, batch_size=32, norm_bound=1.5, iterations=2, share=0.3)
     rates = purified(world, method)
-    below(rates.asr.value, 0.5, rates)
-    above(rates.clean_acc.value, 0.75, rates)
+    below(rates.asr.value, 0.4, rates)
+    above(rates.clean_acc.value, 0.6, rates)
 
 
 def sau_unlearns(world: World) -> None:
