@@ -50,6 +50,7 @@ bench: $(STAMP)         ## speed against a floor and against the naive way, in o
 	$(BIN)/python benchmarks/retunings.py
 	$(BIN)/python benchmarks/methods.py
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python benchmarks/sharing.py
 
 claims: $(STAMP)        ## re-measure a sample of results/ and compare
 	$(BIN)/python -m pytest -m claims

@@ -151,21 +151,15 @@ def fit(
     parts = [data] * recipe.epochs if isinstance(data, LabelledImages) else data
     assert len(parts) == recipe.epochs, "images for each epoch"
     counts = [updates_per_epoch(len(part), recipe.batch_size) for part in parts]
-    steps_of = dict(zip(accumulate(counts), counts, strict=True))  # last step of an epoch -> steps
-    total = sum(counts)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: rate_at(recipe, step, total)
-    )
-    given_loss, loss = loss, loss or (lambda images, labels: F.cross_entropy(model(images), labels))
+    schedule = _schedule(optimizer, recipe, sum(counts))
     stream = _stream(parts, recipe, seed.child("batches").generator())
-    losses: list[float] = []
-    summed = torch.zeros((), device=parts[0].labels.device)
-    model.train()
+    losses = _EpochLosses(counts, parts[0].labels.device, what)
     # what a caller's function keeps beside the weights would be missing from a snapshot
-    alone = not (given_loss or gradient or after_step)
-    snapshots = Snapshots(model, optimizer, what) if alone else None
-    begun = snapshots.restore(schedule, losses, summed) if snapshots else 0
-    for done, (images, labels) in enumerate(tracked(stream, what, total), start=1):
+    snapshots = None if loss or gradient or after_step else Snapshots(model, optimizer, what)
+    loss = loss or (lambda images, labels: F.cross_entropy(model(images), labels))
+    model.train()
+    begun = snapshots.restore(schedule, losses.means, losses.summed) if snapshots else 0
+    for done, (images, labels) in enumerate(tracked(stream, what, sum(counts)), start=1):
         batch = transform(images, labels) if transform else (images, labels)
         if done <= begun:  # drawn again for the sake of what is drawn later
             continue
@@ -176,22 +170,54 @@ def fit(
             value.backward()  # type: ignore[no-untyped-call]
             return value.detach()
 
-        summed += gradient(backward) if gradient else backward()
+        losses.add(gradient(backward) if gradient else backward(), done)
         optimizer.step()
         schedule.step()
         if after_step:
             after_step()
-        if steps := steps_of.get(done):
-            losses.append(float(summed) / steps)
-            summed.zero_()
-            if not math.isfinite(losses[-1]):
-                raise DivergedError(
-                    f"{what}: the loss is {losses[-1]} in epoch {len(losses)}; use a smaller lr"
-                )
         if snapshots:
-            snapshots.maybe_keep(done, losses, summed)
+            snapshots.maybe_keep(done, losses.means, losses.summed)
     check_finite(model, what)
-    return Trained(losses)
+    return Trained(losses.means)
+
+
+class _EpochLosses:
+    """The mean loss of each epoch; within an epoch the sum stays on the device.
+
+    Args:
+        counts: number of steps of each epoch.
+        device: where the losses are.
+        what: the name of the training.
+    """
+
+    def __init__(self, counts: Sequence[int], device: torch.device, what: str) -> None:
+        self.means: list[float] = []
+        self.summed = torch.zeros((), device=device)
+        self._steps_at = dict(zip(accumulate(counts), counts, strict=True))  # at an epoch's last
+        self._what = what
+
+    def add(self, loss: Tensor, done: int) -> None:
+        """Adds the loss of step ``done``, 1 for the first.
+
+        Raises:
+            DivergedError: an epoch ended, and its mean loss is not finite.
+        """
+        self.summed += loss
+        if steps := self._steps_at.get(done):
+            self.means.append(float(self.summed) / steps)
+            self.summed.zero_()
+            if not math.isfinite(self.means[-1]):
+                raise DivergedError(
+                    f"{self._what}: the loss is {self.means[-1]} in epoch {len(self.means)}; use a "
+                    "smaller lr"
+                )
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, recipe: Recipe, total: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Returns what sets the learning rate of each of ``total`` steps."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(recipe, step, total))
 
 
 def _stream(

@@ -137,9 +137,7 @@ def build_methods(
         make_purifier(_without(table, _OF_THE_PURIFIER)).resolved(augment) for table in purifiers
     ]
     seeds_of = [_seeds(table, seeds, "purifier") for table in purifiers]
-    built_inversions = tuple(make_inversion(table) for table in inversions)
-    if len({inversion.name for inversion in built_inversions}) < len(built_inversions):
-        raise SpecError("[[inversion]]: two of one method", "keep one of them")
+    built_inversions = _inversions(inversions)
     planned = tuple(
         PlannedPurifier(
             purifier=purifier,
@@ -169,6 +167,14 @@ def build_methods(
             for table in ensemble
         ),
     )
+
+
+def _inversions(tables: Sequence[TomlTable]) -> tuple[Inversion, ...]:
+    """Builds the inversions, each method once."""
+    built = tuple(make_inversion(table) for table in tables)
+    if len({inversion.name for inversion in built}) < len(built):
+        raise SpecError("[[inversion]]: two of one method", "keep one of them")
+    return built
 
 
 def _retuning(table: TomlTable) -> Retuning:
