@@ -1,0 +1,179 @@
+"""How well several processes share one grid: independent stages of one thread, in one run.
+
+    python benchmarks/sharing.py [--stages 32] [--seconds 0.7] [--json]
+
+The same plan is run by one ``remission run``, by two and by four of them on one store at the same
+time, and on Ray with two workers. A file of methods replaces training by arithmetic that takes a
+fixed number of steps, and notes when and where each stage ended. The rate counts from the first
+result to the last, so that no start of a process is in it; ideal is the rate of one process times
+the processors that are used. Every stage must have been computed once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+LEAST = 0.85
+"""The smallest share of the ideal rate that is accepted."""
+ENDS = "REMISSION_SHARING_ENDS"
+"""Names the folder in which each stage leaves a file when it ends."""
+STEPS = "REMISSION_SHARING_STEPS"
+SPEC = """
+name = "sharing"
+dataset = "digits"
+arch = "resnet18:2"
+precision = "fp32"
+seeds = [{seeds}]
+
+[split]
+defender = 40
+attacker = 40
+victim = 120
+
+[[attack]]
+method = "badnets"
+size = 2
+margin = 0
+poison_rate = 0.1
+"""
+STAND_INS = '''
+import os
+import time
+import uuid
+from pathlib import Path
+
+import torch
+
+from remission.grid.stages import kinds
+from remission.grid.stages.result import StageResult
+from remission.intervals import Rate
+from remission.method import method
+from remission.metrics import Rates
+from remission.purifiers.base import CleanPurifier
+from remission.records.kinds import KINDS
+
+
+@method
+class StandIn(CleanPurifier):
+    """A file of methods must hold one."""
+
+    name = "stand_in"
+    paper = "none"
+
+    def purify(self, model, clean, *, seed):
+        return model
+
+
+def busy(inputs):
+    stage = inputs.stage
+    kind, rate = KINDS[stage.kind], Rate(1, 2)
+    if stage.kind == "victim":
+        matrix = torch.randn(200, 200)
+        for _ in range(int(os.environ["REMISSION_SHARING_STEPS"])):
+            matrix = torch.nn.functional.normalize(matrix @ matrix)
+        name = f"{stage.id} {os.getpid()} {time.time():.6f} {uuid.uuid4().hex}"
+        (Path(os.environ["REMISSION_SHARING_ENDS"]) / name).touch()
+    return StageResult(
+        files={"model.safetensors": stage.id.encode()} if kind.stores_weights else {},
+        rates=Rates(clean_acc=rate, asr=rate, robust_acc=rate) if kind.measures else None,
+    )
+
+
+for name in kinds._FUNCTIONS:
+    kinds._FUNCTIONS[name] = busy
+'''
+
+
+class Sharing:
+    """Runs one plan in several ways.
+
+    Args:
+        folder: an empty folder.
+        stages: number of independent stages.
+        seconds: how long each should take.
+    """
+
+    def __init__(self, folder: Path, stages: int, seconds: float) -> None:
+        self.folder, self.stages = folder, stages
+        self.spec, self.methods = folder / "sharing.toml", folder / "stand_ins.py"
+        seeds = ", ".join(map(str, range(stages)))
+        self.spec.write_text(SPEC.format(seeds=seeds), encoding="utf-8")
+        self.methods.write_text(STAND_INS, encoding="utf-8")
+        self.steps = steps_in(seconds)
+
+    def rate(self, name: str, processes: int, *options: str) -> tuple[float, int]:
+        """Returns the stages per second from first to last result, and the processes at work.
+
+        Raises:
+            SystemExit: a stage was computed twice, or not at all.
+        """
+        ends = self.folder / f"{name}-ends"
+        ends.mkdir()
+        command = [sys.executable, "-m", "remission", "run", str(self.spec)]
+        command += ["--store", str(self.folder / name), "--methods", str(self.methods)]
+        command += ["--device", "cpu", "--quiet", *options]
+        environment = os.environ | {ENDS: str(ends), STEPS: str(self.steps), "OMP_NUM_THREADS": "1"}
+        running = [
+            subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+            for _ in range(processes)
+        ]
+        if any(process.wait() for process in running):
+            raise SystemExit(f"{name}: a run failed")
+        found = [file.name.split() for file in ends.iterdir()]
+        if sorted({entry[0] for entry in found}) != sorted(entry[0] for entry in found):
+            raise SystemExit(f"{name}: a stage was computed twice")
+        if len(found) != self.stages:
+            raise SystemExit(f"{name}: {len(found)} of {self.stages} stages were computed")
+        times = sorted(float(entry[2]) for entry in found)
+        return (len(times) - 1) / (times[-1] - times[0]), len({entry[1] for entry in found})
+
+
+def steps_in(seconds: float) -> int:
+    """Returns how many steps of the stand-in's arithmetic take that long on one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    matrix, steps, began = torch.randn(200, 200), 0, time.perf_counter()
+    while time.perf_counter() - began < 1.0:
+        matrix = torch.nn.functional.normalize(matrix @ matrix)
+        steps += 1
+    return round(steps * seconds)
+
+
+def main() -> None:
+    """Measures and prints the results; fails below the bound."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--stages", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=0.7)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="sharing") as name:
+        sharing = Sharing(Path(name), options.stages, options.seconds)
+        found = {
+            "one process": sharing.rate("one", 1, "--jobs", "1"),
+            "two processes": sharing.rate("two", 2, "--jobs", "1"),
+            "four processes": sharing.rate("four", 4, "--jobs", "1"),
+            "Ray, two workers": sharing.rate("ray", 1, "--on", "ray", "--jobs", "2"),
+        }
+    alone, _ = found["one process"]
+    shares = {way: rate / (alone * min(cores, workers)) for way, (rate, workers) in found.items()}
+    if options.json:
+        print(json.dumps({way: [*found[way], share] for way, share in shares.items()}))
+    else:
+        print(f"{options.stages} independent stages on {cores} cores")
+        for way, (rate, workers) in found.items():
+            print(f"{way:18} {rate:5.2f} per second, {shares[way]:.2f} of ideal, {workers} at work")
+    if min(shares.values()) < LEAST:
+        raise SystemExit(f"below {LEAST} of ideal")
+
+
+if __name__ == "__main__":
+    main()
