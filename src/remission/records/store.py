@@ -14,6 +14,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from remission.disk import PART
@@ -25,6 +26,7 @@ from remission.records.artefacts import (
     set_aside,
 )
 from remission.records.cell import Json
+from remission.records.contents import Contents
 from remission.records.files import (
     ARTEFACTS,
     LITTER,
@@ -64,16 +66,23 @@ class Store:
             it is missing, and refused if it holds other files.
         writer: the name that all processes of one run share, see :meth:`drop_parts`.
         create: whether it is created if it is missing.
+        memory: bytes of artefacts that stay in memory when they were read, those used last.
 
     Raises:
         StoreError: the folder cannot be made, or is no store.
     """
 
     def __init__(
-        self, folder: StorePath | str, writer: str | None = None, *, create: bool = True
+        self,
+        folder: StorePath | str,
+        writer: str | None = None,
+        *,
+        create: bool = True,
+        memory: int = 0,
     ) -> None:
         self.folder = folder = place_of(folder)
         self.writer = writer or uuid.uuid4().hex
+        self._contents = Contents(memory)
         if not create:
             check_still_there(folder)
         mark = folder / STORE_MARK
@@ -198,7 +207,8 @@ class Store:
         """
         artefact = record.artefacts[name]
         try:
-            return read_artefact(self.folder, artefact, record.label)
+            read = partial(read_artefact, self.folder, artefact, record.label)
+            return self._contents.of(artefact.sha256, read)
         except DamagedError:
             set_aside(self.folder, artefact)
             raise
@@ -232,8 +242,8 @@ class Store:
         Raises:
             StoreError: it cannot be written.
         """
-        file = self.record_file(record.kind, record.id)
-        self._write(file, sealed(record.to_json()).encode())
+        text = sealed(record.to_json())
+        self._write(self.record_file(record.kind, record.id), text.encode())
 
     def keep_spec(self, name: str, text: str) -> None:
         """Writes the text of a spec that is run into this store."""
@@ -265,8 +275,7 @@ class Store:
             earlier = versions_to_keep(self.folder)
         except OSError as error:
             raise unreadable(self.folder, error) from error
-        known = {**earlier, **versions}
-        text = sealed_json(dict(sorted(known.items())))
+        text = sealed_json(dict(sorted({**earlier, **versions}.items())))
         self._write(self.folder / VERSIONS_FILE, text.encode())
 
     def drop_parts(self) -> None:

@@ -55,6 +55,18 @@ def test_an_artefact_is_read_from_the_disk_once(
     assert opened.count(file) == 1
 
 
+def test_stages_of_one_bundle_read_the_model_that_they_build_upon_once(
+    record: Record, tmp_path: Path
+) -> None:
+    file = tmp_path / "store" / record.artefacts["weights"].file
+    together, alone = (Store(tmp_path / "store", memory=most) for most in (len(CONTENT), 0))
+    assert [store.read(record, "weights") for store in (together, alone)] == [CONTENT] * 2
+    file.unlink()
+    assert together.read(record, "weights") == CONTENT
+    with pytest.raises(DamagedError, match="missing"):
+        alone.read(record, "weights")
+
+
 def truncate(file: Path) -> None:
     file.write_bytes(CONTENT[:-1])
 

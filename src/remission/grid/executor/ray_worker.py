@@ -18,6 +18,9 @@ from remission.progress import listening
 from remission.records import STORE_MARK, Store
 from remission.records.places import place_of
 
+_MEMORY = 2**28
+"""Bytes of models that the stages of a bundle, which build upon one victim, read once."""
+
 
 @dataclass(frozen=True)
 class StageEnd:
@@ -66,7 +69,8 @@ def compute_stages(stages: list[Stage], setup: Setup, code: str, mailbox: Any) -
     if (why := _refusal(setup, code)) is not None:
         return [StageEnd(stage.id, node, why) for stage in stages]
     _prepare(setup)
-    store, ends = Store(setup.place, setup.writer, create=False), list[StageEnd]()
+    store = Store(setup.place, setup.writer, create=False, memory=_MEMORY)
+    ends = list[StageEnd]()
     for stage in stages:
         if store.find(stage.kind, stage.id) is None:  # else an earlier try of this task stored it
 
