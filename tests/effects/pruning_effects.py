@@ -39,19 +39,23 @@ def rnp_prunes(world: World) -> None:
     """Checks that no run prunes many channels, and that one of three prunes the backdoor.
 
     On so few images the masks single out other channels beside those of the backdoor, so that a
-    drop of 0.3 is allowed; about one run of nine misses the backdoor all the same. The channel of
+    drop of 0.3 is allowed. The model unlearns every image: with the paper's fifth left, all three
+    runs may miss the backdoor of some victims; so, one run of twenty does. The channel of
     :class:`Planted` would be no help: clean images are silent there, so that unlearning them leaves
     no trace in it.
     """
-    method = RNP(epochs=12, lr=0.03, unlearn_lr=0.02, max_drop=0.3, batch_size=32, augment="none")
+    method = RNP(
+        epochs=12, lr=0.03, unlearn_lr=0.05, unlearn_acc=0.0, max_drop=0.3, batch_size=32,
+        augment="none",
+    )  # fmt: skip
     victim = world.victim.model
     models = [method(victim, world.clean, seed=world.seed.child(n)).model for n in range(3)]
     shares = [off(victim, model) for model in models]
     above(max(shares), 0.0)
-    below(max(shares), 0.3)
-    rates = min((world.rates(model) for model in models), key=lambda each: each.asr.value)
-    below(rates.asr.value, 0.5, rates)
-    above(rates.clean_acc.value, 0.5, rates)
+    below(max(shares), 0.35)
+    rates = [world.rates(model) for model in models]
+    below(min(each.asr.value for each in rates), 0.5, rates)
+    above(sum(each.clean_acc.value for each in rates) / 3, 0.5, rates)
 
 
 class Planted(Classifier):
@@ -145,15 +149,14 @@ def fp_prunes(world: World) -> None:
 
 
 def anp_prunes(world: World) -> None:
-    """Checks that a channel that noise wakes goes, and few others with it.
+    """Checks that a channel that noise wakes is among the first to go.
 
     The victim of the other checks has its backdoor spread over so many channels that the masks of
-    some first weights never single it out.
+    some first weights never single it out. Eight channels are a hundredth of all: where as many go
+    as clean images allow, pruning may raise the ASR, since the model becomes worse.
     """
     victim = planted(world)
-    method = ANP(iterations=100, lr=0.5, eps=0.2, max_drop=0.1, batch_size=32, augment="none")
-    model = pruned(world, method, victim.model)
-    below(off(victim.model, model), 0.4)
-    rates = world.rates(model, victim)
+    method = ANP(iterations=100, lr=0.5, eps=0.2, channels=8, batch_size=32, augment="none")
+    rates = world.rates(pruned(world, method, victim.model), victim)
     below(rates.asr.value, 0.3, rates)
-    above(rates.clean_acc.value, 0.6, rates)
+    above(rates.clean_acc.value, 0.8, rates)
