@@ -22,9 +22,9 @@ from pathlib import Path
 
 LEAST = 0.85
 """The smallest share of the ideal rate that is accepted."""
-ENDS = "REMISSION_SHARING_ENDS"
-"""Names the folder in which each stage leaves a file when it ends."""
-STEPS = "REMISSION_SHARING_STEPS"
+METHODS = Path(__file__).parents[1] / "tools" / "stand_ins.py"
+"""Replaces what stages compute; reads the two variables below."""
+STEPS, ENDS = "REMISSION_STAND_IN_STEPS", "REMISSION_STAND_IN_ENDS"
 SPEC = """
 name = "sharing"
 dataset = "digits"
@@ -43,52 +43,6 @@ size = 2
 margin = 0
 poison_rate = 0.1
 """
-STAND_INS = '''
-import os
-import time
-import uuid
-from pathlib import Path
-
-import torch
-
-from remission.grid.stages import kinds
-from remission.grid.stages.result import StageResult
-from remission.intervals import Rate
-from remission.method import method
-from remission.metrics import Rates
-from remission.purifiers.base import CleanPurifier
-from remission.records.kinds import KINDS
-
-
-@method
-class StandIn(CleanPurifier):
-    """A file of methods must hold one."""
-
-    name = "stand_in"
-    paper = "none"
-
-    def purify(self, model, clean, *, seed):
-        return model
-
-
-def busy(inputs):
-    stage = inputs.stage
-    kind, rate = KINDS[stage.kind], Rate(1, 2)
-    if stage.kind == "victim":
-        matrix = torch.randn(200, 200)
-        for _ in range(int(os.environ["REMISSION_SHARING_STEPS"])):
-            matrix = torch.nn.functional.normalize(matrix @ matrix)
-        name = f"{stage.id} {os.getpid()} {time.time():.6f} {uuid.uuid4().hex}"
-        (Path(os.environ["REMISSION_SHARING_ENDS"]) / name).touch()
-    return StageResult(
-        files={"model.safetensors": stage.id.encode()} if kind.stores_weights else {},
-        rates=Rates(clean_acc=rate, asr=rate, robust_acc=rate) if kind.measures else None,
-    )
-
-
-for name in kinds._FUNCTIONS:
-    kinds._FUNCTIONS[name] = busy
-'''
 
 
 class Sharing:
@@ -102,10 +56,9 @@ class Sharing:
 
     def __init__(self, folder: Path, stages: int, seconds: float) -> None:
         self.folder, self.stages = folder, stages
-        self.spec, self.methods = folder / "sharing.toml", folder / "stand_ins.py"
+        self.spec = folder / "sharing.toml"
         seeds = ", ".join(map(str, range(stages)))
         self.spec.write_text(SPEC.format(seeds=seeds), encoding="utf-8")
-        self.methods.write_text(STAND_INS, encoding="utf-8")
         self.steps = steps_in(seconds)
 
     def rate(self, name: str, processes: int, *options: str) -> tuple[float, int]:
@@ -117,7 +70,7 @@ class Sharing:
         ends = self.folder / f"{name}-ends"
         ends.mkdir()
         command = [sys.executable, "-m", "remission", "run", str(self.spec)]
-        command += ["--store", str(self.folder / name), "--methods", str(self.methods)]
+        command += ["--store", str(self.folder / name), "--methods", str(METHODS)]
         command += ["--device", "cpu", "--quiet", *options]
         environment = os.environ | {ENDS: str(ends), STEPS: str(self.steps), "OMP_NUM_THREADS": "1"}
         running = [
@@ -140,7 +93,7 @@ def steps_in(seconds: float) -> int:
     import torch
 
     torch.set_num_threads(1)
-    matrix, steps, began = torch.randn(200, 200), 0, time.perf_counter()
+    matrix, steps, began = torch.ones(200, 200), 0, time.perf_counter()
     while time.perf_counter() - began < 1.0:
         matrix = torch.nn.functional.normalize(matrix @ matrix)
         steps += 1

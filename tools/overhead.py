@@ -34,38 +34,7 @@ from remission.grid.spec import Spec, read_spec
 from remission.user_methods import use_methods
 from scale import ROOT
 
-STAND_INS = '''
-from remission.grid.stages import kinds
-from remission.grid.stages.result import StageResult
-from remission.intervals import Rate
-from remission.method import method
-from remission.metrics import Rates
-from remission.purifiers.base import CleanPurifier
-from remission.records.kinds import KINDS
-
-
-@method
-class StandIn(CleanPurifier):
-    """A file of methods must hold one."""
-
-    name = "stand_in"
-    paper = "none"
-
-    def purify(self, model, clean, *, seed):
-        return model
-
-
-def constant(inputs):
-    kind, rate = KINDS[inputs.stage.kind], Rate(1, 2)
-    return StageResult(
-        files={"model.safetensors": inputs.stage.id.encode()} if kind.stores_weights else {},
-        rates=Rates(clean_acc=rate, asr=rate, robust_acc=rate) if kind.measures else None,
-    )
-
-
-for name in kinds._FUNCTIONS:
-    kinds._FUNCTIONS[name] = constant
-'''
+STAND_INS = ROOT / "tools" / "stand_ins.py"
 """The functions of all stages, replaced where this file of methods is used."""
 
 
@@ -142,13 +111,12 @@ def s3_bucket() -> Iterator[str]:
 
 def measure(folder: Path, seeds: int, jobs: int, *, ray: bool, s3: bool) -> dict[str, float]:
     """Returns what was run -> seconds on the clock, and how many stages there were."""
-    methods, file, store = folder / "stand_ins.py", folder / "spec.toml", folder / "store"
-    methods.write_text(STAND_INS, encoding="utf-8")
+    file, store = folder / "spec.toml", folder / "store"
     spec = write_spec(file, seeds)
     plan = list[Stage]()
     out = {"plan": timed(lambda: plan.extend(plan_of(spec)))}
     out["stages"] = len(plan)
-    use: list[str | Path] = ["--methods", methods, "--device", "cpu"]
+    use: list[str | Path] = ["--methods", STAND_INS, "--device", "cpu"]
     out["run"] = command("run", file, "--store", store, "--jobs", str(jobs), *use)
     out["run again"] = command("run", file, "--store", store, "--jobs", str(jobs), *use)
     out["status"] = command("status", store)
@@ -158,7 +126,7 @@ def measure(folder: Path, seeds: int, jobs: int, *, ray: bool, s3: bool) -> dict
         other = folder / "ray"
         on = ["--on", "ray", "--jobs", str(jobs)]
         out["ray"] = command("run", file, "--store", other, *on, *use)
-    use_methods(methods)
+    use_methods(STAND_INS)
     small = write_spec(folder / "small.toml", max(1, seeds // 10))
     out["few stages"] = len(plan_of(small))
     for name in ("memory", "memory again"):
