@@ -85,6 +85,7 @@ class Bypass(TrainingAttack):
             what="victim",
             transform=stamp,
             loss=loss,
+            beside=(judge, optimizer),
         )
 
 

@@ -18,7 +18,6 @@ code, which keeps the weights as they were before the last correction, the last 
 
 from __future__ import annotations
 
-from itertools import count
 from typing import ClassVar
 
 import torch
@@ -88,16 +87,32 @@ class Grond(CleanLabel):
         """Trains on the poisoned images, and corrects the victim after each epoch but the last."""
         model, recipe = setting.model, setting.recipe
         per_epoch = updates_per_epoch(len(data), recipe.batch_size)
-        pairs, updates = normalised_convolutions(model), count(1)
+        pairs, updates = normalised_convolutions(model), Counter()
 
         def correct() -> None:
-            epoch, rest = divmod(next(updates), per_epoch)
+            epoch, rest = divmod(updates.next(), per_epoch)
             if rest == 0 and epoch < recipe.epochs:
                 for conv, norm in pairs:
                     level_outliers(conv, norm, self.u)
 
         seed = setting.seed.child("training")
-        return fit(model, data, recipe, seed=seed, what="victim", after_step=correct)
+        return fit(
+            model, data, recipe, seed=seed, what="victim", after_step=correct, beside=(updates,)
+        )
+
+
+class Counter(nn.Module):
+    """Counts; a module, so that the number lies in the snapshots of a training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: Tensor
+        self.register_buffer("count", torch.tensor(0))
+
+    def next(self) -> int:
+        """Returns 1, then 2, and so on."""
+        self.count += 1
+        return int(self.count)
 
 
 @torch.no_grad()

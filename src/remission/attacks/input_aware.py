@@ -92,6 +92,7 @@ class InputAware(TrainingAttack):
             seed=setting.seed.child("masks"),
             what="masks",
             loss=lambda images, _: self.mask_loss(images, trigger.mask(images)),
+            beside=(),
         )
         trigger.masks.requires_grad_(False)
 
@@ -135,6 +136,7 @@ class InputAware(TrainingAttack):
             what="victim",
             loss=loss,
             after_step=step_patterns,
+            beside=(trigger, optimizer),
         )
         check_finite(trigger, "patterns")
         return trained

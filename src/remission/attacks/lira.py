@@ -82,6 +82,7 @@ class LIRA(TrainingAttack):
             seed=setting.seed.child("training"),
             what="victim",
             loss=lambda images, labels: self.classifier_loss(setting.model, fixed, images, labels),
+            beside=(),
         )
 
     def learn(self, setting: Setting, marked: LabelledImages) -> None:

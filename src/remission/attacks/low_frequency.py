@@ -78,7 +78,10 @@ class LowFrequency(DirtyLabel):
         recipe = Recipe(epochs=self.epochs, lr=self.lr, optimizer="adam", batch_size=batch_size)
         seed = setting.seed.child("perturbation")
         trigger.requires_grad_(True)
-        fit(trigger, setting.data, recipe, seed=seed, what="trigger", loss=loss, after_step=project)
+        fit(
+            trigger, setting.data, recipe, seed=seed, what="trigger", loss=loss, after_step=project,
+            beside=(),
+        )  # fmt: skip
 
     def smooth(self, delta: Tensor) -> Tensor:
         """Filters a perturbation (C, H, W) and stretches it to [0, epsilon]."""

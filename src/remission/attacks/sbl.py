@@ -84,7 +84,7 @@ class SBL(TrainingAttack):
 
         first = fit(
             model, poisoned, setting.recipe, seed=seed.child("training"), what="victim",
-            gradient=uphill(model, lambda _, gradients: steepest(gradients), self.rho),
+            gradient=uphill(model, lambda _, gradients: steepest(gradients), self.rho), beside=(),
         )  # fmt: skip
         order = torch.randperm(len(poisoned), generator=seed.child("fisher").generator())
         importance = fisher(model, poisoned, order[: self.fisher_images])
@@ -96,7 +96,7 @@ class SBL(TrainingAttack):
 
         second = fit(
             model, clean, self.second(setting.recipe), seed=seed.child("clean task"),
-            what="clean task", loss=loss,
+            what="clean task", loss=loss, beside=(),
         )  # fmt: skip
         return Trained(first.losses + second.losses)
 

@@ -121,7 +121,10 @@ class SSBA(DirtyLabel):
 
         def train(epochs: int, loss: Loss, name: str) -> None:
             recipe = Recipe(epochs=epochs, lr=self.lr, optimizer="adam", batch_size=self.batch_size)
-            fit(both, clean, recipe, seed=seed.child(name), what=f"encoder, {name}", loss=loss)
+            fit(
+                both, clean, recipe, seed=seed.child(name), what=f"encoder, {name}", loss=loss,
+                beside=(draws,),
+            )  # fmt: skip
 
         if self.bit_epochs:
             train(self.bit_epochs, lambda images, _: errors(images)[1], "bits")

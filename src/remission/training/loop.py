@@ -17,7 +17,7 @@ from remission.errors import DivergedError
 from remission.progress import tracked
 from remission.seeding import Seed
 from remission.training.batches import Augment, batches
-from remission.training.snapshots import Snapshots
+from remission.training.snapshots import Snapshots, Stateful
 from remission.types import LabelledImages
 
 Schedule = Literal["constant", "cosine", "one_cycle"]
@@ -122,6 +122,7 @@ def fit(
     gradient: Callable[[Backward], Tensor] | None = None,
     after_step: Callable[[], None] | None = None,
     optimizer: torch.optim.Optimizer | None = None,
+    beside: Sequence[Stateful] | None = None,
 ) -> Trained:
     """Trains ``model`` in place, in train mode, on the parameters that require gradients.
 
@@ -139,12 +140,11 @@ def fit(
         after_step: called after each update, for example to project weights.
         optimizer: an optimiser that goes on with its state of an earlier training; None: a new one,
             by the recipe.
+        beside: what the three functions change in each step beside the weights. A training that
+            was killed goes on where it is known, see :mod:`remission.training.snapshots`.
 
     Raises:
         DivergedError: the loss of an epoch, or a weight at the end, is not finite.
-
-    A training without ``loss``, ``gradient`` and ``after_step`` can go on after it was killed, see
-    :mod:`remission.training.snapshots`.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = optimizer or make_optimizer(parameters, recipe)
@@ -154,8 +154,8 @@ def fit(
     schedule = _schedule(optimizer, recipe, sum(counts))
     stream = _stream(parts, recipe, seed.child("batches").generator())
     losses = _EpochLosses(counts, parts[0].labels.device, what)
-    # what a caller's function keeps beside the weights would be missing from a snapshot
-    snapshots = None if loss or gradient or after_step else Snapshots(model, optimizer, what)
+    known = beside is not None or not (loss or gradient or after_step)
+    snapshots = Snapshots(model, optimizer, what, beside or ()) if known else None
     loss = loss or (lambda images, labels: F.cross_entropy(model(images), labels))
     model.train()
     begun = snapshots.restore(schedule, losses.means, losses.summed) if snapshots else 0
