@@ -80,7 +80,7 @@ class Sharing:
         if any(process.wait() for process in running):
             raise SystemExit(f"{name}: a run failed")
         found = [file.name.split() for file in ends.iterdir()]
-        if sorted({entry[0] for entry in found}) != sorted(entry[0] for entry in found):
+        if len({entry[0] for entry in found}) < len(found):
             raise SystemExit(f"{name}: a stage was computed twice")
         if len(found) != self.stages:
             raise SystemExit(f"{name}: {len(found)} of {self.stages} stages were computed")
@@ -92,11 +92,13 @@ def steps_in(seconds: float) -> int:
     """Returns how many steps of the stand-in's arithmetic take that long on one thread."""
     import torch
 
+    from remission.user_methods import executed, read_python
+
     torch.set_num_threads(1)
-    matrix, steps, began = torch.ones(200, 200), 0, time.perf_counter()
+    multiply, steps, began = executed(read_python(METHODS)).multiply, 0, time.perf_counter()
     while time.perf_counter() - began < 1.0:
-        matrix = torch.nn.functional.normalize(matrix @ matrix)
-        steps += 1
+        multiply(10)
+        steps += 10
     return round(steps * seconds)
 
 

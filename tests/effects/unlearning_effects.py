@@ -19,19 +19,22 @@ def purified(world: World, method: Purifier) -> Rates:
     return world.rates(method(world.victim.model, world.clean, seed=world.seed).model)
 
 
+def three_runs(world: World, method: Purifier) -> list[Rates]:
+    """Returns the victim's rates after ``method`` with each of three seeds."""
+    seeds = [world.seed.child("run", number) for number in range(3)]
+    victim = world.victim.model
+    return [world.rates(method(victim, world.clean, seed=seed).model) for seed in seeds]
+
+
 def nad_erases_what_fine_tuning_keeps(world: World) -> None:
     """Checks that the attention removes the backdoor, which training without it mostly leaves.
 
     Both are the means of three runs: a single run of either differs by up to 60 points.
     """
     method = NAD(lr=0.03, batch_size=32, augment="none")
-
-    def runs(each: NAD) -> list[Rates]:
-        seeds = [world.seed.child("run", number) for number in range(3)]
-        victim = world.victim.model
-        return [world.rates(each(victim, world.clean, seed=seed).model) for seed in seeds]
-
-    with_attention, without = runs(method), runs(replace(method, betas=(0.0,)))
+    with_attention, without = (
+        three_runs(world, each) for each in (method, replace(method, betas=(0.0,)))
+    )
     erased, left = (sum(r.asr.value for r in rates) / 3 for rates in (with_attention, without))
     below(erased, 0.5 * left, with_attention, without)
     above(min(rates.clean_acc.value for rates in with_attention), 0.85, with_attention)
@@ -43,8 +46,7 @@ def i_bau_unlearns(world: World) -> None:
     The mean of three runs: one run of ten ends at an ASR of up to 0.6, and most at less than 0.1.
     """
     method = IBAU(rounds=25, lr=5e-3, batch_size=32, norm_bound=1.5, iterations=2, share=0.3)
-    victim, seeds = world.victim.model, [world.seed.child("run", number) for number in range(3)]
-    rates = [world.rates(method(victim, world.clean, seed=seed).model) for seed in seeds]
+    rates = three_runs(world, method)
     below(sum(each.asr.value for each in rates) / 3, 0.5, rates)
     above(sum(each.clean_acc.value for each in rates) / 3, 0.5, rates)
 
