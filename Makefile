@@ -1,11 +1,11 @@
-# make demo | make test | make test-older | make test-device | make check | make wheel | make bench | make claims | make docs | make site
+# make demo | make test | make test-older | make matrix | make test-device | make check | make wheel | make bench | make claims | make docs | make site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-older test-device check wheel format bench claims docs site links clean
+.PHONY: demo test test-older matrix test-device check wheel format bench claims docs site links clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "remission needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -19,6 +19,9 @@ demo: $(STAMP)          ## fetch the data, run the quickstart, print its table, 
 
 test: $(STAMP)          ## all tests but the claims and those on a pretended device
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims" --ignore tests/device
+
+matrix: $(STAMP)        ## the same under every order of summation that this processor has; takes hours
+	$(BIN)/python tools/matrix.py build/matrix
 
 test-device: $(STAMP)   ## every method on a pretended accelerator, which finds tensors on two devices
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims" tests/device

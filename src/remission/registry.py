@@ -254,13 +254,12 @@ def _make_base(table: object, where: str) -> Purifier:
 
 
 def catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Describes every method of the package with its parameters, as ``remission methods`` does.
+    """Describes every method with its parameters, also those of files that were used.
 
-    ``catalogue.json`` holds the result, so that showing it does not import torch.
+    ``catalogue.json`` holds those of the package, so that showing them does not import torch.
     """
     methods = {
-        f"{kind}s": [describe(cls) for _, cls in sorted(table.items())]
-        for kind, table in _TABLES.items()
+        f"{kind}s": [describe(cls) for _, cls in sorted(known(kind).items())] for kind in _TABLES
     }
     methods["models"] = describe_models()
     return methods

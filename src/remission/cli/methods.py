@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +22,13 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def read_catalogue() -> dict[str, list[dict[str, Any]]]:
-    """Reads the catalogue of methods and data sets; imports no method, so that it is quick."""
+def read_catalogue(files: Sequence[Path] = ()) -> dict[str, list[dict[str, Any]]]:
+    """Reads the catalogue of methods and data sets; imports no method, so that it is quick.
+
+    Args:
+        files: of the user's own methods; where there are any, they are executed, and every method
+            is imported.
+    """
     from remission.data.catalogue import CATALOGUE
 
     datasets: list[dict[str, Any]] = [
@@ -34,7 +41,17 @@ def read_catalogue() -> dict[str, list[dict[str, Any]]]:
         }
         for source in CATALOGUE.values()
     ]
-    return {**methods_by_kind(), "datasets": datasets}
+    return {**(_with_own(files) if files else methods_by_kind()), "datasets": datasets}
+
+
+def _with_own(files: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
+    """Describes the methods of the package and those of the user's files."""
+    from remission.registry import catalogue
+    from remission.user_methods import use_methods
+
+    for file in files:
+        use_methods(file)
+    return catalogue()
 
 
 def methods(
@@ -49,9 +66,17 @@ def methods(
     format: Annotated[
         Format, typer.Option(help="Print text for people or JSON for programs.")
     ] = Format.TEXT,
+    methods: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="A Python file with methods of your own, which are listed as well; it is "
+            "executed. The option can be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """List every method with its parameters, defaults, needs and paper."""
-    entries_by_kind = read_catalogue()
+    entries_by_kind = read_catalogue(methods or ())
     if which:
         entries_by_kind = _only(entries_by_kind, which)
     if format is Format.JSON:
@@ -80,7 +105,8 @@ def _only(
             *entries_by_kind,
             *(entry["name"] for entries in entries_by_kind.values() for entry in entries),
         }
-        raise SpecError(f"nothing is called '{which}'", closest(which, names))
+        hint = f"{closest(which, names)}; methods of your own: --methods FILE.py"
+        raise SpecError(f"nothing is called '{which}'", hint)
     return {kind: entries for kind, entries in matches.items() if entries}
 
 

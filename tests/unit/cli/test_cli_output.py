@@ -193,3 +193,26 @@ def test_methods_of_one_name() -> None:
         "inversions": ["bti_dbf"],
         "purifiers": ["bti_dbf"],
     }
+
+
+@pytest.mark.usefixtures("forgotten_methods")
+def test_methods_of_a_file_are_listed_with_those_of_the_package() -> None:
+    halving = str(Path(__file__).parents[3] / "examples/halving.py")
+    told = remission("methods", "purifiers", "--format", "json", "--methods", halving)
+    entries = {entry["name"]: entry for entry in json.loads(told.out)["purifiers"]}
+    assert {"ft", "halving"} <= set(entries)
+    assert entries["halving"]["parameters"] == [
+        {
+            "name": "factor",
+            "default": 0.5,
+            "allowed": "number > 0, <= 1",
+            "meaning": "What the weights are multiplied by.",
+        }
+    ]
+
+
+def test_a_method_that_no_file_defines_is_asked_for_with_its_file() -> None:
+    told = remission("methods", "halving")
+    assert told.status == 2
+    assert "nothing is called 'halving'" in told.err
+    assert told.err.rstrip().endswith("methods of your own: --methods FILE.py")

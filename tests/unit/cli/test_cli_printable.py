@@ -27,9 +27,11 @@ def test_the_lines_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert told.lines == [
         "0 stages computed, 0 were stored already",
         f"remission: ft failed: {SHOWN}",
+        f"see: remission status {shlex.quote(store)}, with their last output",
         f"see: remission table {shlex.quote(store)}",
     ]
     assert shlex.split(told.lines[-1])[-1] == store
+    assert shlex.split(told.lines[-2])[-5] == f"{store},"
 
 
 def test_the_line_of_a_stage_and_of_the_status(tmp_path: Path) -> None:
