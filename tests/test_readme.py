@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -57,3 +58,27 @@ def test_what_the_reading_guide_names_is_there() -> None:
     for name in re.findall(r"`([\w/]+\.py)`", text):
         places = [ROOT / "src" / "remission" / name, ROOT / name]
         assert any(place.is_file() for place in places), name
+
+
+def test_the_record_in_the_reading_guide_is_the_stored_one() -> None:
+    """The guide shortens the record: each value that it shows is stored, ``...`` stands for more."""
+    text = (ROOT / "docs" / "reading-the-code.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.+?)```", text, re.DOTALL)
+    shown = json.loads(block)
+    place = ROOT / f"results/quickstart/records/{shown['kind']}/{shown['id']}.json"
+    _holds(json.loads(place.read_text(encoding="utf-8")), shown)
+
+
+def _holds(stored: object, shown: object) -> None:
+    if isinstance(shown, dict):
+        assert isinstance(stored, dict)
+        for key in shown.keys() - {"..."}:
+            _holds(stored[key], shown[key])
+    elif isinstance(shown, str):
+        assert isinstance(stored, str)
+        assert stored.startswith(shown.removesuffix("..."))
+    elif isinstance(shown, float):
+        assert isinstance(stored, float)
+        assert round(stored, 4) == shown or round(stored, 1) == shown
+    else:
+        assert stored == shown

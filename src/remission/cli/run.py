@@ -214,7 +214,8 @@ def compute(
         count = len(outcome.skipped)
         print(f"remission: {count} stages that build upon these were skipped", file=sys.stderr)
     if outcome.failed and not quiet:
-        print(f"see: remission status {shlex.quote(store)}, with their last output", file=sys.stderr)
+        status = f"remission status {shlex.quote(store)}"
+        print(f"see: {status}, with their last output", file=sys.stderr)
     return outcome
 
 

@@ -54,7 +54,8 @@ class Spec(BaseModel):
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
     """The whole grid is computed once per seed: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Precision of forward passes; auto: bf16 where the processor multiplies it faster."""
+    """Precision of forward passes: fp32, bf16, or auto (bf16 where the processor multiplies it
+    faster)."""
     split: SplitSection = SplitSection()
     """Sizes of the disjoint sets of images."""
     victim: VictimSection = VictimSection()
