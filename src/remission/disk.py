@@ -40,6 +40,28 @@ def write_whole(file: Path, chunks: Iterable[bytes], *, writer: str = "") -> Non
         raise
 
 
+def obstacle(file: Path) -> tuple[str, str] | None:
+    """Says what keeps a user's file from being written, before work is done for it.
+
+    A link or a special file, such as ``/dev/null``, would be replaced (:func:`write_whole`).
+
+    Returns:
+        The problem and its remedy; None where the file can be written.
+    """
+    parent = file.absolute().parent
+    if file.is_dir():
+        return f"'{file}' is a folder", "name a file"
+    if not parent.is_dir():
+        problem = f"the folder '{file.parent}' for '{file.name}' does not exist"
+        return problem, "create it, or name a file in a folder that exists"
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        return f"'{file}' is a link or a special file, which would be replaced", "name another file"
+    if not os.access(parent, os.W_OK):
+        problem = f"'{file}' cannot be written, as nothing may be written to its folder"
+        return problem, "name a file in another folder"
+    return None
+
+
 def cache_home() -> Path | None:
     """Returns ``$XDG_CACHE_HOME/remission`` or ``~/.cache/remission``; None without a home."""
     common = os.environ.get("XDG_CACHE_HOME")

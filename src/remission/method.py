@@ -159,6 +159,12 @@ def from_table(cls: type[T], table: dict[str, Any], where: str) -> T:
         return cls(**table)
     except ValidationError as error:
         raise SpecError(*explain(error, where, cls)) from error
+    except UserError:
+        raise
+    except Exception as error:  # of the checks in a user's own method
+        raise SpecError(
+            f"{where}: {type(error).__name__}: {error}", "change a value, or mend the method"
+        ) from error
 
 
 def explain(error: ValidationError, where: str, cls: type) -> tuple[str, str]:
@@ -181,9 +187,17 @@ def explain(error: ValidationError, where: str, cls: type) -> tuple[str, str]:
         dict.fromkeys((m[0].lower() + m[1:]).removeprefix("value error, ") for m in rivals)
     )
     return (
-        f"{where}: '{key}' is {got!r}" if key else f"{where}: {got!r}",
+        f"{where}: '{key}' is {_shown(got)}" if key else f"{where}: {_shown(got)}",
         f"{text}" if "should" in text or "must" in text else f"allowed: {text}",
     )
+
+
+def _shown(value: object) -> str:
+    """Returns a wrong value as text; Python writes no number of thousands of digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _wanted(complaint: ErrorDetails, cls: type) -> str:
@@ -243,7 +257,11 @@ def _meanings(cls: type) -> dict[str, str]:
     """
     if not dataclasses.is_dataclass(cls):
         return {}
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body  # type: ignore[attr-defined]
+    try:
+        source = inspect.getsource(cls)
+    except (OSError, TypeError):  # a class that a call made
+        return {}
+    body = ast.parse(textwrap.dedent(source)).body[0].body  # type: ignore[attr-defined]
     return {
         declared.target.id: " ".join(below.value.value.split())
         for declared, below in pairwise(body)

@@ -16,6 +16,7 @@ import linecache
 import sys
 import tokenize
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.abc import SourceLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -25,7 +26,7 @@ from types import CodeType, ModuleType
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from remission.errors import SpecError
+from remission.errors import SpecError, UserError
 from remission.method import Method, from_table
 from remission.names import composed, on_disk
 from remission.registry import set_own
@@ -170,14 +171,35 @@ def executed(file: MethodFile) -> ModuleType:
     # pydantic looks up docstrings of parameters: in the text as it was read, not in the file
     linecache.cache[file.path] = (len(file.text), None, lines, file.path)
     try:
-        loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever is wrong in the file is the user's to mend
+        with own_mistakes(file):
+            loader.exec_module(module)
+    except SpecError:
         del sys.modules[module.__name__]
-        where = line_of(error, file.path)
-        raise SpecError(
-            f"'{file.path}'{where}: {type(error).__name__}: {error}", "mend the file"
-        ) from error
+        raise
     return module
+
+
+@contextlib.contextmanager
+def own_mistakes(*files: MethodFile) -> Iterator[None]:
+    """Turns any exception that code of a user's file raises into an error that names the line.
+
+    Args:
+        files: whose code is called; without any, the files that were used, and an exception that
+            arose in none of them is raised as it is.
+
+    Raises:
+        SpecError: the code raised an exception.
+    """
+    try:
+        yield
+    except (UserError, ValidationError):
+        raise
+    except (Exception, SystemExit) as error:  # whatever is wrong in the file is the user's to mend
+        for file in files or used():
+            if (line := line_of(error, file.path)) or files:
+                what = f"'{file.path}'{line}: {type(error).__name__}: {error}"
+                raise SpecError(what, "mend the file") from error
+        raise
 
 
 def line_of(error: BaseException, path: str) -> str:
@@ -252,9 +274,10 @@ def _check(cls: type[Method], file: MethodFile) -> None:
                 f"{where} has a parameter '{field}', which means something else in a spec",
                 "give it another name",
             )
-    with contextlib.suppress(ValidationError):  # a parameter without a default: nothing to try
-        values = cls().parameters()
+    with contextlib.suppress(ValidationError), own_mistakes(file):
+        values = cls().parameters()  # where one has no default, there is nothing to try
         from_table(cls, json.loads(json.dumps(values)), f"{where}: its defaults, stored as JSON")
+        cls.facts()
 
 
 def _version(cls: type[Method], file: MethodFile) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from remission.disk import write_whole
+from remission.disk import obstacle, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -64,3 +64,23 @@ def test_a_new_file_may_be_read_by_whom_the_mask_allows(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_keeps_a_file_from_being_written(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "old")
+    os.mkfifo(tmp_path / "pipe")
+    assert obstacle(tmp_path / "old") is None
+    assert obstacle(tmp_path / "new") is None
+    for name, words in {
+        ".": "is a folder",
+        "no/new": "does not exist",
+        "old/new": "does not exist",
+        "link": "is a link or a special file",
+        "pipe": "is a link or a special file",
+    }.items():
+        found = obstacle(tmp_path / name)
+        assert found is not None, name
+        assert words in found[0]
+    assert obstacle(Path("/dev/null")) is not None
+    assert (tmp_path / "link").is_symlink()

@@ -302,3 +302,39 @@ def test_two_files_may_not_share_a_name(tmp_path: Path, halving: Path) -> None:
 def test_the_documentation_shows_the_example_as_it_is() -> None:
     page = (ROOT / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
     assert f"```python\n{EXAMPLE.read_text(encoding='utf-8')}```" in page
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "    def purify",
+            "    def __post_init__(self) -> None:\n        1 / 0\n\n    def purify",
+            "ZeroDivisionError",
+        ),
+        (
+            "    def purify",
+            "    @classmethod\n    def facts(cls):\n        return {}['x']\n\n    def purify",
+            "KeyError",
+        ),
+    ],
+)
+def test_a_mistake_outside_of_a_stage_costs_one_line(
+    halving: Path, old: str, new: str, words: str
+) -> None:
+    change(halving, old, new)
+    with pytest.raises(SpecError, match=words) as caught:
+        own.use_methods(halving)
+    assert "line" in str(caught.value)
+    assert caught.value.remedy == "mend the file"
+
+
+def test_a_check_that_fails_for_a_value_costs_one_line(halving: Path, tmp_path: Path) -> None:
+    check = (
+        "    def __post_init__(self) -> None:\n        1 / (self.factor - 0.25)\n\n    def purify"
+    )
+    change(halving, "    def purify", check)
+    told = run(write_spec(tmp_path, more=TABLE), tmp_path / "s", "--methods", str(halving))
+    assert told.status == 2
+    assert "ZeroDivisionError" in told.lines[-1]
+    assert "change a value, or mend the method" in told.lines[-1]

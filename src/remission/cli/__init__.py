@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import gc
-import io
-import json
 import os
 import sys
 from pathlib import Path
@@ -28,6 +25,7 @@ from remission.cli.report import report
 from remission.cli.run import run
 from remission.cli.slurm import slurm
 from remission.cli.status import status
+from remission.cli.streams import mend_streams
 from remission.cli.table import TableCommand, table
 from remission.errors import DivergedError, UserError
 
@@ -68,7 +66,8 @@ def main() -> None:
     gc.set_threshold(_ALLOCATIONS)
     interruption = Interruption()
     interruption.install()
-    _mend_streams()
+    command = "".join(sys.argv[1:2])
+    mend_streams(may_lose_reader=command not in _PRINTING)
     try:
         status = app(standalone_mode=False, prog_name="remission")
     except UserError as error:
@@ -93,8 +92,8 @@ def main() -> None:
         status = _cannot_write(error)
     if status == 130:
         interruption.ignore_further()
-        after = _INTERRUPTED.get("".join(sys.argv[1:2]), _STORED)
-        print(f"remission: interrupted; {after}", file=sys.stderr)
+        after = f"; {_INTERRUPTED[command]}" if command in _INTERRUPTED else ""
+        print(f"remission: interrupted{after}", file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -105,37 +104,11 @@ def main() -> None:
 _ALLOCATIONS = 50_000
 """New objects after which Python looks for garbage; its own number is below 2,000."""
 _STORED = "all finished stages are stored, and the same command goes on"
-_INTERRUPTED = {"purify": "nothing was written", "audit": "nothing was written"}
-"""Command -> what is said after an interruption, where nothing is stored."""
-
-
-def _mend_streams() -> None:
-    """Makes sure that neither a closed stream nor a letter that it cannot write ends a run.
-
-    Results in a pipe or a file are UTF-8 whatever the locale, unless PYTHONIOENCODING asks for
-    another encoding. A letter that an encoding lacks is written as JSON escapes it.
-    """
-    codecs.register_error(_ESCAPED, _escape)
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
-        elif isinstance(stream, io.TextIOWrapper):
-            free = name == "stdout" and not stream.isatty()
-            utf8 = free and not os.environ.get("PYTHONIOENCODING")
-            stream.reconfigure(encoding="utf-8" if utf8 else None, errors=_ESCAPED)
-
-
-_ESCAPED = "remission-escaped"
-"""The name by which streams know :func:`_escape`."""
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Returns the JSON escapes of the letters that an encoding lacks, and where to go on."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    letters = error.object[error.start : error.end]
-    return json.dumps(letters, ensure_ascii=True)[1:-1], error.end
+_UNWRITTEN = "no file was left half-written"
+_INTERRUPTED = {"run": _STORED, "demo": _STORED, "purify": _UNWRITTEN, "audit": _UNWRITTEN}
+"""Command -> what is said after an interruption."""
+_PRINTING = {"table", "status", "methods", "inspect", "slurm"}
+"""Commands whose whole result is printed: without a reader there is nothing left to do."""
 
 
 def _cannot_write(error: OSError) -> int:

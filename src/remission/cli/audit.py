@@ -20,6 +20,7 @@ from remission.cli.suspect import (
     SizeOption,
     StdOption,
     check_outputs,
+    code_of,
     images_of,
     opened,
     print_reading,
@@ -84,7 +85,8 @@ def audit(
     """Say whether a model has a backdoor, and how deep a purified model's safety is."""
     from remission.cli.progress import waiting
 
-    check_outputs([output, json_file], [suspect, purified, trigger])
+    read = [suspect, purified, trigger, code_of(arch), code_of(purified_arch)]
+    check_outputs([output, json_file], read)
     with waiting(quiet, "reading the models and the images"):
         from remission.audit.auditing import Auditor
         from remission.audit.given_trigger import given_trigger

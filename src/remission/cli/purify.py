@@ -24,6 +24,7 @@ from remission.cli.suspect import (
     SizeOption,
     StdOption,
     check_outputs,
+    code_of,
     images_of,
     opened,
     print_reading,
@@ -97,7 +98,7 @@ def purify(
     from remission.cli.progress import waiting
 
     outputs = _Outputs(output, like_source, report, json_file)
-    check_outputs(outputs.named(), [model])
+    check_outputs(outputs.named(), [model, code_of(arch)])
     purifier = purifier_of(method, settings or [])
     with waiting(quiet, "reading the model and the images"):
         from remission.audit.purification import SuspectPurifier

@@ -42,6 +42,8 @@ def report(
     if pdf is not None:  # before the work for the page
         browser = find_browser()
         check_place(pdf, [place])
+        if output is not None and output.resolve() == pdf.resolve():
+            raise UserError(f"'{pdf}' would be written twice", "name different files")
     with tempfile.TemporaryDirectory() as scratch, waiting(quiet, "starting") as say:
         page = output or Path(scratch) / "report.html"
         write_report(place, page, say, all_settings=all_settings)

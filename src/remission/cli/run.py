@@ -144,6 +144,7 @@ def run(
     for file in methods or []:
         use_methods(file)
     loaded = read_spec(spec)
+    cluster = _cluster(on, address, cpus_per_stage, gpus_per_stage, jobs, device)
     if dry_run:
         show_plan(loaded, store, only=only, device=device.value, jobs=jobs, quiet=quiet)
         return
@@ -154,7 +155,7 @@ def run(
         jobs=jobs,
         only=only,
         quiet=quiet,
-        cluster=_cluster(on, address, cpus_per_stage, gpus_per_stage, jobs),
+        cluster=cluster,
     )
     if not quiet:
         print(f"see: remission table {shlex.quote(store)}", file=sys.stderr)
@@ -162,7 +163,12 @@ def run(
 
 
 def _cluster(
-    on: Executor, address: str | None, cpus: int, gpus: float, jobs: int | None
+    on: Executor,
+    address: str | None,
+    cpus: int,
+    gpus: float,
+    jobs: int | None,
+    device: Device,
 ) -> Cluster | None:
     """Returns the cluster that the options name; None for this computer's processes."""
     from remission.errors import SpecError
@@ -174,6 +180,11 @@ def _cluster(
                 "add --on ray, or leave them out",
             )
         return None
+    if device is not Device.AUTO:
+        raise SpecError(
+            f"--device {device.value} is for this computer; on Ray --gpus-per-stage decides",
+            "leave --device out",
+        )
     if address and jobs:
         raise SpecError(
             "--jobs sets the size of a cluster that is started here, and --address names another",

@@ -178,11 +178,14 @@ def prune(
 ) -> None:
     """Remove results that no spec's last run asked for, such as those of older data or settings.
 
-    The store keeps a plan per spec: the stages that its last run asked for. Records of the last
-    hour are left alone, as a run may be at work.
+    The store keeps a plan per spec: the stages that its last run asked for. Snapshots of trainings
+    that were begun go with their stages. What was written within the last hour is left alone, as a
+    run may be at work.
     """
     from remission.records import read_records
-    from remission.records.pruning import remove, unasked
+    from remission.records.places import size_of
+    from remission.records.pruning import remove, unasked, unasked_snapshots
+    from remission.records.snapshots import drop_snapshot
 
     found = opened(store)
     count = size = left = 0
@@ -193,9 +196,17 @@ def prune(
         elif dry_run or remove(found, removal):
             print(f"{removal.record.kind:<11}  {removal.record.id}  {removal.record.label}")
             count, size = count + 1, size + removal.size
+    snapshots = unasked_snapshots(found)
+    for file in snapshots:
+        print(f"{'snapshot':<11}  {file.stem}")
+        size += size_of(file) or 0
+        if not dry_run:
+            drop_snapshot(found.folder, file.stem)
     what = "would be removed" if dry_run else "removed"
+    begun = f" and {len(snapshots)} trainings that were begun" if snapshots else ""
     print(
-        f"{count} of {len(records)} records {what} with their artefacts, {size / 1e6:.1f} MB",
+        f"{count} of {len(records)} records{begun} {what} with their artefacts, "
+        f"{size / 1e6:.1f} MB",
         file=sys.stderr,
     )
     if left:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from remission.cli.run import Device
+from remission.disk import obstacle
 from remission.errors import CheckpointError, DataError, SpecError
 
 if TYPE_CHECKING:
@@ -83,14 +83,19 @@ def check_outputs(files: Sequence[Path | None], inputs: Sequence[Path | None]) -
     """
     wanted = [file for file in files if file is not None]
     for number, file in enumerate(wanted):
-        parent = file.absolute().parent
-        if file.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise CheckpointError(f"'{file}' cannot be written", "name a file in a folder")
-        if any(file.absolute() == other.absolute() for other in wanted[:number]):
+        if problem := obstacle(file):
+            raise CheckpointError(*problem)
+        if any(file.resolve() == other.resolve() for other in wanted[:number]):
             raise CheckpointError(f"'{file}' would be written twice", "name different files")
         for source in inputs:
             if source is not None and _within(file, source):
                 raise CheckpointError(f"'{file}' is part of '{source}'", "name another file")
+
+
+def code_of(arch: str) -> Path | None:
+    """Returns the file of ``--arch FILE.py:function``; None for the name of an architecture."""
+    file, _, function = arch.rpartition(":")
+    return Path(file) if function and file.endswith(".py") else None
 
 
 def _within(file: Path, source: Path) -> bool:
@@ -216,10 +221,13 @@ def purifier_of(method: str, settings: Sequence[str]) -> Purifier:
             raise SpecError(
                 f"--set {setting} names no value", "write KEY=VALUE, for example --set epochs=20"
             )
+        if (key := key.strip()) in table:
+            remedy = "choose the purifier by --method" if key == "method" else "give it once"
+            raise SpecError(f"--set {setting} sets '{key}' for a second time", remedy)
         try:
-            table[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            table[key.strip()] = text.strip()
+            table[key] = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, RecursionError):  # no TOML, or more of it than can be read
+            table[key] = text.strip()
     purifier = make_purifier(table)
     if purifier.needed_trigger() == "true":
         raise SpecError(

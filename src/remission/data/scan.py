@@ -74,10 +74,12 @@ def scan_classes(folder: Path, passed: PassedOver) -> ClassImages:
         if not path.is_dir():
             passed.add(_kind(path, "outside of the class folders"), path)
     folders = [path for path in visible if path.is_dir()]
-    by_name = {composed(path.name): path for path in _without_results(folders, passed)}
-    if unreadable := [path for path in by_name.values() if not _is_unicode(path.name)]:
+    found = _without_results(folders, passed)
+    if unreadable := [path for path in found if not _is_unicode(path.name)]:
         raise together([_no_unicode(path) for path in unreadable])
-    classes = {name: _images(by_name[name], passed) for name in class_order(by_name)}
+    names = class_order(path.name for path in found)
+    by_name = {composed(path.name): path for path in found}
+    classes = {name: _images(by_name[name], passed) for name in names}
     if not classes:
         raise DataError(
             f"{folder} has no class folder", f"put the images into {folder}/class/image.png"

@@ -22,8 +22,10 @@ from remission.grid.spec.fits_data import check_against, remarks
 from remission.grid.spec.spec import Spec
 from remission.grid.stages.datasets import dataset_of, digest_of
 from remission.models import resolve_device, resolve_precision
+from remission.names import printable
 from remission.records import Store
 from remission.records.places import StorePath, is_shared, place_of
+from remission.records.plans import shares_name_only
 from remission.records.reading import folder_name
 from remission.types import Dataset
 
@@ -200,7 +202,13 @@ def run(
     results = Store(store)
     results.prepare(stage.kind for stage in plan)
     results.keep_spec(spec.name, spec.model_dump_json(indent=1))
-    results.keep_plan(spec.name, ((stage.kind, stage.id) for stage in whole))
+    stages = [(stage.kind, stage.id) for stage in whole]
+    if shares_name_only(store, spec.name, stages):
+        reporter.note(
+            f"another grid was run into this store under the name '{printable(spec.name)}'; "
+            "`remission store prune` would remove its results: give each spec a name of its own"
+        )
+    results.keep_plan(spec.name, stages)
     results.keep_versions((stage.kind, stage.settings) for stage in plan)
     count = jobs or (default_jobs(where) if is_shared(store) else 1)
     if count > 1 and not is_shared(store):

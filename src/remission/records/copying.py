@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,10 +18,11 @@ from remission.records.files import (
     record_names,
 )
 from remission.records.mark import check_still_there
-from remission.records.places import StorePath, read_all, sizes_in, write
+from remission.records.places import StorePath, read_all, write
+from remission.records.plans import stored_plans
 from remission.records.reading import parsed, read_record
 from remission.records.record import Record
-from remission.records.sealing import sealed_json
+from remission.records.sealing import sealed_json, unsealed
 from remission.records.store import Store
 from remission.records.superseded import versions_in
 
@@ -48,8 +50,9 @@ def copy_store(
     """Copies records with their artefacts, specs and plans that the target lacks.
 
     What is copied is compared with its checksum first. A record that is finished in the target
-    stays as it is there; one that failed there is replaced by a finished one. Records follow their
-    artefacts, so that a copy that is interrupted can be repeated.
+    stays as it is there; one that failed there is replaced by a finished one. Of each spec the plan
+    of the later run stays, and the versions of methods in the store of the latest run count.
+    Records follow their artefacts, so that a copy that is interrupted can be repeated.
 
     Args:
         source: only read.
@@ -61,6 +64,7 @@ def copy_store(
     """
     copied = CopyReport()
     try:
+        newer = _last_run(source.folder) > _last_run(target.folder)
         for kind in record_folders(source.folder):
             names = record_names(kind)
             there = target.finished((kind.name, name.removesuffix(".json")) for name in names)
@@ -71,7 +75,7 @@ def copy_store(
                 _copy_record(source.folder, target, kind / name, content, copied)
         for folder in (SPECS, PLANS):
             _copy_texts(source.folder / folder, target.folder / folder, copied)
-        _copy_versions(source.folder, target.folder, copied)
+        _copy_versions(source.folder, target.folder, copied, newer=newer)
     except OSError as error:
         raise StoreError(
             f"the store cannot be copied ({error})",
@@ -121,9 +125,9 @@ def _is_as_good(target: Store, record: Record) -> bool:
 def _copy_texts(source: StorePath, target: StorePath, copied: CopyReport) -> None:
     """Copies the specs or the plans that the target lacks, or notes what is wrong with them."""
     check_still_there(target.parent)
-    known = sizes_in(target)
+    known = dict(contents_of(target))
     for name, content in contents_of(source):
-        if name in known:
+        if name in known and not _later(content, known[name]):
             continue
         if flaws := flaws_of_text(source.name, name, content):
             copied.flaws += flaws
@@ -131,10 +135,38 @@ def _copy_texts(source: StorePath, target: StorePath, copied: CopyReport) -> Non
             write(target / name, content)
 
 
-def _copy_versions(source: StorePath, target: StorePath, copied: CopyReport) -> None:
-    """Adds the versions of methods that the target does not know, or notes what is wrong."""
+def _later(content: bytes, other: bytes) -> bool:
+    """Returns whether a text is the plan of a later run than the other; a spec is none."""
+    return _run_of(content) > _run_of(other)
+
+
+def _run_of(content: bytes) -> str:
+    """Returns when the run of a plan began; empty for a spec and for what is damaged."""
     try:
-        versions = {**versions_in(source), **versions_in(target)}
+        return str(json.loads(unsealed(content.decode())).get("run", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _last_run(store: StorePath) -> str:
+    """Returns when the last run into a store began; empty where no plan says it."""
+    return max((plan.run for plan in stored_plans(store)[0]), default="")
+
+
+def _copy_versions(
+    source: StorePath, target: StorePath, copied: CopyReport, *, newer: bool
+) -> None:
+    """Joins the versions of methods, or notes what is wrong.
+
+    Args:
+        source: the store to read.
+        target: the store to write.
+        copied: gets what is wrong.
+        newer: whether the last run was into the source, so that its versions count.
+    """
+    try:
+        ours, theirs = versions_in(target), versions_in(source)
+        versions = {**ours, **theirs} if newer else {**theirs, **ours}
     except StoreError as error:
         copied.flaws.append(Flaw(VERSIONS_FILE, error.problem, error.remedy))
         return

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from remission.disk import write_whole
+from remission.disk import obstacle, write_whole
 from remission.errors import StoreError
 from remission.records.cell import Cell
 from remission.records.record import Record
@@ -50,6 +50,8 @@ def write_parquet(records: Sequence[Record], out: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if problem := obstacle(out):
+        raise StoreError(*problem)
     rows = [_row(record, record.cell) for record in records if record.cell is not None]
     table = pa.Table.from_pylist(rows, schema=_schema())
     sink = pa.BufferOutputStream()

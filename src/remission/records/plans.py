@@ -81,6 +81,21 @@ def checked_plans(folder: StorePath) -> list[StoredPlan]:
     return plans
 
 
+def shares_name_only(folder: StorePath, name: str, stages: Iterable[tuple[str, str]]) -> bool:
+    """Returns whether a store keeps a plan of this name that has no stage in common with a grid.
+
+    Args:
+        folder: the store.
+        name: the name of the grid's spec.
+        stages: (kind, identity) of each of its stages.
+    """
+    asked = {f"{kind}/{identity}" for kind, identity in stages}
+    return any(
+        plan.name == name and plan.stages and asked.isdisjoint(plan.stages)
+        for plan in stored_plans(folder)[0]
+    )
+
+
 def drop_older_plan(folder: StorePath, name: str) -> None:
     """Removes the plan of a spec that an older remission wrote under a name that specs share.
 

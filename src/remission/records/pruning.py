@@ -10,8 +10,8 @@ from pathlib import Path
 from remission.errors import StoreError
 from remission.records.ancestry import with_ancestors
 from remission.records.checking import linked_folders, young
-from remission.records.files import ARTEFACTS
-from remission.records.places import StorePath, is_local, size_of
+from remission.records.files import ARTEFACTS, SNAPSHOTS, is_name_in
+from remission.records.places import StorePath, is_local, size_of, sizes_in
 from remission.records.plans import checked_plans
 from remission.records.record import Record
 from remission.records.store import Store
@@ -66,6 +66,18 @@ def unasked(
         size = sum(_size_of(file) for file in existing)
         recent = record_file in existing and young(record_file)
         yield Removal(record, existing, size, recent=recent)
+
+
+def unasked_snapshots(store: Store) -> list[StorePath]:
+    """Lists the snapshots of trainings that no plan asks for, but for those of the last hour.
+
+    Raises:
+        StoreError: the store keeps no plans, or one of them cannot be read.
+    """
+    asked, folder = _asked_for(store, ()), store.folder / SNAPSHOTS
+    names = sorted(name for name in sizes_in(folder) if is_name_in(SNAPSHOTS, name))
+    files = [folder / name for name in names if name.partition(".")[0] not in asked]
+    return [file for file in files if not young(file)]
 
 
 def _size_of(file: StorePath) -> int:

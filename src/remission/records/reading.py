@@ -11,6 +11,7 @@ from typing import Any
 from remission.errors import StoreError
 from remission.records.cell import Cell
 from remission.records.files import (
+    CLAIMS,
     RECORDS,
     STORE_MARK,
     foreign_files,
@@ -160,7 +161,7 @@ def _record_files(folder: StorePath) -> tuple[bool, list[StorePath]]:
     if not folder.is_dir():
         raise no_store(folder)
     is_store = (folder / STORE_MARK).exists() or (folder / RECORDS).is_dir()
-    return is_store, _files_in_store(folder) if is_store else _files_below(folder)
+    return is_store, _files_in_store(folder) if is_store else _one_per_stage(_files_below(folder))
 
 
 def _files_in_store(store: StorePath) -> list[StorePath]:
@@ -191,7 +192,25 @@ def _files_below(folder: StorePath) -> list[StorePath]:
     files = sorted(folder.rglob("*.json"))
     if foreign := [file for file in files if not is_record_name(file.name)]:
         _name_once(folder, tuple(str(file.relative_to(folder)) for file in foreign))
-    return [file for file in files if is_record_name(file.name)]
+    return [file for file in files if is_record_name(file.name) and file.parent.name != CLAIMS]
+
+
+def _one_per_stage(files: Iterable[StorePath]) -> list[StorePath]:
+    """Leaves one file to each stage that several folders hold: that of the newest result.
+
+    Raises:
+        StoreError: one of several records of a stage is damaged.
+    """
+    by_stage: dict[str, list[StorePath]] = {}
+    for file in files:
+        by_stage.setdefault(file.stem, []).append(file)
+    return [same[0] if len(same) == 1 else max(same, key=_worth) for same in by_stage.values()]
+
+
+def _worth(file: StorePath) -> tuple[bool, str]:
+    """Returns by what one record of a stage goes before another: a result, and a later one."""
+    record = read_record(file)
+    return record.status == "done", record.finished
 
 
 @cache

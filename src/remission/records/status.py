@@ -175,7 +175,7 @@ def _progress(
     asked = {identity for _, identity in stages}
     running = {claim.stage for claim in claims} & asked
     status = {identity: records[identity].status for identity in asked if identity in records}
-    left = Counter(kind for kind, identity in stages if status.get(identity) != "done")
+    left = Counter(kind for kind, key in stages if key not in status or key in running)
     done = [records[identity] for identity in asked if status.get(identity) == "done"]
     seconds = None
     means = {

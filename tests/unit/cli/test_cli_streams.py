@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import remission
+from remission.records import read_records
+from tests.unit.grid.small import LABELS, write_spec
 from tests.unit.report.report_factory import cell, record, write_store
 
 NAMES = ("café", "犬", "😀 dog", 'a "b"')
@@ -93,3 +95,17 @@ def test_the_package_is_a_command() -> None:
     )
     assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr.startswith("remission: nothing is called 'badnet'; did you mean 'badnets'?")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_run_goes_on_without_its_reader(stream: str, tmp_path: Path) -> None:
+    """``remission run ... | head -1`` computes all of the grid, and its exit status is its own."""
+    spec, store = write_spec(tmp_path), tmp_path / "store"
+    command = [sys.executable, "-m", "remission", "run", str(spec), "--store", str(store)]
+    others = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, "--jobs", "1"], **others) as process:  # type: ignore[call-overload]
+        getattr(process, stream).close()
+        other = process.stderr if stream == "stdout" else process.stdout
+        assert b"Traceback" not in other.read()
+    assert process.returncode == 0
+    assert len(read_records(store)) == len(LABELS)

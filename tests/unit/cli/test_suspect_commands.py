@@ -128,6 +128,13 @@ def test_an_innocent_model_is_left_alone_unless_anyway(held: Held, tmp_path: Pat
     assert "--anyway" in told.lines[-1]
     assert "No class stands out" in told.out
     assert list(tmp_path.iterdir()) == []
+    told = remission(
+        "purify", held.innocent, "--data", held.data, "-o", tmp_path / "a.safetensors",
+        "--anyway", "--set", "epochs=1",
+    )  # fmt: skip
+    assert told.status == 0, told.err
+    assert "No class stands out" in told.out
+    assert (tmp_path / "a.safetensors").stat().st_size > 1000
 
 
 def test_an_audit_judges_the_purified_model(held: Held, folder: Path, tmp_path: Path) -> None:

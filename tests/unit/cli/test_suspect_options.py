@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from remission.cli.suspect import check_outputs, normalisation, purifier_of
+from remission.cli.suspect import check_outputs, code_of, normalisation, purifier_of
 from remission.errors import CheckpointError, SpecError
 from remission.purifiers import FST, PAMPath
 
@@ -80,7 +80,10 @@ def test_outputs_are_never_inputs(tmp_path: Path) -> None:
     model.write_bytes(b"")
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"")
-    check_outputs([tmp_path / "a", None], [model, folder, None])
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    code = tmp_path / "net.py"
+    code.write_text("")
+    check_outputs([tmp_path / "a", None], [model, folder, code_of("resnet18:16")])
     for wrong in (
         [model],
         [folder / "model.safetensors"],
@@ -88,6 +91,26 @@ def test_outputs_are_never_inputs(tmp_path: Path) -> None:
         [folder],
         [tmp_path / "no" / "a"],
         [tmp_path / "a", tmp_path / "a"],
+        [tmp_path / "a", folder / ".." / "a"],
+        [tmp_path / "link"],
+        [code],
     ):
         with pytest.raises(CheckpointError):
-            check_outputs(wrong, [model, folder])
+            check_outputs(wrong, [model, folder, code_of(f"{code}:network")])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["method=clp"], "choose the purifier by --method"),
+        (["epochs=1", "epochs = 2"], "give it once"),
+        (["epochs=" + "[" * 5000], "'epochs' is"),
+        (["epochs=" + "1" * 5000], "'epochs' is"),
+    ],
+)
+def test_a_setting_is_given_once_and_read_whatever_it_holds(
+    settings: list[str], words: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        purifier_of("pam_path", settings)
+    assert words in str(caught.value)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from remission.data import load_dataset, load_folder
+from remission.data.scan import PassedOver, scan_classes
 from remission.errors import DataError
 
 Tree = Callable[..., Path]
@@ -139,3 +140,12 @@ def test_a_class_whose_name_no_record_can_hold_is_refused(tree: Tree) -> None:
     with pytest.raises(DataError, match=r"b.udcffe is no UTF-8; give the folder a name") as caught:
         load_dataset(str(folder))
     assert str(caught.value).isprintable()
+
+
+def test_two_classes_that_unicode_writes_in_two_ways_are_refused(tmp_path: Path) -> None:
+    for name in ("caf\u00e9", "cafe\u0301", "tea"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / name / "0.png")
+    if len(list(tmp_path.iterdir())) == 3:  # some disks hold the two to be one
+        with pytest.raises(DataError, match="two class folders are called 'caf\u00e9'"):
+            scan_classes(tmp_path, PassedOver(tmp_path))

@@ -86,3 +86,14 @@ def test_records_without_a_checksum_are_counted(store: Path) -> None:
     told = remission("store", "verify", store)
     assert told.status == 0
     assert "1 records of an older remission have no checksum of their own" in told.err
+
+
+def test_foreign_files_among_snapshots_are_none_of_the_stores(store: Path) -> None:
+    (store / "snapshots").mkdir(exist_ok=True)
+    for name in (".DS_Store", ".part-1234", "notes.txt"):
+        (store / "snapshots" / name).write_bytes(b"x")
+    assert remission("store", "verify", store).status == 0
+    (store / "snapshots" / f"{'a' * 16}.snapshot").write_bytes(b"x")
+    told = remission("store", "verify", store)
+    assert told.status == 1
+    assert f"snapshots/{'a' * 16}.snapshot" in told.out

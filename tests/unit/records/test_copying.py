@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+from remission.records.sealing import sealed_json, unsealed
 from tests.unit.grid.small import (
     FURTHER_PURIFIER,
     assert_one_line,
@@ -71,3 +73,23 @@ def test_there_must_be_something_to_copy(tmp_path: Path) -> None:
     told = remission("store", "copy", tmp_path / "nowhere", tmp_path / "copy")
     assert_one_line(told, "there is no store at")
     assert not (tmp_path / "copy").exists()
+
+
+def test_a_later_run_takes_its_plan_and_its_versions_along(store: Path, tmp_path: Path) -> None:
+    """The copy is older: the plan and the versions of methods of the newer run count there."""
+    copy, versions = tmp_path / "copy", "versions.json"
+    assert remission("store", "copy", store, copy).status == 0
+    assert run(write_spec(tmp_path, more=FURTHER_PURIFIER), store).status == 0
+    known = json.loads(unsealed((store / versions).read_text()))
+    method = next(iter(known))
+    (store / versions).write_text(sealed_json({**known, method: "newer"}))
+    assert remission("store", "copy", store, copy).status == 0
+    assert json.loads(unsealed((copy / versions).read_text()))[method] == "newer"
+    plan = Path("plans", "small.json")
+    assert (copy / plan).read_bytes() == (store / plan).read_bytes()
+    (copy / versions).write_text(sealed_json({**known, method: "newest"}))
+    assert run(write_spec(tmp_path, more=FURTHER_PURIFIER), copy).status == 0
+    later = (copy / plan).read_bytes()
+    assert remission("store", "copy", store, copy).status == 0
+    assert (copy / plan).read_bytes() == later
+    assert json.loads(unsealed((copy / versions).read_text()))[method] != "newer"

@@ -40,4 +40,4 @@ def test_pandas_reads_every_cell_back(finished: Path, tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(finished: Path, tmp_path: Path) -> None:
     told = remission("store", "export", finished, "-o", tmp_path / "nowhere" / "cells.parquet")
-    assert_one_line(told, "cannot be written", "name a file in a folder")
+    assert_one_line(told, "does not exist", "name a file in a folder that exists")

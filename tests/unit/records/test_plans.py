@@ -9,7 +9,7 @@ import pytest
 from remission.records import Store
 from remission.records.checking import contents_of
 from remission.records.files import foreign_files, plan_file_names
-from remission.records.plans import plan_text, stored_plans
+from remission.records.plans import plan_text, shares_name_only, stored_plans
 
 NAMES = ["实验", "对照", "a b", "a-b", "a.b", "a/b", "", "-", "\N{GREEK SMALL LETTER ALPHA}" * 200]
 
@@ -54,3 +54,12 @@ def test_a_plan_whose_name_holds_a_digest_is_missed_when_it_is_damaged(tmp_path:
     (file,) = (tmp_path / "plans").iterdir()
     file.write_text("{")
     assert stored_plans(tmp_path) == ([], [file])
+
+
+def test_another_grid_of_the_same_name_is_noticed(tmp_path: Path) -> None:
+    store, mine, other = Store(tmp_path), [("victim", "0" * 16)], [("victim", "1" * 16)]
+    assert not shares_name_only(tmp_path, "grid", mine), "there is none yet"
+    store.keep_plan("grid", mine)
+    assert shares_name_only(tmp_path, "grid", other)
+    assert not shares_name_only(tmp_path, "grid", [*mine, *other])
+    assert not shares_name_only(tmp_path, "another", other)

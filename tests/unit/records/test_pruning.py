@@ -9,7 +9,8 @@ from unittest import mock
 import pytest
 
 from remission.records import Store, pruning, read_records
-from remission.records.pruning import unasked
+from remission.records.pruning import unasked, unasked_snapshots
+from remission.records.snapshots import keep_snapshot
 from tests.unit.grid.small import (
     LABELS,
     age,
@@ -150,3 +151,18 @@ def test_a_store_in_memory_is_pruned_without_warnings(tmp_path: Path) -> None:
     store.keep_plan("small", [])
     (removal,) = unasked(store, [WHOLE])
     assert removal.size == len(store.record_file(WHOLE.kind, WHOLE.id).read_bytes())
+
+
+def test_snapshots_of_trainings_that_nobody_asks_for_go_as_well(store: Path) -> None:
+    asked = read_records(store)[0].id
+    for identity in (asked, "f" * 16):
+        keep_snapshot(store, identity, b"weights")
+    (store / "snapshots" / "notes.txt").write_text("mine")
+    assert unasked_snapshots(Store(store)) == [], "of the last hour"
+    told = remission("store", "prune", aged(store), "--dry-run")
+    assert told.out == f"snapshot     {'f' * 16}\n"
+    assert "and 1 trainings that were begun" in told.err
+    assert len(list((store / "snapshots").iterdir())) == 3
+    assert remission("store", "prune", store).out == told.out
+    left = sorted(file.name for file in (store / "snapshots").iterdir())
+    assert left == sorted([f"{asked}.snapshot", "notes.txt"])

@@ -139,3 +139,18 @@ def test_a_stage_without_its_artefacts_is_left_to_do(tmp_path: Path, content: by
     (spec,) = status_of(store.folder).specs
     assert (spec.done, spec.failed, spec.left) == (0, 0, 1)
     assert store.find(WHOLE.kind, WHOLE.id) is None, "as a run sees it"
+
+
+def test_what_failed_is_no_work_to_go(store: Path) -> None:
+    """Time is estimated for what is waiting or running, not for what this run gave up."""
+    records = by_label(store)
+    pam = records["badnets/seed0/pam"]
+    Store(store).keep(replace(pam, status="failed", cell=None, error="it diverged"))
+    without(store, "badnets/seed0/ft/retuning-3")
+    claims = Claims(store)
+    identity = records["badnets/seed0/ft/retuning-3"].id
+    assert claims.take(identity, "reactivated", "badnets/seed0/ft/retuning-3")
+    (spec,) = status_of(store).specs
+    others = [r.seconds for r in records.values() if r.kind == "reactivated" and r.id != identity]
+    assert spec.seconds == pytest.approx(sum(others) / len(others))
+    claims.release_all()

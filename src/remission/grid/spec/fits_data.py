@@ -17,6 +17,7 @@ from remission.reactivations import InputReactivation, Reactivation
 from remission.reactivations.base import trains_on_crafted
 from remission.seeding import Seed
 from remission.types import Dataset, Target
+from remission.user_methods import own_mistakes
 
 _FEWEST = 3
 """The fewest images that the defender needs."""
@@ -32,9 +33,15 @@ def check_against(spec: Spec, dataset: Dataset) -> None:
         SpecError: images too small for the model or the trigger, a model that lacks what a method
             needs, a class that does not exist, too few images for a poison rate or a budget.
     """
+    with own_mistakes():
+        _check_amounts(spec.methods, dataset)
+        _check_shapes(spec, spec.methods, dataset)
+        _check_seeds(spec, dataset)
+
+
+def _check_seeds(spec: Spec, dataset: Dataset) -> None:
+    """Checks the split of each seed, and the images that its attacks need."""
     methods = spec.methods
-    _check_amounts(methods, dataset)
-    _check_shapes(spec, methods, dataset)
     train, test, classes = dataset.train.labels, dataset.test.labels, len(dataset.classes)
     for number in spec.seeds:
         seed = Seed(number)

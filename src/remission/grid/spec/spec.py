@@ -51,7 +51,7 @@ class Spec(BaseModel):
     arch: str = "resnet18"
     """The model, with an optional width: resnet18:16 has 16 base channels; or a model of another
     package: timm:NAME, torchvision:NAME, torchvision:NAME@WEIGHTS for pretrained weights."""
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default=[0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field(default=[0], min_length=1)
     """The whole grid is computed once per seed: split, victim, control and all that follows."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of forward passes: fp32, bf16, or auto (bf16 where the processor multiplies it

@@ -83,7 +83,7 @@ def _index(attack: TomlTable, classes: Sequence[str], dataset: str) -> int:
     name = find_name(target, classes)
     if name is None:
         remedy = closest(target, [*classes, "all-to-all"])
-        if target.isdecimal() and int(target) < len(classes):
+        if target.isdecimal() and len(target) < 10 and int(target) < len(classes):
             called = printable(classes[int(target)])
             remedy = f"for class number {int(target)}, '{called}', write {int(target)} unquoted"
         raise SpecError(f"{where}: '{dataset}' has no class '{target}'", remedy)

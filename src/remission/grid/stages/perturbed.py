@@ -19,7 +19,7 @@ from remission.reactivations import InputReactivation, Perturbation
 from remission.records.details import ReactivatedDetails
 from remission.training import predict
 from remission.triggers import Trigger
-from remission.types import LabelledImages, Target, as_bytes, as_float
+from remission.types import LabelledImages, Target, rounded
 
 _Map = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) in [0, 1] -> images of the same shape in [0, 1]."""
@@ -171,7 +171,7 @@ def _in_files(*maps: _Map) -> _Map:
 
     def chained(images: Tensor) -> Tensor:
         for change in maps:
-            images = as_float(as_bytes(change(images)))
+            images = rounded(change(images))
         return images
 
     return chained

@@ -10,6 +10,7 @@ from typing import Any
 
 from remission.errors import StoreError
 from remission.records import Record, brief, digests
+from remission.records.superseded import current
 from remission.report.groups.labels import canonical, flat, printable
 from remission.report.groups.results import Results
 
@@ -35,6 +36,8 @@ class Stores:
     ) -> Stores:
         """Reads stores; of a stage that several hold, a result goes before a failure.
 
+        Of a method that they hold several versions of, the version of the newest result counts.
+
         Args:
             folders: the stores, or folders of records in git.
             all_settings: whether to include results of other data or other settings than those of
@@ -58,7 +61,8 @@ class Stores:
                     place, digest = _entry(places, record, folder)
                     files[record.id] = f"{folder.name}/{place}", digest
         others = Results.of_store(trials) if trials is not None else None
-        ordered = sorted(by_id.values(), key=lambda record: (record.kind, record.label, record.id))
+        one_version = current(by_id.values())
+        ordered = sorted(one_version, key=lambda record: (record.kind, record.label, record.id))
         return cls(Results(ordered, hidden, others), files)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from remission.disk import write_whole
+from remission.disk import obstacle, write_whole
 from remission.errors import StoreError
 from remission.records import STORE_MARK
 from remission.records.places import is_local
@@ -26,18 +26,10 @@ def check_place(out: Path, stores: Sequence[Path]) -> None:
         stores: the stores that the page is made from.
 
     Raises:
-        StoreError: the folder of ``out`` is missing, ``out`` is no plain file, or it belongs to one
-            of the stores.
+        StoreError: ``out`` cannot be written, or it belongs to one of the stores.
     """
-    parent = out.parent
-    if not parent.is_dir():
-        raise StoreError(
-            f"the folder '{parent}' for the page does not exist",
-            "create it, or name a file in a folder that exists",
-        )
-    if out.is_symlink() or (out.exists() and not out.is_file()):
-        what = "a folder" if out.is_dir() else "a link or a special file"
-        raise StoreError(f"'{out}' is {what}", "name a file for the report, like report.html")
+    if problem := obstacle(out):
+        raise StoreError(*problem)
     records = [(store / "records").resolve() for store in stores if is_local(store)]
     if out.name == STORE_MARK or any(out.resolve().is_relative_to(place) for place in records):
         raise StoreError(f"'{out}' belongs to the store", "name a file outside of it")

@@ -70,13 +70,13 @@ def write_leaderboard(
     Raises:
         StoreError: a store cannot be read, or a file cannot be written.
     """
+    check_place(out, folders)
     table = out.with_suffix(".csv")
     if table == out:
         raise StoreError(
             f"'{out}' would be the page and the table", "name another file, like leaderboard.html"
         )
-    for file in (out, table):
-        check_place(file, folders)
+    check_place(table, folders)
     say("reading records")
     stores = Stores.read(folders, all_settings=all_settings, trials=trials)
     say("comparing purifiers")

@@ -207,3 +207,14 @@ def test_a_stage_without_room_is_refused_before_anything_starts(
 
 def test_memory_is_no_place_for_a_cluster(tmp_path: Path) -> None:
     assert_one_line(on_ray(write_spec(tmp_path), "memory://x"), "workers do not see")
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_what_is_not_for_ray_is_refused_with_it_and_before_a_dry_run(
+    dry: tuple[str, ...], tmp_path: Path
+) -> None:
+    spec = write_spec(tmp_path)
+    told = remission("run", spec, "--on", "ray", "--device", "cuda", *dry)
+    assert_one_line(told, "--device cuda is for this computer", "--gpus-per-stage decides")
+    told = remission("run", spec, "--address", "auto", *dry)
+    assert_one_line(told, "are options of Ray", "--on ray")

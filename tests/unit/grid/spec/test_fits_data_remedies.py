@@ -100,7 +100,9 @@ def test_the_rates_that_are_possible(total: int, allowed: int, told: str) -> Non
 def test_a_rate_that_takes_too_few_or_too_many(rate: float) -> None:
     data = dataset(HALVES, HALVES, 2)
     error = complaint(spec_with({"poison_rate": rate}), data)
-    for good in re.findall(r"0\.\d+", error.remedy):
+    rates = re.findall(r"0\.\d+", error.remedy)
+    assert len(rates) == 2, error.remedy
+    for good in rates:
         check_against(spec_with({"poison_rate": float(good)}), data)
 
 

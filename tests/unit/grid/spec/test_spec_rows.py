@@ -103,3 +103,17 @@ def test_attacks_of_a_reactivation_that_the_spec_does_not_have(attacks: object) 
     spec["reactivation"] = [{"method": "retuning", "attacks": attacks}]
     with pytest.raises(SpecError, match=r"retuning: 'attacks' is .*list .*, which are badnets$"):
         parse_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("seeds = [0]", f"seeds = [{2**63}]", "should be less than"),
+        ("seeds = [0]", f"seeds = [0]\nwhite = 0x{'f' * 5000}", "a number of thousands of digits"),
+        ("size = 2\n", f'size = 2\ntarget = "{"9" * 5000}"\n', "has no class"),
+    ],
+)
+def test_numbers_of_any_length_cost_one_line(old: str, new: str, words: str) -> None:
+    assert SPEC.count(old) == 1
+    with pytest.raises(SpecError, match=words):
+        plan_of(parse_spec(tomllib.loads(SPEC.replace(old, new))))

@@ -223,3 +223,25 @@ def test_the_headline_praises_nobody_who_purified_nothing(
     )
     write_leaderboard([tmp_path / "store"], tmp_path / "board.html")
     assert said in (tmp_path / "board.html").read_text()
+
+
+@pytest.mark.parametrize("out", [".", "", "/"])
+def test_a_folder_is_no_page(stores: list[Path], out: str) -> None:
+    with pytest.raises(StoreError, match="is a folder; name a file"):
+        write_leaderboard(stores, Path(out))
+
+
+def test_of_two_versions_of_a_method_in_two_stores_the_newer_counts(tmp_path: Path) -> None:
+    """Both would be seeds of one row, and be averaged."""
+    made = [cell(asr=0.99), cell(purifier="control", asr=0.01)]
+    for name, version, asr in (("old", 1, 0.9), ("new", 2, 0.1)):
+        settings = {"purifier": {"method": "mine"}, "versions": {"purifier": version}}
+        one = record(
+            cell(purifier="mine", asr=asr),
+            settings=settings,
+            finished=f"2026-01-0{version}T00:00:00+00:00",
+        )
+        write_store(tmp_path / name, [*records(*made), one])
+    read = Stores.read([tmp_path / "new", tmp_path / "old"])
+    (found,) = (r.cell for r in read.results if r.cell and r.cell.purifier == "mine")
+    assert found.asr == 0.1
