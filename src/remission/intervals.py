@@ -55,6 +55,11 @@ def wilson_of_rate(rate: float | None, total: int) -> Interval | None:
     return None if rate is None or total < 1 else wilson(round(rate * total), total)
 
 
+def around(mean: float, half: float) -> Interval:
+    """Returns ``mean`` minus and plus ``half``, cut to [-1, 1], where differences of rates lie."""
+    return max(-1.0, mean - half), min(1.0, mean + half)
+
+
 def newcombe(ours: float, here: Interval, theirs: float, there: Interval) -> Interval:
     """Returns the interval of ``ours - theirs`` (Newcombe, Statistics in Medicine 1998, method 10).
 

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from remission.intervals import Interval, mean_of, newcombe, student_half_width, wilson_of_rate
+from remission.intervals import (
+    Interval,
+    around,
+    mean_of,
+    newcombe,
+    student_half_width,
+    wilson_of_rate,
+)
 from remission.records import Cell
 
 Measure = Literal[
@@ -100,6 +107,8 @@ def gap(cells: Sequence[Cell], control: Sequence[Cell], measure: Measure = "asr"
     gaps = gap_by_seed(cells, control, measure)
     failed = sum(cell.status == "failed" for cell in cells)
     number = _from_values(list(gaps.values()), failed)
+    if number.mean is not None and number.half_width is not None:
+        return replace(number, interval=around(number.mean, number.half_width))
     if number.n != 1:
         return number
     (seed,) = gaps

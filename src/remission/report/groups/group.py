@@ -14,7 +14,7 @@ from remission.report.groups.keys import BY_SEED, CONTROL, VICTIM, GroupKey
 from remission.report.groups.labels import MethodKey
 from remission.report.groups.rows import Column, Comparison, Row
 from remission.report.groups.targets import target_name
-from remission.report.groups.thresholds import IMPLANTED, LOSS, SATURATED
+from remission.report.groups.thresholds import IMPLANTED, LOSS, SATURATED, at_most
 from remission.report.groups.verdict import (
     CONTROL_MODEL,
     PURIFIED_MODEL,
@@ -103,7 +103,7 @@ class Group:
 
     def broken_seeds(self, row: Row) -> set[int]:
         """Returns the seeds with which purification broke the model."""
-        return {seed for seed, loss in self.losses(row).items() if loss > LOSS}
+        return {seed for seed, loss in self.losses(row).items() if not at_most(loss, LOSS)}
 
     def collapsed_seeds(self, row: Row, column: Column | None = None) -> frozenset[int]:
         """Returns the seeds with which a model is not shown to be better than one answer."""
@@ -152,7 +152,7 @@ class Group:
         A reactivation that perturbs images changes no model.
         """
         change = gap(row.at(column), row.at(None), "clean_acc").mean
-        return not self.perturbed(column) and change is not None and -change > LOSS
+        return not self.perturbed(column) and change is not None and not at_most(-change, LOSS)
 
     def cost(self, row: Row) -> Estimate:
         """Returns a purifier's cost in epochs of plain fine-tuning, by processor seconds.

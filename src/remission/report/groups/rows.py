@@ -9,7 +9,7 @@ from remission.records import Cell
 from remission.report.groups.estimates import Estimate, Measure, estimate
 from remission.report.groups.keys import CONTROL, VICTIM
 from remission.report.groups.labels import MethodKey
-from remission.report.groups.thresholds import MARGIN
+from remission.report.groups.thresholds import MARGIN, at_most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Comparison:
     def beyond_control(self) -> bool:
         """Whether the gap is larger than ``MARGIN`` and its interval excludes 0."""
         certain = self.gap.interval is None or self.gap.interval[0] > 0
-        return self.gap.mean is not None and self.gap.mean > MARGIN and certain
+        return self.gap.mean is not None and not at_most(self.gap.mean, MARGIN) and certain
 
     @property
     def highest(self) -> float:

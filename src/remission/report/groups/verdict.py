@@ -8,7 +8,7 @@ from typing import Literal
 
 from remission.report.groups.estimates import estimate, gap_by_seed
 from remission.report.groups.rows import Column, Comparison
-from remission.report.groups.thresholds import IMPLANTED, LOSS, MARGIN
+from remission.report.groups.thresholds import IMPLANTED, LOSS, MARGIN, at_most
 
 VerdictName = Literal[
     "not applied",
@@ -168,7 +168,9 @@ def _after_reactivation(evidence: Evidence, base: Verdict) -> Verdict:
         return replace(base, reason=_why_untested(evidence))
     if relapses := [comparison for comparison in judged if comparison.beyond_control]:
         return replace(base, outcome="relapse", columns=_columns(relapses))
-    if uncertain := [comparison for comparison in judged if comparison.highest > MARGIN]:
+    if uncertain := [
+        comparison for comparison in judged if not at_most(comparison.highest, MARGIN)
+    ]:
         most = max(comparison.highest for comparison in uncertain)
         return replace(base, outcome="unclear", columns=_columns(uncertain), number=most)
     return replace(base, outcome="none found", columns=_columns(judged))
@@ -177,7 +179,7 @@ def _after_reactivation(evidence: Evidence, base: Verdict) -> Verdict:
 def seeds_beyond(before: Comparison) -> tuple[int, int]:
     """Returns the number of seeds with a gap above ``MARGIN``, and of all that have one."""
     gaps = gap_by_seed(before.ours, before.control)
-    return sum(gap > MARGIN for gap in gaps.values()), len(gaps)
+    return sum(not at_most(gap, MARGIN) for gap in gaps.values()), len(gaps)
 
 
 def _before_reactivation(evidence: Evidence, base: Verdict) -> Verdict | None:
@@ -231,7 +233,7 @@ def _why_untested(evidence: Evidence) -> str:
 
 
 def _broken_seeds(evidence: Evidence) -> set[int]:
-    return {seed for seed, loss in evidence.losses.items() if loss > LOSS}
+    return {seed for seed, loss in evidence.losses.items() if not at_most(loss, LOSS)}
 
 
 def _stands_out(before: Comparison) -> bool:

@@ -9,10 +9,10 @@ retuning, since otherwise a purifier would gain by breaking the models that it c
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from remission.intervals import Interval, mean_of, student_half_width
-from remission.report.groups.estimates import Estimate, by_seed, gap_by_seed
+from remission.intervals import Interval, around, mean_of, student_half_width
+from remission.report.groups.estimates import Estimate, by_seed, gap, gap_by_seed
 from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL, VICTIM
 from remission.report.groups.labels import MethodKey
@@ -55,11 +55,13 @@ class BoardNumber:
         cells: cell -> its value.
         records: the identities of the records behind it.
         interval: of a single cell, from the number of test images; None if unknown.
+        rate: whether the values are rates or differences of rates.
     """
 
     cells: Mapping[CellKey, float] = field(default_factory=dict)
     records: tuple[str, ...] = ()
     interval: Interval | None = None
+    rate: bool = True
 
     @property
     def estimate(self) -> Estimate:
@@ -68,7 +70,9 @@ class BoardNumber:
         if not values:
             return Estimate()
         mean, half = mean_of(values), student_half_width(values)
-        ends = self.interval if half is None else (mean - half, mean + half)
+        ends = self.interval
+        if half is not None:
+            ends = around(mean, half) if self.rate else (mean - half, mean + half)
         return Estimate(mean=mean, half_width=half, n=len(values), interval=ends)
 
     @property
@@ -92,6 +96,7 @@ def _joined(numbers: Sequence[BoardNumber]) -> BoardNumber:
         cells={cell: value for number in numbers for cell, value in number.cells.items()},
         records=tuple(dict.fromkeys(name for number in numbers for name in number.records)),
         interval=numbers[0].interval if len(numbers) == 1 else None,
+        rate=numbers[0].rate,
     )
 
 
@@ -242,10 +247,15 @@ class BoardNumbers:
             EPOCHS: result.epochs,
         }
         return {
-            CHANGE: self._number(change, [*own, *victims], result.change.interval),
+            CHANGE: self._number(change, [*own, *victims], self._change(change).interval),
             **{
-                name: self._number({_ALL_SEEDS: mean}, own)
+                name: replace(self._number({_ALL_SEEDS: mean}, own), rate=name == O_ASR)
                 for name, mean in means.items()
                 if mean is not None
             },
         }
+
+    def _change(self, seeds: Collection[int]) -> Estimate:
+        """Returns the change of clean accuracy, of some seeds alone."""
+        ours = [cell for cell in self.row.at(None) if cell.seed in seeds]
+        return gap(ours, self.victim.at(None) if self.victim else (), "clean_acc")

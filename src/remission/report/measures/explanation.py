@@ -20,7 +20,7 @@ from remission.report.groups.group import Group
 from remission.report.groups.keys import CONTROL
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Column, Row
-from remission.report.groups.thresholds import MARGIN
+from remission.report.groups.thresholds import MARGIN, at_most
 from remission.report.groups.titles import comparison_title, titles
 from remission.report.measures.rank_correlation import Correlation, correlate
 from remission.report.measures.scores import seed_gaps
@@ -189,7 +189,7 @@ def _of_row(
                 purifier=row.label,
                 seed=seed,
                 gap=gap,
-                purified=o_asr is not None and o_asr - reference.get(seed, 0.0) <= MARGIN,
+                purified=o_asr is not None and at_most(o_asr - reference.get(seed, 0.0), MARGIN),
                 values={
                     "o_asr": o_asr,
                     "backdoor_error": line.mean_backdoor_error,

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from remission.intervals import mean_of, student_half_width
+from remission.intervals import around, mean_of, student_half_width
 from remission.report.groups.estimates import Estimate, by_seed, gap, gap_by_seed
 from remission.report.groups.group import Group
 from remission.report.groups.rows import Column, Comparison, Row
-from remission.report.groups.thresholds import MARGIN
+from remission.report.groups.thresholds import MARGIN, at_most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class PurifiedCells:
             return next(cell for cells in self.relapses for cell in cells if cell.known)
         values = [mean_of(values) for values in known] if len(known) > 1 else known[0]
         mean, half = mean_of(values), student_half_width(values)
-        interval = None if half is None else (max(-1.0, mean - half), min(1.0, mean + half))
+        interval = None if half is None else around(mean, half)
         return Estimate(mean=mean, half_width=half, n=count, interval=interval)
 
 
@@ -83,7 +83,9 @@ def purified_seeds(group: Group, row: Row) -> frozenset[int]:
         return frozenset()
     before, broken = group.comparison(row, None), group.broken_seeds(row)
     gaps = gap_by_seed(before.ours, before.control)
-    return frozenset(seed for seed, gap in gaps.items() if gap <= MARGIN and seed not in broken)
+    return frozenset(
+        seed for seed, gap in gaps.items() if at_most(gap, MARGIN) and seed not in broken
+    )
 
 
 def purified(group: Group, row: Row, column: Column | None = None) -> PurifiedCells:

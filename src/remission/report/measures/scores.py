@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from remission.intervals import student_half_width
+from remission.intervals import Interval, around, student_half_width
 from remission.records import Cell
 from remission.report.groups.estimates import Estimate, by_seed, estimate, gap
 from remission.report.groups.group import Group
@@ -156,7 +156,7 @@ def _relapse_gap(
         return Estimate(failed=failed)
     mean, half = math.fsum(values) / len(values), student_half_width(values)
     if half is not None:
-        ends: tuple[float, float] | None = (max(-1.0, mean - half), min(1.0, mean + half))
+        ends: Interval | None = around(mean, half)
     else:
         ends = _from_test_images(next(iter(gaps)), group, row, columns)
     return Estimate(mean=mean, half_width=half, n=len(values), failed=failed, interval=ends)

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from remission.intervals import mean_of, student_half_width, wilson_of_rate
+from remission.intervals import around, mean_of, student_half_width, wilson_of_rate
 from remission.records import Cell
 from remission.records.ensemble import EnsembleDetails, EnsembleEntry
 from remission.records.kinds import ENSEMBLE
@@ -249,4 +249,4 @@ def over_attacks(gaps: Iterable[Estimate]) -> Estimate:
     values = [number.mean for number in known if number.mean is not None]
     mean, half = mean_of(values), student_half_width(values) or 0.0
     count = sum(number.n for number in known)
-    return Estimate(mean=mean, half_width=half, n=count, interval=(mean - half, mean + half))
+    return Estimate(mean=mean, half_width=half, n=count, interval=around(mean, half))

@@ -219,14 +219,17 @@ def _flat(results: Results) -> list[Json]:
     lines = []
     for group in results.groups:
         for row in group.rows:
-            numbers = _values([*COLUMNS, SECONDS], GroupRow(group=group, row=row))
+            numbers = _values([*COLUMNS, SECONDS, EPOCHS], GroupRow(group=group, row=row))
             for column in group.columns:
                 numbers[f"p_asr {column.title}"] = _entry(row.number("asr", column))
                 numbers[f"gap_to_control {column.title}"] = _entry(group.gap(row, column))
             line = {
                 **group.subject(),
+                "seeds": group.seeds,
+                "repeated_cells": group.repeated,
                 "purifier": row.purifier.name,
                 "purifier_params": row.purifier.parameters,
+                "label": row.label,
                 **_judged(group, row),
             }
             for name, number in numbers.items():

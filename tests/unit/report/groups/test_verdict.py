@@ -1,11 +1,19 @@
+"""What is said of a row, and on which side of a threshold it lies."""
+
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+import pytest
+
+from remission import report
 from remission.records import Cell
 from remission.report.groups.results import summarise
 from remission.report.groups.sentences import broken, headline, sentence
+from remission.report.groups.thresholds import MARGIN, at_most
 from remission.report.measures.scores import scores
 from remission.report.tables.render import render
 from tests.unit.report.report_factory import cell, failed, records
@@ -242,3 +250,20 @@ def test_a_seed_that_was_not_purified_is_told() -> None:
     (group,) = summarise(records(*made))
     wanted = "relapses: retuning at n=5; not purified with 1 of 3 seeds"
     assert group.verdict(group.rows[2]).text == wanted
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0.4, 0.3), (0.3, 0.2), (0.7, 0.6), (0.13, 0.03)])
+def test_ten_points_are_at_most_ten_points_whatever_their_last_digit(
+    ours: float, theirs: float
+) -> None:
+    assert at_most(ours - theirs, MARGIN)
+    assert not at_most(ours - theirs + 1e-6, MARGIN)
+
+
+def test_no_threshold_is_compared_without_the_slack_for_rounding() -> None:
+    """0.4 - 0.3 is above 0.1 and 0.3 - 0.2 below it: ``at_most`` is what says it everywhere."""
+    for file in sorted(Path(report.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare):
+                names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+                assert names.isdisjoint({"MARGIN", "LOSS", "MOST_LOST"}), (file, node.lineno)

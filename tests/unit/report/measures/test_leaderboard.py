@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -211,3 +212,23 @@ def test_seconds_are_the_mean_over_the_attacks() -> None:
     made += model("ft", 0.9, 0.02, CONTROL, cpu_seconds=10.0)
     made += model("ft", 0.9, 0.02, CONTROL, cpu_seconds=30.0, attack="sig")
     assert row(board_of(made), "ft").number(SECONDS).estimate.mean == pytest.approx(20.0)
+
+
+def test_the_interval_of_a_change_is_that_of_the_seeds_that_count() -> None:
+    """One of two victims has no backdoor: the change and its interval are of the other seed."""
+    cells = over_attacks()[: len(over_attacks()) // 2]
+    alone = [one for one in cells if one.seed == 0]
+    weak = [replace(one, asr=0.1) if one.seed and one.purifier == "none" else one for one in cells]
+    both, single = (row(board_of(made), "ft").number(CHANGE).estimate for made in (weak, alone))
+    assert both.n == 1
+    assert both.interval == single.interval
+    assert both.interval is not None
+    assert both.interval[0] > -0.1
+
+
+def test_no_interval_of_a_difference_of_rates_leaves_the_possible() -> None:
+    board = board_of([one for one in over_attacks() if one.attack == "badnets"])
+    for name in (GAP, at_budget(10), CHANGE):
+        ends = row(board, "ft").number(name).estimate.interval
+        assert ends is not None
+        assert -1 <= ends[0] <= ends[1] <= 1, name
