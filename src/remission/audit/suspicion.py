@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,7 @@ from remission.records.suspect import (
 )
 from remission.seeding import Seed
 from remission.training import clean_accuracy, predict
-from remission.types import Dataset, LabelledImages
+from remission.types import Dataset, LabelledImages, rounded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,15 +150,23 @@ def invert(suspect: Suspect, inversion: Voted, seed: Seed) -> Inverted:
 
 
 def rates_of(model: Classifier, held_out: LabelledImages, inverted: Inverted) -> SuspectRates:
-    """Measures a model on held-out images, with and without the inverted trigger."""
+    """Measures a model on held-out images, without the inverted trigger and, in 8 bits, with it."""
     return SuspectRates(
         clean_acc=clean_accuracy(model, held_out),
-        trigger=arriving(model, held_out, inverted.generator, inverted.suspects),
+        trigger=arriving(
+            model,
+            held_out,
+            lambda images: rounded(inverted.generator(images)),
+            inverted.suspects,
+        ),
     )
 
 
 def arriving(
-    model: Classifier, images: LabelledImages, trigger: nn.Module, targets: tuple[int, ...]
+    model: Classifier,
+    images: LabelledImages,
+    trigger: Callable[[Tensor], Tensor],
+    targets: tuple[int, ...],
 ) -> Rate:
     """Returns how many images of other classes a trigger sends to one of some classes.
 

@@ -26,7 +26,7 @@ from remission.seeding import Seed
 from remission.training import predict
 from remission.triggers import Patch, Trigger, Unchanged
 from remission.triggers.warp_and_add import WarpAndAdd
-from remission.types import LabelledImages, Shape, as_bytes, as_float
+from remission.types import LabelledImages, Shape, rounded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,7 +70,7 @@ class TriedTrigger:
 
     def _rounded(self, images: Tensor) -> Tensor:
         assert self.change is not None
-        return as_float(as_bytes(self.change(images)))
+        return rounded(self.change(images))
 
     def retuned(
         self, retuning: Retuning, model: Classifier, images: LabelledImages, budget: int, seed: Seed

@@ -15,6 +15,8 @@ stay in the file are free."""
 VALUE = 384 << 20
 """Bytes of one text or of the bytes of one array, which for a moment are in memory twice."""
 TENSORS = 200_000
+MODULES = 20_000
+"""Modules of a network that was pickled whole, each as often as it is used. A DenseNet has 500."""
 CONTAINERS = 2_000_000
 """Lists, tuples, dicts, sets and stand-ins. 60,000 images in memory take about 500,000."""
 EXPANDED = 20_000_000

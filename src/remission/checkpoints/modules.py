@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
 from torch import Tensor
 
-from remission.checkpoints.limits import NESTING, TENSORS
+from remission.checkpoints.limits import MODULES, NESTING, TENSORS
 from remission.checkpoints.values import Opaque
 from remission.errors import CheckpointError
 
@@ -22,16 +25,24 @@ def state_of(module: object) -> dict[str, Tensor]:
             are.
 
     Raises:
-        CheckpointError: it is no module, contains itself, or has a parameter that is no plain
-            tensor.
+        CheckpointError: it is no module, contains itself or the same ones too often, or has a
+            parameter that is no plain tensor.
     """
     state: dict[str, Tensor] = {}
-    _collect(module, "", state, [])
+    _collect(module, "", state, [], count())
     return state
 
 
-def _collect(module: object, prefix: str, state: dict[str, Tensor], above: list[object]) -> None:
-    """Adds the tensors of a module and of all modules in it."""
+def _collect(
+    module: object, prefix: str, state: dict[str, Tensor], above: list[object], met: Iterator[int]
+) -> None:
+    """Adds the tensors of a module and of all modules in it, which ``met`` counts.
+
+    A module that holds another one twice, which holds a third one twice, and so on, takes few bytes
+    and no end of time.
+    """
+    if next(met) >= MODULES:
+        raise CheckpointError(f"a network in the file has more than {MODULES} modules", _REMEDY)
     if any(module is other for other in above) or len(above) > NESTING:
         raise CheckpointError("a module in the file contains itself", _REMEDY)
     fields = module.fields if isinstance(module, Opaque) else {}
@@ -48,7 +59,7 @@ def _collect(module: object, prefix: str, state: dict[str, Tensor], above: list[
                 raise CheckpointError(f"a module has more than {TENSORS} tensors", _REMEDY)
     for name, value in _table(fields, "_modules", module):
         if value is not None:
-            _collect(value, f"{prefix}{name}.", state, [*above, module])
+            _collect(value, f"{prefix}{name}.", state, [*above, module], met)
 
 
 def _table(fields: dict[str, object], name: str, module: object) -> list[tuple[str, object]]:

@@ -137,7 +137,12 @@ def view(
     budget.tensor(math.prod(shape) * dtype.itemsize)
     if 0 in shape:
         return torch.empty(shape, dtype=dtype)
-    flat = storage.flat.view(dtype)
+    if dtype == torch.bool != storage.dtype:
+        raise Refusal("holds a tensor of truth values in a storage of another type")
+    whole_storage = storage.flat
+    if whole_storage.data_ptr() % dtype.itemsize:
+        whole_storage = usable(whole_storage, dtype, budget)
+    flat = whole_storage.view(dtype)
     # torch counts from the beginning of the memory, of which the storage may be a part.
     return flat.as_strided(shape, steps, flat.storage_offset() + first)
 

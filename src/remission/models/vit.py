@@ -19,12 +19,17 @@ from remission.models.classifier import Classifier
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a perceptron, each after layer normalisation and around a shortcut."""
+    """Attention and a perceptron, each after layer normalisation and around a shortcut.
 
-    def __init__(self, channels: int) -> None:
+    Args:
+        channels: D, the number of channels of a token.
+        heads: number of heads of the attention; 0: as many as have about 64 channels.
+    """
+
+    def __init__(self, channels: int, heads: int = 0) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
-        self.attn = Attention(channels, heads_of(channels, 64))
+        self.attn = Attention(channels, heads or heads_of(channels, 64))
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
         self.mlp = Perceptron(channels)
 

@@ -17,6 +17,8 @@ from remission.recognise.pairing import Pairing, pairing, shapes_of
 from remission.recognise.prefixes import Stripped, strip_prefixes
 
 _CODE = "name your own code: FILE.py:function"
+_MOST = 3000
+"""Tensors of a network: EfficientNet-B7 has 1,300. To search many names takes long."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,6 +102,8 @@ def candidates(state: Mapping[str, Tensor]) -> tuple[Recognised, ...]:
     Raises:
         ArchitectureError: there is none.
     """
+    if len(state) > _MOST:
+        raise ArchitectureError(f"it has {len(state)} tensors, as no known network has", _CODE)
     stripped = strip_prefixes(state)
     shapes = Shapes(shapes_of(stripped.tensors))
     fitting, misfits = list[Recognised](), list[_Misfit]()

@@ -70,3 +70,20 @@ def test_a_parameter_that_is_no_tensor() -> None:
     module.state["_parameters"]["weight"] = Opaque("torch._utils", "_rebuild_qtensor", ())
     with pytest.raises(CheckpointError, match="'weight' in the file is no plain tensor"):
         state_of(module)
+
+
+def test_modules_that_hold_each_other_twice_come_to_an_end() -> None:
+    """2^60 modules in sixty stand-ins, without a tensor."""
+    module = module_with()
+    for _ in range(60):
+        module = module_with(a=module, b=module)
+    with pytest.raises(CheckpointError, match="more than 20000 modules"):
+        state_of(module)
+
+
+def test_a_module_that_is_used_twice_is_there_twice() -> None:
+    leaf = module_with()
+    state = leaf.state
+    assert isinstance(state, dict)
+    state["_parameters"] = {"w": torch.ones(1)}
+    assert list(state_of(module_with(a=leaf, b=leaf))) == ["a.w", "b.w"]

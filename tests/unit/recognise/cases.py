@@ -87,7 +87,12 @@ CASES = {
     ),
     "torchvision densenet": Case(foreign.dense_torchvision, "torchvision/densenet-2-1-2-1:2", 64),
     "torchvision mobilenet_v2": Case(foreign.mobilenet, "torchvision/mobilenet_v2:4"),
-    "torchvision efficientnet_b0": Case(foreign.efficientnet, "torchvision/efficientnet_b0:4"),
+    "torchvision efficientnet_b0": Case(
+        foreign.efficientnet((1, 2, 2, 3, 3, 4, 1)), "torchvision/efficientnet_b0:4"
+    ),
+    "torchvision efficientnet_b5": Case(
+        foreign.efficientnet((3, 5, 5, 7, 7, 9, 3), eps=1e-3), "torchvision/efficientnet_b5:4"
+    ),
     "torchvision vit": Case(
         foreign_tokens.vit("torchvision", width=128),
         "torchvision/vit-2:128_patch4_16",

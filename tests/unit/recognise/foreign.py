@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -69,13 +69,13 @@ class Tape:
         shift = self.tensor(f"{key}.bias", out) if bias else None
         return F.conv2d(x, weight, shift, stride, side // 2 if pad is None else pad, 1, groups)
 
-    def norm(self, x: Tensor, key: str) -> Tensor:
+    def norm(self, x: Tensor, key: str, eps: float = 1e-5) -> Tensor:
         n = x.shape[1]
         scale, shift = self.tensor(f"{key}.weight", n, around=1), self.tensor(f"{key}.bias", n)
         mean = self.tensor(f"{key}.running_mean", n)
         var = self.tensor(f"{key}.running_var", n, around=1)
         self.state.setdefault(self._named(f"{key}.num_batches_tracked"), torch.tensor(5))
-        return F.batch_norm(x, mean, var, scale, shift)
+        return F.batch_norm(x, mean, var, scale, shift, eps=eps)
 
     def linear(self, x: Tensor, key: str, out: int, bias: bool = True) -> Tensor:
         n = x.shape[-1]
@@ -203,26 +203,33 @@ def mobilenet(t: Tape, x: Tensor) -> Tensor:
     return t.linear(x.mean((2, 3)), "classifier.1", 7)
 
 
-def efficientnet(t: Tape, x: Tensor) -> Tensor:
-    """EfficientNet-B0 of torchvision, an eighth as wide."""
-    x = F.silu(t.norm(t.conv(x, "features.0.0", 4, 3, 2), "features.0.1"))
-    table = [(1, 3, 1, 2, 1), (6, 3, 2, 3, 2), (6, 5, 2, 5, 2), (6, 3, 2, 10, 3), (6, 5, 1, 14, 3)]
-    for stage, (expand, side, first, out, repeats) in enumerate(
-        [*table, (6, 5, 2, 24, 4), (6, 3, 1, 40, 1)], start=1
-    ):
-        for i in range(repeats):
-            key, hidden, y, place = f"features.{stage}.{i}.block", x.shape[1] * expand, x, 0
-            if expand > 1:
-                y = F.silu(t.norm(t.conv(y, f"{key}.0.0", hidden, 1), f"{key}.0.1"))
-                place = 1
-            stride = first if not i else 1
-            y = t.conv(y, f"{key}.{place}.0", hidden, side, stride, groups=hidden)
-            y = F.silu(t.norm(y, f"{key}.{place}.1"))
-            gate = y.mean((2, 3), keepdim=True)
-            gate = t.conv(gate, f"{key}.{place + 1}.fc1", max(1, x.shape[1] // 4), 1, bias=True)
-            gate = t.conv(F.silu(gate), f"{key}.{place + 1}.fc2", hidden, 1, bias=True)
-            y = t.conv(y * gate.sigmoid(), f"{key}.{place + 2}.0", out, 1, gain=3)
-            y = t.norm(y, f"{key}.{place + 2}.1")
-            x = x + y if stride == 1 and x.shape[1] == out else y
-    x = F.silu(t.norm(t.conv(x, "features.8.0", 48, 1), "features.8.1"))
-    return t.linear(x.mean((2, 3)), "classifier.1", 7)
+def efficientnet(repeats: Sequence[int], eps: float = 1e-5) -> Formula:
+    """EfficientNet of torchvision, narrow, with so many blocks per stage."""
+    table = [(1, 3, 1, 2), (6, 3, 2, 3), (6, 5, 2, 5), (6, 3, 2, 10), (6, 5, 1, 14), (6, 5, 2, 24)]
+
+    def network(t: Tape, x: Tensor) -> Tensor:
+        def norm(y: Tensor, key: str) -> Tensor:
+            return t.norm(y, key, eps)
+
+        x = F.silu(norm(t.conv(x, "features.0.0", 4, 3, 2), "features.0.1"))
+        for stage, (count, (expand, side, first, out)) in enumerate(
+            zip(repeats, [*table, (6, 3, 1, 40)], strict=True), start=1
+        ):
+            for i in range(count):
+                key, hidden, y, place = f"features.{stage}.{i}.block", x.shape[1] * expand, x, 0
+                if expand > 1:
+                    y = F.silu(norm(t.conv(y, f"{key}.0.0", hidden, 1), f"{key}.0.1"))
+                    place = 1
+                stride = first if not i else 1
+                y = t.conv(y, f"{key}.{place}.0", hidden, side, stride, groups=hidden)
+                y = F.silu(norm(y, f"{key}.{place}.1"))
+                gate = y.mean((2, 3), keepdim=True)
+                gate = t.conv(gate, f"{key}.{place + 1}.fc1", max(1, x.shape[1] // 4), 1, bias=True)
+                gate = t.conv(F.silu(gate), f"{key}.{place + 1}.fc2", hidden, 1, bias=True)
+                y = t.conv(y * gate.sigmoid(), f"{key}.{place + 2}.0", out, 1, gain=3)
+                y = norm(y, f"{key}.{place + 2}.1")
+                x = x + y if stride == 1 and x.shape[1] == out else y
+        x = F.silu(norm(t.conv(x, "features.8.0", 48, 1), "features.8.1"))
+        return t.linear(x.mean((2, 3)), "classifier.1", 7)
+
+    return network

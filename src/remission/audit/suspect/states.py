@@ -7,8 +7,10 @@ recognised.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from torch import Tensor
 
@@ -24,8 +26,12 @@ from remission.recognise import (
 
 _DEEP = 3
 """So many keys lead to a network at most."""
-_NO_NETWORKS = ("optim", "sched", "scaler")
-"""Keys that contain one of these hold the state of an optimiser, a schedule or a scaler."""
+_NO_NETWORK = re.compile(
+    r"(?i)(^|[^a-z])(opt|optim|sched|optimi[sz]er\w*|scheduler\w*|scaler\w*)($|[^a-z])"
+)
+"""Keys with such a word hold the state of an optimiser, a schedule or a scaler."""
+_MANY = 100
+"""So many networks are looked at in one file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +60,8 @@ class FoundState:
 
 
 def find_states(loaded: Loaded) -> list[FoundState]:
-    """Returns all networks in a file, in its order; none inside another."""
-    return list(_found(loaded.tree, ()))
+    """Returns the first hundred networks in a file, in its order; none inside another."""
+    return list(islice(_found(loaded.tree, ()), _MANY))
 
 
 def _found(value: object, keys: tuple[str, ...]) -> Iterator[FoundState]:
@@ -67,12 +73,8 @@ def _found(value: object, keys: tuple[str, ...]) -> Iterator[FoundState]:
             yield FoundState(keys, tensors)
         elif len(keys) < _DEEP:
             for key, inner in value.items():
-                if isinstance(key, str) and not _is_no_network(key):
+                if isinstance(key, str) and not _NO_NETWORK.search(key):
                     yield from _found(inner, (*keys, key))
-
-
-def _is_no_network(key: str) -> bool:
-    return any(part in key.lower() for part in _NO_NETWORKS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -101,6 +101,7 @@ class InvertedNet(Classifier):
         blocks: the sizes of the inverted residuals, in order.
         last: number of channels of the last map.
         active: the activation: ``nn.ReLU6`` in MobileNetV2, ``nn.SiLU`` in EfficientNet.
+        eps: what the batch norms add to variances.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -111,6 +112,7 @@ class InvertedNet(Classifier):
         blocks: Sequence[InvertedSize],
         last: int,
         active: type[nn.Module],
+        eps: float = 1e-5,
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -122,6 +124,9 @@ class InvertedNet(Classifier):
         self.blocks = nn.Sequential(*layers)
         self.last = normed(channels, last, active=active())
         self.linear = nn.Linear(last, self.classes)
+        for layer in self.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eps = eps
 
     def feature_map(self, normal: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, last, H / 32, W / 32), rounded up."""

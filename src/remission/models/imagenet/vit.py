@@ -14,6 +14,9 @@ from remission.models.vit import TransformerBlock
 Pooled = Literal["token", "mean", "mean, then norm"]
 """What is classified: the normalised class token; the mean of the other tokens after layer
 normalisation; or their mean, which is normalised then."""
+WIDER_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
+"""Width -> number of heads of the published ones whose heads have more than 64 channels: So400m,
+ViT-H, ViT-g and ViT-G."""
 
 
 class ImageNetViT(Classifier):
@@ -21,7 +24,8 @@ class ImageNetViT(Classifier):
 
     Args:
         depth: number of blocks; 12 in ViT-B.
-        width: D, the number of channels of a token; 768 in ViT-B. Heads have 64 channels.
+        width: D, the number of channels of a token; 768 in ViT-B. Heads have 64 channels
+            unless :data:`WIDER_HEADS` names the width.
         patch: side of the patches in pixels.
         token: whether a class token precedes the tokens of patches.
         pooled: see :data:`Pooled`.
@@ -49,7 +53,8 @@ class ImageNetViT(Classifier):
             self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.pos_embed = nn.Parameter(torch.empty(1, tokens, width))
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(self.shape[0], width, patch, patch)})
-        self.blocks = nn.Sequential(*(TransformerBlock(width) for _ in range(depth)))
+        heads = WIDER_HEADS.get(width, 0)
+        self.blocks = nn.Sequential(*(TransformerBlock(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.head_linear = nn.Linear(width, self.classes)
         first_weights(self)

@@ -29,7 +29,12 @@ _DEPTHS: dict[tuple[int, ...], tuple[str, int]] = {
     (2, 3, 3, 4, 4, 5, 2): ("b1 or b2", 32),
     (2, 3, 3, 5, 5, 6, 2): ("b3", 40),
     (2, 4, 4, 6, 6, 8, 2): ("b4", 48),
+    (3, 5, 5, 7, 7, 9, 3): ("b5", 48),
+    (3, 6, 6, 8, 8, 11, 3): ("b6", 56),
+    (4, 7, 7, 10, 10, 13, 4): ("b7", 64),
 }
+_LARGE = ("b5", "b6", "b7")
+"""Their batch norms add 1e-3 to variances, those of the others 1e-5."""
 
 
 def _mobilenet(shapes: Shapes) -> list[Reading]:
@@ -96,7 +101,7 @@ def _efficientnet(shapes: Shapes) -> list[Reading]:
         repeats.append(shapes.count(rf"features\.{stage}\.(\d+)\.block\."))
         for place in range(repeats[-1]):
             stem = f"features.{stage}.{place}.block"
-            expands = f"{stem}.3.0.weight" in shapes
+            expands = f"{stem}.2.fc1.weight" in shapes or f"{stem}.3.0.weight" in shapes
             hidden, _, kernel, _ = shapes.dims(f"{stem}.{int(expands)}.0.weight", 4)
             gate = shapes.dims(f"{stem}.{1 + int(expands)}.fc1.weight", 4)[0]
             out = shapes.dims(f"{stem}.{2 + int(expands)}.0.weight", 4)[0]
@@ -105,8 +110,9 @@ def _efficientnet(shapes: Shapes) -> list[Reading]:
             names.append(stem)
     width, channels, _, _ = shapes.dims("features.0.0.weight", 4)
     last = shapes.dims(f"features.{stages + 1}.0.weight", 4)[0]
-    make = partial(InvertedNet, width=width, blocks=tuple(blocks), last=last, active=nn.SiLU)
     name, published = _DEPTHS.get(tuple(repeats), ("-" + "-".join(map(str, repeats)), width))
+    sizes, eps = tuple(blocks), 1e-3 if name in _LARGE else 1e-5
+    make = partial(InvertedNet, width=width, blocks=sizes, last=last, active=nn.SiLU, eps=eps)
     return [
         Reading(
             arch=with_width(f"torchvision/efficientnet_{name}", width, published),
@@ -117,7 +123,7 @@ def _efficientnet(shapes: Shapes) -> list[Reading]:
             theirs=_efficient_names(names, stages + 1),
             evidence=(
                 f"{stages} stages of {', '.join(map(str, repeats))} gated inverted residuals",
-                "strides as published",
+                f"strides as published, and batch norms that add {eps:g} to variances",
             ),
         )
     ]

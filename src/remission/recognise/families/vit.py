@@ -6,7 +6,7 @@ import math
 import re
 from functools import partial
 
-from remission.models.imagenet.vit import ImageNetViT, Pooled
+from remission.models.imagenet.vit import WIDER_HEADS, ImageNetViT, Pooled
 from remission.models.vit import ViT
 from remission.recognise.families.reading import (
     ArchFamily,
@@ -20,13 +20,18 @@ from remission.recognise.families.reading import (
 _NAMES = {(192, 12): "vit_tiny", (384, 12): "vit_small", (768, 12): "vit_base"}
 _LONGEST = 2**24
 """The most pixels of a row of all patches: no network takes larger images."""
-_HEADS = "heads have 64 channels, as published: no tensor says it"
 
 
 def _square(tokens: int, patch: int) -> tuple[int, int] | None:
     """(H, W) of square images that are cut into so many patches; None: there are none."""
     side = math.isqrt(tokens)
     return (side * patch, side * patch) if side**2 == tokens else None
+
+
+def _heads(width: int) -> str:
+    """Says how many channels a head has, which no tensor says."""
+    wider = WIDER_HEADS.get(width)
+    return f"heads have {width // wider if wider else 64} channels, as published: no tensor says it"
 
 
 def _named(width: int, depth: int, patch: int, size: tuple[int, int] | None) -> str:
@@ -78,6 +83,7 @@ def _reading(
         pooled=pooled,
         eps=1e-12 if layout == "transformers" else 1e-6,
     )
+    blocks, pooling = f"{depth} blocks of width {width}", f"pooled by {pooled}"
     cut = f"patches of {patch}x{patch}, {places} of them"
     return [
         Reading(
@@ -89,7 +95,7 @@ def _reading(
             example=size or (patch, patch * places),
             make=make,
             theirs=theirs,
-            evidence=(f"{depth} blocks of width {width}", cut, f"pooled by {pooled}", _HEADS),
+            evidence=(blocks, cut, pooling, _heads(width)),
         )
     ]
 

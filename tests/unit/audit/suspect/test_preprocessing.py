@@ -158,3 +158,11 @@ def test_a_normalisation_that_divides_by_nothing_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="standard deviations"):
         Preprocessing(name="odd", mean=mean, std=std)
+
+
+def test_the_statistics_of_images_that_are_sorted_by_class_are_those_of_all() -> None:
+    half = torch.zeros(1500, 1, SIDE, SIDE)
+    both = LabelledImages(torch.cat([half, 1 - half]), torch.arange(2).repeat_interleave(1500))
+    (own,) = (way for way in candidates(both) if way.name == "these images")
+    assert own.mean == pytest.approx((0.5,), abs=1e-6)
+    assert own.std == pytest.approx((0.5,), abs=1e-3)

@@ -71,3 +71,21 @@ def test_a_file_without_a_classifier_says_why(tmp_path: Path) -> None:
     content = {"netG": {"weight": torch.zeros(2, 2)}, "mask": {"w": torch.zeros(1)}}
     with pytest.raises(CheckpointError, match="'netG'"):
         find_network(read_checkpoint(saved(content, tmp_path)), origin="FILE")
+
+
+def test_a_word_within_a_key_is_no_optimiser(tmp_path: Path) -> None:
+    model = network()
+    content = {
+        "optimized_model": model.state_dict(),
+        "opt": {"w": torch.zeros(1)},
+        "optimizer_state_dict": {"w": torch.zeros(1)},
+        "amp_scaler": {"w": torch.zeros(1)},
+    }
+    found = find_network(read_checkpoint(saved(content, tmp_path)), origin="FILE")
+    assert found.state.place == "optimized_model"
+
+
+def test_a_file_of_endless_networks_is_read_in_no_time(tmp_path: Path) -> None:
+    state = {"w": torch.zeros(1)}
+    loaded = read_checkpoint(saved({f"n{i}": state for i in range(2000)}, tmp_path))
+    assert len(find_states(loaded)) == 100
