@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -331,3 +332,11 @@ def type_names(node: ast.stmt) -> Iterator[str]:
 def test_the_public_face_has_what_it_names() -> None:
     for name in remission.__all__:
         assert getattr(remission, name) is not None
+
+
+def test_every_name_in_these_rules_is_a_file_or_a_folder() -> None:
+    """A name that is gone would switch a rule off without a word."""
+    top = {*chain.from_iterable(LAYERS), *REPORT_MAY_IMPORT, *METHOD_ROOMS, *FLOORS}
+    within = {f"{room}/{name}" for room, floors in FLOORS.items() for name in chain(*floors)}
+    for name in top | within:
+        assert (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file(), name

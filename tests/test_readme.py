@@ -61,7 +61,7 @@ def test_what_the_reading_guide_names_is_there() -> None:
 
 
 def test_the_record_in_the_reading_guide_is_the_stored_one() -> None:
-    """The guide shortens the record: each value that it shows is stored, ``...`` stands for more."""
+    """The guide shortens it: each value that it shows is stored, ``...`` stands for more."""
     text = (ROOT / "docs" / "reading-the-code.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```json\n(.+?)```", text, re.DOTALL)
     shown = json.loads(block)

@@ -83,6 +83,11 @@ def as_bytes(images: Tensor) -> Tensor:
     return images.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
+def rounded(images: Tensor) -> Tensor:
+    """Float images in [0, 1] -> the same in the 256 steps of a file, float in [0, 1]."""
+    return as_float(as_bytes(images))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
     """A data set as it was published, before any split.

@@ -79,7 +79,7 @@ def nc_names_the_class_and_unlearns(world: World) -> None:
         if found.flagged(method.anomaly)[:1] == [target]:
             break
     assert found.flagged(method.anomaly)[:1] == [target], found.index
-    below(float(found.norms[target]), 0.5 * float(found.norms.median()), found.norms)
+    below(float(found.norms[target]), 0.75 * float(found.norms.median()), found.norms)
     rates = world.rates(method(victim, world.clean, seed=seed).model)
     below(rates.asr.value, 0.4, rates)
     above(rates.clean_acc.value, 0.8, rates)

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from remission.inversion.perturbations import SearchResult, leads, shown, size
+from remission.inversion.perturbations import SearchResult, Tried, leads, parts, shown, size
 from remission.inversion.universal import Universal
 from remission.models import build_model
+from remission.seeding import Seed
 from remission.triggers.warp_and_add import WarpAndAdd, perturbed
 from remission.types import LabelledImages
 
@@ -105,3 +106,26 @@ def test_the_share_that_arrives_counts_each_image_of_other_classes_once() -> Non
                 int(model((images[n : n + 1] + theta[t]).clamp(0, 1)).argmax()) == t for n in others
             ]
         assert float(found[t]) == pytest.approx(sum(hits) / len(others))
+
+
+@pytest.mark.parametrize("family", ["additive", "patch", "warp"])
+def test_classes_that_are_searched_in_parts_are_searched_as_together(
+    family: Tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build_model("resnet18:2", classes=5, shape=(1, 8, 8), mean=(0.5,), std=(0.3,))
+    model = model.double().eval()
+    images = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(6)).double()
+    data, classes = LabelledImages(images, torch.arange(20) % 5), torch.arange(5)
+    search = Universal(batch_size=4, steps=4, grid=3)
+    first = search.first(family, (1, 8, 8), 5, Seed(0)).double()
+
+    def found() -> SearchResult:
+        return search.search(model, data, family, classes, first, 0.5, Seed(1))
+
+    together = found()
+    monkeypatch.setattr("remission.inversion.perturbations._AT_ONCE", 2 * 4 * 64)
+    assert parts(5, images[:4]) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert len(parts(5, images)) == 5, "one class at least, however large its images"
+    apart = found()
+    torch.testing.assert_close(apart.theta, together.theta, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(apart.share, together.share)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from remission.inversion import Inverted, InvertedSource, KnownSource, Universal
 from remission.purifiers import PAMPath
-from remission.purifiers.pam_path import divergence
 from remission.seeding import Seed
 from remission.training import Weights, recalibrate
+from remission.training.distillation import divergence
 from remission.triggers import Trigger
 from remission.triggers.warp_and_add import WarpAndAdd
 from tests.reference.toy import (

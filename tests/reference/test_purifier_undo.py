@@ -10,8 +10,8 @@ from torch import Tensor
 
 from remission.models import Classifier, build_model
 from remission.purifiers import EP, FT, UNDO, undo
-from remission.purifiers.undo import distance
 from remission.seeding import Seed
+from remission.training.distillation import divergence as distance
 from remission.types import LabelledImages
 from tests.reference.toy import (
     HEAD,

@@ -28,7 +28,7 @@ from remission.attacks.poisoning import Change, poison
 from remission.errors import SpecError
 from remission.method import Method, field, method, returned
 from remission.metrics import goals
-from remission.models import Classifier, build_model
+from remission.models import Classifier, build_like
 from remission.seeding import Seed
 from remission.training import Recipe, Trained, fit
 from remission.triggers import Trigger
@@ -106,16 +106,8 @@ class Setting:
         Returns:
             The model in eval mode.
         """
-        model = self.model
-        own = build_model(
-            model.arch,
-            classes=model.classes,
-            shape=model.shape,
-            mean=tuple(model.mean.flatten().tolist()),
-            std=tuple(model.std.flatten().tolist()),
-            seed=self.seed.child("surrogate"),
-            precision=model.precision,
-        ).to(self.data.labels.device)
+        own = build_like(self.model, seed=self.seed.child("surrogate"))
+        own = own.to(self.data.labels.device)
 
         def transform(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             if perturb:

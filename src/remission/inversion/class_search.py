@@ -23,6 +23,7 @@ from remission.inversion.perturbations import (
     leads,
     logits_under,
     mean_of,
+    parts,
     size,
 )
 from remission.method import field, method
@@ -206,16 +207,19 @@ class ClassSearch(Inversion, ABC):
         best, least = theta.detach().clone(), torch.full_like(cost, math.inf)
         for _ in tracked(range(self.steps), f"inversion: {family}", self.steps):
             index = torch.randint(len(clean), (enough(count),), generator=draws)
-            labels = clean.labels[index.to(device)]
+            labels, x = clean.labels[index.to(device)], clean.floats(index)
             other = (labels[None] != classes[:, None]).float()  # (k, B)
-            logits = logits_under(model, clean.floats(index), theta, family)  # (k, B, K)
-            goal = classes[:, None].expand_as(other)
-            errors = mean_of(cross_entropies(logits, goal), other)
-            loss = (errors + cost * size(theta, family)).sum()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            shares = []
+            for some in parts(len(classes), x):
+                logits = logits_under(model, x, theta[some], family)  # (k, B, K)
+                goal = classes[some, None].expand_as(other[some])
+                errors = mean_of(cross_entropies(logits, goal), other[some])
+                loss = (errors + cost[some] * size(theta[some], family)).sum()
+                loss.backward()  # type: ignore[no-untyped-call]
+                shares.append(mean_of((logits.detach().argmax(2) == goal).float(), other[some]))
             with torch.no_grad():
-                share, now = mean_of((logits.argmax(2) == goal).float(), other), size(theta, family)
+                share, now = torch.cat(shares), size(theta, family)
                 arrived = 0.8 * arrived + 0.2 * share
                 cost = torch.where(arrived > reach, cost * 1.2, cost / 1.1)
                 held = (arrived > reach) & (share > reach)
@@ -253,7 +257,11 @@ class ClassSearch(Inversion, ABC):
         stream = batches(clean, self.batch_size, generator=None)
         for images, labels in tracked(stream, "", -(-len(clean) // self.batch_size)):
             other = (labels[None] != classes[:, None]).float()
-            arrives = logits_under(model, images, theta, family).argmax(2) == classes[:, None]
+            logits = (
+                logits_under(model, images, theta[some], family)
+                for some in parts(len(classes), images)
+            )
+            arrives = torch.cat([each.argmax(2) for each in logits]) == classes[:, None]
             hits, count = hits + (arrives * other).sum(1), count + other.sum(1)
         return hits / count.clamp_min(1)
 

@@ -17,6 +17,9 @@ Tried = Literal[Family, "patch"]
 TRIED: tuple[Tried, ...] = ("additive", "warp", "patch")
 """All of them."""
 
+_AT_ONCE = 2**19
+"""Pixels that go through the model at once with their gradients: 512 images of 32x32."""
+
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
@@ -74,6 +77,20 @@ def logits_under(model: Classifier, images: Tensor, theta: Tensor, family: Tried
     """Returns logits (k, B, K) of images (B, C, H, W) under the perturbation of each class."""
     logits: Tensor = model(shown(images, theta, family).flatten(0, 1))
     return logits.view(len(theta), len(images), -1)
+
+
+def parts(classes: int, images: Tensor) -> list[slice]:
+    """Cuts classes into parts that go through the model one after another, to save memory.
+
+    Args:
+        classes: the number of classes.
+        images: (N, C, H, W), all of which are perturbed toward each class.
+
+    Returns:
+        Slices of the classes, each with at most :data:`_AT_ONCE` pixels or of one class.
+    """
+    together = max(1, _AT_ONCE // images[:, 0].numel())
+    return [slice(i, min(i + together, classes)) for i in range(0, classes, together)]
 
 
 def mean_of(values: Tensor, weights: Tensor) -> Tensor:

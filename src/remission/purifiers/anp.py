@@ -31,6 +31,7 @@ from remission.models import Classifier
 from remission.purifiers.masks import Masked, MaskPruning
 from remission.seeding import Seed
 from remission.training import fit
+from remission.training.loop import updates_per_epoch
 from remission.types import LabelledImages
 
 
@@ -59,8 +60,7 @@ class ANP(MaskPruning):
     def masks(self, model: Classifier, clean: LabelledImages, seed: Seed) -> list[Tensor]:
         """Trains the masks by the two steps above; returns m of each batch norm, (D,)."""
         masked, noise = Masked(model), seed.child("noise").generator()
-        # the number of steps per pass
-        steps = max(1, len(clean) // self.batch_size + (len(clean) % self.batch_size > 1))
+        steps = updates_per_epoch(len(clean), self.batch_size)
         fit(
             masked,
             clean,

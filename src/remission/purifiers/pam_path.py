@@ -26,7 +26,6 @@ import copy
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from remission.inversion import TriggerSource
@@ -35,6 +34,7 @@ from remission.models import Classifier
 from remission.purifiers.base import FineTuning, TriggerPurifier
 from remission.seeding import Seed
 from remission.training import Weights, fit, frozen_statistics, recalibrate
+from remission.training.distillation import divergence
 from remission.training.loop import Backward
 from remission.training.weights import Direction
 from remission.types import LabelledImages
@@ -134,16 +134,3 @@ class PAMPath(FineTuning, TriggerPurifier):
         weights.back()
         torch._foreach_mul_(weights.gradients(), self.along)
         return (1 - self.along) * loss_at_w + self.along * loss_on_line
-
-
-def divergence(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """T^2 * KL(softmax(wanted / T) || softmax(logits / T)), the mean over the batch.
-
-    Args:
-        logits: (N, K) logits of the model that is trained.
-        wanted: (N, K) logits of the victim.
-        temperature: T; its square keeps the gradient's scale (Hinton et al., arXiv 1503.02531).
-    """
-    log_p = F.log_softmax(logits / temperature, 1)
-    log_q = F.log_softmax(wanted / temperature, 1)
-    return temperature**2 * F.kl_div(log_p, log_q, reduction="batchmean", log_target=True)

@@ -25,7 +25,6 @@ import copy
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from remission.inversion import TriggerSource
@@ -35,6 +34,7 @@ from remission.purifiers.base import FineTuning
 from remission.purifiers.wrapping import WrappingPurifier
 from remission.seeding import Seed
 from remission.training import fit, recalibrate
+from remission.training.distillation import divergence
 from remission.types import LabelledImages
 
 
@@ -77,7 +77,7 @@ class UNDO(FineTuning, WrappingPurifier):
             del labels
             with torch.no_grad():
                 wanted = teacher(images)
-            return distance(student(images), wanted, self.temperature)
+            return divergence(student(images), wanted, self.temperature)
 
         if self.epochs:
             what = f"{self.name}: student"
@@ -95,17 +95,3 @@ class UNDO(FineTuning, WrappingPurifier):
         """
         for theta, n in zip(student.parameters(), fresh.parameters(), strict=True):
             theta.mul_(1 - self.alpha).add_(n.to(theta), alpha=self.alpha * self.beta)
-
-
-def distance(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(softmax(wanted / T) || softmax(logits / T)), the mean over the images.
-
-    T^2 makes the gradient's size independent of T (Hinton et al., arXiv 1503.02531).
-
-    Args:
-        logits: z, (N, K), of the student.
-        wanted: z_t, (N, K), of the teacher.
-        temperature: T.
-    """
-    mine, theirs = (F.log_softmax(z / temperature, dim=1) for z in (logits, wanted))
-    return temperature**2 * F.kl_div(mine, theirs, log_target=True, reduction="batchmean")

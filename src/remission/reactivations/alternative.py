@@ -114,9 +114,7 @@ class Alternative(InputReactivation):
 def pooled(model: Classifier, data: LabelledImages) -> Tensor:
     """Returns the last feature map, averaged over places and images, (D,), in eval mode."""
     parts = batches(data, _AT_ONCE, generator=None)
-    summed = torch.zeros(
-        model.final_linear.in_features, dtype=model.mean.dtype, device=model.mean.device
-    )
+    summed = torch.zeros((), dtype=model.mean.dtype, device=model.mean.device)
     for images, _ in tracked(parts, "", -(-len(data) // _AT_ONCE)):
-        summed += model.features(images).mean((2, 3)).sum(0)
+        summed = summed + model.features(images).mean((2, 3)).sum(0)
     return summed / len(data)

@@ -15,7 +15,7 @@ from remission.metrics import Rates, accuracy, attack_success_rate, counted, rob
 from remission.models import Classifier, evaluating
 from remission.progress import tracked
 from remission.training.batches import batches
-from remission.types import LabelledImages, Target, as_bytes, as_float
+from remission.types import LabelledImages, Target, rounded
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def measure(
     places, labels, wanted = counted(test.labels, target, model.classes)
 
     def triggered(images: Tensor) -> Tensor:
-        return as_float(as_bytes(trigger(images)))
+        return rounded(trigger(images))
 
     fooled, backdoor_losses = _answers(model, test, wanted, triggered, places)
     predicted, clean_losses = _answers(model, test, test.labels, None, None)

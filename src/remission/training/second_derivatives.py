@@ -59,9 +59,9 @@ class SecondDerivatives(TorchFunctionMode):
         input: Tensor,
         weight: Tensor,
         bias: Tensor | None = None,
-        stride: Sequence[int] = (1, 1),
-        padding: Sequence[int] | str = (0, 0),
-        dilation: Sequence[int] = (1, 1),
+        stride: int | Sequence[int] = (1, 1),
+        padding: int | Sequence[int] | str = (0, 0),
+        dilation: int | Sequence[int] = (1, 1),
         groups: int = 1,
     ) -> Tensor:
         if isinstance(padding, str):
@@ -70,7 +70,7 @@ class SecondDerivatives(TorchFunctionMode):
             dtype = torch.get_autocast_dtype(input.device.type)
             input, weight = input.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
-        layer = (list(stride), list(padding), list(dilation), False, [0, 0], groups)
+        layer = (_pair(stride), _pair(padding), _pair(dilation), False, [0, 0], groups)
         result: Tensor = _Convolution.apply(input, weight, bias, layer, self)  # type: ignore[no-untyped-call]
         return result
 
@@ -254,3 +254,8 @@ class _BatchNormGradient(torch.autograd.Function):
             places = [dim for dim in range(gradient.ndim) if dim != 1]
             by_weight = (vector * (gradient * scale)).sum(places)
         return by_gradient, None, by_weight, None, None
+
+
+def _pair(value: int | Sequence[int]) -> list[int]:
+    """Returns what counts in both directions as two numbers."""
+    return [value, value] if isinstance(value, int) else list(value)

@@ -116,3 +116,11 @@ def test_there_is_no_third_derivative() -> None:
     (h,) = torch.autograd.grad(g.square().sum(), images, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         h.sum().backward()  # type: ignore[no-untyped-call]
+
+
+def test_a_function_may_be_called_with_one_number_for_both_directions() -> None:
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    w = torch.rand(4, 3, 3, 3, dtype=torch.float64)
+    with SecondDerivatives():
+        found = F.conv2d(x, w, stride=2, padding=1, dilation=1)
+    torch.testing.assert_close(found, F.conv2d(x, w, None, (2, 2), (1, 1), (1, 1)))
