@@ -66,7 +66,8 @@ def newcombe(ours: float, here: Interval, theirs: float, there: Interval) -> Int
     Args:
         ours: a rate.
         here: its interval.
-        theirs: a rate that was measured independently of it.
+        theirs: another rate. The formula takes the two as independent. Where they are measured on
+            the same images, as a gap to the control is, the interval is rather too wide.
         there: its interval.
     """
     difference = ours - theirs

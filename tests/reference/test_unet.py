@@ -1,4 +1,4 @@
-"""The published generator of BTI-DBF against its description, in float64 and plain loops."""
+"""The two U-Nets against their descriptions, in float64 and plain loops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from remission.triggers import BottleneckUNet
+from remission.triggers import BottleneckUNet, UNet
 
 LEVELS, WIDTH = 2, 3
 
@@ -36,18 +36,19 @@ def normalised(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return normal * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
 
 
-def block(state: dict[str, Tensor], place: str, x: Tensor) -> Tensor:
-    """Two times: convolution, normalisation, leaky ReLU."""
+def block(state: dict[str, Tensor], place: str, x: Tensor, slope: float = 0.01) -> Tensor:
+    """Two times: convolution, normalisation, ReLU with a slope below 0."""
     for first in (0, 3):
         x = convolved(x, state[f"{place}.{first}.weight"])
         norm = f"{place}.{first + 1}"
-        x = leaky(normalised(x, state[f"{norm}.weight"], state[f"{norm}.bias"]))
+        x = normalised(x, state[f"{norm}.weight"], state[f"{norm}.bias"])
+        x = torch.where(x > 0, x, slope * x)
     return x
 
 
-def halved(x: Tensor) -> Tensor:
-    """The largest of each 2x2 pixels, of fewer at an odd edge."""
-    height, width = (-(-side // 2) for side in x.shape[2:])
+def halved(x: Tensor, *, whole: bool = False) -> Tensor:
+    """The largest of each 2x2 pixels, of fewer at an odd edge; ``whole`` drops the odd edge."""
+    height, width = (side // 2 if whole else -(-side // 2) for side in x.shape[2:])
     result = torch.zeros(*x.shape[:2], height, width, dtype=torch.float64)
     for i in range(height):
         for j in range(width):
@@ -98,3 +99,41 @@ def test_the_published_generator(height: int, width: int) -> None:
     assert float(wanted.min()) < 0, "the output has no activation"
     assert float(wanted.max()) > 1
     torch.testing.assert_close(network(images).detach(), wanted.clamp(0, 1), rtol=0, atol=1e-9)
+
+
+def mixed(state: dict[str, Tensor], place: str, x: Tensor) -> Tensor:
+    """A 1x1 convolution."""
+    sums = torch.einsum("nchw,oc->nohw", x, state[f"{place}.weight"][:, :, 0, 0])
+    return sums + state[f"{place}.bias"].view(1, -1, 1, 1)
+
+
+def repeated(x: Tensor, height: int, width: int) -> Tensor:
+    """Each pixel of the result is the one at its place in the smaller image, rounded down."""
+    result = torch.zeros(*x.shape[:2], height, width, dtype=torch.float64)
+    for i in range(height):
+        for j in range(width):
+            result[:, :, i, j] = x[:, :, i * x.shape[2] // height, j * x.shape[3] // width]
+    return result
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 12), (6, 5)])
+def test_the_small_network(height: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(4)
+    network = UNet(2, WIDTH, LEVELS + 1, out=1).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    state = network.state_dict()
+    image = torch.rand(2, 2, height, width, generator=generator).double()
+    skips, x = [], image
+    for level in range(LEVELS + 1):
+        x = block(state, f"down.{level}", x if not level else halved(x, whole=True), slope=0)
+        skips.append(x)
+    skips.pop()
+    for turn in range(LEVELS):
+        skip = skips.pop()
+        up = mixed(state, f"reduce.{turn}", repeated(x, *skip.shape[2:]))
+        x = block(state, f"up.{turn}", torch.cat([skip, up], dim=1), slope=0)
+    torch.testing.assert_close(network.rewrite(image), mixed(state, "out", x), rtol=1e-9, atol=1e-9)
+    assert network(image).min() >= 0
+    assert network(image).max() <= 1

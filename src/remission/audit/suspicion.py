@@ -83,6 +83,7 @@ class Suspect:
             ),
             used=len(opened.clean),
             held_out=len(self.held_out),
+            stated=found.declared.arch or "",
         )
 
 

@@ -50,6 +50,7 @@ class ModelReading:
         normalisations: all that were tried; the first one is used.
         used: number of images that inversion, purification and retuning get.
         held_out: number of images that only measure.
+        stated: the architecture that the file states, in its authors' words; empty: it states none.
     """
 
     file: str
@@ -61,6 +62,7 @@ class ModelReading:
     normalisations: tuple[NormalisationTrial, ...]
     used: int
     held_out: int
+    stated: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from remission.intervals import Rate, newcombe
+from remission.names import printable
 from remission.records.suspect import (
     ModelClass,
     ModelReading,
@@ -41,6 +43,12 @@ def reading_lines(model: ModelReading) -> Iterator[str]:
         f"{model.file}{where}: {model.arch}, {model.classes} classes, images of "
         f"{channels} x {height} x {width}; {model.match}."
     )
+    if contradicts(model.stated, model.arch):
+        yield (
+            f"The file states another architecture: '{printable(model.stated)}'. No tensor tells "
+            "networks apart that differ in a filter, an activation or a number of heads; where it "
+            "is another one, name your own code by --arch FILE.py:function."
+        )
     how = f", which is as good as any of {len(others) + 1} that were measured" if others else ""
     yield (
         f"Images are normalised by: {best.name}{how}. Clean accuracy is then "
@@ -50,6 +58,23 @@ def reading_lines(model: ModelReading) -> Iterator[str]:
         f"{model.used} images are for inversion, purification and retuning; {model.held_out} "
         "others only measure."
     )
+
+
+def contradicts(stated: str, arch: str) -> bool:
+    """Returns whether the architecture that a file states is another one than was recognised.
+
+    ``ResNetForImageClassification`` is a ``transformers/resnet50``, and ``resnet18`` a
+    ``resnet18:16``.
+    """
+    if ".py" in arch:  # its owner's code
+        return False
+    said = re.sub("forimageclassification$", "", _letters(stated))
+    found = _letters(arch.rpartition("/")[2].partition(":")[0])
+    return bool(said) and not (said in found or found in said)
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def normalisation_lines(model: ModelReading) -> Iterator[str]:
