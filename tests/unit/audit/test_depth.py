@@ -13,9 +13,10 @@ from remission.audit.depth import Depth, _some
 from remission.audit.tried_triggers import TriedTrigger
 from remission.errors import DivergedError
 from remission.intervals import Rate
-from remission.models import build_model
+from remission.models import Classifier, build_model
 from remission.reactivations import Retuning
 from remission.seeding import Seed
+from remission.triggers import Unchanged
 from remission.types import LabelledImages
 from tests.unit.audit.stubs import Answering
 
@@ -39,7 +40,7 @@ def measured(found: Mapping[Retuning, Found | None]) -> Depth:
 
     class Known(Depth):
         def __init__(self) -> None:
-            self.start = self.model = Zero(5, SHAPE)
+            self.start = self.model = self.settled = Zero(5, SHAPE)
             self.images = self.held_out = images()
             self.clean_acc, self.seed, self.quick = Rate(90, 100), Seed(0), False
 
@@ -52,7 +53,7 @@ def measured(found: Mapping[Retuning, Found | None]) -> Depth:
 
 
 def trigger(target: int = 0) -> TriedTrigger:
-    return TriedTrigger(name="", target=target, role="suspected", change=torch.nn.Identity())
+    return TriedTrigger(name="", target=target, role="suspected", change=Unchanged())
 
 
 GRID = {"first": Retuning(), "second": Retuning(lr=0.5), "third": Retuning(epochs=7)}
@@ -114,21 +115,27 @@ def test_a_retuning_that_diverges_is_told_from_one_that_fails(
 
     monkeypatch.setattr(TriedTrigger, "retuned", diverge)
     assert Depth.retuned(made, Retuning(), trigger(), 5) is None
-    made.settled = made.model
     assert Depth.retuned(made, Retuning(), trigger(), 0) == (Rate(80, 80), Rate(20, 100))
+
+
+def models(*archs: str) -> list[Classifier]:
+    return [
+        build_model(arch, classes=5, shape=SHAPE, mean=(0.5,), std=(0.5,), seed=Seed(0)).eval()
+        for arch in archs
+    ]
 
 
 def test_models_with_other_weights_have_no_line() -> None:
     made = measured({})
-    made.start, made.model, third = (
-        build_model(arch, classes=5, shape=SHAPE, mean=(0.5,), std=(0.5,), seed=Seed(0)).eval()
-        for arch in ("resnet18:2", "resnet18:4", "resnet18:4")
-    )
+    made.start, made.model = models("resnet18:2", "resnet18:4")
     assert not made.comparable
     assert made.lines(trigger()) == ()
     assert made.distance() is None
-    made.start = third
-    assert made.comparable
+
+
+def test_the_line_between_two_models_of_the_same_weights() -> None:
+    made = measured({})
+    made.start, made.model = models("resnet18:4", "resnet18:4")
     assert made.distance() == 0
     lines = made.lines(trigger())
     assert [line.batchnorm for line in lines] == ["interpolated", "recalibrated"]
