@@ -139,10 +139,8 @@ def view(
         return torch.empty(shape, dtype=dtype)
     if dtype == torch.bool != storage.dtype:
         raise Refusal("holds a tensor of truth values in a storage of another type")
-    whole_storage = storage.flat
-    if whole_storage.data_ptr() % dtype.itemsize:
-        whole_storage = usable(whole_storage, dtype, budget)
-    flat = whole_storage.view(dtype)
+    raw = storage.flat if dtype == storage.dtype else usable(storage.flat, dtype, budget)
+    flat = raw.view(dtype)
     # torch counts from the beginning of the memory, of which the storage may be a part.
     return flat.as_strided(shape, steps, flat.storage_offset() + first)
 

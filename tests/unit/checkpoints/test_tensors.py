@@ -17,6 +17,7 @@ from tests.unit.checkpoints.files import (
     numbers,
     pickled,
     read,
+    storage,
     tensor,
     text,
     whole,
@@ -50,6 +51,15 @@ BAD = {
     ),
     "arguments": (b"ctorch._utils\n_rebuild_tensor_v2\n)R", "without its shape"),
     "type": (b"ctorch._utils\n_rebuild_tensor_v3\n(NNNNNNNtR", "without its type"),
+    "truth values": (
+        b"ctorch._utils\n_rebuild_tensor_v3\n("
+        + storage()
+        + b"K\x00"
+        + numbers(2)
+        + numbers(1)
+        + b"\x89ccollections\nOrderedDict\n)Rctorch\nbool\ntR",
+        "truth values in a storage of another type",
+    ),
     "parameter": (b"ctorch._utils\n_rebuild_parameter\n" + text("x") + b"\x85R", "no tensor"),
     "device": (b"ctorch\ndevice\n" + text("../x") + b"\x85R", "name of a device"),
     "size": (b"ctorch\nSize\n" + text("ab") + b"\x85R", "builds a container"),
