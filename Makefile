@@ -1,11 +1,11 @@
-# make demo | make test | make test-older | make matrix | make test-device | make check | make wheel | make bench | make claims | make docs | make site
+# make demo | make test | make test-long | make test-older | make matrix | make test-device | make check | make wheel | make bench | make claims | make docs | make site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-WORKERS ?= 2
+WORKERS ?= 3
 
-.PHONY: demo test test-older matrix test-device check wheel format bench claims docs site links clean
+.PHONY: demo test test-long test-older matrix test-device check wheel format bench claims docs site links clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "remission needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -17,8 +17,11 @@ demo: $(STAMP)          ## fetch the data, run the quickstart, print its table, 
 	$(BIN)/remission data fetch fashion-mnist
 	$(BIN)/remission demo --store demo/store --report demo/report.html
 
-test: $(STAMP)          ## all tests but the claims and those on a pretended device
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not claims" --ignore tests/device
+test: $(STAMP)          ## all tests but the long ones, the claims and those on a pretended device
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not (claims or long)" --ignore tests/device
+
+test-long: $(STAMP)     ## tests that take long: Ray, estimates, killed victims, further claims about attacks
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "long and not claims"
 
 matrix: $(STAMP)        ## the same under every order of summation that this processor has; takes hours
 	$(BIN)/python tools/matrix.py build/matrix

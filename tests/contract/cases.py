@@ -30,7 +30,7 @@ KINDS: dict[str, dict[str, type[Any]]] = {
 """Kind -> the registry's table of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A method with parameters that make it quick."""
 

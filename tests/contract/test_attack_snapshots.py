@@ -53,6 +53,7 @@ def state(victim: Victim) -> dict[str, Tensor]:
     return {f"{n}.{k}": v for n, module in modules.items() for k, v in module.state_dict().items()}
 
 
+@pytest.mark.long
 @every_attack
 def test_a_victim_goes_on_where_it_was_killed(case: Case) -> None:
     steps = dict[str, int]()

@@ -24,10 +24,11 @@ Shape = tuple[int, int, int]
 
 ATTACKS = [case for case in CASES if case.kind == "attack"]
 every_attack = pytest.mark.parametrize("case", ATTACKS, ids=lambda case: case.name)
-every_shape = pytest.mark.parametrize(
-    "shape", [(1, 28, 28), (3, 32, 32), (3, 64, 64)], ids=lambda shape: "x".join(map(str, shape))
+every_size = pytest.mark.parametrize(
+    ("shape", "classes"),
+    [((1, 28, 28), 2), ((3, 32, 32), 2), ((3, 32, 32), 43), ((3, 64, 64), 43)],
+    ids=str,
 )
-classes_of_both_sizes = pytest.mark.parametrize("classes", [2, 43])
 
 COUNT, RECIPE = 86, Recipe(epochs=1, lr=0.05, batch_size=21)  # the last batch has 2 images
 
@@ -67,8 +68,7 @@ def triggered(victim: Victim, images: Tensor) -> Tensor:
 
 
 @every_attack
-@every_shape
-@classes_of_both_sizes
+@every_size
 def test_a_victim(case: Case, shape: Shape, classes: int, tmp_path: Path) -> None:
     data, attack = some_images(shape, classes), attack_of(case, classes)
     before = data.images.clone()

@@ -71,7 +71,7 @@ def decoy_class_is_named(world: World) -> None:
     """Checks that the inversion names the decoy, by a change that does not fire the backdoor."""
     victim = implant(DECOY, world.data, world.split, world.seed, EPOCHS)
     is_there(world, victim)
-    found = Universal()(victim.model, world.clean, seed=world.seed)
+    found = Universal(steps=60, short_steps=12)(victim.model, world.clean, seed=world.seed)
     assert found.target == DECOY.decoy, found.target
     assert found.lead is not None
     above(found.lead, 1.3, found.lead)

@@ -111,7 +111,7 @@ def crafted_images_revive(world: World) -> None:
 qra_reactivates = reactivates(QRA(**PARAMETERS, epochs=20))
 qra_blackbox_reactivates = reactivates(QRABlackBox(**PARAMETERS, rounds=2, epochs=8))
 qra_blackbox_reactivates_by_labels = reactivates(
-    QRABlackBox(**PARAMETERS, rounds=3, epochs=8, answers="labels")
+    QRABlackBox(**PARAMETERS, rounds=2, epochs=8, answers="labels")
 )
 oba_reactivates = reactivates(OBA(epsilon=0.2, epochs=10, batch_size=32))
 oba_reactivates_by_queries = reactivates(OBA(epsilon=0.2, mode="query", queries=6000, images=40))

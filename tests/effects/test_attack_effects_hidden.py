@@ -21,6 +21,8 @@ from remission.types import as_bytes, as_float
 from tests.effects.world import RECIPE, World, implant
 from tests.margins import above, below
 
+pytestmark = pytest.mark.long
+
 ADAPTIVE = AdaptiveBlend(alpha=0.4, planted_alpha=0.4)
 BYPASS = Bypass(size=2, margin=0, poison_rate=0.2, weight=2.0, lr=0.05)
 HIDDEN = SSBA(
@@ -41,9 +43,9 @@ def test_a_trigger_that_changes_nothing_wakes_nothing(
 ) -> None:
     """Everything else of the attack happens, its training too.
 
-    The ASR of victims of ``bypass`` is a mean of three: single ones were between 0.64 and 1.
+    The ASR of victims of ``bypass`` is a mean of two: single ones were between 0.64 and 1.
     """
-    count = 3 if isinstance(attack, Bypass) else 1
+    count = 2 if isinstance(attack, Bypass) else 1
     worlds = [replace(world, seed=world.seed.child(n) if n else world.seed) for n in range(count)]
     victims = [victim_of(each, attack) for each in worlds]
     above(fmean(world.rates(each.model, each).asr.value for each in victims), 0.7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -17,6 +18,8 @@ from remission.triggers import Trigger
 from remission.types import LabelledImages, as_bytes
 from tests.effects.world import World, implant
 from tests.margins import above, below
+
+pytestmark = pytest.mark.long
 
 SHORT = Recipe(epochs=5, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_size=64)
 

@@ -36,6 +36,7 @@ def test_a_permuted_victim_is_the_victim(world: World, alike: bool) -> None:
         below(max(stay), 0.3)
 
 
+@pytest.mark.long
 def test_it_is_the_order_of_channels_that_purifies(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

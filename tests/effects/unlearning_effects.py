@@ -19,9 +19,9 @@ def purified(world: World, method: Purifier) -> Rates:
     return world.rates(method(world.victim.model, world.clean, seed=world.seed).model)
 
 
-def three_runs(world: World, method: Purifier) -> list[Rates]:
-    """Returns the victim's rates after ``method`` with each of three seeds."""
-    seeds = [world.seed.child("run", number) for number in range(3)]
+def runs(world: World, method: Purifier, count: int) -> list[Rates]:
+    """Returns the victim's rates after ``method`` with each of some seeds."""
+    seeds = [world.seed.child("run", number) for number in range(count)]
     victim = world.victim.model
     return [world.rates(method(victim, world.clean, seed=seed).model) for seed in seeds]
 
@@ -33,7 +33,7 @@ def nad_erases_what_fine_tuning_keeps(world: World) -> None:
     """
     method = NAD(lr=0.03, batch_size=32, augment="none")
     with_attention, without = (
-        three_runs(world, each) for each in (method, replace(method, betas=(0.0,)))
+        runs(world, each, 3) for each in (method, replace(method, betas=(0.0,)))
     )
     erased, left = (sum(r.asr.value for r in rates) / 3 for rates in (with_attention, without))
     below(erased, 0.5 * left, with_attention, without)
@@ -43,12 +43,12 @@ def nad_erases_what_fine_tuning_keeps(world: World) -> None:
 def i_bau_unlearns(world: World) -> None:
     """Checks that robustness to universal perturbations weakens the trigger.
 
-    The mean of three runs: one run of ten ends at an ASR of up to 0.6, and most at less than 0.1.
+    The mean of two runs: one run of ten ends at an ASR of up to 0.6, and most at less than 0.1.
     """
     method = IBAU(rounds=25, lr=5e-3, batch_size=32, norm_bound=1.5, iterations=2, share=0.3)
-    rates = three_runs(world, method)
-    below(sum(each.asr.value for each in rates) / 3, 0.5, rates)
-    above(sum(each.clean_acc.value for each in rates) / 3, 0.5, rates)
+    rates = runs(world, method, 2)
+    below(sum(each.asr.value for each in rates) / 2, 0.5, rates)
+    above(sum(each.clean_acc.value for each in rates) / 2, 0.5, rates)
 
 
 def sau_unlearns(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,6 +22,8 @@ from remission.training import Recipe, evaluate, fit, recalibrate
 from remission.types import Dataset, LabelledImages, Split, as_float
 
 RECIPE = Recipe(epochs=8, lr=0.1, schedule="one_cycle", weight_decay=5e-4, batch_size=64)
+
+_VICTIMS: dict[Hashable, tuple[Split, Victim]] = {}
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,15 @@ def make_world(number: int = 0) -> World:
 def implant(
     attack: Attack, data: Dataset, split: Split, seed: Seed, epochs: int = RECIPE.epochs
 ) -> Victim:
-    """Returns a victim of ``attack``."""
-    model = build_model(
-        "resnet18:8", classes=10, shape=(1, 8, 8), mean=data.mean, std=data.std, seed=seed
-    )
-    return attack(model, split.victim, replace(RECIPE, epochs=epochs), seed=seed)
+    """Returns a victim of ``attack``; several tests look at the same ones, which train once."""
+    key = (attack, type(attack).train, id(split), seed, epochs)
+    if key not in _VICTIMS:
+        model = build_model(
+            "resnet18:8", classes=10, shape=(1, 8, 8), mean=data.mean, std=data.std, seed=seed
+        )
+        victim = attack(model, split.victim, replace(RECIPE, epochs=epochs), seed=seed)
+        _VICTIMS[key] = split, victim  # as long as the split lives, no other has its id
+    return copy.deepcopy(_VICTIMS[key][1])
 
 
 def shaken(model: Classifier, strength: float, number: int = 0) -> Classifier:

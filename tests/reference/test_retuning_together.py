@@ -16,7 +16,7 @@ from remission.triggers.patch import checkerboard
 from remission.types import LabelledImages, Target
 
 SHAPE, TARGET, BUDGETS = (2, 16, 16), 1, (4, 0, 1)
-MODELS = ("resnet18:4", "preactresnet18:2", "vgg19_bn:2", "densenet161:4", "vit_tiny:8", "swin_t:8")
+MODELS = ("resnet18:4", "preactresnet18:2", "vgg19_bn:2", "densenet161:2", "vit_tiny:8", "swin_t:8")
 
 
 def build(arch: str) -> Classifier:

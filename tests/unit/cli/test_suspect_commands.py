@@ -13,10 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+from remission import progress
 from remission.attacks import BadNets
 from remission.audit import depth
+from remission.audit.suspicion import Suspect, invert
 from remission.data import load_dataset, split_dataset
-from remission.inversion import Voted
+from remission.inversion import Inverted, Voted
 from remission.models import Classifier, build_model
 from remission.seeding import Seed
 from remission.training import Recipe, evaluate, fit
@@ -69,10 +71,26 @@ class Held:
 
 @pytest.fixture(scope="module", autouse=True)
 def shorter() -> Iterator[None]:
-    """Takes fewer steps and retunings than the commands: images of digits need no more."""
+    """Takes fewer steps and retunings than the commands: images of digits need no more.
+
+    What is inverted on a model is remembered: most commands here are given the same model.
+    """
     quick = partial(Voted, steps=50, reference_epochs=15, starts=4, margin_steps=40)
     two = dict(list(depth.GRID.items())[-2:])
-    with mock.patch("remission.inversion.Voted", quick), mock.patch.object(depth, "GRID", two):
+    found: dict[bytes, Inverted] = {}
+
+    def once(suspect: Suspect, inversion: Voted, seed: Seed) -> Inverted:
+        key = suspect.model.final_linear.weight.detach().numpy().tobytes()
+        if progress._cutter.get():  # for the estimate, which only begins
+            return invert(suspect, inversion, seed)
+        return found.setdefault(key, found.get(key) or invert(suspect, inversion, seed))
+
+    with (
+        mock.patch("remission.inversion.Voted", quick),
+        mock.patch.object(depth, "GRID", two),
+        mock.patch("remission.audit.auditing.invert", once),
+        mock.patch("remission.audit.purification.invert", once),
+    ):
         yield
 
 
@@ -123,14 +141,16 @@ def test_the_class_is_named_and_everything_is_said(folder: Path) -> None:
 
 
 def test_an_innocent_model_is_left_alone_unless_anyway(held: Held, tmp_path: Path) -> None:
-    told = remission("purify", held.innocent, "--data", held.data, "-o", tmp_path / "a.safetensors")
+    told = remission(
+        "purify", held.innocent, "--data", held.data, "-o", tmp_path / "a.safetensors", "--quiet"
+    )
     assert told.status == 2
     assert "--anyway" in told.lines[-1]
     assert "No class stands out" in told.out
     assert list(tmp_path.iterdir()) == []
     told = remission(
         "purify", held.innocent, "--data", held.data, "-o", tmp_path / "a.safetensors",
-        "--anyway", "--set", "epochs=1",
+        "--anyway", "--set", "epochs=1", "--quiet",
     )  # fmt: skip
     assert told.status == 0, told.err
     assert "No class stands out" in told.out
@@ -140,7 +160,7 @@ def test_an_innocent_model_is_left_alone_unless_anyway(held: Held, tmp_path: Pat
 def test_an_audit_judges_the_purified_model(held: Held, folder: Path, tmp_path: Path) -> None:
     told = remission(
         "audit", held.suspect, "--purified", folder / "pure.pth", "--data", held.data,
-        "-o", tmp_path / "a.html", "--json", tmp_path / "a.json",
+        "-o", tmp_path / "a.html", "--json", tmp_path / "a.json", "--quiet",
     )  # fmt: skip
     assert told.status == 0, told.err
     found = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
@@ -158,7 +178,7 @@ def test_an_audit_judges_the_purified_model(held: Held, folder: Path, tmp_path: 
 def test_the_suspect_model_itself_is_not_purified(held: Held, tmp_path: Path) -> None:
     told = remission(
         "audit", held.suspect, "--purified", held.suspect, "--data", held.data,
-        "-o", tmp_path / "a.html", "--quick",
+        "-o", tmp_path / "a.html", "--quick", "--quiet",
     )  # fmt: skip
     assert told.status == 0, told.err
     assert "Verdict: not purified." in told.out
@@ -183,6 +203,7 @@ def test_a_given_trigger_is_exact(held: Held, folder: Path, tmp_path: Path) -> N
     assert found["exact"]
     assert found["alone"]["value"] > 0.9
     assert found["triggers"][0]["target"]["index"] == TARGET
+    assert "this will take" in told.err
     assert "The trigger was given" in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 

@@ -81,6 +81,7 @@ def run(folder: Path, memory: int, room: int) -> subprocess.CompletedProcess[str
     return told
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux counts memory so")
 def test_more_images_than_memory(folder: Path) -> None:
     told = run(folder, memory=4, room=ROOM)

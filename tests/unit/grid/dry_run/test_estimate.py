@@ -71,6 +71,7 @@ def seconds_by_label(found: DryRun) -> dict[str, float]:
     return {stage.label: found.seconds[stage.id] or 0.0 for stage in missing}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["attack", "purifier", "reactivation"])
 def test_every_method_takes_as_long_as_was_estimated(
     passes: Clock, tmp_path: Path, kind: str
@@ -79,7 +80,7 @@ def test_every_method_takes_as_long_as_was_estimated(
     whole = every_method()
     kept: dict[str, dict[str, object]] = {
         "attack": {"purifier": [], "reactivation": [], "path": None},
-        "purifier": {"attack": whole.attack[:1], "reactivation": []},
+        "purifier": {"attack": whole.attack[:1], "reactivation": [], "path": None},
         "reactivation": {"attack": whole.attack[:1], "purifier": [{"method": "ft", "epochs": 1}]},
     }
     spec = whole.model_copy(update=kept[kind])
@@ -178,7 +179,10 @@ def longest(plan: list[Stage]) -> int:
     return max(depth.values())
 
 
-def test_settings_that_differ_in_real_numbers_are_rehearsed_once(tmp_path: Path) -> None:
+def test_settings_that_differ_in_real_numbers_are_rehearsed_once(
+    passes: Clock, tmp_path: Path
+) -> None:
+    del passes
     trials = [{"method": "ft", "epochs": 1, "lr": lr} for lr in (0.01, 0.03, 0.1)]
     longer = {"method": "ft", "epochs": 2, "lr": 0.1}
     spec = parse_spec(tomllib.loads(SPEC))

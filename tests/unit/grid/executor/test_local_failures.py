@@ -164,15 +164,15 @@ def test_a_damaged_artefact_is_named_and_computed_anew(
     assert results(store) == results(finished)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(
-    ("label", "artefact", "child"),
+    ("label", "artefact", "child", "jobs"),
     [
-        ("badnets/seed0/victim", "weights", "badnets/seed0/ft"),
-        ("badnets/seed0/victim", "trigger", "badnets/seed0/ft/retuning-3"),
-        ("control/seed0", "weights", "badnets/seed0/control"),
-        ("badnets/seed0/inversion", "generator", "badnets/seed0/pam"),
-        ("badnets/seed0/ft", "weights", "badnets/seed0/ft/path"),
+        ("badnets/seed0/victim", "weights", "badnets/seed0/ft", "1"),
+        ("badnets/seed0/victim", "weights", "badnets/seed0/ft", "2"),
+        ("badnets/seed0/victim", "trigger", "badnets/seed0/ft/retuning-3", "1"),
+        ("control/seed0", "weights", "badnets/seed0/control", "1"),
+        ("badnets/seed0/inversion", "generator", "badnets/seed0/pam", "2"),
+        ("badnets/seed0/ft", "weights", "badnets/seed0/ft/path", "1"),
     ],
 )
 def test_a_parent_that_is_found_damaged_when_it_is_loaded_is_computed_anew_by_the_next_run(

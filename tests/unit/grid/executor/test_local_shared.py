@@ -107,15 +107,13 @@ def test_a_stage_that_failed_elsewhere_has_failed_here(store: Path, tmp_path: Pa
 KILLED = """
 import os, signal
 import remission.grid.executor.run_plan, remission.grid.run
-from pathlib import Path
 from remission.purifiers import FT
 
 def deadly(self, model, clean, *, seed):
     print("about to run out of memory")
     os.kill(os.getpid(), signal.SIGKILL)
 
-if not Path(__file__).with_suffix(".mended").exists():
-    FT.purify = deadly
+FT.purify = deadly
 remission.grid.run.threads = remission.grid.executor.run_plan.threads = lambda: 1
 
 if __name__ == "__main__":
@@ -124,6 +122,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
 def test_a_killed_worker_is_a_failed_stage_and_the_others_go_on(
     finished: Path, tmp_path: Path
@@ -141,8 +140,7 @@ def test_a_killed_worker_is_a_failed_stage_and_the_others_go_on(
     assert found["badnets/seed0/ft"].details["log"] == ["about to run out of memory"]
     assert list(claims_in(store)) == []
     assert_whole(store)
-    script.with_suffix(".mended").touch()
-    again = finish(start(["run", spec, "--store", store, "--jobs", "2"], script=script), 120)
+    again = run(spec, store)
     assert again.status == 0, again
     assert sorted(computed(again)) == sorted(failed)
     assert results(store) == results(finished)

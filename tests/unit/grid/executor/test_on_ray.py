@@ -29,6 +29,7 @@ from tests.unit.grid.small import (
 
 ray = pytest.importorskip("ray")
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.skipif(THREADS != 1, reason="a stage on Ray has one thread here"),
 ]
