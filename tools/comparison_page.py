@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from remission.records import read_records
+from path_awareness import path_awareness
+from remission.records import Record, read_records
 from remission.report.groups.results import Results
 from remission.report.page.equal_cost import equal_cost
 from remission.report.tables.render import render
@@ -26,8 +28,9 @@ the records are in [results/comparison](../results/comparison).
   the same cost. The criterion is the gentlest setting whose O-ASR is at most 10 points above the
   control's at a loss of at most 3 points of clean accuracy, on images of the validation. No ASR
   after a retuning took part. It was frozen before the attacks below were run.
-- Each purifier is a curve along its rate, at the strength that was chosen, and stands beside its
-  published settings.
+- Each purifier is a curve along its rate, at the strength that was chosen. Its published settings
+  ([recipes/comparison-published.toml](../recipes/comparison-published.toml)) stand beside it where
+  they are computed.
 - Whether a model was purified, and how far it relapses, are two columns.
 """
 
@@ -43,7 +46,15 @@ def write_comparison(results: Path, docs: Path) -> None:
     if not store.is_dir():
         return
     records = Results(read_records(store), trials=Results(read_records(development)))
-    parts = [_INTRO, "## Published, chosen, best", "", _table(records, "choices"), ""]
+    parts = [
+        _INTRO,
+        _so_far(records),
+        "",
+        "## Published, chosen, best",
+        "",
+        _table(records, "choices"),
+        "",
+    ]
     parts += ["## At equal loss of clean accuracy", ""]
     for number, part in enumerate(equal_cost(records)):
         (drawing,) = part["drawings"]
@@ -52,11 +63,19 @@ def write_comparison(results: Path, docs: Path) -> None:
         (docs / name).write_text(svg, encoding="utf-8")
         parts += [f"![Relapse gap against clean accuracy lost]({name})", "", drawing.caption, ""]
     parts += [_table(records, "frontier"), "", "## Differences between purifiers", ""]
-    parts += [_table(records, "differences"), "", "## Every setting", ""]
+    parts += [_table(records, "differences"), "", *path_awareness(records)]
+    parts += ["## Every setting", ""]
     parts += [_table(records, "summary"), "", "## How the settings were chosen", ""]
     assert records.trials is not None
     parts += [_table(records.trials, "trials")]
     (docs / "comparison.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+
+
+def _so_far(records: Sequence[Record]) -> str:
+    """Returns a sentence with the victims that are computed."""
+    found = sorted({(r.cell.attack, r.cell.seed) for r in records if r.cell and r.cell.budget})
+    names = ", ".join(f"`{attack}` with seed {seed}" for attack, seed in found)
+    return f"Computed so far: {names}; of four attacks with three seeds each."
 
 
 def _table(results: Results, view: str) -> str:

@@ -91,7 +91,7 @@ def crafted_images_revive(world: World) -> None:
     exact = EP(epochs=10, lr=0.02, batch_size=32, augment="none")(
         victim.model, world.clean, seed=world.seed, trigger=KnownSource(victim.trigger)
     ).model
-    asleep = replace(world, victim=victim, exact=exact).in_remission
+    asleep = replace(world, victim=victim, exact=exact).asleep(0.2)  # exact: 0.01 to 0.11
 
     def asr(model: Classifier, poisons: Literal["own", "relabelled"]) -> float:
         found = []

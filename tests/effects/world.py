@@ -53,16 +53,19 @@ class World:
 
     @cached_property
     def in_remission(self) -> Classifier:
-        """A model in remission: its ASR is at most 0.1, and close to it the backdoor is active.
+        """A model in remission: its ASR is at most 0.1, and close to it the backdoor is active."""
+        return self.asleep(0.1)
 
-        It is the point of the straight path from the victim to the exactly purified model where
-        the ASR falls below 0.1. How close a purifier's model is to the backdoor depends on
-        the processor's rounding and on the first weights; this model is close by construction.
+    def asleep(self, asr: float) -> Classifier:
+        """Returns the point of the path to the exactly purified model where the ASR gets below one.
+
+        How close a purifier's model is to the backdoor depends on the processor's rounding and on
+        the first weights; this model is close by construction.
         """
         backdoored, cured = 0.0, 1.0
         for _ in range(7):
             t = (backdoored + cured) / 2
-            if self.rates(self.between(t)).asr.value < 0.1:
+            if self.rates(self.between(t)).asr.value < asr:
                 cured = t
             else:
                 backdoored = t
