@@ -104,7 +104,7 @@ def crafted_images_revive(world: World) -> None:
             found.append(world.rates(retuned, victim).asr.value)
         return fmean(found)
 
-    above(asr(asleep, "own"), world.rates(asleep, victim).asr.value + 0.1)
+    above(asr(asleep, "own"), world.rates(asleep, victim).asr.value + 0.05)
     above(asr(world.control, "relabelled"), asr(world.control, "own") + 0.2)
 
 
