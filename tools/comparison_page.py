@@ -46,15 +46,8 @@ def write_comparison(results: Path, docs: Path) -> None:
     if not store.is_dir():
         return
     records = Results(read_records(store), trials=Results(read_records(development)))
-    parts = [
-        _INTRO,
-        _so_far(records),
-        "",
-        "## Published, chosen, best",
-        "",
-        _table(records, "choices"),
-        "",
-    ]
+    parts = [_INTRO, _so_far(records), ""]
+    parts += ["## Published, chosen, best", "", _table(records, "choices"), ""]
     parts += ["## At equal loss of clean accuracy", ""]
     for number, part in enumerate(equal_cost(records)):
         (drawing,) = part["drawings"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from remission.records import Cell, Record
+from remission.records import Record
+from remission.report.groups.estimates import by_seed, gap_by_seed
+from remission.report.groups.group import Group
+from remission.report.groups.results import Results
+from remission.report.groups.rows import Row
 from remission.report.groups.thresholds import at_most
 
 _NEAR = 0.003
@@ -24,82 +26,54 @@ most 0.3 points. Under n stands PAM's ASR after a retuning on n poisoned images 
 points: below 0 PAM relapses less.
 """
 
-Victim = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Relapse:
-    """A purified model with what retunings make of it.
-
-    Args:
-        lr: the rate of its purifier.
-        clean_acc: its clean accuracy before any retuning.
-        asr: its ASR before any retuning.
-        after: the number of poisoned images -> its ASR after a retuning on them.
-    """
-
-    lr: float
-    clean_acc: float
-    asr: float
-    after: Mapping[int, float]
-
 
 def path_awareness(records: Sequence[Record]) -> list[str]:
     """Returns the section as lines of Markdown; none where no two models can be compared."""
-    ours, theirs = relapses(records, "pam"), relapses(records, "bti_dbf")
-    pairs = [
-        (victim, one, two)
-        for victim in sorted(ours)
-        for one, two in itertools.product(ours[victim], theirs.get(victim, []))
-        if at_most(abs(one.clean_acc - two.clean_acc), _NEAR)
-        and at_most(max(one.asr, two.asr), _PURIFIED)
-    ]
+    groups = Results.of(records).groups
+    pairs = [pair for group in groups for pair in _pairs(group)]
     if not pairs:
         return []
-    budgets = sorted(set.intersection(*({*one.after} & {*two.after} for _, one, two in pairs)))
+    budgets = sorted(set.intersection(*({*after} for _, after in pairs)))
     head = ["victim", "rate of PAM", "rate of BTI-DBF", "C-Acc", "O-ASR"]
-    rows = [
-        [*head, *(f"n={n}" for n in budgets)],
-        [":--", *["--:"] * (len(head) - 1 + len(budgets))],
-    ]
-    for (attack, seed), one, two in pairs:
-        rows.append(
-            [
-                f"{attack}, seed {seed}", f"{one.lr:g}", f"{two.lr:g}",
-                _both(one.clean_acc, two.clean_acc), _both(one.asr, two.asr),
-                *(f"{100 * (one.after[n] - two.after[n]):+.1f}" for n in budgets),
-            ]
-        )  # fmt: skip
+    head += [f"n={n}" for n in budgets]
+    rows = [head, [":--", *["--:"] * (len(head) - 1)]]
+    rows += [[*cells, *(f"{100 * after[n]:+.1f}" for n in budgets)] for cells, after in pairs]
     return [_QUESTION, *(f"| {' | '.join(row)} |" for row in rows), ""]
 
 
-def relapses(records: Sequence[Record], purifier: str) -> dict[Victim, list[Relapse]]:
-    """Returns the models of a purifier per victim, that is attack and seed, by rising rate."""
-    cells: dict[Victim, dict[str, dict[int, Cell]]] = {}
-    for cell in (record.cell for record in records):
-        if cell and cell.purifier == purifier and cell.status == "done":
-            setting = json.dumps(cell.purifier_params, sort_keys=True)
-            of_victim = cells.setdefault((cell.attack, cell.seed), {})
-            of_victim.setdefault(setting, {})[cell.budget or 0] = cell
-    return {
-        victim: sorted(
-            (_relapse(found) for found in of_victim.values() if 0 in found),
-            key=lambda one: one.lr,
+def _pairs(group: Group) -> Iterator[tuple[list[str], dict[int, float]]]:
+    """Yields the first cells of a line, and number of images -> difference, per pair and seed."""
+    ours, theirs = (_by_rate(group, name) for name in ("pam", "bti_dbf"))
+    for one, two in itertools.product(ours, theirs):
+        costs, rates = (
+            [by_seed(row.at(None), measure) for row in (one, two)]
+            for measure in ("clean_acc", "asr")
         )
-        for victim, of_victim in cells.items()
-    }
+        for seed in sorted(costs[0].keys() & costs[1].keys()):
+            accuracies, asrs = ([each[seed] for each in both] for both in (costs, rates))
+            near = at_most(abs(accuracies[0] - accuracies[1]), _NEAR)
+            if near and at_most(max(asrs), _PURIFIED):
+                victim = f"{group.key.attack.name}, seed {seed}"
+                lrs = [f"{_rate(row):g}" for row in (one, two)]
+                yield [victim, *lrs, _both(accuracies), _both(asrs)], _apart(group, one, two, seed)
 
 
-def _relapse(cells: Mapping[int, Cell]) -> Relapse:
-    before = cells[0]
-    return Relapse(
-        lr=float(before.purifier_params["lr"]),
-        clean_acc=before.clean_acc or 0.0,
-        asr=before.asr or 0.0,
-        after={n: cell.asr or 0.0 for n, cell in cells.items() if n},
-    )
+def _by_rate(group: Group, purifier: str) -> list[Row]:
+    """Returns the rows of a purifier by rising rate."""
+    rows = [row for row in group.purified if row.purifier.name == purifier]
+    return sorted(rows, key=_rate)
 
 
-def _both(one: float, two: float) -> str:
+def _rate(row: Row) -> float:
+    return float(row.purifier.parameters["lr"])
+
+
+def _apart(group: Group, one: Row, two: Row, seed: int) -> dict[int, float]:
+    """Returns number of images -> how far the ASR of one row lies above that of the other."""
+    gaps = {column.budget: gap_by_seed(one.at(column), two.at(column)) for column in group.columns}
+    return {n: gaps_[seed] for n, gaps_ in gaps.items() if n and seed in gaps_}
+
+
+def _both(rates: Sequence[float]) -> str:
     """Returns two rates in per cent."""
-    return f"{100 * one:.1f} and {100 * two:.1f}"
+    return " and ".join(f"{100 * rate:.1f}" for rate in rates)

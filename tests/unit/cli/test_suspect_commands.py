@@ -80,10 +80,12 @@ def shorter() -> Iterator[None]:
     found: dict[bytes, Inverted] = {}
 
     def once(suspect: Suspect, inversion: Voted, seed: Seed) -> Inverted:
-        key = suspect.model.final_linear.weight.detach().numpy().tobytes()
         if progress._cutter.get():  # for the estimate, which only begins
             return invert(suspect, inversion, seed)
-        return found.setdefault(key, found.get(key) or invert(suspect, inversion, seed))
+        key = suspect.model.final_linear.weight.detach().numpy().tobytes()
+        if key not in found:
+            found[key] = invert(suspect, inversion, seed)
+        return found[key]
 
     with (
         mock.patch("remission.inversion.Voted", quick),
