@@ -11,19 +11,18 @@ from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.groups.thresholds import at_most
+from remission.report.measures.purified import purified_seeds
 
 _NEAR = 0.003
 """Two models have the same clean accuracy if theirs differ by at most this."""
-_PURIFIED = 0.15
-"""The largest O-ASR of a model that is called purified here."""
 _QUESTION = """\
 ## PAM beside BTI-DBF
 
 Does path-awareness help beyond strength? Both unlearn the same inverted trigger; PAM looks for its
 steps at a point of the path to the victim. Each line is a pair of their models, one of each along
-its rates, that are both purified (an O-ASR of at most 15 %) and whose clean accuracies differ by at
-most 0.3 points. Under n stands PAM's ASR after a retuning on n poisoned images minus BTI-DBF's, in
-points: below 0 PAM relapses less.
+its rates, that are both purified (an O-ASR at most 10 points above the control's) and whose clean
+accuracies differ by at most 0.3 points. Under n stands PAM's ASR after a retuning on n poisoned
+images minus BTI-DBF's, in points: below 0 PAM relapses less.
 """
 
 
@@ -49,10 +48,9 @@ def _pairs(group: Group) -> Iterator[tuple[list[str], dict[int, float]]]:
             [by_seed(row.at(None), measure) for row in (one, two)]
             for measure in ("clean_acc", "asr")
         )
-        for seed in sorted(costs[0].keys() & costs[1].keys()):
+        for seed in sorted(purified_seeds(group, one) & purified_seeds(group, two)):
             accuracies, asrs = ([each[seed] for each in both] for both in (costs, rates))
-            near = at_most(abs(accuracies[0] - accuracies[1]), _NEAR)
-            if near and at_most(max(asrs), _PURIFIED):
+            if at_most(abs(accuracies[0] - accuracies[1]), _NEAR):
                 victim = f"{group.key.attack.name}, seed {seed}"
                 lrs = [f"{_rate(row):g}" for row in (one, two)]
                 yield [victim, *lrs, _both(accuracies), _both(asrs)], _apart(group, one, two, seed)

@@ -17,7 +17,8 @@ from remission.models import Precision
 from remission.reactivations import access
 from remission.seeding import Seed
 from tests.contract.cases import CASES, KINDS, Case, call, clean_images, subject
-from tests.device.pretended import GIB, DeviceTensor, pretended_device
+from tests.device.pretended import GIB, pretended_device
+from tests.device.tensor import DeviceTensor
 
 FEW = slice(0, 16)
 """One batch: what matters here does not depend on the number of steps."""

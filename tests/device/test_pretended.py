@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.device.pretended import DeviceTensor, pretended_device
+from tests.device.pretended import pretended_device
+from tests.device.tensor import DeviceTensor
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 

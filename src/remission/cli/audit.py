@@ -100,7 +100,9 @@ def audit(
         before = opened(found, dataset, mean=mean, std=std, device=device)
         after = None
         if purified:
-            made = find_model(purified, place=purified_key, arch=purified_arch)
+            made = find_model(
+                purified, place=purified_key, arch=purified_arch, option="--purified-key"
+            )
             after = opened(made, dataset, mean=mean, std=std, device=device, like=before)
         known = given_trigger(trigger, before, source) if trigger else None
         work = Auditor(

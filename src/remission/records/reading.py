@@ -204,13 +204,10 @@ def _one_per_stage(files: Iterable[StorePath]) -> list[StorePath]:
     by_stage: dict[str, list[StorePath]] = {}
     for file in files:
         by_stage.setdefault(file.stem, []).append(file)
-    return [same[0] if len(same) == 1 else max(same, key=_worth) for same in by_stage.values()]
-
-
-def _worth(file: StorePath) -> tuple[bool, str]:
-    """Returns by what one record of a stage goes before another: a result, and a later one."""
-    record = read_record(file)
-    return record.status == "done", record.finished
+    return [
+        same[0] if len(same) == 1 else max(same, key=lambda file: read_record(file).worth)
+        for same in by_stage.values()
+    ]
 
 
 @cache

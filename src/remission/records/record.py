@@ -90,6 +90,11 @@ class Record:
         for name in _FROM_OUTSIDE:
             object.__setattr__(self, name, storable(getattr(self, name)))
 
+    @property
+    def worth(self) -> tuple[bool, str]:
+        """By what one record of a stage goes before another: a result, and a later one."""
+        return self.status == "done", self.finished
+
     def to_json(self) -> str:
         """Returns the record as indented JSON text, with sorted keys."""
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False)

@@ -177,14 +177,50 @@ def test_an_audit_judges_the_purified_model(held: Held, folder: Path, tmp_path: 
     assert roles == 2 * ["suspected"] + 6 * ["fresh"] + 2 * ["other"]
 
 
-def test_the_suspect_model_itself_is_not_purified(held: Held, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def two(held: Held, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a file with the suspect model and the innocent one."""
+    file = tmp_path_factory.mktemp("two") / "two.pth"
+    torch.save(
+        {
+            name: torch.load(model, weights_only=True)["state_dict"]
+            for name, model in (("net", held.innocent), ("net_before", held.suspect))
+        },
+        file,
+    )
+    return file
+
+
+def test_the_suspect_model_itself_is_not_purified(held: Held, two: Path, tmp_path: Path) -> None:
     told = remission(
-        "audit", held.suspect, "--purified", held.suspect, "--data", held.data,
-        "-o", tmp_path / "a.html", "--quick", "--quiet",
+        "audit", held.suspect, "--purified", two, "--purified-key", "net_before",
+        "--purified-arch", "resnet18:8", "--data", held.data, "-o", tmp_path / "a.html",
+        "--quick", "--quiet",
     )  # fmt: skip
     assert told.status == 0, told.err
     assert "Verdict: not purified." in told.out
     assert "The quick audit leaves out" in told.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--purified-key"),
+        (["--purified-key", "ema"], "no network 'ema'"),
+        (["--purified-key", "net", "--purified-arch", "vgg11"], "not of vgg11"),
+    ],
+)
+def test_a_mistake_about_the_purified_model_is_one_line(
+    held: Held, two: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    told = remission(
+        "audit", held.suspect, "--purified", two, "--data", held.data, "-o", tmp_path / "a.html",
+        *arguments,
+    )  # fmt: skip
+    assert told.status == 2
+    assert len(told.lines) == 1
+    assert said in told.lines[0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_given_trigger_is_exact(held: Held, folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.grid.executor.test_local_failures import FT_BRANCH, flip, without_ft
+from tests.unit.grid.damaging import FT_BRANCH, flip, without_ft
 from tests.unit.grid.small import (
     age,
     assert_one_line,
@@ -24,6 +24,7 @@ from tests.unit.grid.small import (
 
 LINKED = ["artefacts", "records", "records/purified", "plans", "specs", ""]
 """Folders of a store that lie behind a link; "" is the store itself."""
+OTHERS = f"{'0' * 16}.weights.safetensors"
 
 
 def moved(store: Path, place: str, goal: Path) -> Path:
@@ -109,13 +110,14 @@ def test_a_folder_that_may_not_be_written_is_refused_before_anything_is_computed
     assert snapshot(store, "records", "artefacts") == before
 
 
-@pytest.mark.parametrize("command", ["gc", "prune"])
-def test_nothing_behind_a_linked_folder_is_removed_unless_this_is_asked_for(
-    store: Path, tmp_path: Path, command: str
-) -> None:
+@pytest.fixture
+def disk(store: Path, tmp_path: Path) -> Path:
+    """Returns the folder behind the artefacts of a store whose last run left out fine-tuning.
+
+    It holds a file of another store too, which shares it.
+    """
     disk = moved(store, "artefacts", tmp_path / "disk")
-    others = disk / f"{'0' * 16}.weights.safetensors"  # of another store, which shares the folder
-    others.write_bytes(b"weights")
+    (disk / OTHERS).write_bytes(b"weights")
     without = write_spec(
         tmp_path,
         (
@@ -125,6 +127,13 @@ def test_nothing_behind_a_linked_folder_is_removed_unless_this_is_asked_for(
     )
     assert run(without, store).status == 0
     age(*(file for file in (*store.rglob("*"), *disk.iterdir()) if file.is_file()))
+    return disk
+
+
+@pytest.mark.parametrize("command", ["gc", "prune"])
+def test_nothing_behind_a_linked_folder_is_removed_unless_this_is_asked_for(
+    store: Path, disk: Path, command: str
+) -> None:
     before = snapshot(disk)
     told = remission("store", command, store)
     assert told.status == 0
@@ -132,8 +141,20 @@ def test_nothing_behind_a_linked_folder_is_removed_unless_this_is_asked_for(
     assert f"'{store / 'artefacts'}' lies behind a link and was left alone" in told.err
     told = remission("store", "gc", store, "--follow-links")
     assert told.status == 0
-    assert str(store / "artefacts" / others.name) in told.out.splitlines()
+    assert str(store / "artefacts" / OTHERS) in told.out.splitlines()
     assert "left alone" not in told.err
+    assert_whole(store)
+
+
+def test_prune_removes_what_no_run_asks_for_behind_links_where_this_is_asked_for(
+    store: Path, disk: Path
+) -> None:
+    labels, before = by_label(store), snapshot(disk)
+    told = remission("store", "prune", store, "--follow-links")
+    assert told.status == 0
+    assert "left alone" not in told.err
+    files = [artefact.file for label in FT_BRANCH for artefact in labels[label].artefacts.values()]
+    assert before.keys() - snapshot(disk).keys() == {Path(file).name for file in files}
     assert_whole(store)
 
 

@@ -67,13 +67,14 @@ class OpenedModel:
     attempts: Sequence[PreprocessingAttempt]
 
 
-def find_model(path: Path, *, place: str = "", arch: str = "") -> FoundModel:
+def find_model(path: Path, *, place: str = "", arch: str = "", option: str = "--key") -> FoundModel:
     """Finds the network of a file or folder; nothing in it is executed.
 
     Args:
         path: a file of weights, or a folder with one.
         place: the keys that lead to the network in the file, where there are several.
         arch: the name of its architecture, where its tensors fit several.
+        option: the option by which the user gives ``place``.
 
     Raises:
         CheckpointError: it cannot be read, or holds not one network that is recognised.
@@ -85,7 +86,7 @@ def find_model(path: Path, *, place: str = "", arch: str = "") -> FoundModel:
         file=files.weights,
         container=loaded.container,
         tree=loaded.tree,
-        network=find_network(loaded, origin=f"'{path}'", place=place, arch=arch),
+        network=find_network(loaded, origin=f"'{path}'", place=place, arch=arch, option=option),
         declared=declared(loaded.tree, files),
     )
 

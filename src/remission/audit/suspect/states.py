@@ -98,7 +98,9 @@ class Network:
         return self.code or " or ".join(one.arch for one in self.fitting)
 
 
-def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = "") -> Network:
+def find_network(
+    loaded: Loaded, *, origin: str, place: str = "", arch: str = "", option: str = "--key"
+) -> Network:
     """Returns the one network of a file whose architecture is recognised.
 
     Args:
@@ -106,6 +108,7 @@ def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = ""
         origin: how errors name the file.
         place: the keys that lead to it, joined by dots, where there are several.
         arch: the name of its architecture, where its tensors fit several, or ``FILE.py:function``.
+        option: the option by which the user gives ``place``.
 
     Raises:
         CheckpointError: there is no network, none at ``place``, none that is recognised, or there
@@ -131,7 +134,7 @@ def find_network(loaded: Loaded, *, origin: str, place: str = "", arch: str = ""
     if networks:
         listed = ", ".join(f"{network.state.where} ({network.names})" for network in networks)
         raise CheckpointError(
-            f"{origin}: it holds several networks: {listed}", "name one of them by --key"
+            f"{origin}: it holds several networks: {listed}", f"name one of them by {option}"
         )
     largest, reason = max(refused, key=lambda pair: _size(pair[0]))
     raise CheckpointError(f"{origin}: {largest.where}: {reason.problem}", reason.remedy)

@@ -34,7 +34,7 @@ class Stores:
     def read(
         cls, folders: Sequence[Path], *, all_settings: bool = False, trials: Path | None = None
     ) -> Stores:
-        """Reads stores; of a stage that several hold, a result goes before a failure.
+        """Reads stores; of a stage that several hold, the newest result counts.
 
         Of a method that they hold several versions of, the version of the newest result counts.
 
@@ -56,7 +56,7 @@ class Stores:
             places = digests(folder)
             for record in of_store:
                 known = by_id.get(record.id)
-                if known is None or (known.status, record.status) == ("failed", "done"):
+                if known is None or record.worth > known.worth:
                     by_id[record.id] = record
                     place, digest = _entry(places, record, folder)
                     files[record.id] = f"{folder.name}/{place}", digest

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,19 @@ def test_a_result_goes_before_a_failure_of_the_same_stage(tmp_path: Path) -> Non
         results = Stores.read(folders).results
         assert len(results) == 2, "each stage once"
         assert {each.status for each in results} == {"done"}
+
+
+def test_of_two_results_of_a_stage_the_newer_counts(tmp_path: Path) -> None:
+    one = cell(purifier="ft", asr=0.1)
+    older = record(one, finished="2026-01-01T00:00:00Z")
+    newer = record(replace(one, asr=0.2), finished="2026-02-01T00:00:00Z")
+    for first, second in ((older, newer), (newer, older)):
+        folders = [
+            write_store(tmp_path / f"{number}-{first.finished[:7]}", [each, *records(cell())])
+            for number, each in enumerate((first, second))
+        ]
+        shown = [each.cell for each in Stores.read(folders).results if each.cell]
+        assert [each.asr for each in shown if each.purifier == "ft"] == [0.2]
 
 
 def test_a_store_of_victims_has_nothing_to_compare(tmp_path: Path) -> None:
