@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from paper_shape import paper_shape
 from path_awareness import path_awareness
 from remission.records import Record, read_records
 from remission.report.groups.results import Results
@@ -56,8 +57,8 @@ def write_comparison(results: Path, docs: Path) -> None:
         (docs / name).write_text(svg, encoding="utf-8")
         parts += [f"![Relapse gap against clean accuracy lost]({name})", "", drawing.caption, ""]
     parts += [_table(records, "frontier"), "", "## Differences between purifiers", ""]
-    parts += [_table(records, "differences"), "", *path_awareness(records)]
-    parts += ["## Every setting", ""]
+    parts += [_table(records, "differences"), ""]
+    parts += [*paper_shape(records), *path_awareness(records), "## Every setting", ""]
     parts += [_table(records, "summary"), "", "## How the settings were chosen", ""]
     assert records.trials is not None
     parts += [_table(records.trials, "trials")]
