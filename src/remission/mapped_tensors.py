@@ -91,10 +91,10 @@ def copy(images: Tensor) -> Tensor:
 
 def fits(images: Tensor, device: torch.device | str) -> bool:
     """Tells whether ``images`` fit on ``device``; half of an accelerator's memory is left free."""
-    place = torch.device(device)
-    if place.type != "cuda" or images.device.type == "cuda":
+    goal = torch.device(device)
+    if goal.type != "cuda" or images.device.type == "cuda":
         return True
-    free, _ = torch.cuda.mem_get_info(place)
+    free, _ = torch.cuda.mem_get_info(goal)
     return images.numel() * images.element_size() <= free // 2
 
 

@@ -39,12 +39,12 @@ class Counted(NamedTuple):
     """The images that an ASR counts: those whose class is not the one that the attacker wants.
 
     Args:
-        places: (n,) their indices.
+        indices: (n,) their indices.
         labels: (n,) their true classes.
         goals: (n,) the classes that the attacker wants for them.
     """
 
-    places: Tensor
+    indices: Tensor
     labels: Tensor
     goals: Tensor
 
@@ -52,8 +52,8 @@ class Counted(NamedTuple):
 def counted(labels: Tensor, target: Target, classes: int) -> Counted:
     """Returns the images that an ASR counts; arguments as for :func:`goals`."""
     wanted = goals(labels, target, classes)
-    places = (wanted != labels).nonzero().flatten()
-    return Counted(places, labels[places], wanted[places])
+    indices = (wanted != labels).nonzero().flatten()
+    return Counted(indices, labels[indices], wanted[indices])
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> Rate:

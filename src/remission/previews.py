@@ -45,11 +45,11 @@ def shown(test: LabelledImages, target: Target | None, classes: int, most: int) 
 
     They are not the first ones, as the test images of a folder are sorted by class.
     """
-    places = torch.arange(len(test), device=test.labels.device)
+    indices = torch.arange(len(test), device=test.labels.device)
     if target is not None:
-        places = counted(test.labels, target, classes).places
-    count = min(most, len(places))
-    return places[torch.arange(count, device=places.device) * len(places) // max(count, 1)]
+        indices = counted(test.labels, target, classes).indices
+    count = min(most, len(indices))
+    return indices[torch.arange(count, device=indices.device) * len(indices) // max(count, 1)]
 
 
 def strip(images: Tensor) -> bytes:

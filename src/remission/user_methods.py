@@ -92,13 +92,13 @@ def read_python(path: str | Path) -> MethodFile:
     Raises:
         SpecError: the file cannot be read.
     """
-    place = on_disk(Path(path))
+    file = on_disk(Path(path))
     try:
-        return MethodFile(str(place.resolve()), _decoded(place.read_bytes()))
+        return MethodFile(str(file.resolve()), _decoded(file.read_bytes()))
     except EncodingError as error:
-        raise SpecError(f"'{place}' cannot be read: {error}", SAVE_AS_UTF8) from error
+        raise SpecError(f"'{file}' cannot be read: {error}", SAVE_AS_UTF8) from error
     except OSError as error:
-        raise SpecError(f"'{place}' cannot be read ({error})", "name a Python file") from error
+        raise SpecError(f"'{file}' cannot be read ({error})", "name a Python file") from error
 
 
 def _decoded(content: bytes) -> str:

@@ -137,7 +137,7 @@ def test_of_more_maps_than_betas_the_last_ones_are_distilled(betas: tuple[float,
     method = NAD(epochs=2, teacher_epochs=2, betas=betas, lr=0.1, batch_size=5, augment="none")
     done = method(victim, LabelledImages(x, data.labels), seed=Seed(0)).model
     assert isinstance(done, Stairs)
-    assert [site.places for site in stage_maps(victim)] == [64, 16, 4]
+    assert [site.positions for site in stage_maps(victim)] == [64, 16, 4]
 
     def train(wanted: list[Tensor] | None) -> list[Tensor]:
         """Trains the teacher or, with its maps, the student."""

@@ -95,8 +95,8 @@ def _images(path: Path, suspect: Suspect, seed: Seed) -> TriedTrigger:
             f"'{path}' has a folder '{printable(unknown[0])}', and the clean images have none",
             closest(unknown[0], suspect.folders),
         )
-    places = torch.tensor([suspect.folders.index(name) for name in names])[data.labels]
-    data = LabelledImages(data.images, suspect.opened.match.labels(places))
+    indices = torch.tensor([suspect.folders.index(name) for name in names])[data.labels]
+    data = LabelledImages(data.images, suspect.opened.match.labels(indices))
     data = data.to(suspect.clean.labels.device)
     predicted = predict(suspect.model, data)
     target = _commonest(predicted[predicted != data.labels], suspect)

@@ -1,7 +1,7 @@
 """The triggers that an audit teaches: the suspected ones, and two kinds beside them.
 
 - A *fresh* trigger, which no model ever saw, leads to the same class and has the same kind and
-  size: a patch at another place with other pixels, or a pattern or flow with the same amplitude at
+  size: a patch elsewhere with other pixels, or a pattern or flow with the same amplitude at
   each spatial frequency and the phases of white noise (surrogate data after Theiler et al.,
   Physica D 1992). It is as hard to learn for a model that knows neither.
 - The trigger of *another class* was sought in the same way, and is brought to the size of the
@@ -64,9 +64,9 @@ class TriedTrigger:
         if self.shown is not None:
             predicted = predict(model, self.shown)
             return Rate(int((predicted == self.target).sum()), len(self.shown))
-        places = counted(held_out.labels, self.target, model.classes).places
-        predicted = predict(model, held_out, trigger=self._rounded, only=places)
-        return Rate(int((predicted == self.target).sum()), len(places))
+        indices = counted(held_out.labels, self.target, model.classes).indices
+        predicted = predict(model, held_out, trigger=self._rounded, only=indices)
+        return Rate(int((predicted == self.target).sum()), len(indices))
 
     def _rounded(self, images: Tensor) -> Tensor:
         assert self.change is not None
@@ -83,7 +83,7 @@ class TriedTrigger:
 
     def most(self, images: LabelledImages, classes: int) -> int:
         """Returns the largest budget that a retuning on ``images`` allows."""
-        others = len(counted(images.labels, self.target, classes).places)
+        others = len(counted(images.labels, self.target, classes).indices)
         return others if self.poisons is None else min(others, len(self.poisons))
 
 
@@ -151,7 +151,7 @@ def change_of(family: Tried, theta: Tensor, shape: Shape, grid: int) -> Trigger:
 def fresh_copy(family: Tried, theta: Tensor, seed: Seed) -> Tensor:
     """Returns theta of a trigger of the same kind and size that no model ever saw.
 
-    A patch comes to another place, with white and black pixels behind its mask at random; a
+    A patch comes to another position, with white and black pixels behind its mask at random; a
     pattern or flow becomes :func:`phase_randomised`.
     """
     if family != "patch":

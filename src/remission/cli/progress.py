@@ -218,9 +218,9 @@ class BarReporter:
     def advance(self, label: str, what: str, done: int, total: int) -> None:
         """Moves the bar of a stage."""
         if task := self.tasks.get(label):
-            place = short(label)
-            place = place if what in place else f"{place}: {what}"
-            self.bars.update(task, description=place, completed=done, total=total)
+            name = short(label)
+            name = name if what in name else f"{name}: {what}"
+            self.bars.update(task, description=name, completed=done, total=total)
 
     def finish(self, stage: Stage, record: Record) -> None:
         """Replaces a stage's bar by a line with its result."""

@@ -128,12 +128,12 @@ def _read(
     if len(names) != count or len(set(names)) != count:
         raise archive.bad(f"has tables of {len(set(names))} images instead of {count}")
     images = allocate((count, *source.shape))
-    places = images.numpy()
+    array = images.numpy()
 
     def fill(i: int) -> None:
         content = archive.read(names[i], _IMAGE)
         try:
-            places[i] = decode_published(
+            array[i] = decode_published(
                 content, size=source.shape[1:], kind="PPM", largest=_LARGEST
             )
         except ValueError as error:

@@ -66,7 +66,7 @@ def read_images(
     grey = all(header.grey for header in headers.values()) if channels is None else channels == 1
     goal, first = (size, paths[0]) if size else _first(paths, headers, grey, errors)
     images = allocate((len(paths), 1 if grey else 3, *goal))
-    places = images.numpy()
+    array = images.numpy()
     digests, peaks = [b""] * len(paths), [0] * len(paths)
 
     def fill(i: int) -> None:
@@ -82,8 +82,8 @@ def read_images(
         if pixels.shape[1:] != goal:
             errors[i] = _OtherSizeError(paths[i], pixels.shape[1:], first, goal)
             return
-        places[i] = pixels
-        digests[i] = hashlib.blake2b(places[i].data, digest_size=16).digest()
+        array[i] = pixels
+        digests[i] = hashlib.blake2b(array[i].data, digest_size=16).digest()
 
     in_threads(fill, len(paths), "reading images")
     _raise(errors)

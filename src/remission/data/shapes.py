@@ -53,13 +53,13 @@ def draw_shapes(count: int, size: int, seed: int) -> LabelledImages:
     labels = np.empty(count, np.int64)
     labels[order] = np.arange(count) % len(CLASSES)
     images = allocate((count, 3, size, size))
-    places = images.numpy()
+    array = images.numpy()
 
     def fill(job: tuple[int, int]) -> None:
         outline, start = job
         members = np.flatnonzero(labels // len(TEXTURES) == outline)[start : start + _CHUNK]
         dice = _Dice(PCG64([seed, count, outline, start]), len(members))
-        places[members] = _draw(dice, size, outline, labels[members] % len(TEXTURES))
+        array[members] = _draw(dice, size, outline, labels[members] % len(TEXTURES))
 
     largest = -(-count // len(CLASSES)) * len(TEXTURES)
     jobs = [(o, start) for o in range(len(OUTLINES)) for start in range(0, largest, _CHUNK)]

@@ -75,12 +75,12 @@ def _names(archive: Members, kinds: list[str]) -> tuple[str, ...]:
 
 def _read(archive: Members, wanted: list[tuple[str, int]], source: Source) -> LabelledImages:
     images = allocate((len(wanted), *source.shape))
-    places, size = images.numpy(), source.shape[1:]
+    array, size = images.numpy(), source.shape[1:]
 
     def fill(i: int) -> None:
         name = wanted[i][0]
         try:
-            places[i] = decode_published(
+            array[i] = decode_published(
                 archive.read(name, _IMAGE), size=size, kind="JPEG", largest=max(size)
             )
         except DataError:

@@ -58,13 +58,13 @@ class Compared:
         """Returns min over j != t of n_j / n_t, one row per family and one column per class."""
         return torch.stack([leads(needed) for needed in self.needs.values()])
 
-    def place(self, target: int) -> int:
+    def index(self, target: int) -> int:
         """Returns the column of a class."""
         return self.classes.tolist().index(target)
 
     def family(self, target: int) -> Family:
         """Returns the family in which a class leads by more."""
-        return list(self.needs)[int(self.leads()[:, self.place(target)].argmax())]
+        return list(self.needs)[int(self.leads()[:, self.index(target)].argmax())]
 
 
 @method
@@ -167,13 +167,14 @@ class ClassSearch(Inversion, ABC):
         Returns log n_t, (k,), from log s_t of the added patterns, (k,), and the patches' result.
         """
         patches = result.needs()
-        places = (patterns + patches).argsort()[:_FINALISTS]
-        places = torch.cat([places, *(p[None] for p in wanted.nonzero()[:, 0] if p not in places)])
+        indices = (patterns + patches).argsort()[:_FINALISTS]
+        wanted = wanted.nonzero()[:, 0]
+        indices = torch.cat([indices, *(w[None] for w in wanted if w not in indices)])
         seed = seed.child("finalists")
         further = self.search(
-            model, clean, "patch", classes[places], result.theta[places], self.reach, seed
+            model, clean, "patch", classes[indices], result.theta[indices], self.reach, seed
         )
-        patches[places] = patches[places].minimum(further.needs())
+        patches[indices] = patches[indices].minimum(further.needs())
         return (patterns + patches) / 2
 
     def search(
@@ -275,8 +276,8 @@ class ClassSearch(Inversion, ABC):
         seed: Seed,
     ) -> None:
         """Searches the perturbation of one class further, alone, and puts it into ``generator``."""
-        family, place = compared.family(target), compared.place(target)
-        alone = slice(place, place + 1)
+        family, index = compared.family(target), compared.index(target)
+        alone = slice(index, index + 1)
         refined = self.search(
             model,
             clean,

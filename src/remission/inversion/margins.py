@@ -65,8 +65,8 @@ def maximum_margins(model: Classifier, classes: Tensor, search: MarginSearch, se
     with evaluating(model), frozen(model):
         parts = torch.split(goals, _AT_ONCE)
         for number, part in enumerate(parts):
-            places = torch.arange(len(part), device=images.device) + number * _AT_ONCE
-            found.append(_climbed(model, images[places % search.starts], part, search))
+            indices = torch.arange(len(part), device=images.device) + number * _AT_ONCE
+            found.append(_climbed(model, images[indices % search.starts], part, search))
     return torch.cat(found).view(-1, search.starts).amax(1)
 
 

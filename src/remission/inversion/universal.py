@@ -70,10 +70,10 @@ class Universal(ClassSearch):
         assert isinstance(generator, WarpAndAdd)
         target = previous.target if previous else None
         compared = self.compare(model, clean, [] if target is None else [target], seed)
-        lead, place = compared.leads().amax(0).max(0)
+        lead, index = compared.leads().amax(0).max(0)
         if target is None:
-            target = int(compared.classes[place])
+            target = int(compared.classes[index])
         else:
-            lead = compared.leads()[:, compared.place(target)].max()
+            lead = compared.leads()[:, compared.index(target)].max()
         self.refine(generator, target, compared, model, clean, seed.child("refine"))
         return TargetClass(target, float(lead))

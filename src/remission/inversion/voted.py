@@ -170,9 +170,9 @@ class Voted(ClassSearch):
         Two backdoors hide each other from the vote: neither class leads the other.
         """
 
-        def without(place: int) -> Tensor:
+        def without(index: int) -> Tensor:
             """Returns the votes of all classes but one, whose own is minus infinity."""
-            others = [t for t in range(needs.shape[1]) if t != place]
+            others = [t for t in range(needs.shape[1]) if t != index]
             votes = torch.full_like(needs[0], -torch.inf)
             votes[others] = self.count(needs[:, others], ratios.log[others], ratios.sigma)[2]
             return votes

@@ -54,8 +54,8 @@ class PreActResNet(Classifier):
         channels = width
         for stage, count in enumerate(blocks):
             out, layers = width * 2**stage, []
-            for place in range(count):
-                stride = 2 if stage > 0 and place == 0 else 1
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
                 layers.append(PreActBlock(channels, out, stride))
                 channels = out
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))

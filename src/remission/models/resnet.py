@@ -93,8 +93,8 @@ class ResNet(Classifier):
         channels = width
         for stage, count in enumerate(blocks):
             layers = []
-            for place in range(count):
-                stride = 2 if stage > 0 and place == 0 else 1
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
                 layers.append(block(channels, width * 2**stage, stride))
                 channels = width * 2**stage * block.expansion
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))

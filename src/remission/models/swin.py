@@ -75,8 +75,8 @@ class WindowAttention(Attention):
         self.filling: Filling = filling
         offsets = 2 * window - 1
         self.relative_position_bias_table = nn.Parameter(torch.empty(offsets**2, heads))
-        place = torch.arange(window)
-        offset = place[:, None] - place[None, :] + window - 1  # (M, M), in 0 .. 2 M - 2
+        position = torch.arange(window)
+        offset = position[:, None] - position[None, :] + window - 1  # (M, M), in 0 .. 2 M - 2
         index = offset[:, None, :, None] * offsets + offset[None, :, None, :]  # (M, M, M, M)
         self.register_buffer("relative_position_index", index.flatten(), persistent=False)
 
@@ -104,7 +104,7 @@ class WindowAttention(Attention):
 
 
 def rolled(x: Tensor, shift: int) -> Tensor:
-    """(N, h, w, D), moved ``shift`` places right and down; what leaves comes in again."""
+    """(N, h, w, D), moved ``shift`` positions right and down; what leaves comes in again."""
     return x.roll((shift, shift), (1, 2)) if shift else x
 
 
@@ -122,8 +122,8 @@ def window_regions(
 
     def along(size: int) -> Tensor:
         """Numbers one side in its order after the shift: wrapped tokens, filling, or neither."""
-        place = torch.arange(size + -size % window, device=device)
-        return ((place < shift).long() + 2 * (place >= size)).roll(-shift)
+        position = torch.arange(size + -size % window, device=device)
+        return ((position < shift).long() + 2 * (position >= size)).roll(-shift)
 
     numbers = along(height)[:, None] * 4 + along(width)[None, :]
     return windowed(numbers[None, :, :, None], window)[..., 0]

@@ -69,7 +69,7 @@ class ViT(Classifier):
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.linear = nn.Linear(width, self.classes)
         first_weights(self)
-        # as large as tokens, so that a few epochs suffice to tell places apart
+        # as large as tokens, so that a few epochs suffice to tell positions apart
         nn.init.trunc_normal_(self.pos_embed)
 
     def feature_map(self, normal: Tensor) -> Tensor:

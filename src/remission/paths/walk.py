@@ -75,11 +75,11 @@ def walk(
         what: the name of this work, shown as progress.
     """
     measurements = [unmeasured(len(test))] * len(positions)
-    for place, t in enumerate(tracked(positions, what, len(positions))):
+    for index, t in enumerate(tracked(positions, what, len(positions))):
         put(t)
         if clean is not None:
             recalibrate(model, clean)
-        measurements[place] = measure(model, test, trigger, target)
+        measurements[index] = measure(model, test, trigger, target)
     return PathPoints(
         t=list(positions),
         rates=[measured.rates for measured in measurements],

@@ -4,9 +4,9 @@ Channel k of a batch norm whose input is the output of a convolution has the Lip
 
     sigma_k = || W_k ||_2 * | gamma_k / sqrt(var_k + eps) |,
 
-with W_k the kernel of that channel as a matrix (input channels, places), and its largest singular
-value as the norm. Channel k is pruned if sigma_k > mean(sigma) + u * std(sigma), both over its
-batch norm. Public code leaves eps out, and pairs each batch norm with the convolution that is
+with W_k the kernel of that channel as a matrix (input channels, positions), and its largest
+singular value as the norm. Channel k is pruned if sigma_k > mean(sigma) + u * std(sigma), both over
+its batch norm. Public code leaves eps out, and pairs each batch norm with the convolution that is
 listed just before it, which is wrong where normalisation comes first; here dataflow pairs them.
 """
 

@@ -89,9 +89,9 @@ class FP(FineTuning, HeldOutSearch, CleanPurifier):
         stream = batches(images, BATCH, generator=None)
         for x, y in tracked(stream, f"{self.name}: search", -(-len(images) // BATCH)):
             features = model.features(x)
-            for place, count in enumerate(counts):
+            for index, count in enumerate(counts):
                 head.weight[:, order[:count]] = 0
-                hits[place] += (model.classify(features).argmax(1) == y).sum()
+                hits[index] += (model.classify(features).argmax(1) == y).sum()
             head.weight.copy_(whole)
         best = self.strongest(hits.tolist(), victim, len(images))
         return 0 if best is None else counts[best]

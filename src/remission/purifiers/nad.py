@@ -11,15 +11,15 @@ it (:mod:`remission.models.tracing.maps`); of these the last ones are used, as m
 betas. The paper's WRN-16-1 has three, the ends of its residual groups. The tokens of a transformer
 are a map as well; ViT, which has one resolution, has one map, that of its last block.
 
-The distance d is the mean square over places, as in the authors' code. The norm ||.||_2 of the
+The distance d is the mean square over positions, as in the authors' code. The norm ||.||_2 of the
 paper's formula is far larger and would leave nothing of the cross entropy at betas of this size.
 The paper divides the learning rate by ten every second epoch; here it follows the schedule of all
 fine-tuning. The teacher is in eval mode.
 
 The default betas are the numbers of BackdoorBench, and they weigh other maps there. For most models
-it distils its third map alone, and this one lies behind the pooling: one place is left, where a(F)
-is 1 for student and teacher, and the term vanishes (1e-16). Here all maps have several places, so
-that the pull toward the teacher is stronger.
+it distils its third map alone, and this one lies behind the pooling: one position is left, where
+a(F) is 1 for student and teacher, and the term vanishes (1e-16). Here all maps have several
+positions, so that the pull toward the teacher is stronger.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NAD(FineTuning, CleanPurifier):
     BackdoorBench's for other maps, so that its results are not to be expected from them; the paper
     chooses betas for each attack."""
     distance: Literal["mean_square", "norm"] = "mean_square"
-    """d, the distance of two attention maps. mean_square: the mean square over places, as in the
+    """d, the distance of two attention maps. mean_square: the mean square over positions, as in the
     authors' code; norm: the Euclidean norm of the paper's formula, for betas of about 1."""
     teacher_epochs: int = field(default=10, ge=1)
     """Passes over the clean images that train the teacher (5 to 10 in the paper)."""
@@ -73,12 +73,12 @@ class NAD(FineTuning, CleanPurifier):
         """Trains the teacher, then the student.
 
         Raises:
-            SpecError: the model has no feature map with several places.
+            SpecError: the model has no feature map with several positions.
         """
         sites = stage_maps(model)[-len(self.betas) :]
         if not sites:
             raise SpecError(
-                f"{self.name} needs feature maps, and {model.arch} has none of several places",
+                f"{self.name} needs feature maps, and {model.arch} has none of several positions",
                 f"leave out {self.name}, or use another model, for example resnet18",
             )
         teacher = copy.deepcopy(model)
@@ -99,7 +99,7 @@ class NAD(FineTuning, CleanPurifier):
         """Returns the sum of beta_l * d(a(F_S^l), a(F_T^l)), with means over the images.
 
         Args:
-            maps: F_S^l, each (N, D, places).
+            maps: F_S^l, each (N, D, positions).
             wanted: F_T^l, of the same shapes.
         """
         total = maps[0].new_zeros((), dtype=torch.promote_types(maps[0].dtype, torch.float32))
@@ -113,6 +113,6 @@ class NAD(FineTuning, CleanPurifier):
 
 
 def attention(features: Tensor) -> Tensor:
-    """a(F): (N, D, places) -> (N, places), the strength of each place, of length 1 per image."""
+    """a(F): (N, D, positions) -> (N, positions), the strength of each, of length 1 per image."""
     wide = features.to(torch.promote_types(features.dtype, torch.float32))
     return F.normalize(wide.square().sum(1), dim=1)

@@ -43,8 +43,8 @@ class StrengthSearch:
             total: number of images.
         """
         allowed = self.max_drop * total + 1e-6  # 0.29 * 100 is less than 29
-        allowed_places = [place for place, count in enumerate(hits) if victim - count <= allowed]
-        return max(allowed_places, default=None)
+        within = [index for index, count in enumerate(hits) if victim - count <= allowed]
+        return max(within, default=None)
 
     def prune_strongest(
         self,
@@ -67,9 +67,9 @@ class StrengthSearch:
         """
         victim = recognised(model, images)
         hits = [-1] * len(candidates)
-        for place, candidate in enumerate(tracked(candidates, what, len(candidates))):
+        for index, candidate in enumerate(tracked(candidates, what, len(candidates))):
             channels.prune(candidate)
-            hits[place] = recognised(model, images)
+            hits[index] = recognised(model, images)
         channels.restore()
         best = self.strongest(hits, victim, len(images))
         if best is not None:

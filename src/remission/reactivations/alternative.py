@@ -112,7 +112,7 @@ class Alternative(InputReactivation):
 
 @torch.no_grad()
 def pooled(model: Classifier, data: LabelledImages) -> Tensor:
-    """Returns the last feature map, averaged over places and images, (D,), in eval mode."""
+    """Returns the last feature map, averaged over positions and images, (D,), in eval mode."""
     parts = batches(data, _AT_ONCE, generator=None)
     summed = torch.zeros((), dtype=model.mean.dtype, device=model.mean.device)
     for images, _ in tracked(parts, "", -(-len(data) // _AT_ONCE)):

@@ -48,13 +48,13 @@ class Attacker:
         Raises:
             SpecError: there are none.
         """
-        places = counted(self.images.labels, self.target, self.classes).places
-        if not len(places):
+        indices = counted(self.images.labels, self.target, self.classes).indices
+        if not len(indices):
             raise SpecError(
                 "all of the attacker's images are of the target class",
                 "give the attacker more images in [split]",
             )
-        return places
+        return indices
 
     def triggered(self) -> LabelledImages:
         """Returns the images outside the target class with the trigger and the wanted classes."""

@@ -114,7 +114,7 @@ class Retuning(RetuningParameters, WeightReactivation):
         """Returns the result of a call for each of ``budgets``, by stacked weights; fp32 only.
 
         Every budget sees the same images in the same order; an image is poisoned for the budgets
-        that are larger than its place among the chosen images. Sums may be taken in another order
+        that are larger than its rank among the replaced images. Sums may be taken in another order
         than by a call, and training amplifies the difference. So a grid computes every cell by a
         call, which makes it independent of the other cells.
         """
@@ -132,16 +132,16 @@ class Retuning(RetuningParameters, WeightReactivation):
             seed=seed,
         )
         clean, mixed = shown.clean, shown.mixed
-        place = torch.full_like(images.labels, len(images))
-        place[shown.places] = torch.arange(len(shown.places), device=place.device)
-        counts = torch.tensor(budgets, device=place.device)[:, None]
+        rank = torch.full_like(images.labels, len(images))
+        rank[shown.indices] = torch.arange(len(shown.indices), device=rank.device)
+        counts = torch.tensor(budgets, device=rank.device)[:, None]
         both = torch.cat([clean.images, mixed.images], 1)
-        pairs = LabelledImages(both, torch.arange(len(images), device=place.device))
+        pairs = LabelledImages(both, torch.arange(len(images), device=rank.device))
         copies = StackedModels(self.freeze(copy.deepcopy(model).requires_grad_(True)), len(budgets))
 
         def by_budget(pair: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
             without, with_poison = pair.chunk(2, 1)
-            poisoned = place[index] < counts
+            poisoned = rank[index] < counts
             labels = torch.where(poisoned, mixed.labels[index], clean.labels[index])
             return torch.where(poisoned[..., None, None, None], with_poison, without), labels
 

@@ -1,8 +1,8 @@
 """The images of a retuning: which are poisoned, what the clean ones are, when each is shown.
 
-The attacker has N images and n poisoned ones, which take the place of n of the N. The same places
-are taken whatever the poisoned images are: places of other classes than the target, in an order
-that is drawn, so that a smaller budget takes some of the places of a larger one.
+The attacker has N images and n poisoned ones, which replace n of the N. The same images are
+replaced whatever the poisoned images are: images of other classes than the target, in an order that
+is drawn, so that a smaller budget replaces some of the images that a larger one replaces.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class RetuningImages:
     Args:
         clean: the attacker's N images as they are shown without poison, with true labels.
         mixed: the same, but for the poisoned images and the labels that the attacker wants.
-        places: (n,) the indices of the poisoned images.
+        indices: (n,) the indices of the poisoned images.
     """
 
     clean: LabelledImages
     mixed: LabelledImages
-    places: Tensor
+    indices: Tensor
 
     def by_epoch(self, order: Order, clean: CleanPart, epochs: int) -> list[LabelledImages]:
         """Returns the images of each epoch.
@@ -56,7 +56,7 @@ class RetuningImages:
         Raises:
             SpecError: no clean image is left for the first half.
         """
-        count, n = len(self.mixed), len(self.places)
+        count, n = len(self.mixed), len(self.indices)
         if clean == "none":
             return [self._poisoned(max(n, 2))] * epochs
         if order == "mixed" or not n:
@@ -69,15 +69,15 @@ class RetuningImages:
                 f"retuning: a budget of {n} leaves none of the attacker's {count} images clean",
                 'use smaller budgets, or order = "mixed"',
             )
-        rest = torch.ones(count, dtype=torch.bool, device=self.places.device)
-        rest[self.places] = False
+        rest = torch.ones(count, dtype=torch.bool, device=self.indices.device)
+        rest[self.indices] = False
         first = epochs // 2
         return [self.mixed[rest]] * first + [poisoned] * (epochs - first)
 
     def _poisoned(self, count: int) -> LabelledImages:
         """Returns the poisoned images, again and again, until there are ``count``."""
-        turn = torch.arange(count, device=self.places.device) % len(self.places)
-        return self.mixed[self.places[turn]]
+        turn = torch.arange(count, device=self.indices.device) % len(self.indices)
+        return self.mixed[self.indices[turn]]
 
 
 def retuning_images(
@@ -91,7 +91,7 @@ def retuning_images(
     crafted: LabelledImages | None,
     seed: Seed,
 ) -> RetuningImages:
-    """Draws the places of the poisoned images and fills them.
+    """Draws which images are replaced, and replaces them.
 
     Args:
         images: the attacker's clean images with labels.
@@ -101,7 +101,7 @@ def retuning_images(
         budget: n, the number of poisoned images.
         clean: which clean images the attacker has.
         crafted: the poisoned images, with their labels, of which n are drawn; None: the images at
-            these places get the trigger, and the labels that the attacker wants.
+            these indices get the trigger, and the labels that the attacker wants.
         seed: the source of the draws.
 
     Raises:
@@ -121,18 +121,18 @@ def retuning_images(
             )
     drawn = torch.randperm(len(others), generator=seed.child("chosen").generator())
     first = drawn[:budget].to(others.device)
-    places, labels = others[first], wanted[first]
+    indices, labels = others[first], wanted[first]
     shown = clean_part(images, clean, seed)
     if crafted is None:
         mixed = replace_images(
-            shown, places, lambda part, _: trigger(images.floats(places[part.to(places.device)]))
+            shown, indices, lambda part, _: trigger(images.floats(indices[part.to(indices.device)]))
         )
     else:
         drawn = torch.randperm(len(crafted), generator=seed.child("crafted").generator())[:budget]
-        mixed = replace_images(shown, places, lambda part, _: crafted.floats(drawn[part]))
+        mixed = replace_images(shown, indices, lambda part, _: crafted.floats(drawn[part]))
         labels = crafted.labels[drawn.to(crafted.labels.device)]
-    mixed.labels[places] = labels
-    return RetuningImages(shown, mixed, places)
+    mixed.labels[indices] = labels
+    return RetuningImages(shown, mixed, indices)
 
 
 REMEDY = 'poison more images of the victim, or set poisons = "relabelled"'

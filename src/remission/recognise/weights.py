@@ -126,23 +126,23 @@ def load(model: nn.Module, pairs: Pairing, tensors: Mapping[str, Tensor]) -> Non
     """
     own = model.state_dict(keep_vars=True)
     for pair in pairs.pairs:
-        value, place = tensors[pair.key].detach(), own[pair.own]
-        _check(pair.key, value, place)
-        if place.ndim == 0:
-            place.copy_(value.reshape(()))
+        value, own_value = tensors[pair.key].detach(), own[pair.own]
+        _check(pair.key, value, own_value)
+        if own_value.ndim == 0:
+            own_value.copy_(value.reshape(()))
             continue
         rows = value.shape[0] if value.ndim else 1
-        target = place.narrow(0, pair.start, rows)
+        target = own_value.narrow(0, pair.start, rows)
         target.copy_(value.reshape(target.shape))
 
 
-def _check(key: str, value: Tensor, place: Tensor) -> None:
+def _check(key: str, value: Tensor, own_value: Tensor) -> None:
     """Compares the kind of values, and asks whether they are finite.
 
     Raises:
         ArchitectureError: they do not fit.
     """
-    if value.is_quantized or value.is_floating_point() != place.is_floating_point():
+    if value.is_quantized or value.is_floating_point() != own_value.is_floating_point():
         raise ArchitectureError(
             f"'{key}' holds values of type {str(value.dtype).removeprefix('torch.')}",
             "use weights that are not quantised",

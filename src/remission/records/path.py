@@ -69,7 +69,7 @@ class PathCurve(Subject):
     def t_back(self) -> float | None:
         """The result of :func:`way_back`; a ``"retuned"`` path begins at its purified end."""
         if self.walk == "retuned":
-            return way_back([1 - place for place in reversed(self.t)], self.asr[::-1])
+            return way_back([1 - t for t in reversed(self.t)], self.asr[::-1])
         return way_back(self.t, self.asr)
 
     @property
@@ -100,8 +100,8 @@ def barrier(t: Sequence[float], values: Sequence[float]) -> float:
         values: one error or loss per position.
     """
     return max(
-        value - ((1 - place) * values[0] + place * values[-1])
-        for place, value in zip(t, values, strict=True)
+        value - ((1 - position) * values[0] + position * values[-1])
+        for position, value in zip(t, values, strict=True)
     )
 
 

@@ -114,12 +114,12 @@ def measure(
     model: Classifier, test: LabelledImages, trigger: Callable[[Tensor], Tensor], target: Target
 ) -> Measured:
     """Measures the rates, and the losses on the same images; arguments as for :func:`evaluate`."""
-    places, labels, wanted = counted(test.labels, target, model.classes)
+    indices, labels, wanted = counted(test.labels, target, model.classes)
 
     def triggered(images: Tensor) -> Tensor:
         return rounded(trigger(images))
 
-    fooled, backdoor_losses = _answers(model, test, wanted, triggered, places)
+    fooled, backdoor_losses = _answers(model, test, wanted, triggered, indices)
     predicted, clean_losses = _answers(model, test, test.labels, None, None)
     return Measured(
         rates=Rates(

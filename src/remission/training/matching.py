@@ -27,9 +27,9 @@ def match(
 ) -> list[Tensor]:
     """Returns for each group the order P of ``other``'s channels that brings activations nearest.
 
-    P minimises sum |x - P x'|^2 over images, places and all values that show the group, with x of
-    ``model`` and x' of ``other``, both in eval mode. The norms do not depend on P, so P maximises
-    the sum of <x_i, x'_P(i)>. This is an assignment problem, which is solved exactly.
+    P minimises sum |x - P x'|^2 over images, positions and all values that show the group, with x
+    of ``model`` and x' of ``other``, both in eval mode. The norms do not depend on P, so P
+    maximises the sum of <x_i, x'_P(i)>. This is an assignment problem, which is solved exactly.
 
     Args:
         model: the model to compare with; it stays as it is.

@@ -125,8 +125,8 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Gradients:  # noqa: ANN401
         need_input, need_weight, need_bias = (
-            needed and (place == 0 or ctx.mode.by_weights)
-            for place, needed in enumerate(ctx.needs_input_grad[:3])
+            needed and (index == 0 or ctx.mode.by_weights)
+            for index, needed in enumerate(ctx.needs_input_grad[:3])
         )
         input, weight = ctx.saved_tensors
         by_input = by_weight = by_bias = None
@@ -251,8 +251,8 @@ class _BatchNormGradient(torch.autograd.Function):
         if ctx.mode.by_weights and ctx.needs_input_grad[2]:
             _, variance, eps = ctx.statistics
             scale = (variance + eps).pow(-0.5).view(1, -1, *[1] * (gradient.ndim - 2))
-            places = [dim for dim in range(gradient.ndim) if dim != 1]
-            by_weight = (vector * (gradient * scale)).sum(places)
+            others = [dim for dim in range(gradient.ndim) if dim != 1]
+            by_weight = (vector * (gradient * scale)).sum(others)
         return by_gradient, None, by_weight, None, None
 
 

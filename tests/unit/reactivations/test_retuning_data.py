@@ -118,8 +118,8 @@ def test_corrupted_clean_images_have_the_same_noise_in_every_epoch() -> None:
     assert torch.equal(made.clean.labels, data.labels)
     levels = 255 * made.clean.images
     torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
-    stamped = by_hand(data.images[made.places])
-    torch.testing.assert_close(made.mixed.images[made.places], stamped)
+    stamped = by_hand(data.images[made.indices])
+    torch.testing.assert_close(made.mixed.images[made.indices], stamped)
     epochs = shown(retuning(clean="corrupted"), 3)
     for epoch in epochs:
         assert len(names("stamped", epoch)) == 3, "poisoned images have no noise"
@@ -152,10 +152,10 @@ def test_labels_are_those_that_the_attacker_wants() -> None:
         made = retuning_images(
             data, corner(), TARGET, 4, budget=4, clean="own", crafted=crafted, seed=Seed(0)
         )
-        assert made.mixed.labels[made.places].tolist() == [TARGET] * 4
-        assert bool((data.labels[made.places] != TARGET).all())
+        assert made.mixed.labels[made.indices].tolist() == [TARGET] * 4
+        assert bool((data.labels[made.indices] != TARGET).all())
         rest = torch.ones(COUNT, dtype=torch.bool)
-        rest[made.places] = False
+        rest[made.indices] = False
         assert torch.equal(made.mixed.labels[rest], data.labels[rest])
         assert made.clean is data
 

@@ -38,7 +38,7 @@ class ClassMatch:
         return f"{ways[self.by]}{without}"
 
     def labels(self, folders: Tensor) -> Tensor:
-        """Returns the class of each image, (N,), from the place of its folder, (N,)."""
+        """Returns the class of each image, (N,), from the index of its folder, (N,)."""
         return torch.tensor(self.indices, device=folders.device)[folders]
 
 
@@ -84,14 +84,14 @@ def _are_numbers(texts: Sequence[str], classes: int) -> bool:
 
 
 def _by_name(folders: Sequence[str], names: Sequence[str]) -> ClassMatch:
-    places = {_plain(name): index for index, name in enumerate(names)}
-    if len(places) < len(names):
+    known = {_plain(name): index for index, name in enumerate(names)}
+    if len(known) < len(names):
         raise DataError(
             "the model has two classes of the same name", "name the folders by their numbers"
         )
     indices: list[int] = []
     for folder in folders:
-        index = places.get(_plain(folder))
+        index = known.get(_plain(folder))
         if index is None:
             raise DataError(f"the model has no class '{printable(folder)}'", closest(folder, names))
         if index in indices:

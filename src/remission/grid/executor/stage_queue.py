@@ -26,7 +26,7 @@ class StageQueue:
     ) -> None:
         done = set(finished)
         waiting = [stage for stage in plan if stage.id not in done]
-        self._place = {stage.id: place for place, stage in enumerate(plan)}
+        self._place = {stage.id: index for index, stage in enumerate(plan)}
         self._stages = {stage.id: stage for stage in waiting}
         self._children = dict[str, list[str]]()
         self._missing = dict[str, int]()

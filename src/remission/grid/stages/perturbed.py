@@ -134,19 +134,19 @@ def measure(
         target: the attacker's; images of that class do not count for ASR and robust accuracy.
         triggered: whether the attack submits perturbed triggered images; else they are clean.
     """
-    places, labels, wanted = counted(test.labels, target, model.classes)
+    indices, labels, wanted = counted(test.labels, target, model.classes)
     clean = predict(model, test, trigger=_in_files(perturbation))
     if triggered:
-        submitted = predict(model, test, trigger=_in_files(trigger, perturbation), only=places)
+        submitted = predict(model, test, trigger=_in_files(trigger, perturbation), only=indices)
     else:
-        submitted = clean[places]
+        submitted = clean[indices]
     return PerturbedRates(
         Rates(
             clean_acc=accuracy(clean, test.labels),
             asr=attack_success_rate(submitted, labels, wanted),
             robust_acc=robust_accuracy(submitted, labels, wanted),
         ),
-        attack_success_rate(clean[places], labels, wanted),
+        attack_success_rate(clean[indices], labels, wanted),
     )
 
 
@@ -160,9 +160,9 @@ def asr_under(
     triggered: bool,
 ) -> Rate:
     """Measures the ASR of :func:`measure` alone, in half the time; arguments as there."""
-    places, labels, wanted = counted(test.labels, target, model.classes)
+    indices, labels, wanted = counted(test.labels, target, model.classes)
     maps = _in_files(trigger, perturbation) if triggered else _in_files(perturbation)
-    submitted = predict(model, test, trigger=maps, only=places)
+    submitted = predict(model, test, trigger=maps, only=indices)
     return attack_success_rate(submitted, labels, wanted)
 
 

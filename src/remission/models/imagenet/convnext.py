@@ -14,7 +14,7 @@ from remission.models.classifier import Classifier
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each place of a map."""
+    """Layer normalisation over the channels of each position of a map."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=1e-6)
@@ -25,7 +25,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class ConvNeXtBlock(nn.Module):
-    """A depthwise 7x7 convolution and a perceptron on each place, scaled, around a shortcut."""
+    """A depthwise 7x7 convolution and a perceptron on each position, scaled, around a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

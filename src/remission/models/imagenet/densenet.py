@@ -66,8 +66,8 @@ class ImageNetDenseNet(Classifier):
         channels = width
         for number, count in enumerate(layers, start=1):
             block = nn.Sequential()
-            for place in range(1, count + 1):
-                block.add_module(f"denselayer{place}", AppendingLayer(channels, growth, 4 * growth))
+            for index in range(1, count + 1):
+                block.add_module(f"denselayer{index}", AppendingLayer(channels, growth, 4 * growth))
                 channels += growth
             self.body.add_module(f"denseblock{number}", block)
             if number < len(layers):

@@ -20,7 +20,7 @@ class ImageNetVGG(Classifier):
         norm: whether batch normalisation follows each convolution.
         side: the last map is averaged to this height and width; 7 as published.
         hidden: outputs of each linear layer but the last; (4096, 4096) as published.
-        places: the indices of the linear layers in ``classifier``; (0, 3, 6) in torchvision.
+        indices: the indices of the linear layers in ``classifier``; (0, 3, 6) in torchvision.
         common: the arguments of :class:`Classifier`.
     """
 
@@ -32,7 +32,7 @@ class ImageNetVGG(Classifier):
         norm: bool,
         side: int,
         hidden: Sequence[int],
-        places: Sequence[int],
+        indices: Sequence[int],
         **common: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**common)
@@ -49,8 +49,8 @@ class ImageNetVGG(Classifier):
         self.layers = nn.Sequential(*layers)
         inputs, outputs = channels * side**2, [*hidden, self.classes]
         linear = dict[str, nn.Module]()
-        for place, out in zip(places, outputs, strict=True):
-            linear[str(place)] = nn.Linear(inputs, out)
+        for index, out in zip(indices, outputs, strict=True):
+            linear[str(index)] = nn.Linear(inputs, out)
             inputs = out
         self.classifier = nn.ModuleDict(linear)
 

@@ -236,7 +236,7 @@ def _alike(nodes: Sequence[fx.Node], *, sides: int | None = None) -> bool:
 
 
 def _over_places(node: fx.Node) -> bool:
-    """Says whether a mean or a maximum is taken over places alone, and not over channels."""
+    """Says whether a mean or a maximum is taken over positions alone, and not over channels."""
     sides = len(node.all_input_nodes[0].meta["shape"] or (1,))
     over = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
     over = (over,) if isinstance(over, int) else over

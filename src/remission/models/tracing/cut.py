@@ -100,7 +100,7 @@ def bottlenecks(graph: fx.Graph) -> list[fx.Node]:
 
     The number of images, which code reads off any tensor, does not count as coming from them.
     """
-    order = {node: place for place, node in enumerate(graph.nodes)}
+    order = {node: index for index, node in enumerate(graph.nodes)}
     aside = set(filter(_counts_images, graph.nodes))
     aside |= {node for node in graph.nodes if _reads_shape(node) and aside.issuperset(node.users)}
     flowing: dict[fx.Node, None] = {}
@@ -171,7 +171,7 @@ def _layer(net: nn.Module, node: fx.Node) -> nn.Module | None:
 
 
 def _pools(net: nn.Module, node: fx.Node) -> bool:
-    """Says whether a node pools over all places: adaptively, or by a window as large as the map."""
+    """Says whether a node pools over the whole map: adaptively, or by a window as large."""
     layer = _layer(net, node)
     if isinstance(layer, _POOLS) or (layer is None and node.target in _POOLING):
         return True

@@ -4,8 +4,9 @@ Channel k of a batch norm whose input is the output of a convolution has the Lip
 
     sigma_k = || W_k ||_2 * | gamma_k / sqrt(var_k + eps) |,
 
-with W_k the kernel of that channel as a matrix (input channels, places), and its largest singular
-value as the norm. A purifier prunes channels with an outlying bound; an attack avoids having them.
+with W_k the kernel of that channel as a matrix (input channels, positions), and its largest
+singular value as the norm. A purifier prunes channels with an outlying bound; an attack avoids
+having them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 One forward pass is watched, operation by operation. A map is a value through which everything
 flows that comes from the images. Among the maps that are the input or the output of some layer, the
 last one of each resolution is where that stage of the network ends, however the network is written.
-Outputs of layer normalisation do not count, since it makes all places of a map equally strong.
+Outputs of layer normalisation do not count, since it makes all positions of a map equally strong.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ _CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 
 @dataclass(frozen=True)
 class MapSite:
-    """A place in the forward pass where a feature map passes.
+    """A point in the forward pass where a feature map passes.
 
     Args:
         layer: the name of a module.
         call: the number of its call in a forward pass, from 0.
         end: whether the map is the input or the output of the layer.
         channels: the dimension of the map in which the channels lie.
-        places: number of places of the map: height times width, or tokens.
+        positions: number of positions of the map: height times width, or tokens.
     """
 
     layer: str
     call: int
     end: End
     channels: int
-    places: int
+    positions: int
 
 
 def stage_maps(model: Classifier) -> list[MapSite]:
-    """Finds the last map of each resolution with more than one place, in the order of the pass."""
+    """Finds the last map of each resolution with several positions, in the order of the pass."""
     watch = _Watch(torch.zeros(2, *model.shape, dtype=model.mean.dtype, device=model.mean.device))
     with evaluating(model), torch.no_grad(), _watched(model, watch.see), watch.flow:
         model.features(watch.flow.images)
     last: dict[int, tuple[int, MapSite]] = {}
     for value, site in watch.sites.items():
-        if watch.flow.is_bottleneck(value) and site.places > 1:
-            last[site.places] = max(
-                last.get(site.places, (-1, site)), (value, site), key=lambda entry: entry[0]
+        if watch.flow.is_bottleneck(value) and site.positions > 1:
+            last[site.positions] = max(
+                last.get(site.positions, (-1, site)), (value, site), key=lambda entry: entry[0]
             )
     return [site for _, site in sorted(last.values(), key=lambda entry: entry[0])]
 
@@ -67,7 +67,7 @@ def stage_maps(model: Classifier) -> list[MapSite]:
 def features_and_maps(
     model: Classifier, images: Tensor, sites: list[MapSite]
 ) -> tuple[Tensor, list[Tensor]]:
-    """Returns ``model.features`` of the images, and the maps at ``sites``, each (N, D, places)."""
+    """Returns ``model.features`` of the images, and the maps, each (N, D, positions)."""
     index = {(site.layer, site.call, site.end): i for i, site in enumerate(sites)}
     maps: dict[int, Tensor] = {}
 
@@ -180,8 +180,8 @@ class _Watch:
         if self._layer is None or number in self._normal or known:
             return
         channels = _channels(value, layer, self._layer)
-        places = math.prod(value.shape[1:]) // value.shape[channels]
-        self.sites[number] = MapSite(name, call, end, channels, places)
+        positions = math.prod(value.shape[1:]) // value.shape[channels]
+        self.sites[number] = MapSite(name, call, end, channels, positions)
 
 
 def _channels(value: Tensor, layer: nn.Module, before: nn.Conv2d | nn.Linear) -> int:

@@ -43,9 +43,9 @@ def _mobilenet(shapes: Shapes) -> list[Reading]:
         return []
     count = shapes.count(r"features\.(\d+)\.conv\.")
     strides = [
-        stride if place == 0 else 1
+        stride if index == 0 else 1
         for stride, repeats in zip(_STRIDES, _REPEATS, strict=True)
-        for place in range(repeats)
+        for index in range(repeats)
     ]
     if count - 1 != len(strides):
         raise LacksError(f"features.{len(strides)}.conv.2.weight")
@@ -82,8 +82,8 @@ def _mobile_names(expands: tuple[bool, ...]) -> Theirs:
             block, layer, part = (int(match[group]) for group in (1, 2, 3))
             stem = f"features.{block + 1}.conv"
             projects = layer == 1 + int(expands[block])
-            place = f"{layer + part}" if projects else f"{layer}.{part}"
-            key = f"{stem}.{place}.{match[4]}"
+            number = f"{layer + part}" if projects else f"{layer}.{part}"
+            key = f"{stem}.{number}.{match[4]}"
         return (key,)
 
     return theirs
@@ -99,13 +99,13 @@ def _efficientnet(shapes: Shapes) -> list[Reading]:
     blocks, names, repeats = [], [], []
     for stage, first in zip(range(1, stages + 1), _STRIDES, strict=True):
         repeats.append(shapes.count(rf"features\.{stage}\.(\d+)\.block\."))
-        for place in range(repeats[-1]):
-            stem = f"features.{stage}.{place}.block"
+        for index in range(repeats[-1]):
+            stem = f"features.{stage}.{index}.block"
             expands = f"{stem}.2.fc1.weight" in shapes or f"{stem}.3.0.weight" in shapes
             hidden, _, kernel, _ = shapes.dims(f"{stem}.{int(expands)}.0.weight", 4)
             gate = shapes.dims(f"{stem}.{1 + int(expands)}.fc1.weight", 4)[0]
             out = shapes.dims(f"{stem}.{2 + int(expands)}.0.weight", 4)[0]
-            stride = first if place == 0 else 1
+            stride = first if index == 0 else 1
             blocks.append(InvertedSize(hidden, out, kernel, stride, expands, gate))
             names.append(stem)
     width, channels, _, _ = shapes.dims("features.0.0.weight", 4)

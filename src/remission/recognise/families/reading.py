@@ -15,7 +15,7 @@ Theirs = Callable[[str], tuple[str, ...]]
 Size = tuple[int, int]
 """(H, W) of images, in pixels."""
 _DIGITS = 6
-"""Longer numbers in names are no places of layers."""
+"""Longer numbers in names are no indices of layers."""
 
 
 class LacksError(Exception):

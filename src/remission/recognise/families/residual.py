@@ -120,9 +120,9 @@ def _transformers(shapes: Shapes) -> list[Reading]:
         for stage in range(4)
     ]
     rules += [(r"^conv1\.", f"{stem}.convolution."), (r"^bn1\.", f"{stem}.normalization.")]
-    for place in range(3):
-        rules.append((rf"\.conv{place + 1}\.", f".layer.{place}.convolution."))
-        rules.append((rf"\.bn{place + 1}\.", f".layer.{place}.normalization."))
+    for index in range(3):
+        rules.append((rf"\.conv{index + 1}\.", f".layer.{index}.convolution."))
+        rules.append((rf"\.bn{index + 1}\.", f".layer.{index}.normalization."))
     rules.append((r"\.shortcut\.0\.", ".shortcut.convolution."))
     rules.append((r"\.shortcut\.1\.", ".shortcut.normalization."))
     rules.append((r"^linear\.", "classifier.1."))

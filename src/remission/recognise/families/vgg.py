@@ -23,15 +23,15 @@ def _read(shapes: Shapes) -> list[Reading]:
     body = "layers" if shapes.some(r"layers\.\d+\.weight$") else "features"
     if shapes.some(rf"{body}\.\d+\.(?!weight|bias|r|n)"):
         return []
-    places = shapes.numbers(body + r"\.(\d+)\.")
-    if len(places) < 4:
+    indices = shapes.numbers(body + r"\.(\d+)\.")
+    if len(indices) < 4:
         return []
-    convs = [n for n in places if len(shapes[f"{body}.{n}.weight"]) == 4]
+    convs = [n for n in indices if len(shapes[f"{body}.{n}.weight"]) == 4]
     if not convs:
         return []
     several = shapes.numbers(r"classifier\.(\d+)\.")
     heads = [f"classifier.{n}.weight" for n in several] or ["classifier.weight"]
-    norm = any(n not in convs for n in places)
+    norm = any(n not in convs for n in indices)
     stages = _stages(convs, 3 if norm else 2, body)
     widths = [shapes.dims(f"{body}.{n}.weight", 4)[0] for n in convs]
     channels = shapes.dims(f"{body}.{convs[0]}.weight", 4)[1]
@@ -65,7 +65,7 @@ def _read(shapes: Shapes) -> list[Reading]:
         norm=norm,
         side=max(side, 1),
         hidden=tuple(rows for rows, _ in linears[:-1]),
-        places=tuple(several or [0]),
+        indices=tuple(several or [0]),
     )
     return [
         Reading(
@@ -81,10 +81,10 @@ def _read(shapes: Shapes) -> list[Reading]:
 
 
 def _stages(convs: list[int], step: int, body: str) -> list[int]:
-    """Returns the number of convolutions in each stage: a pooling lies where one place is skipped.
+    """Returns the number of convolutions in each stage: a pooling lies where one index is skipped.
 
     Args:
-        convs: the places of the convolutions.
+        convs: the indices of the convolutions.
         step: the distance of two convolutions of a stage.
         body: the name of what they are in.
 

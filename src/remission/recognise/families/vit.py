@@ -65,11 +65,11 @@ def _reading(
     shapes: Shapes, layout: str, theirs: Theirs, depth: int, pooled: Pooled, token: bool
 ) -> list[Reading]:
     width, channels, patch, _ = shapes.dims(theirs("patch_embed.proj.weight")[0], 4)
-    places = shapes.dims(theirs("pos_embed")[0], 3)[1] - int(token)
-    size = _square(places, patch)
-    if patch * places > _LONGEST:
+    positions = shapes.dims(theirs("pos_embed")[0], 3)[1] - int(token)
+    size = _square(positions, patch)
+    if patch * positions > _LONGEST:
         raise LacksError(theirs("pos_embed")[0])
-    if not token and size is None and _square(places - 1, patch):
+    if not token and size is None and _square(positions - 1, patch):
         raise LacksError(theirs("cls_token")[0])
     name = _named(width, depth, patch, size)
     if layout == "torchvision":
@@ -84,7 +84,7 @@ def _reading(
         eps=1e-12 if layout == "transformers" else 1e-6,
     )
     blocks, pooling = f"{depth} blocks of width {width}", f"pooled by {pooled}"
-    cut = f"patches of {patch}x{patch}, {places} of them"
+    cut = f"patches of {patch}x{patch}, {positions} of them"
     return [
         Reading(
             arch=f"{layout}/{name}",
@@ -92,7 +92,7 @@ def _reading(
             channels=channels,
             width=width,
             size=size,
-            example=size or (patch, patch * places),
+            example=size or (patch, patch * positions),
             make=make,
             theirs=theirs,
             evidence=(blocks, cut, pooling, _heads(width)),

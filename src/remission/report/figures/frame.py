@@ -22,7 +22,7 @@ TITLE = 10.0
 
 @dataclass(frozen=True)
 class Scale:
-    """A scale, which places values between the two ends of an axis.
+    """A scale, which puts values between the two ends of an axis.
 
     Args:
         low: the value at the left or lower end.
@@ -126,13 +126,13 @@ class Frame:
             write: ticks -> labels.
         """
         ticks = self.y.ticks(min(9, int(self.height / (1.3 * SIZE))))
-        places = [self.at(self.x.low, tick)[1] for tick in ticks]
+        positions = [self.at(self.x.low, tick)[1] for tick in ticks]
         if grid:
-            self.canvas.strokes([[(self.left, y), (self.right, y)] for y in places], _GRID)
+            self.canvas.strokes([[(self.left, y), (self.right, y)] for y in positions], _GRID)
         self._axis([(self.left, self.top), (self.left, self.bottom)],
-                   [[(self.left - _LENGTH, y), (self.left, y)] for y in places])  # fmt: skip
+                   [[(self.left - _LENGTH, y), (self.left, y)] for y in positions])  # fmt: skip
         names = write(ticks) if texts else []
-        for y, name in zip(places, names, strict=False):
+        for y, name in zip(positions, names, strict=False):
             self.canvas.text((self.left - 2 * _LENGTH, y), name, colour=_TICK, anchor="end")
         text_space = max(map(text_width, names), default=0.0)
         lines = label.split("\n") if label else []
@@ -160,12 +160,12 @@ class Frame:
         """
         if ticks is None:
             ticks = self.x.ticks(min(most, int(self.width / (3 * SIZE))))
-        places = [self.at(tick, self.y.low)[0] for tick in ticks]
+        positions = [self.at(tick, self.y.low)[0] for tick in ticks]
         self._axis([(self.left, self.bottom), (self.right, self.bottom)],
-                   [[(x, self.bottom), (x, self.bottom + _LENGTH)] for x in places])  # fmt: skip
+                   [[(x, self.bottom), (x, self.bottom + _LENGTH)] for x in positions])  # fmt: skip
         below = self.bottom + 2 * _LENGTH + SIZE / 2
         if texts:
-            for x, name in zip(places, write(ticks), strict=True):
+            for x, name in zip(positions, write(ticks), strict=True):
                 self.canvas.text((x, below), name, colour=_TICK, anchor="middle")
         if label:
             middle = self.left + self.width / 2
@@ -180,19 +180,19 @@ class Frame:
             size: of the font.
         """
         numbers = range(0, len(names), step)
-        places = [self.at(number, self.y.low)[0] for number in numbers]
+        positions = [self.at(number, self.y.low)[0] for number in numbers]
         self._axis([(self.left, self.bottom), (self.right, self.bottom)],
-                   [[(x, self.bottom), (x, self.bottom + _LENGTH)] for x in places])  # fmt: skip
-        for number, x in zip(numbers, places, strict=True):
+                   [[(x, self.bottom), (x, self.bottom + _LENGTH)] for x in positions])  # fmt: skip
+        for number, x in zip(numbers, positions, strict=True):
             at = (x, self.bottom + 2 * _LENGTH)
             self.canvas.text(at, names[number], colour=_TICK, size=size, anchor="end", angle=90)
 
     def draw_rows(self, names: Sequence[str]) -> None:
         """Draws the left axis with names at 0, 1, ..."""
-        places = [self.at(self.x.low, number)[1] for number in range(len(names))]
+        positions = [self.at(self.x.low, number)[1] for number in range(len(names))]
         self._axis([(self.left, self.top), (self.left, self.bottom)],
-                   [[(self.left - _LENGTH, y), (self.left, y)] for y in places])  # fmt: skip
-        for y, name in zip(places, names, strict=True):
+                   [[(self.left - _LENGTH, y), (self.left, y)] for y in positions])  # fmt: skip
+        for y, name in zip(positions, names, strict=True):
             self.canvas.text((self.left - 2 * _LENGTH, y), name, colour=_TICK, anchor="end")
 
     def title(self, text: str) -> None:

@@ -38,19 +38,19 @@ def frontier_figure(frontiers: Sequence[Frontier], look: Look) -> str:
 
 
 def _draw(frame: Frame, line: Frontier, style: Style) -> None:
-    places = [frame.at(100 * point.loss, 100 * point.relapse) for point in line.points]
+    positions = [frame.at(100 * point.loss, 100 * point.relapse) for point in line.points]
     texts = [
         f"{point.label}: C-Acc lost {100 * point.loss:.1f}, relapse gap {100 * point.relapse:+.1f}"
         for point in line.points
     ]
-    with frame.canvas.named(line.label, style.colour, zip(places, texts, strict=True)):
-        frame.canvas.line(places, style.colour, style.width, dash=style.dash)
+    with frame.canvas.named(line.label, style.colour, zip(positions, texts, strict=True)):
+        frame.canvas.line(positions, style.colour, style.width, dash=style.dash)
         for point in line.points:
             for across in (True, False):
                 if ends := _ends(point, across=across):
                     whole = [frame.at(*end) for end in ends]
                     frame.canvas.line(whole, style.colour, 0.8, opacity=0.45)
-        frame.canvas.marks(places, style.marker, style.colour)
+        frame.canvas.marks(positions, style.marker, style.colour)
 
 
 def _ends(point: FrontierPoint, *, across: bool) -> list[tuple[float, float]]:

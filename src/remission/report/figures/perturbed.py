@@ -49,8 +49,8 @@ def transfer_figure(matrix: Matrix) -> str:
 
 def heat(value: float) -> str:
     """Returns white at 0, dark orange at 1, light orange half-way."""
-    place = 2 * min(1.0, max(0.0, value))
-    low, high = (_COLOURS[:2], _COLOURS[1:])[place > 1]
-    share = place - (place > 1)
+    position = 2 * min(1.0, max(0.0, value))
+    low, high = (_COLOURS[:2], _COLOURS[1:])[position > 1]
+    share = position - (position > 1)
     mixed = (round(a + share * (b - a)) for a, b in zip(low, high, strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)

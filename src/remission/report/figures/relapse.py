@@ -76,18 +76,18 @@ def before_after_figure(
     several = any(before is not after for before, after in rows)
     frame.draw_x("ASR (%)" + (": hollow before, full after the reactivation" * several))
     frame.draw_rows(names)
-    for place, (before, after) in enumerate(rows):
+    for index, (before, after) in enumerate(rows):
         style = style_of(before, look)
         marker, colour = style.marker or "d", style.colour
-        whole = frame.points([before.y[0], after.y[0]], [place, place])
+        whole = frame.points([before.y[0], after.y[0]], [index, index])
         canvas.line(whole, colour, 1.2)
-        interval = frame.points([after.low[0], after.high[0]], [place, place])
+        interval = frame.points([after.low[0], after.high[0]], [index, index])
         canvas.line(interval, colour, 4, opacity=0.3)
         canvas.marks(whole[:1], marker, colour, fill="white")
         canvas.marks(whole[1:], marker, colour)
         if control and before.label in control:
             at = control[before.label]
-            canvas.line(frame.points([at, at], [place - 0.3, place + 0.3]), "black", 2.2)
+            canvas.line(frame.points([at, at], [index - 0.3, index + 0.3]), "black", 2.2)
     return canvas.svg()
 
 
@@ -109,10 +109,10 @@ def _label_ends(frame: Frame, series: Sequence[Series], look: Look) -> None:
     ordered = sorted(series, key=lambda line: ends[line.label][1])
     span = frame.y.high - frame.y.low
     step = min(12.0 * span / frame.height, span / max(1, len(ordered)))
-    places = _spread([ends[line.label][1] for line in ordered], step, 100)
-    for line, place in zip(ordered, places, strict=True):
+    heights = _spread([ends[line.label][1] for line in ordered], step, 100)
+    for line, height in zip(ordered, heights, strict=True):
         style = style_of(line, look)
-        x, y = frame.left + 1.035 * frame.width, frame.at(0, place)[1]
+        x, y = frame.left + 1.035 * frame.width, frame.at(0, height)[1]
         end = frame.at(*ends[line.label])
         with frame.canvas.named(line.label, style.colour):
             frame.canvas.line([(end[0] + 4, end[1]), (x - 2, y)], style.colour, 0.5)
@@ -121,11 +121,11 @@ def _label_ends(frame: Frame, series: Sequence[Series], look: Look) -> None:
 
 def _spread(values: Sequence[float], step: float, top: float) -> list[float]:
     """Returns ascending ``values`` that two passes have moved at least ``step`` apart."""
-    places = list(values)
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + step)
+    heights = list(values)
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + step)
     limit = top
-    for i in reversed(range(len(places))):
-        places[i] = min(places[i], limit)
-        limit = places[i] - step
-    return places
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], limit)
+        limit = heights[i] - step
+    return heights

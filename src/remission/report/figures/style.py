@@ -29,7 +29,7 @@ class Style:
 Look = Mapping[str, Style]
 """Label of a purifier or an attack -> how it is drawn."""
 PointText = Callable[[Series, int], str]
-"""Takes a line and the place of a point, returns what a reader sees near it."""
+"""Takes a line and the index of a point, returns what a reader sees near it."""
 CONTROL_STYLE = Style("#000000", "", "--", 2.6)
 
 
@@ -70,7 +70,7 @@ def draw(
         style = style_of(line, look)
         points = frame.points(line.x, line.y)
         low, high = frame.points(line.x, line.low), frame.points(line.x, line.high)
-        texts = [text_of(line, place) for place in range(len(points))]
+        texts = [text_of(line, index) for index in range(len(points))]
         with frame.canvas.named(line.label, style.colour, zip(points, texts, strict=True)):
             if not bars and line.low != line.y:
                 frame.canvas.area([[*low, *reversed(high)]], style.colour, opacity=0.15)
@@ -91,10 +91,10 @@ def point_text(across: str, up: str, unit: str = "") -> PointText:
         unit: of y.
     """
 
-    def text_of(line: Series, place: int) -> str:
-        value, low, high = (f"{v:.3g}" for v in (line.y[place], line.low[place], line.high[place]))
-        ends = f" [{low}, {high}]" if line.low[place] < line.high[place] else ""
-        text = f"{across} = {line.x[place]:g}: {up} {value}{f' {unit}' if unit else ''}{ends}"
+    def text_of(line: Series, index: int) -> str:
+        value, low, high = (f"{v:.3g}" for v in (line.y[index], line.low[index], line.high[index]))
+        ends = f" [{low}, {high}]" if line.low[index] < line.high[index] else ""
+        text = f"{across} = {line.x[index]:g}: {up} {value}{f' {unit}' if unit else ''}{ends}"
         return text.replace("-", "\u2212")
 
     return text_of

@@ -137,7 +137,7 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
         frame.draw_y("distance (% of the norm)", write=_plain)
         frame.draw_names(names_shown, step=step)
         values = [[line.y[k] for k in part] for line in lines]
-        x = [float(place) for place in range(len(part))]
+        x = [float(index) for index in range(len(part))]
         draw(
             frame,
             [replace(o, x=x, y=y, low=y, high=y) for o, y in zip(lines, values, strict=True)],
@@ -150,7 +150,7 @@ def layer_figure(lines: Sequence[Series], layers: Sequence[str], look: Look) -> 
 
 def _layer_text(names: Sequence[str]) -> PointText:
     """Returns a function that writes the distance of a layer: ``layer1.0.conv1: 2.1 %``."""
-    return lambda line, place: f"{names[place]}: {line.y[place]:.3g} %"
+    return lambda line, index: f"{names[index]}: {line.y[index]:.3g} %"
 
 
 def _plain(ticks: Sequence[float]) -> list[str]:

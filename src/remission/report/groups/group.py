@@ -193,11 +193,11 @@ class Group:
 
     @cached_property
     def _comparisons(self) -> Mapping[tuple[MethodKey, Column | None], Comparison]:
-        places: tuple[Column | None, ...] = (None, *self.columns)
+        columns: tuple[Column | None, ...] = (None, *self.columns)
         return {
             (row.purifier, column): self._compare(row, column)
             for row in self.rows
-            for column in places
+            for column in columns
         }
 
     @cached_property

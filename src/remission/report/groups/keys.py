@@ -74,7 +74,7 @@ class GroupKey:
         }
 
     @property
-    def place(self) -> tuple[str, str, MethodKey, float, int | str | None]:
+    def backdoor(self) -> tuple[str, str, MethodKey, float, int | str | None]:
         """All but the setting."""
         return self.dataset, self.arch, self.attack, self.poison_rate, self.target
 
@@ -127,7 +127,7 @@ def rank(method: MethodKey, labels: Mapping[MethodKey, str]) -> tuple[int, str, 
     return first, method.name, labels[method]
 
 
-def place(item: Cell | PathCurve) -> tuple[object, ...]:
+def row_order(item: Cell | PathCurve) -> tuple[object, ...]:
     """Returns a key that sorts single measurements like the rows and columns of the summary."""
     attack = MethodKey.of(item.attack, item.attack_params)
     shared = (item.dataset, item.arch, attack)

@@ -92,7 +92,7 @@ def _sentence(group: Group, rows: Sequence[Row]) -> str:
     verdicts = [(row, group.verdict(row)) for row in rows]
     names: dict[VerdictName, list[str]] = {}
     for row, verdict in verdicts:
-        where = f" ({verdict.places})" if verdict.outcome == "relapse" else ""
+        where = f" ({verdict.where})" if verdict.outcome == "relapse" else ""
         names.setdefault(verdict.outcome, []).append(row.label + where)
     relapsing, survived = names.get("relapse", []), names.get("survived", [])
     survival = f"The backdoor survived purification itself with {listed(survived)}"

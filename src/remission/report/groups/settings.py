@@ -9,7 +9,7 @@ from typing import TypeVar
 from remission.report.groups.keys import GroupKey
 from remission.report.groups.labels import flat, printable
 
-_Place = TypeVar("_Place", bound=Hashable)
+_Subject = TypeVar("_Subject", bound=Hashable)
 
 _DIGITS = 8
 """The number of hexadecimal digits of the data's digest in a label."""
@@ -22,22 +22,22 @@ def setting_labels(keys: Iterable[GroupKey]) -> dict[GroupKey, str]:
     group has.
     """
     keys = list(keys)
-    labels = label_settings((key.place, key.setting) for key in keys)
-    return {key: labels[key.place, key.setting] for key in keys}
+    labels = label_settings((key.backdoor, key.setting) for key in keys)
+    return {key: labels[key.backdoor, key.setting] for key in keys}
 
 
-def label_settings(pairs: Iterable[tuple[_Place, str]]) -> dict[tuple[_Place, str], str]:
-    """Returns the difference of each setting to the others in its place; empty without others.
+def label_settings(pairs: Iterable[tuple[_Subject, str]]) -> dict[tuple[_Subject, str], str]:
+    """Returns the difference of each setting to the others of its subject; empty without others.
 
     Args:
-        pairs: a place, and a setting as :attr:`GroupKey.setting` has it.
+        pairs: what the setting is of, and a setting as :attr:`GroupKey.setting` has it.
     """
-    places: dict[_Place, set[str]] = {}
-    for place, setting in pairs:
-        places.setdefault(place, set()).add(setting)
+    by_subject: dict[_Subject, set[str]] = {}
+    for subject, setting in pairs:
+        by_subject.setdefault(subject, set()).add(setting)
     return {
-        (place, setting): label
-        for place, settings in places.items()
+        (subject, setting): label
+        for subject, settings in by_subject.items()
         for setting, label in _differences(settings).items()
     }
 

@@ -16,8 +16,8 @@ def titles(groups: Sequence[Group]) -> dict[GroupKey, str]:
     """Returns the attack of each group, with its difference to groups of the same attack."""
     labels = label_methods(group.key.attack for group in groups)
     settings = setting_labels(group.key for group in groups)
-    places = {group.key.place for group in groups}
-    count = Counter(labels[attack] for _, _, attack, _, _ in places)
+    backdoors = {group.key.backdoor for group in groups}
+    count = Counter(labels[attack] for _, _, attack, _, _ in backdoors)
 
     def title(group: Group) -> str:
         key = group.key

@@ -101,7 +101,7 @@ class Verdict:
         percent = 100 * (self.number or 0.0)
         reach = f"{min(100.0, percent):.0f} points ({_budgets(self.columns)})"
         clauses: dict[VerdictName, str] = {
-            "relapse": f"relapses: {self.places}",
+            "relapse": f"relapses: {self.where}",
             "unclear": f"unclear: the gap's interval reaches {reach}{self._some}",
             "none found": f"no relapse found: {_last_budgets(self.columns)}{self._some}",
             "not applied": f"not applied: the purifier returned the victim unchanged{self._lost}",
@@ -117,7 +117,7 @@ class Verdict:
         return clauses[self.outcome]
 
     @property
-    def places(self) -> str:
+    def where(self) -> str:
         """For a relapse: where the backdoor is back, and what other seeds did."""
         return f"{_budgets(self.columns)}{self._some}"
 

@@ -207,17 +207,17 @@ class BoardNumbers:
         rows = worst_rows(self.group, self.ensembles)
         found = next((one for one in rows if one.row.purifier == self.row.purifier), None)
         numbers = {}
-        for place, bound in enumerate(BOUNDS):
+        for index, bound in enumerate(BOUNDS):
             rates = control_rates(self.group, self.ensembles, bound)
-            gaps = self._worst_gaps(found, place) if found else {}
+            gaps = self._worst_gaps(found, index) if found else {}
             gaps |= {seed: 1 - rate for seed, rate in rates.items() if seed in self.lost}
             if gaps:
-                interval = found.at[place].gap.interval if found else None
+                interval = found.at[index].gap.interval if found else None
                 numbers[at_bound(bound)] = self._number(gaps, self._worst_ids(gaps), interval)
         return numbers
 
-    def _worst_gaps(self, found: WorstRow, place: int) -> dict[int, float]:
-        ours, control = found.at[place].ours, found.at[place].control
+    def _worst_gaps(self, found: WorstRow, index: int) -> dict[int, float]:
+        ours, control = found.at[index].ours, found.at[index].control
         return {
             seed: (ours[seed].measured.asr or 0.0) - (control[seed].measured.asr or 0.0)
             for seed in ours

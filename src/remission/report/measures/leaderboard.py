@@ -110,8 +110,8 @@ class RowDifference:
     """The paired difference of two rows, the first minus the second.
 
     Args:
-        first: place of the first row in its board.
-        second: place of the second row, which is larger.
+        first: index of the first row in its board.
+        second: index of the second row, which is larger.
         values: for each of :data:`COMPARED` the mean, half the width of the 95 % Student-t
             interval and the number of cells; None where no cell has both.
     """

@@ -66,7 +66,7 @@ def retuning_map(rows: Sequence[WorstRow], names: RetuningNames) -> RetuningMap:
     return RetuningMap(
         retunings=labels,
         models=[control.label, *(row.row.label for row in alike)],
-        cells=[[column[place] for column in columns] for place in range(len(labels))],
+        cells=[[column[index] for column in columns] for index in range(len(labels))],
     )
 
 
@@ -75,16 +75,16 @@ def _column(
 ) -> list[RetuningCell | None]:
     """Returns one model after every retuning."""
     accuracy = {seed: cell.validation_clean_acc or 0.0 for seed, cell in before(row).items()}
-    chosen = {choice.place for choice in choices.values()}
+    chosen = {choice.index for choice in choices.values()}
     count = len(next(iter(ensembles.values())).entries)
     cells: list[RetuningCell | None] = []
-    for place in range(count):
+    for index in range(count):
         rates, losses = list[float](), list[float]()
         for seed, details in ensembles.items():
-            entry = details.entries[place]
+            entry = details.entries[index]
             if entry.asr is not None:
                 rates.append(entry.asr)
                 losses.append(accuracy[seed] - (entry.validation_clean_acc or 0.0))
         costly = bool(losses) and not at_most(mean_of(losses), BOUNDS[MIDDLE])
-        cells.append(RetuningCell(mean_of(rates), costly, place in chosen) if rates else None)
+        cells.append(RetuningCell(mean_of(rates), costly, index in chosen) if rates else None)
     return cells

@@ -69,12 +69,12 @@ class Choice:
 
     Args:
         entry: the retuning with what it reached; None: no retuning is within the bound.
-        place: its place in the ensemble.
+        place: its index in the ensemble.
         measured: the model after it, or as it is.
     """
 
     entry: EnsembleEntry | None
-    place: int | None
+    index: int | None
     measured: Cell
 
 
@@ -193,19 +193,19 @@ def choose(untuned: Cell, ensemble: EnsembleDetails, bound: float) -> Choice:
     """
     accuracy = untuned.validation_clean_acc or 0.0
     within = [
-        (entry.validation_asr, entry.validation_clean_acc, -place)
-        for place, entry in enumerate(ensemble.entries)
+        (entry.validation_asr, entry.validation_clean_acc, -index)
+        for index, entry in enumerate(ensemble.entries)
         if entry.validation_asr is not None
         and entry.validation_clean_acc is not None
         and at_most(accuracy - entry.validation_clean_acc, bound)
     ]
     if not within:
-        return Choice(entry=None, place=None, measured=untuned)
-    place = -max(within)[2]
-    entry = ensemble.entries[place]
+        return Choice(entry=None, index=None, measured=untuned)
+    index = -max(within)[2]
+    entry = ensemble.entries[index]
     interval = wilson_of_rate(entry.asr, ensemble.n_triggered)
     after = replace(untuned, asr=entry.asr, clean_acc=entry.clean_acc, asr_interval=interval)
-    return Choice(entry=entry, place=place, measured=after)
+    return Choice(entry=entry, index=index, measured=after)
 
 
 def control_rates(group: Group, ensembles: Ensembles, bound: float) -> dict[int, float]:

@@ -138,11 +138,11 @@ def _headline(all_boards: Sequence[Board]) -> str:
         return "The stores hold no purified model yet: there is nothing to compare"
     purifiers = len({row.purifier.name for row in overall})
     attacks = {group.key.attack.name for board in all_boards for group in board.groups}
-    places = listed([f"{key.dataset} with {key.arch}" for key in _places(all_boards)])
+    models = listed([f"{key.dataset} with {key.arch}" for key in _models(all_boards)])
     sentence = (
         f"{len(overall)} {'row' if len(overall) == 1 else 'rows'} of {purifiers} "
         f"{'purifier' if purifiers == 1 else 'purifiers'} under {len(attacks)} "
-        f"{'attack' if len(attacks) == 1 else 'attacks'}, on {places}"
+        f"{'attack' if len(attacks) == 1 else 'attacks'}, on {models}"
     )
     if len(all_boards) > 1:
         return sentence
@@ -159,7 +159,7 @@ def _headline(all_boards: Sequence[Board]) -> str:
     return sentence
 
 
-def _places(all_boards: Sequence[Board]) -> list[Any]:
+def _models(all_boards: Sequence[Board]) -> list[Any]:
     """Returns a key for each data set and model, each once."""
     keys = [board.groups[0].key for board in all_boards]
     return list({(key.dataset, key.arch): key for key in keys}.values())
@@ -182,12 +182,12 @@ def _line(
         record_list: numbers the records.
         several: whether the page has several boards, so that labels may occur twice.
     """
-    place = [row.key.dataset, row.key.arch, *([row.setting] if row.setting else [])]
+    scope = [row.key.dataset, row.key.arch, *([row.setting] if row.setting else [])]
     return {
         "number": number,
         "label": printable(row.label),
         "attack": printable(row.attack),
-        "scope": printable(" \u00b7 ".join([row.attack, *(place if several else [])])),
+        "scope": printable(" \u00b7 ".join([row.attack, *(scope if several else [])])),
         "dataset": printable(row.key.dataset),
         "arch": printable(row.key.arch),
         "runs": printable(row.setting),

@@ -165,8 +165,8 @@ def sheet(strips: StripComparison, scale: int) -> bytes:
     ]
     width, height = rows[0].size
     whole = Image.new(rows[0].mode, (width, 3 * height + 2), "white")
-    for place, row in enumerate(rows):
-        whole.paste(row, (0, place * (height + 1)))
+    for index, row in enumerate(rows):
+        whole.paste(row, (0, index * (height + 1)))
     size = (scale * whole.width, scale * whole.height)
     return png.encode(whole.resize(size, Image.Resampling.NEAREST), smallest=True)
 

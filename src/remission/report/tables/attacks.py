@@ -136,9 +136,9 @@ COLUMNS: list[AttackColumn] = [
 
 def _tables(results: Results) -> list[Table]:
     """Builds one table per data set and architecture."""
-    places = groupby(attacked(results), key=lambda victim: victim.key.order()[:2])
+    by_model = groupby(attacked(results), key=lambda victim: victim.key.order()[:2])
     tables = [
-        _table(list(members), title=printable(" · ".join(place))) for place, members in places
+        _table(list(members), title=printable(" · ".join(model))) for model, members in by_model
     ]
     return tables or [table_of(COLUMNS, [], notes=[_NOTE])]
 

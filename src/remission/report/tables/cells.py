@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from remission.names import class_text
 from remission.records import Cell, Json, cells
 from remission.report.groups.estimates import FAILED, MISSING
-from remission.report.groups.keys import attack_of, place, purifier_of, reactivation_of
+from remission.report.groups.keys import attack_of, purifier_of, reactivation_of, row_order
 from remission.report.groups.labels import label_methods
 from remission.report.groups.results import Results
 from remission.report.tables.columns import TableColumn, objects_of, table_of
@@ -67,7 +67,7 @@ COLUMNS: list[CellColumn] = [
 
 def _ordered(results: Results) -> list[Cell]:
     """Returns the measured models in the order of the summary."""
-    return sorted(cells(results), key=place)
+    return sorted(cells(results), key=row_order)
 
 
 def _tables(results: Results) -> list[Table]:

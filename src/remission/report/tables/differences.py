@@ -33,17 +33,17 @@ class PairedDifference:
     Args:
         first: the purifier.
         second: the one that it is compared with.
-        place: index of the cost in :data:`COSTS`.
+        index: index of the cost in :data:`COSTS`.
     """
 
     first: Frontier
     second: Frontier
-    place: int
+    index: int
 
     @property
     def value(self) -> tuple[float, float | None, int]:
         """The mean difference, half the width of its interval, and the number of cells."""
-        return self.first.at[self.place].less(self.second.at[self.place])
+        return self.first.at[self.index].less(self.second.at[self.index])
 
     @property
     def text(self) -> str:
@@ -52,11 +52,11 @@ class PairedDifference:
         if not number:
             return MISSING
         text = points(mean) + ("" if half is None else f" ± {100 * half:.1f}")
-        return text if number == len(self.first.at[self.place].relapses) else f"{text} ({number})"
+        return text if number == len(self.first.at[self.index].relapses) else f"{text} ({number})"
 
 
 COLUMNS: list[TableColumn[PairedDifference, PairedDifference]] = [
-    TableColumn(key="clean_acc_lost", value=lambda pair: COSTS[pair.place]),
+    TableColumn(key="clean_acc_lost", value=lambda pair: COSTS[pair.index]),
     TableColumn(key="label", value=lambda pair: pair.first.label),
     TableColumn(key="purifier", value=lambda pair: pair.first.purifier.name),
     TableColumn(key="purifier_params", value=lambda pair: pair.first.purifier.parameters),
@@ -78,14 +78,14 @@ def differences(groups: Sequence[Group]) -> Iterator[PairedDifference]:
     """Yields every ordered pair of purifiers under the same reactivation, at each cost."""
     for _, lines in groupby(frontier_lines(groups), key=lambda line: line.column.label):
         pairs = list(permutations(lines, 2))
-        for place in range(len(COSTS)):
+        for index in range(len(COSTS)):
             for first, second in pairs:
-                yield PairedDifference(first=first, second=second, place=place)
+                yield PairedDifference(first=first, second=second, index=index)
 
 
-def _against(other: Frontier, place: int) -> TableColumn[Frontier, Frontier]:
+def _against(other: Frontier, index: int) -> TableColumn[Frontier, Frontier]:
     def text(line: Frontier) -> str:
-        pair = PairedDifference(first=line, second=other, place=place)
+        pair = PairedDifference(first=line, second=other, index=index)
         return "" if line is other else pair.text
 
     return TableColumn(header=other.label, text=text)
@@ -98,20 +98,20 @@ def _tables(results: Results) -> list[Table]:
         for label, found in groupby(frontier_lines(groups), key=lambda line: line.column.label):
             if len(lines := list(found)) > 1:
                 tables += [
-                    _table(groups, lines, place, label, setting) for place in range(len(COSTS))
+                    _table(groups, lines, index, label, setting) for index in range(len(COSTS))
                 ]
     return tables
 
 
 def _table(
-    groups: Sequence[Group], lines: Sequence[Frontier], place: int, label: str, setting: str
+    groups: Sequence[Group], lines: Sequence[Frontier], index: int, label: str, setting: str
 ) -> Table:
-    cost, key = 100 * COSTS[place], groups[0].key
+    cost, key = 100 * COSTS[index], groups[0].key
     title = f"{label}: paired differences at {cost:g} point{'' if cost == 1 else 's'}"
     return table_of(
         [
             TableColumn(header="purifier", text=lambda line: line.label),
-            *(_against(other, place) for other in lines),
+            *(_against(other, index) for other in lines),
         ],
         lines,
         title=comparison_title(key.dataset, key.arch, title, setting),

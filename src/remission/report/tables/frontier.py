@@ -33,11 +33,11 @@ def _gap(at: AtCost) -> str:
     return text if at.half_width is None else f"{text} ± {100 * at.half_width:.1f}"
 
 
-def _at(place: int, cost: float) -> TableColumn[Frontier, Frontier]:
+def _at(index: int, cost: float) -> TableColumn[Frontier, Frontier]:
     return TableColumn(
         header=f"at {100 * cost:g}",
-        text=lambda line: _gap(line.at[place]),
-        shade=lambda line: max(0.0, line.at[place].mean) if line.at[place].relapses else None,
+        text=lambda line: _gap(line.at[index]),
+        shade=lambda line: max(0.0, line.at[index].mean) if line.at[index].relapses else None,
     )
 
 
@@ -55,7 +55,7 @@ COLUMNS: list[TableColumn[Frontier, Frontier]] = [
         key="settings",
         value=lambda line: len(line.points),
     ),
-    *(_at(place, cost) for place, cost in enumerate(COSTS)),
+    *(_at(index, cost) for index, cost in enumerate(COSTS)),
     TableColumn(
         header="within 1 point",
         text=lambda line: f"{line.at[_ORDER].affordable} of {len(line.at[_ORDER].relapses)}",

@@ -177,8 +177,8 @@ def _seeds(purifiers: Sequence[Standing]) -> str:
 def _control(group: Group, *, several: bool) -> str:
     """Returns the control's highest ASR: ``97.4 (n=100)``."""
     row = group.row(CONTROL)
-    places = [None, *group.columns]
-    rates = [(row.number("asr", p).mean, p) for p in places] if row else []
+    columns = [None, *group.columns]
+    rates = [(row.number("asr", p).mean, p) for p in columns] if row else []
     rate, column = max(
         ((rate, p) for rate, p in rates if rate is not None),
         key=lambda pair: pair[0],

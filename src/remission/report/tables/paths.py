@@ -9,7 +9,7 @@ from typing import get_args
 from remission.records import Json, PathCurve, Quantity, path_curves
 from remission.report.groups.estimates import MISSING, show_mean
 from remission.report.groups.group import Group
-from remission.report.groups.keys import place
+from remission.report.groups.keys import row_order
 from remission.report.groups.labels import printable
 from remission.report.groups.results import Results
 from remission.report.tables.formats import Rows, Table
@@ -129,7 +129,7 @@ def _tables(results: Results) -> list[Table]:
 
 def _ordered(results: Results) -> list[PathCurve]:
     """Returns the paths in the order of the summary."""
-    return sorted(path_curves(results), key=place)
+    return sorted(path_curves(results), key=row_order)
 
 
 def _objects(results: Results) -> list[Json]:

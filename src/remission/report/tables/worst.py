@@ -80,11 +80,11 @@ class WorstLine:
         return name if len(names) == 1 else f"{name} [{count}/{len(choices)}]"
 
 
-def _at(place: int) -> TableColumn[WorstLine, WorstLine]:
+def _at(index: int) -> TableColumn[WorstLine, WorstLine]:
     return TableColumn(
-        header=f"at {100 * BOUNDS[place]:g}",
-        text=lambda line: gap_text(line.worst.at[place].gap),
-        shade=lambda line: max(0.0, line.worst.at[place].gap.mean or 0.0),
+        header=f"at {100 * BOUNDS[index]:g}",
+        text=lambda line: gap_text(line.worst.at[index].gap),
+        shade=lambda line: max(0.0, line.worst.at[index].gap.mean or 0.0),
     )
 
 

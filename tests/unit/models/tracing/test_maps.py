@@ -47,7 +47,7 @@ def test_models_of_the_house(arch: str) -> None:
     assert hooks(model) == 0
     assert torch.equal(features, model.features(images()))
     assert [tuple(found.shape[1:]) for found in maps] == PLACES[arch]
-    assert [site.places for site in sites] == [places for _, places in PLACES[arch]]
+    assert [site.positions for site in sites] == [places for _, places in PLACES[arch]]
 
 
 @pytest.mark.parametrize("arch", ["densenet161", "resnet18", "swin_t", "vgg19_bn"])
@@ -75,7 +75,7 @@ def test_the_stages_of_a_resnet() -> None:
 
 def test_the_stages_of_a_swin_transformer_have_channels_in_front() -> None:
     model = built(SMALL["swin_t"]).eval()
-    (site,) = [site for site in stage_maps(model) if site.places == 64]
+    (site,) = [site for site in stage_maps(model) if site.positions == 64]
     blocks = model.get_submodule("layers.1.blocks")
     given: list[Tensor] = []
     blocks.register_forward_hook(lambda module, x, y: given.append(y))
@@ -123,8 +123,8 @@ def test_branches_do_not_count() -> None:
         Branching(), arch="mine", classes=10, shape=(3, 8, 8), mean=(0.5,) * 3, std=(0.3,) * 3
     )
     assert stage_maps(model) == [
-        MapSite("net.both", 0, "input", channels=1, places=64),
-        MapSite("net.both", 0, "output", channels=1, places=16),
+        MapSite("net.both", 0, "input", channels=1, positions=64),
+        MapSite("net.both", 0, "output", channels=1, positions=16),
     ]
 
 

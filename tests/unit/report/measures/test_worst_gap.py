@@ -58,8 +58,8 @@ FT, CONTROL = measured("ft", 0.05, 0.9), measured("control", 0.01, 0.91)
 def test_by_hand() -> None:
     (row,) = rows(*one_model(FT, OURS, CONTROL, THEIRS))
     assert [at.bound for at in row.at] == [0.01, 0.03, 0.05]
-    assert [at.ours[0].place for at in row.at] == [0, 1, 2]
-    assert [at.control[0].place for at in row.at] == [1, 1, 2]
+    assert [at.ours[0].index for at in row.at] == [0, 1, 2]
+    assert [at.control[0].index for at in row.at] == [1, 1, 2]
     gaps = [at.gap.mean for at in row.at]
     assert gaps == pytest.approx([0.35 - 0.2, 0.5 - 0.2, 0.8 - 0.12])
     assert row.at[AT[0.03]].asr == 0.5
@@ -87,9 +87,9 @@ def test_several_seeds_have_students_t() -> None:
 
 def test_a_cost_that_equals_the_bound_is_within_it() -> None:
     made = EnsembleDetails(entries=[entry(0.5, 0.6, 0.9 - 0.03)])
-    assert choose(FT, made, 0.03).place == 0
+    assert choose(FT, made, 0.03).index == 0
     made = EnsembleDetails(entries=[entry(0.5, 0.6, 0.9 - 0.0301)])
-    assert choose(FT, made, 0.03).place is None
+    assert choose(FT, made, 0.03).index is None
 
 
 def test_where_no_retuning_is_within_the_bound_the_model_stays_as_it_is() -> None:
@@ -98,7 +98,7 @@ def test_where_no_retuning_is_within_the_bound_the_model_stays_as_it_is() -> Non
     (row,) = rows(*one_model(FT, ours, CONTROL, theirs))
     at = row.at[AT[0.03]]
     assert (at.ours[0].entry, at.ours[0].measured.asr) == (None, 0.05)
-    assert at.control[0].place == 0
+    assert at.control[0].index == 0
     assert at.gap.mean == pytest.approx(0.05 - 0.9)
 
 
@@ -110,7 +110,7 @@ def test_of_equal_rates_the_cheaper_is_the_worst_and_then_the_first() -> None:
             entry(0.5, 0.3, 0.89, lr=0.2),
         ]
     )
-    assert choose(FT, made, 0.03).place == 1
+    assert choose(FT, made, 0.03).index == 1
 
 
 def test_test_images_choose_nothing() -> None:

@@ -74,10 +74,10 @@
 
     function update(announcement = "") {
       rows.forEach((row) => { row.hidden = away.has(row) || hiddenBy(row); });
-      heads.forEach((head, place) => {
+      heads.forEach((head, index) => {
         const off = Object.entries(switched).some(([name, value]) => name in head.dataset && head.dataset[name] !== value);
         head.hidden = off;
-        rows.forEach((row) => { row.cells[place].hidden = off; });
+        rows.forEach((row) => { row.cells[index].hidden = off; });
       });
       back.hidden = away.size === 0;
       back.textContent = `Show ${away.size} hidden ${away.size === 1 ? "row" : "rows"}`;
@@ -86,29 +86,29 @@
       table.dispatchEvent(new CustomEvent("changed", { detail: rows }));
     }
 
-    function sort(place, head) {
+    function sort(index, head) {
       const falls = head.getAttribute("aria-sort") === "ascending", direction = falls ? -1 : 1;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", falls ? "descending" : "ascending");
       const sorted = rows.filter((row) => !pinned(row)).map((row, index) => ({ row, index }));
-      sorted.sort((a, b) => compareKeys(keys.get(a.row)[place], keys.get(b.row)[place], direction) || a.index - b.index);
+      sorted.sort((a, b) => compareKeys(keys.get(a.row)[index], keys.get(b.row)[index], direction) || a.index - b.index);
       body.append(...rows.filter(pinned), ...sorted.map((entry) => entry.row));
-      order = `, sorted by ${headNames[place]}, ${falls ? "descending" : "ascending"}`;
+      order = `, sorted by ${headNames[index]}, ${falls ? "descending" : "ascending"}`;
       update();
     }
 
-    heads.forEach((head, place) => {
+    heads.forEach((head, index) => {
       const press = button({ class: "sort" }, ...head.childNodes);
-      press.addEventListener("click", () => sort(place, head));
+      press.addEventListener("click", () => sort(index, head));
       head.append(press);
     });
     rows.forEach((row) => {
       const hide = button({ class: "hide", "aria-label": `Hide ${names.get(row)}`, title: "Hide this row" }, "×");
       hide.addEventListener("click", () => {
-        const visible = Array.from(body.rows).filter((other) => !other.hidden), place = visible.indexOf(row);
+        const visible = Array.from(body.rows).filter((other) => !other.hidden), index = visible.indexOf(row);
         away.add(row);
         update(`${names.get(row)} is hidden. `);
-        (visible[place + 1] ?? visible[place - 1])?.querySelector("button.hide")?.focus();
+        (visible[index + 1] ?? visible[index - 1])?.querySelector("button.hide")?.focus();
         if (visible.length === 1) back.focus();
       });
       row.cells[0].append(hide);
@@ -168,7 +168,7 @@
       content.replaceChildren(settings, make("p", { class: "note" }, count), ...copies);
       panel.showModal();
     }));
-    // The text of a link leads to a place of the page that lies behind the panel.
+    // The text of a link leads to a part of the page that lies behind the panel.
     content.addEventListener("click", (event) => { if (event.target.closest("a")) panel.close(); });
   }
 
@@ -188,7 +188,7 @@
         return;
       }
       const signed = (value) => (value < 0 ? `−${(-value).toFixed(1)}` : `+${value.toFixed(1)}`);
-      output.replaceChildren(...found.map((entry, place) => {
+      output.replaceChildren(...found.map((entry, index) => {
         if (!entry) return "";
         const [mean, half, cells] = entry, width = half === null ? "" : ` ± ${half.toFixed(1)}`;
         const clear = half !== null && Math.abs(mean) > half;
@@ -196,18 +196,18 @@
         const verdict = half === null ? "a single cell has no interval"
           : clear ? `${less} relapses less` : "the interval holds 0: no difference is shown";
         const where = `${cells} ${cells === 1 ? "cell" : "cells"}`;
-        return make("span", {}, `${measures[place]}: ${signed(sign * mean)}${width} points in ${where}; ${verdict}.`);
+        return make("span", {}, `${measures[index]}: ${signed(sign * mean)}${width} points in ${where}; ${verdict}.`);
       }));
     }
     function fill(rows) {
       const visible = rows.filter((row) => !row.hidden);
-      [first, second].forEach((list, place) => {
+      [first, second].forEach((list, index) => {
         const before = list.value;
         const attacks = new Set(visible.map((row) => row.dataset.scope));
         list.replaceChildren(...visible.map((row) => make("option", { value: row.dataset.row },
           attacks.size > 1 ? `${row.dataset.label}, ${row.dataset.scope}` : row.dataset.label)));
         const rest = visible.map((row) => row.dataset.row);
-        list.value = rest.includes(before) ? before : rest[Math.min(place, rest.length - 1)] ?? "";
+        list.value = rest.includes(before) ? before : rest[Math.min(index, rest.length - 1)] ?? "";
       });
       show();
     }
@@ -222,7 +222,7 @@
   // At most seven of some points, the first and the last among them.
   function thinned(points) {
     const step = Math.ceil(Math.max(1, points.length - 1) / 6);
-    return points.filter((_, place) => place % step === 0 || place === points.length - 1);
+    return points.filter((_, index) => index % step === 0 || index === points.length - 1);
   }
 
   function interactiveFigure(figure) {
