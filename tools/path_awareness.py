@@ -18,11 +18,11 @@ _NEAR = 0.003
 _QUESTION = """\
 ## PAM beside BTI-DBF
 
-Does path-awareness help beyond strength? Both unlearn the same inverted trigger; PAM looks for its
-steps at a point of the path to the victim. Each line is a pair of their models, one of each along
-its rates, that are both purified (an O-ASR at most 10 points above the control's) and whose clean
-accuracies differ by at most 0.3 points. Under n stands PAM's ASR after a retuning on n poisoned
-images minus BTI-DBF's, in points: below 0 PAM relapses less.
+Does a gradient on the path help beyond the choice of the learning rate? Both unlearn the same
+inverted trigger; PAM takes its gradients at a point of the path to the victim. Each line is a pair
+of their models, one of each along its rates, that are both purified (an O-ASR at most 10 points
+above the control's) and whose clean accuracies differ by at most 0.3 points. Under n stands PAM's
+ASR after a retuning on n poisoned images minus BTI-DBF's, in points: below 0 PAM relapses less.
 """
 
 

@@ -71,7 +71,7 @@ class Cell(Subject):
     n_triggered: int = 0
     """The number of triggered test images behind ``asr`` and ``robust_acc``."""
     validation_clean_acc: Fraction | None = None
-    """``clean_acc`` on the images of the validation; None where the split has none, and after a
+    """``clean_acc`` on the validation images; None where the split has none, and after a
     reactivation that perturbs images."""
     validation_asr: Fraction | None = None
     """``asr`` on the same images."""

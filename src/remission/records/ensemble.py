@@ -19,8 +19,8 @@ class EnsembleEntry(Details):
         clean_acc: accuracy on clean test images.
         asr: ASR on triggered test images, as in :class:`remission.records.Cell`.
         robust_acc: robust accuracy on the same images.
-        validation_clean_acc: ``clean_acc`` on the images of the validation.
-        validation_asr: ``asr`` on the images of the validation.
+        validation_clean_acc: ``clean_acc`` on the validation images.
+        validation_asr: ``asr`` on the validation images.
         seconds: wall-clock seconds of retuning and measuring.
         error: why it failed, in one line; None where it did not.
     """

@@ -79,7 +79,7 @@ class _EnsembleStage:
         """Measures a model on both sets of images."""
         measured = backdoor_rates(self.inputs, model, self.trigger, self.target)
         test, held = measured["rates"], measured["validation"]
-        assert held is not None, "a spec with an ensemble has images of a validation"
+        assert held is not None, "a spec with an ensemble has validation images"
         self.counts = {
             "n_clean": test.clean_acc.total,
             "n_triggered": test.asr.total,

@@ -1,4 +1,4 @@
-"""The rates of a model on the test images, and on those of the validation where there are some."""
+"""The rates of a model on the test images, and on the validation images where there are some."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class StageResult:
         details: what the record notes in addition to its cell and its curves.
         rates: of the measured model; clean accuracy alone where nobody attacked; None if the stage
             measures no model.
-        validation: the same on the images of the validation; None if there are none.
+        validation: the same on the validation images; None if there are none.
         paths: measurements along paths between models.
         plane: measurements on the plane through three models.
         cell_fields: further fields of the cell.
@@ -118,7 +118,7 @@ def _fields(rates: Rates | Rate) -> dict[str, Any]:
 
 
 def _validation_fields(rates: Rates | Rate | None) -> dict[str, Any]:
-    """Returns the fields of a cell that hold rates on the images of the validation."""
+    """Returns the fields of a cell that hold rates on the validation images."""
     if rates is None:
         return {}
     if isinstance(rates, Rate):

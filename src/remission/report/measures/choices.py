@@ -6,7 +6,7 @@
 * *chosen*: the setting that :mod:`remission.report.measures.trials` chooses on other victims.
 * *best*: under each attack the setting with the lowest O-ASR among those that lose at most
   :data:`~remission.report.measures.trials.MOST_LOST` of clean accuracy, both as means over the
-  seeds on images of the validation; where none loses so little, the one that loses the least. No
+  seeds on validation images; where none loses so little, the one that loses the least. No
   defender can choose so, since the O-ASR takes the attacker's trigger.
 
 All are read from the same cells, so that they say how much of a purifier's result is its

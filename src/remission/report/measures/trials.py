@@ -1,4 +1,4 @@
-"""The choice of a setting for each purifier, by images of the validation.
+"""The choice of a setting for each purifier, by validation images.
 
 A cell is one attack with one seed. With A the clean accuracy and O the ASR, both on the images of
 the validation and before any reactivation, a trial *meets the criterion* in a cell if
@@ -30,7 +30,7 @@ MOST_LOST = 0.03
 
 @dataclass(frozen=True)
 class ValidationCell:
-    """One attack with one seed: a purified model on the images of the validation.
+    """One attack with one seed: a purified model on the validation images.
 
     Args:
         gap: O-ASR above the control's.
@@ -87,7 +87,7 @@ def trials(groups: Sequence[Group]) -> list[Trial]:
     """Returns the trials of every purifier in these groups, the chosen ones marked.
 
     Args:
-        groups: groups of one data set, model and setting; those without images of a validation say
+        groups: groups of one data set, model and setting; those without validation images say
             nothing.
     """
     total = sum(len(_usable(group)) for group in groups)
@@ -123,7 +123,7 @@ def _usable(group: Group) -> dict[int, tuple[float, float]]:
 
 
 def validation_cells(group: Group, row: Row) -> list[ValidationCell]:
-    """Returns the models of a row on images of the validation, one per usable seed."""
+    """Returns the models of a row on validation images, one per usable seed."""
 
     def rate(measure: Measure) -> dict[int, float]:
         return by_seed(row.at(None), measure)

@@ -184,7 +184,7 @@ def _choices(row: Row, ensembles: Mapping[int, EnsembleDetails], bound: float) -
 
 
 def choose(untuned: Cell, ensemble: EnsembleDetails, bound: float) -> Choice:
-    """Returns the worst retuning of a model within a bound, by images of the validation.
+    """Returns the worst retuning of a model within a bound, by validation images.
 
     Args:
         untuned: the model before any retuning.

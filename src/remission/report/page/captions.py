@@ -21,7 +21,7 @@ FRONTIER = (
 ENSEMBLE = (
     "The ASR in percent after each retuning of an ensemble (row) of each model (column), on test "
     "images, as a mean over seeds; darker is higher. A cell is hatched where the retuning costs "
-    "more than 3 points of clean accuracy on images of the validation, and empty where it failed. "
+    "more than 3 points of clean accuracy on validation images, and empty where it failed. "
     "A frame marks the worst retuning within 3 points, chosen on the validation; with several "
     "seeds there may be several. Compare each column with the control's: where the control is as "
     "dark, the retuning teaches the backdoor anew."

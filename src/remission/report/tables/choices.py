@@ -22,9 +22,9 @@ from remission.report.tables.views import View, register_view
 _NOTES = (
     "in points. Published: all parameters are the method's defaults, which are its paper's where "
     "the paper states them; of a method of this project, default. Chosen: on other victims, by "
-    "images of the validation and no ASR after a reactivation. Best of k: under each attack the "
+    "validation images and no ASR after a reactivation. Best of k: under each attack the "
     f"setting with the lowest O-ASR of those that lose at most {100 * MOST_LOST:.0f} points of "
-    "clean accuracy, both on images of the validation, among the k settings in this store; no "
+    "clean accuracy, both on validation images, among the k settings in this store; no "
     "defender can choose so, since it takes the attacker's trigger",
     "Purified: in how many cells, one attack with one seed each, the O-ASR is at most "
     f"{100 * MARGIN:.0f} points above the control's. Relapse of those: their ASR above the "

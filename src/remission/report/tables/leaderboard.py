@@ -46,7 +46,7 @@ NOTES = (
     "change: compared with the victim, where the purifier was applied. Seconds: processor time per "
     "model, inversion included; in epochs of plain fine-tuning where the store holds ft",
     "Attacks held out: how many of the attacks had no part in the choice of the setting. Chosen: "
-    "on other victims, by images of the validation and no ASR after a reactivation. Published: all "
+    "on other victims, by validation images and no ASR after a reactivation. Published: all "
     "parameters are the method's defaults. Given: what the purifier has besides the victim's "
     "weights; with the true trigger (†) it is no defence",
     "Rows are ordered by the standard gap, the smallest first. Two rows differ only where the "

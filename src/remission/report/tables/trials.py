@@ -1,4 +1,4 @@
-"""The view ``trials``: all settings of each purifier on the images of the validation."""
+"""The view ``trials``: all settings of each purifier on the validation images."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ COLUMNS: list[TableColumn[GroupsTrial, GroupsTrial]] = [
     ),
 ]
 _NOTE = (
-    "in points, on the images of the validation, before any reactivation. The criterion is met in "
+    "in points, on the validation images, before any reactivation. The criterion is met in "
     f"a cell, one attack with one seed, where the O-ASR is at most {100 * MARGIN:.0f} points above "
     f"the control's and clean accuracy at most {100 * MOST_LOST:.0f} points below the victim's. "
     "Chosen is the setting that meets it in the most cells, among those the one that loses the "
@@ -100,8 +100,8 @@ def _objects(results: Results) -> list[Json]:
 register_view(
     View(
         name="trials",
-        summary="all settings of each purifier on the images of the validation, one chosen",
-        empty="no purified model was measured on images of a validation: [split] validation",
+        summary="all settings of each purifier on the validation images, one chosen",
+        empty="no purified model was measured on validation images: [split] validation",
         tables=trial_tables,
         objects=_objects,
         columns=COLUMNS,

@@ -34,7 +34,7 @@ _NOTE = (
     "worst gap, in points: the ASR after the worst retuning of the model minus the control's "
     "after the control's own worst, out of the same ensemble of retunings; the worst is the one "
     "with the highest ASR among those that cost at most 1, 3 or 5 points of clean accuracy, "
-    "chosen on images of the validation and measured on test images. ± half width of the 95 % "
+    "chosen on validation images and measured on test images. ± half width of the 95 % "
     "Student-t interval over the seeds; with one seed, in brackets, the 95 % interval from the "
     "number of test images. The word “none” means that no retuning costs so little, and that the "
     "ASR is that of the model before any. With several seeds the retuning is the most frequent, "

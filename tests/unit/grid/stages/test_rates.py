@@ -1,4 +1,4 @@
-"""Models are measured on the images of the validation as well, where the split has some."""
+"""Models are measured on the validation images as well, where the split has some."""
 
 from __future__ import annotations
 

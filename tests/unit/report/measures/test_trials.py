@@ -1,4 +1,4 @@
-"""A setting is chosen by images of the validation: the gentlest that meets the criterion."""
+"""A setting is chosen by validation images: the gentlest that meets the criterion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.report.report_factory import cell, failed, records
 
 
 def seen(accuracy: float, asr: float, **more: Any) -> Cell:  # noqa: ANN401  # any field
-    """Returns a cell whose rates on test images say the opposite of those of the validation."""
+    """Returns a cell whose rates on test images say the opposite of those on validation images."""
     return cell(
         validation_clean_acc=accuracy,
         validation_asr=asr,

@@ -115,7 +115,7 @@ def value_of(view: str, one: Any) -> int:  # noqa: ANN401  # what a row is depen
 
 
 def _validated(cell: Cell) -> Cell:
-    """Returns a cell with the same rates on images of a validation."""
+    """Returns a cell with the same rates on validation images."""
     return replace(cell, validation_clean_acc=cell.clean_acc, validation_asr=cell.asr)
 
 
