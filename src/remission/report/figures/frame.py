@@ -110,6 +110,10 @@ class Frame:
             self.bottom - self.height * self.y.share(y),
         )
 
+    def within(self, x: float, y: float) -> Point:
+        """Returns where a pair of values lies, or where the frame ends in its direction."""
+        return self.at(min(max(x, self.x.low), self.x.high), min(max(y, self.y.low), self.y.high))
+
     def points(self, x: Iterable[float], y: Iterable[float]) -> list[Point]:
         """Returns where pairs of values lie."""
         return [self.at(a, b) for a, b in zip(x, y, strict=True)]

@@ -48,8 +48,9 @@ def _draw(frame: Frame, line: Frontier, style: Style) -> None:
         for point in line.points:
             for across in (True, False):
                 if ends := _ends(point, across=across):
-                    whole = [frame.at(*end) for end in ends]
-                    frame.canvas.line(whole, style.colour, 0.8, opacity=0.45)
+                    frame.canvas.line(
+                        [frame.within(*end) for end in ends], style.colour, 0.8, opacity=0.45
+                    )
         frame.canvas.marks(positions, style.marker, style.colour)
 
 

@@ -186,6 +186,14 @@ def _half(width: float, digits: int, most: float) -> str:
     return f" ± >{most:.0f}" if width > most else f" ± {width:.{digits}f}"
 
 
+def plus_minus(half: float | None) -> str:
+    """Returns half the width of an interval of a difference of rates in points: `` ± 2.1``.
+
+    It is empty where there is no interval, and `` ± >100`` where the interval says nothing.
+    """
+    return "" if half is None else _half(100 * half, 1, 100)
+
+
 def points(fraction: float) -> str:
     """Returns a difference of rates in signed points: ``+25.3``; never ``-0.0``."""
     return f"{round(100 * fraction, 1) + 0.0:+.1f}"

@@ -15,14 +15,14 @@ EXPLANATION = (
 FRONTIER = (
     "Each mark is one setting of a purifier: the clean accuracy that it costs, and how far its "
     "relapse curve lies above the control's, both as means over attacks and seeds, with 95 % "
-    "Student-t intervals. The lower left corner is the best place. A line joins the settings of "
-    "one purifier, the gentlest first."
+    "Student-t intervals, which end at the frame. The lower left corner is the best place. A line "
+    "joins the settings of one purifier, the gentlest first."
 )
 ENSEMBLE = (
     "The ASR in percent after each retuning of an ensemble (row) of each model (column), on test "
     "images, as a mean over seeds; darker is higher. A cell is hatched where the retuning costs "
     "more than 3 points of clean accuracy on validation images, and empty where it failed. "
-    "A frame marks the worst retuning within 3 points, chosen on the validation; with several "
+    "A frame marks the worst retuning within 3 points, chosen on validation images; with several "
     "seeds there may be several. Compare each column with the control's: where the control is as "
     "dark, the retuning teaches the backdoor anew."
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, permutations
 
 from remission.records import Json
-from remission.report.groups.estimates import MISSING, points
+from remission.report.groups.estimates import MISSING, plus_minus, points
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.groups.titles import comparison_title
@@ -51,7 +51,7 @@ class PairedDifference:
         mean, half, number = self.value
         if not number:
             return MISSING
-        text = points(mean) + ("" if half is None else f" ± {100 * half:.1f}")
+        text = points(mean) + plus_minus(half)
         return text if number == len(self.first.at[self.index].relapses) else f"{text} ({number})"
 
 

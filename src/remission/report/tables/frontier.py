@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remission.records import Json
-from remission.report.groups.estimates import MISSING, points
+from remission.report.groups.estimates import MISSING, plus_minus, points
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.groups.titles import comparison_title
@@ -29,8 +29,7 @@ _ORDER = COSTS.index(0.01)
 def _gap(at: AtCost) -> str:
     if not at.relapses:
         return MISSING
-    text = points(at.mean)
-    return text if at.half_width is None else f"{text} ± {100 * at.half_width:.1f}"
+    return points(at.mean) + plus_minus(at.half_width)
 
 
 def _at(index: int, cost: float) -> TableColumn[Frontier, Frontier]:

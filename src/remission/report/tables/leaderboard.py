@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from remission.records import Json
-from remission.report.groups.estimates import MISSING, points
+from remission.report.groups.estimates import MISSING, plus_minus, points
 from remission.report.groups.thresholds import MARGIN
 from remission.report.groups.titles import comparison_title
 from remission.report.measures.board_numbers import (
@@ -216,7 +216,7 @@ def difference_table(board: Board) -> Table | None:
     for pair in differences(board):
         if pair.second < len(rows) and (value := pair.values[0]):
             mean, half, cells = value
-            width = "" if half is None else f" ± {100 * half:.1f}"
+            width = plus_minus(half)
             texts[pair.first][pair.second] = f"{points(mean)}{width} ({cells} cells)"
             texts[pair.second][pair.first] = f"{points(-mean)}{width} ({cells} cells)"
     key = board.groups[0].key

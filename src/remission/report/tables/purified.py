@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from remission.records import Json
-from remission.report.groups.estimates import MISSING, Estimate, points
+from remission.report.groups.estimates import MISSING, Estimate, plus_minus, points
 from remission.report.measures.purified import PurifiedCells
-
-_WIDEST = 100.0
-"""A half width above so many points says nothing, since gaps lie between -100 and 100."""
 
 
 def purified_text(cells: PurifiedCells) -> str:
@@ -30,8 +27,7 @@ def gap_text(number: Estimate) -> str:
         return MISSING
     text = points(number.mean)
     if number.half_width is not None:
-        half = 100 * number.half_width
-        return f"{text} ± >{_WIDEST:.0f}" if half > _WIDEST else f"{text} ± {half:.1f}"
+        return text + plus_minus(number.half_width)
     if number.interval:
         return f"{text} [{points(number.interval[0])}, {points(number.interval[1])}]"
     return text

@@ -52,3 +52,10 @@ def test_a_frame_puts_values_where_its_scales_say() -> None:
     assert frame.at(0, 0) == (20, 90)
     assert frame.at(10, 1) == (180, 10)
     assert frame.at(5, 0.25) == (100, 70)
+
+
+def test_what_lies_outside_ends_at_the_frame() -> None:
+    frame = Frame(Canvas(100, 100), (10, 20), 60, 40, Scale(0, 4), Scale(-1, 1))
+    assert frame.within(2, 0) == frame.at(2, 0) == (40, 40)
+    assert frame.within(-9, 0) == (10, 40)
+    assert frame.within(5, -7) == (70, 60)

@@ -190,7 +190,7 @@
       const signed = (value) => (value < 0 ? `−${(-value).toFixed(1)}` : `+${value.toFixed(1)}`);
       output.replaceChildren(...found.map((entry, index) => {
         if (!entry) return "";
-        const [mean, half, cells] = entry, width = half === null ? "" : ` ± ${half.toFixed(1)}`;
+        const [mean, half, cells] = entry, width = half === null ? "" : half > 100 ? " ± >100" : ` ± ${half.toFixed(1)}`;
         const clear = half !== null && Math.abs(mean) > half;
         const less = sign * mean < 0 ? names[0] : names[1];
         const verdict = half === null ? "a single cell has no interval"
