@@ -56,7 +56,7 @@ def write_comparison(results: Path, docs: Path) -> None:
     if not store.is_dir():
         return
     records = Results(read_records(store), trials=Results(read_records(development)))
-    parts = [_INTRO, _so_far(records), ""]
+    parts = [_INTRO, so_far(records), ""]
     parts += ["## Published, chosen, best", "", _table(records, "choices"), ""]
     parts += ["## At equal loss of clean accuracy", ""]
     for number, part in enumerate(equal_cost(records)):
@@ -74,14 +74,14 @@ def write_comparison(results: Path, docs: Path) -> None:
     (docs / "comparison.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
 
 
-def _so_far(records: Sequence[Record]) -> str:
+def so_far(records: Sequence[Record]) -> str:
     """Returns a sentence with the victims that are computed, and how many purifiers of each."""
     purifiers: dict[tuple[str, int], set[str]] = {}
     for record in records:
         if (cell := record.cell) and cell.budget and cell.purifier != CONTROL:
             purifiers.setdefault((cell.attack, cell.seed), set()).add(cell.purifier)
     found = "; ".join(
-        f"`{attack}` with seed {seed} ({len(names)} purifiers)"
+        f"`{attack}` with seed {seed} ({len(names)} purifier{'s' * (len(names) > 1)})"
         for (attack, seed), names in sorted(purifiers.items())
     )
     return f"Computed so far, of four attacks with three seeds each and nine purifiers: {found}."
