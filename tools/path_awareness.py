@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from remission.records import Record
-from remission.report.groups.estimates import by_seed, gap_by_seed
+from remission.report.groups.estimates import by_seed, gap_by_seed, points
 from remission.report.groups.group import Group
 from remission.report.groups.results import Results
 from remission.report.groups.rows import Row
 from remission.report.groups.thresholds import at_most
 from remission.report.measures.purified import purified_seeds
+from remission.report.tables.formats import pipe_table
 
 _NEAR = 0.003
 """Two models have the same clean accuracy if theirs differ by at most this."""
@@ -35,9 +36,8 @@ def path_awareness(records: Sequence[Record]) -> list[str]:
     budgets = sorted(set.intersection(*({*after} for _, after in pairs)))
     head = ["victim", "rate of PAM", "rate of BTI-DBF", "C-Acc", "O-ASR"]
     head += [f"n={n}" for n in budgets]
-    rows = [head, [":--", *["--:"] * (len(head) - 1)]]
-    rows += [[*cells, *(f"{100 * after[n]:+.1f}" for n in budgets)] for cells, after in pairs]
-    return [_QUESTION, *(f"| {' | '.join(row)} |" for row in rows), ""]
+    rows = [[*cells, *(points(after[n]) for n in budgets)] for cells, after in pairs]
+    return [_QUESTION, *pipe_table(head, rows).splitlines(), ""]
 
 
 def _pairs(group: Group) -> Iterator[tuple[list[str], dict[int, float]]]:
